@@ -1,0 +1,72 @@
+"""Closed candles, quotes and headlines: what a market shows, each with the time it could be known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from domain.errors import UsageError
+from domain.value import Instant, Positive, Symbol, Value
+
+_UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """The length of a bar: `1m`, `5m`, `1h`, `1d`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        head, unit = self.text[:-1], self.text[-1:]
+        if not (head.isascii() and head.isdigit() and int(head) > 0 and unit in _UNITS):
+            raise UsageError(f"timeframe {self.text!r} is not a number with m, h, d or w", remedy="Write 5m or 1h")
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(seconds=int(self.text[:-1]) * _UNITS[self.text[-1]])
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One bar. `opened_at` is its first moment; it is known from `closed_at` on, never before.
+
+    Prices in quote currency, volume in base currency.
+    """
+
+    opened_at: datetime
+    closed_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+class Quote(Value):
+    """Best bid and ask with the venue's own time."""
+
+    symbol: Symbol
+    bid: Positive
+    ask: Positive
+    at: Instant
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+
+class Headline(Value):
+    """A line of news. Untrusted text: it may move a stance and nothing else."""
+
+    id: str
+    title: str
+    source: str
+    symbols: tuple[Symbol, ...] = ()
+    available_at: Instant
+    trust: Literal["untrusted"] = "untrusted"

@@ -1,0 +1,107 @@
+"""The one error tree. Every leaf has an exit code and says what to do.
+
+    AgentctlError                     1
+    ├── UsageError                    2   wrong option, setting or file; nothing was written
+    │   ├── MarketDataError           2   a candle file that cannot be trusted, with file and line
+    │   ├── PolicyFileError           2   an unreadable or unknown policy
+    │   ├── DatabaseVersionError      2   a database of a newer version
+    │   ├── BudgetTooSmall            2   a token budget that can't hold what a prompt must hold
+    │   │   └── MandatoryOverflow     2   ... because of lanes and items that must be sent
+    │   └── NotCanonical              2   a value without one byte form
+    ├── Refused                       3   a check or a verification said no
+    │   ├── TicketRefused             3   no order without a ticket that fits it
+    │   ├── ReplayDiverged            3   the archive and the replay differ
+    │   └── LedgerBroken              3   cash or positions are not the sum of the fills
+    ├── NotFound                      4   no such run, snapshot, graph or symbol
+    │   └── SymbolUnknown             4
+    └── ServiceUnavailable            5   a venue, provider or database did not answer
+        ├── VenueUnavailable          5
+        ├── ModelUnavailable          5
+        └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AgentctlError(Exception):
+    """An error with a stable exit code, one clear line, and a remedy."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(AgentctlError):
+    exit_code = 2
+
+
+class MarketDataError(UsageError):
+    """One or more rows of a candle file cannot be trusted."""
+
+
+class PolicyFileError(UsageError):
+    """A policy that cannot be read, or says something unknown."""
+
+
+class DatabaseVersionError(UsageError):
+    """The database was written by a newer version."""
+
+
+class BudgetTooSmall(UsageError):
+    """A token budget that can't hold what a prompt must hold."""
+
+
+class MandatoryOverflow(BudgetTooSmall):
+    """Mandatory lanes, pinned items or p0 constraints don't fit whole."""
+
+
+class NotCanonical(UsageError):
+    """A value that has no single byte form."""
+
+
+class Refused(AgentctlError):
+    exit_code = 3
+
+
+class TicketRefused(Refused):
+    """A ticket that is missing, forged, used, expired or bound to another order."""
+
+
+class ReplayDiverged(Refused):
+    """A replay asked for an effect that the tape does not hold."""
+
+
+class LedgerBroken(Refused):
+    """Cash, positions or fills do not add up."""
+
+
+class NotFound(AgentctlError):
+    exit_code = 4
+
+
+class SymbolUnknown(NotFound):
+    """A symbol outside the universe."""
+
+
+class ServiceUnavailable(AgentctlError):
+    exit_code = 5
+
+
+class VenueUnavailable(ServiceUnavailable):
+    """The venue gave no usable answer in time."""
+
+
+class ModelUnavailable(ServiceUnavailable):
+    """The model gave no usable answer in time."""
+
+
+class OrderStateUnknown(ServiceUnavailable):
+    """An order was sent and nothing proves what became of it. Ask the venue; never send again."""

@@ -1,0 +1,37 @@
+"""The shape of a value: an immutable pydantic model that refuses what it does not know."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Value(BaseModel):
+    """Frozen data. Unknown fields, NaN and infinities are refused; equal content is equal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment with a zone, kept in UTC. A datetime without a zone is refused."""
+
+Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+"""A finite decimal of either sign."""
+
+Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A part of one: convictions, confidences, weights."""
+
+Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?$")]
+"""An instrument in ccxt's unified form: `BTC/USDT`, or `BTC/USDT:USDT` for a linear perpetual."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of canonical JSON, in lower-case hexadecimal."""

@@ -1,0 +1,83 @@
+"""The two contracts with the outside market: `Market` shows it, `Venue` also trades on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.decision import Ticket
+from domain.instrument import Instrument
+from domain.order import OrderReport, OrderRequest
+from domain.portfolio import Portfolio
+
+
+class Market(Protocol):
+    """Public data. Nothing it returns is newer than the moment asked for."""
+
+    @property
+    def name(self) -> str:
+        """As given on the command line: `sim`, `file:PATH`."""
+        ...
+
+    @property
+    def timeframe(self) -> Timeframe: ...
+
+    async def instruments(self) -> Mapping[str, Instrument]: ...
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        """The last `limit` closed bars with closed_at <= until, oldest first.
+
+        Raises `SymbolUnknown`.
+        """
+        ...
+
+    async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
+        """Best bid and ask as last known at `as_of`, with the time they are from.
+
+        Raises `SymbolUnknown`, and `VenueUnavailable` when there is none yet.
+        """
+        ...
+
+    async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
+        """News with since < available_at <= until, oldest first."""
+        ...
+
+    def ticks(self, *, after: datetime | None = None) -> AsyncIterator[datetime]:
+        """The close time of each bar that a cycle runs on, ascending, later than `after`.
+
+        Without `after` the first tick leaves a warm-up of bars behind it, so that indicators can read.
+        """
+        ...
+
+
+class Venue(Protocol):
+    """Where orders go. Paper, exchange or simulated: one contract, one conformance suite."""
+
+    async def instruments(self) -> Mapping[str, Instrument]: ...
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]: ...
+
+    async def quote(self, symbol: str) -> Quote: ...
+
+    async def portfolio(self) -> Portfolio:
+        """The venue's own books: cash, positions, fees."""
+        ...
+
+    async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        """Send one order. The same client order id again returns the first one's report.
+
+        Raises `TicketRefused` before anything is sent, `OrderStateUnknown` when no answer proves anything.
+        """
+        ...
+
+    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+        """The venue's present word on one order. `None` only when the venue says it has none."""
+        ...
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        """Raises `NotFound` for an order the venue does not know."""
+        ...
+
+    async def open_orders(self) -> Sequence[OrderReport]: ...
