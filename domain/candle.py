@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Literal
 from domain.errors import UsageError
 from domain.value import Instant, Positive, Symbol, Value
 
+_TIMEFRAME = re.compile("[1-9][0-9]{0,3}[mhdw]")
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -20,8 +22,7 @@ class Timeframe:
     text: str
 
     def __post_init__(self) -> None:
-        head, unit = self.text[:-1], self.text[-1:]
-        if not (head.isascii() and head.isdigit() and int(head) > 0 and unit in _UNITS):
+        if not _TIMEFRAME.fullmatch(self.text):
             raise UsageError(f"timeframe {self.text!r} is not a number with m, h, d or w", remedy="Write 5m or 1h")
 
     @property

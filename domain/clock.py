@@ -16,13 +16,20 @@ class TickClock:
     """A clock that stands still until it is set: market time in simulation, backtest and tests."""
 
     def __init__(self, at: datetime) -> None:
-        self._at = at.astimezone(UTC)
+        self._at = _utc(at)
 
     def now(self) -> datetime:
         return self._at
 
     def set(self, at: datetime) -> None:
-        """Move forward to `at`. Raises `ValueError` when that lies in the past."""
+        """Move forward to `at`. Raises `ValueError` when that lies in the past or has no zone."""
+        at = _utc(at)
         if at < self._at:
             raise ValueError(f"the clock stands at {self._at.isoformat()} and can't go back to {at.isoformat()}")
-        self._at = at.astimezone(UTC)
+        self._at = at
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError(f"{at.isoformat()} has no time zone")
+    return at.astimezone(UTC)

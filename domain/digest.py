@@ -14,10 +14,14 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
+from typing import Final, cast
 
 from pydantic import BaseModel
 
 from domain.errors import NotCanonical
+
+_AS_IT_IS: Final = frozenset({str, int, bool})
 
 GENESIS = "0" * 64
 """What the first link of a chain points at."""
@@ -44,14 +48,29 @@ def instant(at: datetime) -> str:
 
 
 def jsonable(value: object) -> object:
-    """`value` in JSON's own types, keys as strings; order is left to the writer."""
+    """`value` in JSON's own types: money and instants as text, keys as strings, in the order given.
+
+    Raises `NotCanonical` for anything without one byte form.
+    """
+    kind = type(value)
+    if value is None or kind in _AS_IT_IS:
+        return value
+    if kind is Decimal:
+        return plain(cast("Decimal", value))
+    if isinstance(value, BaseModel):
+        return {name: jsonable(getattr(value, name)) for name in _fields(kind)}
+    return _seldom(value)
+
+
+def _seldom(value: object) -> object:
+    """The forms that are met less often, subclasses of the common ones among them."""
     match value:
-        case None | bool():
-            return value
         case Enum():
             return jsonable(value.value)
-        case str() | int():
-            return value
+        case bool() | int():
+            return int(value)
+        case str():
+            return str(value)
         case Decimal():
             return plain(value)
         case float():
@@ -62,8 +81,6 @@ def jsonable(value: object) -> object:
             return instant(value)
         case timedelta():
             return value.total_seconds()
-        case BaseModel():
-            return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
         case Mapping():
             return {_key(key): jsonable(item) for key, item in value.items()}
         case Set():
@@ -71,8 +88,16 @@ def jsonable(value: object) -> object:
         case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
             return [jsonable(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {name: jsonable(getattr(value, name)) for name in _fields(type(value))}
     raise NotCanonical(f"{type(value).__name__} has no canonical form")
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """The fields of a model or a dataclass."""
+    if issubclass(kind, BaseModel):
+        return tuple(kind.model_fields)
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _key(key: object) -> str:

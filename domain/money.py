@@ -11,17 +11,23 @@ BPS = Decimal(10_000)
 
 ZERO = Decimal(0)
 
+_EXACT = Context(prec=100)
 _READING = Context(prec=10, rounding=ROUND_HALF_EVEN)
+
+
+def _steps(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    """`value` in whole steps. Computed with room for every digit, whatever the caller's context is."""
+    return _EXACT.multiply(_EXACT.divide(value, step).to_integral_value(rounding=rounding), step)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` that is not above `value`."""
-    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+    return _steps(value, step, ROUND_FLOOR)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value`."""
-    return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
+    return _steps(value, step, ROUND_CEILING)
 
 
 def against(value: Decimal, *, step: Decimal, side: Literal["buy", "sell"]) -> Decimal:
@@ -31,7 +37,7 @@ def against(value: Decimal, *, step: Decimal, side: Literal["buy", "sell"]) -> D
 
 def on_grid(value: Decimal, step: Decimal) -> bool:
     """Whether `value` is a whole multiple of `step`."""
-    return value % step == 0
+    return _EXACT.remainder(value, step) == 0
 
 
 def reading(value: float) -> Decimal | None:

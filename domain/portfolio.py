@@ -8,12 +8,13 @@ realised profit, so that equity = starting cash + realised + unrealised - fees, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from domain.money import ZERO
 from domain.order import Fill
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
 
+_EXACT = Context(prec=60)
 _GRAIN = Decimal("1e-12")
 """Released cost is rounded to this, and the rest stays in the position: sums stay exact."""
 
@@ -52,7 +53,7 @@ class Position(Value):
                 update={"quantity": left, "cost": self.cost + traded * fill.price, "fees": fees, "opened_at": opened_at}
             )
         if left * held > 0:
-            released = (self.cost * -traded / held).quantize(_GRAIN)
+            released = _EXACT.divide(self.cost * -traded, held).quantize(_GRAIN, context=_EXACT)
             return self.model_copy(
                 update={
                     "quantity": left,

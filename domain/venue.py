@@ -24,6 +24,11 @@ class Market(Protocol):
     @property
     def timeframe(self) -> Timeframe: ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about the data: gaps, files that were passed over."""
+        ...
+
     async def instruments(self) -> Mapping[str, Instrument]: ...
 
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:

@@ -1,0 +1,75 @@
+"""Untrusted text: what cannot be seen is gone, what can be seen is kept."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.text import visible
+
+
+@pytest.mark.parametrize(
+    "plain",
+    ["Bitcoin rallies 5 %", "Börse über 100'000 €", "比特币上涨", "बिटकॉइन", "Ω ≈ √2", "5 < 6 & 7 > 3", "🚀"],
+)
+def test_text_that_can_be_seen_stays_as_it_is(plain: str) -> None:
+    assert visible(plain) == plain
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "\u200b",  # zero-width space
+        "\u200d",  # zero-width joiner
+        "\u2060",  # word joiner
+        "\ufeff",  # byte order mark
+        "\u202e",  # right-to-left override
+        "\u2066",  # left-to-right isolate
+        "\U000e0041",  # tag letter
+        "\ufe0f",  # variation selector
+        "\U000e0100",  # variation selector supplement
+        "\ue000",  # private use
+        "\ud800",  # lone surrogate
+        "\x00",
+        "\x1b",
+        "\x7f",
+        "\x9b",
+    ],
+)
+def test_what_cannot_be_seen_is_dropped(hidden: str) -> None:
+    assert visible(f"buy{hidden}now") == "buynow"
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\t", "\r\n", "\u2028", "\u2029", " \n \t ", "\u00a0", "\u3000"])
+def test_white_space_of_any_kind_becomes_one_space(space: str) -> None:
+    assert visible(f"{space}one{space}two{space}") == "one two"
+
+
+def test_a_terminal_escape_loses_its_power() -> None:
+    assert visible("\x1b[31mred\x1b[0m") == "[31mred[0m"
+
+
+def test_text_is_cut_at_its_limit() -> None:
+    assert visible("abcdef", limit=3) == "abc"
+    assert visible("abc", limit=3) == "abc"
+    assert len(visible("x" * 5_000)) == 2_000
+
+
+def test_what_is_hidden_does_not_count_against_the_limit() -> None:
+    assert visible("\u200b" * 100 + "abc", limit=3) == "abc"
+
+
+@given(st.text(alphabet=st.characters()))
+def test_nothing_that_hides_or_breaks_lines_is_left(text: str) -> None:
+    shown = visible(text)
+    assert all(unicodedata.category(c) not in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"} for c in shown)
+    shown.encode()
+
+
+@given(st.text(alphabet=st.characters()), st.integers(0, 50))
+def test_showing_twice_changes_nothing_more(text: str, limit: int) -> None:
+    once = visible(text, limit=limit)
+    assert visible(once, limit=limit) == once.rstrip()

@@ -1,0 +1,74 @@
+"""Why a venue turns an order away at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from domain.candle import Quote
+from domain.digest import plain
+from domain.instrument import Instrument
+from domain.money import BPS, ZERO, on_grid
+from domain.order import OrderRequest
+from tools.books import Books
+from tools.costs import PaperCosts
+from tools.paper_order import PaperOrder
+
+_MOST_LOTS = 10**17
+"""So that every product of a price and a quantity stays exact."""
+
+
+def worst_price(order: OrderRequest, quote: Quote, *, costs: PaperCosts) -> Decimal:
+    """What an order may have to pay for one unit: its limit, or the quote with all slippage and impact."""
+    if order.limit_price is not None:
+        return order.limit_price
+    slippage = (costs.slippage_bps + costs.impact_bps) / BPS
+    return quote.ask * (1 + slippage) if order.side == "buy" else quote.bid
+
+
+def rejection(
+    order: OrderRequest,
+    *,
+    instrument: Instrument,
+    quote: Quote,
+    books: Books,
+    working: Iterable[PaperOrder],
+    locked_cash: Decimal,
+    costs: PaperCosts,
+) -> str:
+    """The reason to reject `order`; empty when it is taken.
+
+    `locked_cash` is what `working`, the account's open orders, may still cost.
+    """
+    if (
+        order.quantity > _MOST_LOTS * instrument.lot_size
+        or (order.limit_price or ZERO) > _MOST_LOTS * instrument.tick_size
+    ):
+        return "the quantity or the limit price is larger than any venue counts"
+    if not on_grid(order.quantity, instrument.lot_size):
+        return f"quantity {plain(order.quantity)} is not a multiple of the lot {plain(instrument.lot_size)}"
+    if order.limit_price is not None and not on_grid(order.limit_price, instrument.tick_size):
+        return f"limit price {plain(order.limit_price)} is not a multiple of the tick {plain(instrument.tick_size)}"
+    price = worst_price(order, quote, costs=costs)
+    if order.quantity * price < instrument.min_notional:
+        return f"notional {plain(order.quantity * price)} is below the minimum {plain(instrument.min_notional)}"
+    closing = books.closing(order)
+    if order.reduce_only:
+        return "" if closing else "reduce-only, and there is no position on the other side to reduce"
+    promised = sum((o.remaining for o in working if _closes_with(o.request, order)), ZERO)
+    free_to_close = max(ZERO, closing - promised)
+    if instrument.kind == "spot" and order.side == "sell":
+        return (
+            "" if order.quantity <= free_to_close else f"only {plain(free_to_close)} {instrument.base} are free to sell"
+        )
+    opening = order.quantity - free_to_close
+    if opening <= 0:
+        return ""
+    rate = instrument.taker_fee
+    cost = opening * price * (1 + rate)
+    free = books.free_after_closing(order, free_to_close, price=price, rate=rate) - locked_cash
+    return "" if cost <= free else f"it may cost {plain(cost)} {instrument.quote}, and {plain(free)} are free"
+
+
+def _closes_with(one: OrderRequest, other: OrderRequest) -> bool:
+    return one.symbol == other.symbol and one.side == other.side

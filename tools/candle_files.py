@@ -1,0 +1,96 @@
+"""Candle files: what their names say, and their bars once every row has been checked.
+
+A file is `BASE-QUOTE[-SETTLE]_TIMEFRAME.csv`, `.csv.gz` or `.parquet` with the columns
+`timestamp_ms,open,high,low,close,volume`. Nothing is repaired: what is wrong is named by file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from domain.candle import Candle, Timeframe
+from tools.candle_checks import milliseconds, wrong_prices, wrong_text, wrong_time
+from tools.candle_problems import Problems
+from tools.candle_rows import Unreadable, rows_of
+
+NAMING = "BASE-QUOTE_TIMEFRAME.csv, .csv.gz or .parquet, like BTC-USDT_5m.csv.gz"
+
+_NAME = re.compile(
+    r"(?P<base>[A-Z0-9]{1,20})-(?P<quote>[A-Z0-9]{1,20})(?:-(?P<settle>[A-Z0-9]{1,20}))?"
+    r"_(?P<timeframe>[1-9][0-9]{0,3}[mhdw])\.(?:csv|csv\.gz|parquet)"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_NOTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFile:
+    """One file whose name says what it holds."""
+
+    path: Path
+    symbol: str
+    timeframe: Timeframe
+
+    @classmethod
+    def named(cls, path: Path) -> CandleFile | None:
+        """What `path` holds by its name; none when it isn't named like candles that can be traded.
+
+        A settlement currency other than the quote currency (an inverse contract) can't be.
+        """
+        found = _NAME.fullmatch(path.name)
+        if found is None or found["settle"] not in (None, found["quote"]):
+            return None
+        settle = f":{found['settle']}" if found["settle"] else ""
+        return cls(path, f"{found['base']}/{found['quote']}{settle}", Timeframe(found["timeframe"]))
+
+
+def read_candles(file: CandleFile, *, problems: Problems, notes: list[str]) -> Sequence[Candle]:
+    """Every bar of `file`, oldest first. What is wrong goes to `problems`; gaps, which are not wrong, to `notes`.
+
+    The bars are to be used only when `problems` stayed empty.
+    """
+    gaps: list[str] = []
+    candles: list[Candle] = []
+    before = len(problems)
+    try:
+        candles.extend(_bars(file, problems=problems, gaps=gaps))
+        if not candles and len(problems) == before:
+            problems.add(file.path, line=1, what="there are no rows")
+    except Unreadable as error:
+        problems.add(file.path, line=error.line, what=error.what)
+    notes.extend(gaps[:_MOST_NOTES])
+    if len(gaps) > _MOST_NOTES:
+        notes.append(f"{file.path.name}: {len(gaps) - _MOST_NOTES} more gaps")
+    return candles
+
+
+def _bars(file: CandleFile, *, problems: Problems, gaps: list[str]) -> Iterator[Candle]:
+    length, step_ms = file.timeframe.length, milliseconds(file.timeframe)
+    previous_ms: int | None = None
+    closed_at = _EPOCH
+    for line, row in rows_of(file.path):
+        if problems.enough:
+            return
+        if wrong := wrong_text(row):
+            problems.add(file.path, line=line, what=wrong)
+            continue
+        opened_ms = int(row[0])
+        opened, high, low, close = Decimal(row[1]), Decimal(row[2]), Decimal(row[3]), Decimal(row[4])
+        if wrong := wrong_prices(opened, high=high, low=low, close=close):
+            problems.add(file.path, line=line, what=wrong)
+        opened_at = closed_at
+        if previous_ms is None or opened_ms != previous_ms + step_ms:
+            if wrong := wrong_time(opened_ms, previous_ms=previous_ms, timeframe=file.timeframe):
+                problems.add(file.path, line=line, what=wrong)
+                continue
+            opened_at = _EPOCH + timedelta(milliseconds=opened_ms)
+            if previous_ms is not None:
+                missing = (opened_ms - previous_ms) // step_ms - 1
+                gaps.append(f"{file.path.name}:{line}: {missing} bars missing before {opened_at:%Y-%m-%d %H:%M}")
+        previous_ms, closed_at = opened_ms, opened_at + length
+        yield Candle(opened_at, closed_at, opened, high, low, close, Decimal(row[5]))

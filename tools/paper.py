@@ -1,0 +1,219 @@
+"""The paper venue: orders, fills and books on a market that is only watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from domain.candle import Candle, Quote
+from domain.clock import Clock
+from domain.decision import Ticket
+from domain.errors import NotFound, Refused, TicketRefused, VenueUnavailable
+from domain.instrument import Instrument
+from domain.money import ZERO
+from domain.order import TERMINAL, OrderReport, OrderRequest, OrderState
+from domain.portfolio import Portfolio
+from domain.venue import Market
+from tools.acceptance import rejection, worst_price
+from tools.books import Books
+from tools.costs import PaperCosts
+from tools.matching import Session, match
+from tools.paper_order import PaperOrder, RestoredOrder
+
+Check = Callable[[Ticket, OrderRequest, datetime], None]
+"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
+
+
+class PaperVenue:
+    """One paper account on one market.
+
+    Whatever it is asked, it first lets every bar that has closed since the last question work on the
+    open orders, each bar once and in order: how often it is asked changes nothing.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        clock: Clock,
+        *,
+        currency: str,
+        start_cash: Decimal,
+        check: Check,
+        costs: PaperCosts | None = None,
+    ) -> None:
+        self._market = market
+        self._clock = clock
+        self._currency = currency
+        self._start_cash = start_cash
+        self._check = check
+        self._costs = costs or PaperCosts()
+        self._books = Books(start_cash)
+        self._orders: dict[str, PaperOrder] = {}
+        self._open: list[PaperOrder] = []
+        self._tickets: dict[str, str] = {}
+        self._seen_until: datetime | None = None
+        # One question at a time: matching waits for the market, and no bar may be matched twice.
+        self._turn = asyncio.Lock()
+
+    def restore(self, orders: Sequence[RestoredOrder], *, seen_until: datetime) -> None:
+        """Take up the books of an earlier venue: from here on this one does exactly what that one would.
+
+        Bars closed by `seen_until` are not matched again. Orders that no venue ever answered for
+        (submitting, unknown) are not on its books, and are left out. Tickets that were used are the ledger's to
+        know. Raises `ValueError` on a venue that already has orders.
+        """
+        if self._orders:
+            raise ValueError("only a new venue can be restored")
+        taken = [PaperOrder.restored(order) for order in orders if order.report.state in _ANSWERED]
+        self._orders = {order.request.client_order_id: order for order in taken}
+        self._open = list(taken)
+        made = [(fill.at, order.rank, fill) for order in taken for fill in order.fills]
+        for _, _, fill in sorted(made, key=lambda entry: entry[:2]):
+            self._books.apply(fill)
+        self._seen_until = seen_until
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        """The market's instruments with this venue's fees."""
+        found = await self._market.instruments()
+        return {symbol: self._costs.applied(instrument) for symbol, instrument in found.items()}
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        return await self._market.candles(symbol, limit=limit, until=min(until, self._clock.now()))
+
+    async def quote(self, symbol: str) -> Quote:
+        return await self._market.quote(symbol, as_of=self._clock.now())
+
+    async def portfolio(self) -> Portfolio:
+        """The books, with every open position marked at its last close."""
+        async with self._turn:
+            now = await self._catch_up()
+            held = {symbol: position for symbol, position in self._books.positions.items() if position.quantity}
+            marks = {symbol: (await self._market.candles(symbol, limit=1, until=now))[-1].close for symbol in held}
+            return Portfolio(
+                currency=self._currency,
+                as_of=now,
+                cash=self._books.cash,
+                positions=held,
+                marks=marks,
+                realized=self._books.realized,
+                fees=self._books.fees,
+                start_cash=self._start_cash,
+            )
+
+    async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        """As `Venue.submit` says. An order that a venue would turn away is a report in state rejected.
+
+        Raises `TicketRefused` for a ticket that doesn't fit or was used for another order, and `Refused`
+        when the client order id belongs to another order.
+        """
+        async with self._turn:
+            self._check(ticket, order, self._clock.now())
+            if self._tickets.get(ticket.id, order.client_order_id) != order.client_order_id:
+                raise TicketRefused(f"ticket {ticket.id} was used for another order")
+            now = await self._catch_up()
+            known = self._orders.get(order.client_order_id)
+            if known is None:
+                known = PaperOrder(order, submitted_at=now, at=now)
+                if reason := await self._rejection(order, now=now):
+                    known.end(OrderState.REJECTED, reason=reason, at=now)
+                self._orders[order.client_order_id] = known
+                self._open.append(known)
+            elif known.request != order:
+                raise Refused(f"client order id {order.client_order_id} belongs to another order")
+            self._tickets[ticket.id] = order.client_order_id
+            return known.report()
+
+    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+        async with self._turn:
+            await self._catch_up()
+            order = self._orders.get(client_order_id)
+            return order.report() if order and order.request.symbol == symbol else None
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        """The order's report after it. One that has already ended stays as it is."""
+        async with self._turn:
+            now = await self._catch_up()
+            order = self._orders.get(client_order_id)
+            if order is None or order.request.symbol != symbol:
+                raise NotFound(f"the venue knows no order {client_order_id} in {symbol}")
+            if order.state.working:
+                order.end(OrderState.CANCELLED, reason="cancelled on request", at=now)
+            return order.report()
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        async with self._turn:
+            await self._catch_up()
+            return [order.report() for order in self._working()]
+
+    def _working(self) -> list[PaperOrder]:
+        """The open orders by rank. Ended ones are dropped on the way, so that a long run stays quick."""
+        self._open = sorted((order for order in self._open if order.state.working), key=lambda order: order.rank)
+        return self._open
+
+    async def _rejection(self, order: OrderRequest, *, now: datetime) -> str:
+        instruments = await self.instruments()
+        instrument = instruments.get(order.symbol)
+        if instrument is None:
+            return f"{order.symbol} is not traded here"
+        if instrument.quote != self._currency:
+            return f"{order.symbol} is priced in {instrument.quote}, and the account is in {self._currency}"
+        try:
+            quote = await self._market.quote(order.symbol, as_of=now)
+        except VenueUnavailable as error:
+            return error.message
+        return rejection(
+            order,
+            instrument=instrument,
+            quote=quote,
+            books=self._books,
+            working=self._working(),
+            locked_cash=await self._locked_cash(instruments, now=now),
+            costs=self._costs,
+        )
+
+    async def _locked_cash(self, instruments: Mapping[str, Instrument], *, now: datetime) -> Decimal:
+        """What the open orders may still cost."""
+        locked = ZERO
+        for order in self._working():
+            request, instrument = order.request, instruments[order.request.symbol]
+            if request.reduce_only or (instrument.kind == "spot" and request.side == "sell"):
+                continue
+            quote = await self._market.quote(request.symbol, as_of=now)
+            opening = max(ZERO, order.remaining - self._books.closing(request))
+            locked += opening * worst_price(request, quote, costs=self._costs) * (1 + instrument.taker_fee)
+        return locked
+
+    async def _catch_up(self) -> datetime:
+        """Match every bar that has closed by now and was not matched before. Returns now."""
+        now = self._clock.now()
+        working = self._working()
+        if working and now != self._seen_until:
+            # All is asked before anything is matched: a market that fails leaves the books as they were.
+            sessions = await self._sessions(working, until=now)
+            for closed_at in sorted(sessions):
+                match(self._working(), sessions=sessions[closed_at], books=self._books, costs=self._costs)
+        self._seen_until = now
+        return now
+
+    async def _sessions(
+        self, working: Sequence[PaperOrder], *, until: datetime
+    ) -> Mapping[datetime, Mapping[str, Session]]:
+        """The bars that `working` has not met yet, by when they closed and by symbol."""
+        instruments = await self.instruments()
+        first: dict[str, datetime] = {}
+        for order in working:
+            first.setdefault(order.request.symbol, order.submitted_at)
+        found: dict[datetime, dict[str, Session]] = {}
+        for symbol, submitted_at in first.items():
+            since = max(submitted_at, self._seen_until or submitted_at)
+            limit = (until - since) // self._market.timeframe.length + 1
+            for bar in await self._market.candles(symbol, limit=limit, until=until):
+                if bar.closed_at > since and bar.opened_at >= submitted_at:
+                    quote = await self._market.quote(symbol, as_of=bar.opened_at)
+                    found.setdefault(bar.closed_at, {})[symbol] = Session(instruments[symbol], bar, quote)
+        return found
+
+
+_ANSWERED = frozenset({OrderState.WORKING, OrderState.PARTIAL}) | TERMINAL

@@ -1,0 +1,96 @@
+"""One order on the paper venue's book, and the form in which it outlives a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from domain.money import ZERO
+from domain.order import Fill, OrderReport, OrderRequest, OrderState
+from domain.value import Instant, Value
+from tools.costs import fee
+from tools.fills import Chance
+
+_AVERAGE_GRAIN = Decimal("1e-12")
+
+
+class RestoredOrder(Value):
+    """An order as the ledger remembers it: what was sent, when, and the venue's last word."""
+
+    request: OrderRequest
+    submitted_at: Instant
+    report: OrderReport
+
+
+@dataclass(slots=True)
+class PaperOrder:
+    """An order with its fills so far. Only the venue changes it."""
+
+    request: OrderRequest
+    submitted_at: datetime
+    at: datetime
+    """When its state last changed."""
+    state: OrderState = OrderState.WORKING
+    fills: list[Fill] = field(default_factory=list)
+    filled: Decimal = ZERO
+    reason: str = ""
+
+    @classmethod
+    def restored(cls, order: RestoredOrder) -> PaperOrder:
+        report = order.report
+        return cls(
+            request=order.request,
+            submitted_at=order.submitted_at,
+            at=report.at,
+            state=report.state,
+            fills=list(report.fills),
+            filled=sum((fill.quantity for fill in report.fills), ZERO),
+            reason=report.reason,
+        )
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.request.quantity - self.filled
+
+    @property
+    def rank(self) -> tuple[datetime, str]:
+        """Who is served first: the older order, and of two sent at once the one whose id sorts first.
+
+        The rank is a property of the orders alone, so that a restart serves them alike.
+        """
+        return self.submitted_at, self.request.client_order_id
+
+    def fill(self, quantity: Decimal, chance: Chance) -> Fill:
+        request = self.request
+        fill = Fill(
+            trade_id=f"{request.client_order_id}-{len(self.fills) + 1}",
+            client_order_id=request.client_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=quantity,
+            price=chance.price,
+            fee=fee(quantity * chance.price, chance.rate),
+            at=chance.at,
+        )
+        self.fills.append(fill)
+        self.filled += quantity
+        self.state = OrderState.PARTIAL if self.remaining else OrderState.FILLED
+        self.at = chance.at
+        return fill
+
+    def end(self, state: OrderState, *, reason: str, at: datetime) -> None:
+        self.state, self.reason, self.at = state, reason, at
+
+    def report(self) -> OrderReport:
+        notional = sum((fill.notional for fill in self.fills), ZERO)
+        return OrderReport(
+            client_order_id=self.request.client_order_id,
+            symbol=self.request.symbol,
+            state=self.state,
+            filled=self.filled,
+            average_price=(notional / self.filled).quantize(_AVERAGE_GRAIN) if self.filled else None,
+            fills=tuple(self.fills),
+            reason=self.reason,
+            at=self.at,
+        )

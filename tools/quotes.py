@@ -1,0 +1,49 @@
+"""The `quote` tool: what a symbol can be bought and sold for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.money import BPS
+from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
+from tools.tool import tool
+from tools.view import MarketView
+
+_GRAIN = Decimal("0.0001")
+
+
+class QuoteParams(Value):
+    symbol: Symbol
+
+
+class QuoteReading(Value):
+    """Best bid and ask, and how wide and how old they are."""
+
+    symbol: Symbol
+    bid: Positive
+    ask: Positive
+    mid: Positive
+    spread_bps: Amount
+    """Part of the mid price in basis points; negative when the book is crossed."""
+    at: Instant
+    age_s: NonNegative
+
+
+@tool(timeout_s=5, trust="venue")
+async def quote(params: QuoteParams, view: MarketView) -> QuoteReading:
+    """Best bid and ask of one symbol, with the venue's own time and their age at the moment asked about.
+
+    Raises `SymbolUnknown` outside the universe and `VenueUnavailable` when there is no quote yet. An
+    old quote is given with its age and never as a new one.
+    """
+    found = await view.quote(params.symbol)
+    age_s = Decimal(str((view.as_of - found.at).total_seconds()))
+    return QuoteReading(
+        symbol=found.symbol,
+        bid=found.bid,
+        ask=found.ask,
+        mid=found.mid,
+        spread_bps=((found.ask - found.bid) / found.mid * BPS).quantize(_GRAIN),
+        at=found.at,
+        age_s=age_s,
+    )

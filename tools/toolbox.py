@@ -1,0 +1,131 @@
+"""The one way to call a tool. Around every call, in this order: tape, cache, rate, breaker, timeout, retry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast, overload
+
+from pydantic import ValidationError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from domain.digest import canonical
+from domain.effects import Effects
+from domain.errors import NotFound, VenueUnavailable
+from domain.text import visible
+from domain.value import Value
+from tools.errors import ToolRetry
+from tools.plumbing import Plumbing
+from tools.result import UNANSWERED, ToolResult, failure_of, words_of
+from tools.tool import Tool
+from tools.view import MarketView
+
+P = TypeVar("P", bound=Value)
+R = TypeVar("R", bound=Value)
+
+_WORTH_ANOTHER_TRY = retry_if_exception_type((ToolRetry, VenueUnavailable, TimeoutError))
+_BACKOFF = wait_exponential(multiplier=0.1, max=2)
+
+
+class Toolbox:
+    """The tools of one agent at one moment. What a call raises becomes a `ToolResult` with a name.
+
+    Calls made at once are numbered on the tape in the order they are started, since nothing is awaited
+    before the effect.
+    """
+
+    def __init__(
+        self, tools: Sequence[Tool[Any, Any]], *, view: MarketView, effects: Effects, plumbing: Plumbing
+    ) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        if len(self._tools) != len(tools):
+            raise ValueError("two tools have the same name")
+        self._view = view
+        self._effects = effects
+        self._plumbing = plumbing
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._tools)
+
+    @overload
+    async def call(self, tool: Tool[P, R], params: P | Mapping[str, object]) -> ToolResult[R]: ...
+
+    @overload
+    async def call(self, tool: str, params: Value | Mapping[str, object]) -> ToolResult[Value]: ...
+
+    async def call(
+        self, tool: Tool[P, R] | str, params: Value | Mapping[str, object]
+    ) -> ToolResult[R] | ToolResult[Value]:
+        """Ask `tool`. Raises `NotFound` for a tool that is not in this box, and nothing else of its own."""
+        name = tool if isinstance(tool, str) else tool.name
+        found = self._tools.get(name)
+        if found is None or (not isinstance(tool, str) and found is not tool):
+            raise NotFound(f"no tool {name!r} here", remedy=f"There are: {', '.join(self._tools) or 'none'}")
+        try:
+            asked = found.params.model_validate(params)
+        except ValidationError as error:
+            return found.failed("invalid", _problems(error))
+        return await self._effects.once(
+            f"tool:{name}", asked, returns=found.returns, perform=lambda: self._cached(found, asked)
+        )
+
+    async def _cached(self, tool: Tool[P, R], params: P) -> ToolResult[R]:
+        """Answers are kept by what was asked, when, and by whom it may be seen; failures are not kept."""
+        cache = self._plumbing.cache
+        key = (tool.name, canonical(params), self._view.as_of, self._view.universe)
+        kept = cache.get(key)
+        if kept is not None:
+            return cast("ToolResult[R]", kept)
+        result = await self._in_turn(tool, params)
+        if result.ok:
+            cache.put(key, result)
+        return result
+
+    async def _in_turn(self, tool: Tool[P, R], params: P) -> ToolResult[R]:
+        if tool.rate is not None:
+            bucket = self._plumbing.bucket(tool.name, tool.rate)
+            wait_s = bucket.reserve(tool.cost, now=self._plumbing.now(), within_s=tool.timeout_s)
+            if wait_s is None:
+                return tool.failed("rate_limited", f"no turn within {tool.timeout_s:g} s")
+            if wait_s:
+                await self._plumbing.sleep(wait_s)
+        return await self._guarded(tool, params)
+
+    async def _guarded(self, tool: Tool[P, R], params: P) -> ToolResult[R]:
+        breaker = self._plumbing.breaker(tool.name)
+        if not breaker.admits(self._plumbing.now()):
+            return tool.failed("open_circuit", "it failed several times in a row and is left alone for a while")
+        try:
+            result = tool.answer(await self._retried(tool, params))
+        except Exception as error:  # a tool call is one of the boundaries that must go on
+            result = tool.failed(failure_of(error), words_of(error))
+        except BaseException:
+            breaker.release()
+            raise
+        breaker.settle(self._plumbing.now(), answered=result.failure not in UNANSWERED)
+        return result
+
+    async def _retried(self, tool: Tool[P, R], params: P) -> R:
+        """Attempts share one time limit; a time limit inside an attempt, a client's own, is worth another."""
+        attempts = AsyncRetrying(
+            retry=_WORTH_ANOTHER_TRY,
+            stop=stop_after_attempt(tool.attempts),
+            wait=_BACKOFF,
+            sleep=self._plumbing.sleep,
+            reraise=True,
+        )
+        expired = asyncio.timeout(tool.timeout_s)
+        try:
+            async with expired:
+                return await attempts(tool.run, params, self._view)
+        except TimeoutError as error:
+            if expired.expired():
+                raise TimeoutError(f"no answer within {tool.timeout_s:g} s") from error
+            raise
+
+
+def _problems(error: ValidationError) -> str:
+    """Every field that does not fit, without repeating what was given."""
+    found = (f"{'.'.join(map(str, each['loc'])) or 'parameters'}: {each['msg']}" for each in error.errors())
+    return visible("; ".join(found), limit=300)
