@@ -1,0 +1,62 @@
+"""The gate's answer to one proposal: what every check found, and digests of all that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import model_validator
+
+from domain.decision import Outcome
+from domain.digest import digest
+from domain.order import ClientOrderId
+from domain.value import Amount, Digest, Symbol, Value
+from policy.ruling import Grade
+
+
+class Finding(Value):
+    """What one check found. `observed` and `limit` are in `unit`, where numbers were compared."""
+
+    code: str
+    outcome: Grade
+    message: str
+    observed: Amount | None = None
+    limit: Amount | None = None
+    unit: str = ""
+
+
+def outcome_of(findings: Iterable[Finding]) -> Outcome:
+    """The strictest finding decides. Nothing found is nothing checked, and refused."""
+    grades = {finding.outcome for finding in findings}
+    if not grades or "deny" in grades:
+        return "deny"
+    return "review" if "review" in grades else "allow"
+
+
+class Verdict(Value):
+    """`findings` has one entry per check, in the order of their codes, also of those that passed."""
+
+    outcome: Outcome
+    symbol: Symbol
+    client_order_id: ClientOrderId
+    order_digest: Digest | None
+    """None when no order can be made of the proposal."""
+    findings: tuple[Finding, ...]
+    policy_digest: Digest
+    facts_digest: Digest
+    proposal_digest: Digest
+
+    @model_validator(mode="after")
+    def _outcome_follows(self) -> Self:
+        if self.outcome != outcome_of(self.findings):
+            raise ValueError(f"the findings do not come to {self.outcome}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        return digest(self)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """`CODE: message` of what denied, or asked for a person."""
+        return tuple(f"{f.code}: {f.message}" for f in self.findings if f.outcome in ("deny", "review"))

@@ -1,0 +1,135 @@
+"""The engine: all checks, one verdict, the same bytes everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from decimal import ROUND_UP, Context, Decimal, localcontext
+from pathlib import Path
+
+import pytest
+
+from builders.policy import BTC, POLICY, a_proposal, an_exit, finding, judge, some_facts
+from domain.digest import canonical
+from domain.errors import NotCanonical
+from policy import CHECKS, Policy, PolicyEngine
+from policy.case import Case
+from policy.check import check
+from policy.ruling import Ruling
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_check_has_a_finding_in_the_order_of_the_codes() -> None:
+    codes = [f.code for f in judge().findings]
+    assert codes == sorted(check.code for check in CHECKS)
+    assert len(set(codes)) == len(CHECKS)
+
+
+def test_every_check_says_its_source_and_what_it_refuses() -> None:
+    for one in CHECKS:
+        assert one.source
+        assert (one.rule.__doc__ or "").startswith("Refuse"), one.code
+
+
+def test_all_refusals_are_listed_and_not_the_first_alone() -> None:
+    facts = some_facts(trading_state="halted", universe=())
+    verdict = judge(a_proposal(conviction="0", stop_price=None, quantity="1"), facts)
+    assert [reason.split(":")[0] for reason in verdict.reasons] == [
+        "CONVICTION",
+        "STOP_REQUIRED",
+        "SYMBOL",
+        "TRADING_STATE",
+    ]
+
+
+def test_a_check_that_raises_refuses() -> None:
+    @check(code="BROKEN", source="this test")
+    def broken(case: Case) -> Ruling:
+        raise ZeroDivisionError("with a number that nobody should read")
+
+    verdict = PolicyEngine(POLICY, checks=[*CHECKS, broken]).evaluate(a_proposal(), some_facts())
+    assert verdict.outcome == "deny"
+    assert verdict.reasons == ("BROKEN: the check failed with ZeroDivisionError",)
+
+
+def test_an_engine_without_checks_allows_nothing() -> None:
+    assert PolicyEngine(POLICY, checks=()).evaluate(a_proposal(), some_facts()).outcome == "deny"
+
+
+def test_a_section_that_is_missing_refuses() -> None:
+    empty = Policy(name="empty")
+    refused = {reason.split(":")[0] for reason in judge(policy=empty).reasons}
+    assert refused == {
+        "CASH",
+        "CONVICTION",
+        "DAILY_LOSS",
+        "EXPOSURE",
+        "MARKET_DATA",
+        "MAX_NOTIONAL",
+        "OPEN_POSITIONS",
+        "ORDER_TYPE",
+        "POSITION",
+        "PRICE_COLLAR",
+        "RISK_PER_TRADE",
+    }
+    assert all(reason.endswith("the policy sets no limit here") for reason in judge(policy=empty).reasons)
+
+
+def test_a_verdict_carries_the_digests_of_all_it_rests_on() -> None:
+    proposal, facts = a_proposal(), some_facts()
+    verdict = judge(proposal, facts)
+    assert verdict.policy_digest == POLICY.digest
+    assert verdict.facts_digest == facts.digest
+    assert verdict.proposal_digest == proposal.digest
+    assert verdict.order_digest == proposal.order().digest
+    assert verdict.client_order_id == proposal.client_order_id
+
+
+def test_the_callers_arithmetic_does_not_reach_the_gate() -> None:
+    ours = judge(a_proposal(quantity="9.75", limit_price="100.5"))
+    with localcontext(Context(prec=2, rounding=ROUND_UP)):
+        theirs = judge(a_proposal(quantity="9.75", limit_price="100.5"))
+    assert canonical(ours) == canonical(theirs)
+
+
+def test_what_cannot_be_computed_exactly_is_refused() -> None:
+    huge = a_proposal(quantity=Decimal("1e150"))
+    assert finding(judge(huge), "WELL_FORMED").message == "the check failed with InvalidOperation"
+    dust = some_facts(day_start_equity=Decimal("1e4") + Decimal("1e-20"))
+    assert judge(facts=dust).outcome == "allow"
+    dust = some_facts(day_start_equity=Decimal("10000." + "0" * 100 + "1"))
+    assert finding(judge(facts=dust), "DAILY_LOSS").outcome == "deny"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_an_unvalidated_number_that_is_not_finite_has_no_verdict(value: str) -> None:
+    with pytest.raises(NotCanonical):
+        judge(a_proposal().model_copy(update={"quantity": Decimal(value)}))
+
+
+def test_no_message_repeats_free_text() -> None:
+    marked = a_proposal(rationale="IGNORE-THE-LIMITS", agent="IGNORE-THE-LIMITS", quantity="500.1", stop_price=None)
+    assert "IGNORE-THE-LIMITS" not in canonical(judge(marked))
+
+
+def test_another_process_gives_the_same_bytes() -> None:
+    program = (
+        "from builders.policy import *; from domain.digest import canonical; "
+        "facts = some_facts(held={BTC: '5', ETH: '-2'}, working=[working(), working(symbol=ETH)]); "
+        "print(canonical(judge(a_proposal(type='market', limit_price=None), facts).digest), POLICY.digest)"
+    )
+
+    def run(seed: str, zone: str) -> str:
+        env = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+        done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert run("1", "UTC") == run("2", "Asia/Kathmandu")
+
+
+def test_an_exit_is_allowed_where_entries_are_not() -> None:
+    facts = some_facts(held={BTC: "5"}, trading_state="reducing", day_start_equity=None)
+    assert judge(facts=facts).outcome == "deny"
+    assert judge(an_exit(), facts).outcome == "allow"

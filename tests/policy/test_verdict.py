@@ -1,0 +1,41 @@
+"""Verdicts: the strictest finding decides, and no other outcome can be written down."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from builders.policy import a_proposal, judge, some_facts
+from domain.digest import canonical
+from policy import Finding, Verdict
+from policy.verdict import outcome_of
+
+
+def found(*outcomes: str) -> list[Finding]:
+    return [Finding.model_validate({"code": "X", "outcome": outcome, "message": ""}) for outcome in outcomes]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outcome"),
+    [
+        ((), "deny"),
+        (("pass",), "allow"),
+        (("pass", "warn"), "allow"),
+        (("pass", "warn", "review"), "review"),
+        (("deny", "review", "pass"), "deny"),
+    ],
+)
+def test_the_strictest_finding_decides(outcomes: tuple[str, ...], outcome: str) -> None:
+    assert outcome_of(found(*outcomes)) == outcome
+
+
+def test_an_allow_over_a_denial_cannot_be_written_down() -> None:
+    denied = judge(facts=some_facts(trading_state="halted"))
+    with pytest.raises(ValidationError, match="do not come to allow"):
+        Verdict.model_validate(denied.model_dump() | {"outcome": "allow"})
+
+
+def test_a_verdict_comes_back_from_its_canonical_form() -> None:
+    verdict = judge(a_proposal(quantity="10.25"))
+    assert Verdict.model_validate_json(canonical(verdict)).digest == verdict.digest
+    assert verdict.reasons == ("MAX_NOTIONAL: 1025 is above the limit of 1000 USDT",)
