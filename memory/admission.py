@@ -1,0 +1,68 @@
+"""What the gate hands to the ledger: proposals with verdicts, and tickets for those allowed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.decision import Outcome, Proposal, Ticket
+from domain.digest import canonical, sha256
+from domain.errors import TicketRefused
+from domain.order import OrderState
+from domain.value import Digest, Value
+from memory.orders import OrderRecord
+
+
+class Admission(Value):
+    """One proposal with the gate's word on it, and the ticket that an allow earned."""
+
+    proposal: Proposal
+    verdict_body: str
+    """The whole verdict as canonical JSON."""
+    verdict_digest: Digest
+    outcome: Outcome
+    facts_body: str
+    """What it was judged on, as canonical JSON; kept once by its digest."""
+    ticket: Ticket | None = None
+
+    def require_fit(self) -> None:
+        """Raises `TicketRefused` for a ticket that is not this proposal's, or without an allow."""
+        ticket = self.ticket
+        if ticket is None:
+            return
+        order = self.proposal.order()
+        if self.outcome != "allow":
+            raise TicketRefused(f"{order.client_order_id} has a ticket, and the verdict is {self.outcome}")
+        bound = (ticket.client_order_id, ticket.order_digest, ticket.verdict_digest)
+        if bound != (order.client_order_id, order.digest, self.verdict_digest):
+            raise TicketRefused(f"the ticket does not fit {order.client_order_id} and its verdict")
+
+    def approved(self, *, run_id: str, cycle: int, at: datetime) -> OrderRecord:
+        """The order as it begins."""
+        return OrderRecord(
+            request=self.proposal.order(),
+            proposal=self.proposal.digest,
+            run_id=run_id,
+            cycle=cycle,
+            state=OrderState.APPROVED,
+            updated_at=at,
+            stop_price=self.proposal.stop_price,
+            target_price=self.proposal.target_price,
+        )
+
+    def verdict_row(self, *, run_id: str, cycle: int) -> dict[str, object]:
+        return {
+            "run_id": run_id,
+            "cycle": cycle,
+            "client_order_id": self.proposal.client_order_id,
+            "id": self.verdict_digest,
+            "symbol": self.proposal.symbol,
+            "outcome": self.outcome,
+            "proposal": canonical(self.proposal),
+            "verdict": self.verdict_body,
+            "facts": sha256(self.facts_body),
+        }
+
+
+def ticket_row(ticket: Ticket, *, account: str) -> dict[str, object]:
+    """The ticket without its seal, which is nobody's to read."""
+    return {"account": account, **ticket.model_dump(exclude={"seal"}), "used_at": None}

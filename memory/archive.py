@@ -1,0 +1,224 @@
+"""The archive: runs, and what each of their cycles thought, saw and came to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from domain.decision import Episode
+from domain.digest import canonical, sha256
+from domain.errors import NotFound, Refused, UsageError
+from memory.closing import change_run, close_cycle, run_row
+from memory.database import Database
+from memory.readers import closed_cycle, full_id, run_record, snapshot_record, step, verdict_record
+from memory.records import (
+    ClosedCycle,
+    CycleRecord,
+    EndStatus,
+    RunHeader,
+    RunRecord,
+    RunStatus,
+    SnapshotRecord,
+    Step,
+    VerdictRecord,
+)
+from memory.rows import insert_new
+from memory.schema import blobs as texts
+from memory.schema import cycles, episodes, equity, runs, snapshots, steps, verdicts, with_digest
+
+_PAGE = 200
+
+
+class Archive:
+    """Everything kept of runs, apart from money and orders (`memory.ledger`) and effects (`memory.tape`).
+
+    `note_…` is written with the next commit, the last of which is `close_cycle`. What is read is what
+    is committed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin_run(self, header: RunHeader) -> None:
+        """Raises `UsageError` when there is a run with that id."""
+        row = {
+            "run_id": header.run_id,
+            "body": canonical(header),
+            "status": "running",
+            "created_at": header.created_at,
+            "ended_at": None,
+            "parent": header.parent,
+            "cycles": 0,
+            "seal": header.config_digest,
+        }
+        try:
+            async with self._database.transaction() as connection:
+                await insert_new(connection, runs, [with_digest(runs, row)])
+        except Refused as error:
+            raise UsageError(f"there is a run {header.run_id} already", remedy="Resume it, or name another") from error
+
+    async def end_run(self, run_id: str, status: EndStatus, *, at: datetime) -> None:
+        """Raises `NotFound`."""
+        await self._set_status(run_id, status, at=at)
+
+    async def resume_run(self, run_id: str) -> None:
+        """Say that the run goes on. Raises `NotFound`."""
+        await self._set_status(run_id, "running", at=None)
+
+    async def _set_status(self, run_id: str, status: RunStatus, *, at: datetime | None) -> None:
+        async with self._database.transaction() as connection:
+            run = await run_row(connection, run_id)
+            await change_run(connection, run, {"status": status, "ended_at": at})
+
+    async def run(self, run_id: str) -> RunRecord:
+        """One run by its id or the beginning of it.
+
+        Raises `NotFound`, and `UsageError` when several begin so.
+        """
+        async with self._database.reading() as connection:
+            full = await full_id(connection, runs.c.run_id, prefix=run_id, noun="run")
+            found = await connection.execute(select(runs).where(runs.c.run_id == full))
+            return run_record(found.mappings().one())
+
+    async def runs(self, *, limit: int = 50) -> tuple[RunRecord, ...]:
+        """The newest first."""
+        # Without the Z, a whole second sorts before its fractions.
+        newest = func.replace(runs.c.created_at, "Z", "").desc()
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(runs).order_by(newest, runs.c.run_id).limit(limit))
+            return tuple(run_record(row) for row in rows.mappings())
+
+    def note_blob(self, text: str) -> str:
+        """Keep `text` once, and return its digest."""
+        key = sha256(text)
+        self._database.note(texts, {"digest": key, "body": text})
+        return key
+
+    def note_step(self, run_id: str, *, cycle: int, node: str, subject: str, value: object) -> None:
+        """What a node gave for a subject."""
+        row = {"run_id": run_id, "cycle": cycle, "node": node, "subject": subject, "body": canonical(value)}
+        self._database.note(steps, row)
+
+    def note_snapshot(
+        self,
+        run_id: str,
+        *,
+        cycle: int,
+        subject: str,
+        id: str,
+        previous: str | None,
+        body: object,
+        blobs: Sequence[str] = (),
+    ) -> None:
+        """The context of one model call. `blobs` are the digests of what it rests on, noted by `note_blob`."""
+        row = {
+            "run_id": run_id,
+            "id": id,
+            "cycle": cycle,
+            "subject": subject,
+            "previous": previous,
+            "blobs": canonical(sorted(set(blobs))),
+            "body": canonical(body),
+        }
+        self._database.note(snapshots, row)
+
+    def note_episode(self, run_id: str, *, cycle: int, n: int, episode: Episode) -> None:
+        self._database.note(episodes, {"run_id": run_id, "cycle": cycle, "n": n, "body": canonical(episode)})
+
+    async def close_cycle(self, run_id: str, record: CycleRecord, *, timings: Mapping[str, float]) -> str:
+        """Commit everything noted with the cycle's figures, seal it, and return the seal.
+
+        Closing the last cycle again with the same content returns its seal. Raises `NotFound` for an
+        unknown run and `Refused` for a cycle that was closed with other content, or out of order.
+        """
+        if record.figures is not None:
+            place = {"run_id": run_id, "cycle": record.cycle, "as_of": record.as_of}
+            self._database.note(equity, {**place, **record.figures.model_dump()})
+        async with self._database.transaction() as connection:
+            return await close_cycle(connection, run_id, record=record, timings=timings)
+
+    async def discard_open_cycle(self, run_id: str, *, cycle: int) -> None:
+        """Forget what an unfinished `cycle` came to, before it is run again. Effects and orders stay.
+
+        Raises `Refused` for a cycle that is closed.
+        """
+        closed = select(cycles.c.seal).where(cycles.c.run_id == run_id, cycles.c.cycle == cycle)
+        async with self._database.transaction() as connection:
+            if await connection.scalar(closed) is not None:
+                raise Refused(f"cycle {cycle} of {run_id} is closed, and stays as it is")
+            for table in (steps, snapshots, equity, episodes):
+                await connection.execute(delete(table).where(table.c.run_id == run_id, table.c.cycle == cycle))
+
+    async def cycles(self, run_id: str, *, after: int = -1) -> AsyncIterator[ClosedCycle]:
+        """The closed cycles with numbers above `after`, in order."""
+        query = select(cycles).where(cycles.c.run_id == run_id).order_by(cycles.c.cycle).limit(_PAGE)
+        while True:
+            async with self._database.reading() as connection:
+                rows = (await connection.execute(query.where(cycles.c.cycle > after))).mappings().all()
+            for row in rows:
+                yield closed_cycle(row)
+                after = row["cycle"]
+            if len(rows) < _PAGE:
+                return
+
+    async def last_cycle(self, run_id: str) -> ClosedCycle | None:
+        query = select(cycles).where(cycles.c.run_id == run_id).order_by(cycles.c.cycle.desc()).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return None if row is None else closed_cycle(row)
+
+    async def steps(self, run_id: str, cycle: int) -> tuple[Step, ...]:
+        """What each node gave in `cycle`, by node and subject."""
+        query = select(steps).where(steps.c.run_id == run_id, steps.c.cycle == cycle)
+        async with self._database.reading() as connection:
+            found = [step(row) for row in (await connection.execute(query)).mappings()]
+        return tuple(sorted(found, key=lambda s: (s.node, s.subject)))
+
+    async def snapshot(self, id: str) -> SnapshotRecord:
+        """One snapshot by its id or the beginning of it.
+
+        Raises `NotFound`, and `UsageError` when several begin so.
+        """
+        async with self._database.reading() as connection:
+            full = await full_id(connection, snapshots.c.id, prefix=id, noun="snapshot")
+            # Runs on equal data have equal snapshots, under one id.
+            query = select(snapshots).where(snapshots.c.id == full).order_by(snapshots.c.run_id).limit(1)
+            return snapshot_record((await connection.execute(query)).mappings().one())
+
+    async def snapshots(self, run_id: str | None = None, *, limit: int = 50) -> tuple[SnapshotRecord, ...]:
+        """Those of the latest cycles first, of one run or of all."""
+        query = select(snapshots).order_by(snapshots.c.cycle.desc(), snapshots.c.run_id, snapshots.c.id).limit(limit)
+        if run_id is not None:
+            query = query.where(snapshots.c.run_id == run_id)
+        async with self._database.reading() as connection:
+            return tuple(snapshot_record(row) for row in (await connection.execute(query)).mappings())
+
+    async def snapshot_ids(self, run_id: str) -> tuple[str, ...]:
+        """All snapshots of a run, in the order of its cycles."""
+        query = select(snapshots.c.id).where(snapshots.c.run_id == run_id)
+        async with self._database.reading() as connection:
+            return tuple(await connection.scalars(query.order_by(snapshots.c.cycle, snapshots.c.subject)))
+
+    async def blobs(self, digests: Sequence[str]) -> Mapping[str, str]:
+        """The texts under `digests`. Raises `NotFound` naming one that is missing."""
+        query = select(texts.c.digest, texts.c.body).where(texts.c.digest.in_(set(digests)))
+        async with self._database.reading() as connection:
+            found = dict((await connection.execute(query)).all())
+        if missing := sorted(set(digests) - set(found)):
+            raise NotFound(f"the archive holds no text with digest {missing[0]}")
+        return found
+
+    async def verdicts(self, run_id: str, *, cycle: int | None = None) -> tuple[VerdictRecord, ...]:
+        query = select(verdicts).where(verdicts.c.run_id == run_id)
+        if cycle is not None:
+            query = query.where(verdicts.c.cycle == cycle)
+        async with self._database.reading() as connection:
+            found = [verdict_record(row) for row in (await connection.execute(query)).mappings()]
+        return tuple(sorted(found, key=lambda v: (v.cycle, v.client_order_id)))
+
+    async def episodes(self, run_id: str) -> tuple[Episode, ...]:
+        query = select(episodes.c.body).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)
+        async with self._database.reading() as connection:
+            return tuple(Episode.model_validate_json(body) for body in await connection.scalars(query))

@@ -1,0 +1,168 @@
+"""The books of one account as rows: read for a transaction, changed in memory, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.digest import canonical
+from domain.errors import LedgerBroken
+from domain.order import Fill, OrderReport, OrderState
+from domain.portfolio import Position
+from memory.orders import OrderRecord, fill_from, order_after, order_from, order_row, position_after
+from memory.rows import Row, insert_new, put
+from memory.schema import accounts, fills, order_events, orders, positions, with_digest
+
+# Built once: building a statement costs more than running it.
+_MINE: BindParameter[str] = bindparam("account")
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_ACCOUNT = select(accounts).where(accounts.c.account == _MINE).with_for_update()
+_ORDERS = select(orders).where(orders.c.account == _MINE)
+_ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
+_ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expanding=True)))
+_FILLS = select(fills).where(fills.c.account == _MINE).order_by(fills.c.n)
+_FILLS_BY_ID = _FILLS.where(fills.c.client_order_id.in_(_IDS))
+_POSITIONS = select(positions.c.body).where(positions.c.account == _MINE)
+_LAST_FILL = select(func.max(fills.c.n)).where(fills.c.account == _MINE)
+_EVENTS = (
+    select(order_events.c.client_order_id, func.count())
+    .where(order_events.c.account == _MINE, order_events.c.client_order_id.in_(_IDS))
+    .group_by(order_events.c.client_order_id)
+)
+
+
+async def account_row(connection: AsyncConnection, account: str) -> dict[str, Any]:
+    """The account's row, held until the transaction ends: writers of one account take turns.
+
+    Raises `LedgerBroken` for an account that was never opened.
+    """
+    row = (await connection.execute(_ACCOUNT, {"account": account})).mappings().one_or_none()
+    if row is None:
+        raise LedgerBroken(f"the account {account} was never opened")
+    return dict(row)
+
+
+async def read_orders(
+    connection: AsyncConnection, account: str, *, ids: Collection[str] | None = None, states: Collection[str] = ()
+) -> dict[str, OrderRecord]:
+    """Orders with their fills, by id, in the order in which they were decided: all, or by `ids` or `states`."""
+    mine: dict[str, object] = {"account": account}
+    if ids is not None:
+        found = await connection.execute(_ORDERS_BY_ID, {**mine, "ids": list(ids)})
+    elif states:
+        found = await connection.execute(_ORDERS_BY_STATE, {**mine, "states": list(states)})
+    else:
+        found = await connection.execute(_ORDERS, mine)
+    rows = found.mappings().all()
+    if not rows:
+        return {}
+    if ids is None and not states:
+        booked = await connection.execute(_FILLS, mine)
+    else:
+        booked = await connection.execute(_FILLS_BY_ID, {**mine, "ids": [row["client_order_id"] for row in rows]})
+    by_order: dict[str, list[Fill]] = {}
+    for row in booked.mappings():
+        by_order.setdefault(row["client_order_id"], []).append(fill_from(row))
+    read = [order_from(row, tuple(by_order.get(row["client_order_id"], ()))) for row in rows]
+    return {order.client_order_id: order for order in sorted(read, key=lambda o: (o.cycle, o.client_order_id))}
+
+
+async def read_positions(connection: AsyncConnection, account: str) -> dict[str, Position]:
+    """Every position ever held, flat ones too, by symbol."""
+    bodies = await connection.scalars(_POSITIONS, {"account": account})
+    found = [Position.model_validate_json(body) for body in bodies]
+    return {position.symbol: position for position in sorted(found, key=lambda p: p.symbol)}
+
+
+def position_row(account: str, position: Position) -> dict[str, object]:
+    return {"account": account, "symbol": position.symbol, "body": canonical(position)}
+
+
+@dataclass(slots=True)
+class Books:
+    """The part of an account that some reports are about. `apply` them, then `write`."""
+
+    account: dict[str, Any]
+    run_id: str
+    cycle: int
+    orders: dict[str, OrderRecord]
+    positions: dict[str, Position]
+    _fills: list[tuple[Fill, Decimal]] = field(default_factory=list)
+    _events: list[dict[str, object]] = field(default_factory=list)
+    _changed: dict[str, OrderRecord] = field(default_factory=dict)
+
+    def apply(self, report: OrderReport) -> bool:
+        """Book one report; `False` when it says nothing new. Raises `LedgerBroken`."""
+        before = self.orders.get(report.client_order_id)
+        if before is None:
+            raise LedgerBroken(f"the venue reports {report.client_order_id}, an order that this ledger never approved")
+        after = order_after(before, report)
+        if after is before:
+            return False
+        new = after.fills[len(before.fills) :]
+        for fill in new:
+            self._book(fill, after)
+        evidence = {"filled": report.filled, "reason": after.reason, "trades": [fill.trade_id for fill in new]}
+        self.change(after, at=report.at, evidence=evidence)
+        return True
+
+    def change(self, order: OrderRecord, *, at: datetime, evidence: Row) -> None:
+        """Put `order` in its new state, with an event that says why."""
+        self.orders[order.client_order_id] = self._changed[order.client_order_id] = order
+        body = canonical({**evidence, "state": order.state})
+        self._events.append(
+            {"client_order_id": order.client_order_id, "state": order.state.value, "at": at, "body": body}
+        )
+
+    def _book(self, fill: Fill, order: OrderRecord) -> None:
+        before = self.positions.get(fill.symbol) or Position(symbol=fill.symbol)
+        after = self.positions[fill.symbol] = position_after(before, fill, order)
+        self.account["cash"] -= fill.signed_quantity * fill.price + fill.fee
+        self.account["realized"] += after.realized - before.realized
+        self.account["fees"] += fill.fee
+        self._fills.append((fill, after.quantity))
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Everything that was changed, in rows."""
+        name = self.account["account"]
+        place = {"account": name, "run_id": self.run_id, "cycle": self.cycle}
+        if self._fills:
+            first = await _next(connection, name)
+            booked = [
+                {**fill.model_dump(), **place, "n": first + number, "held": held}
+                for number, (fill, held) in enumerate(self._fills)
+            ]
+            symbols = sorted({fill.symbol for fill, _ in self._fills})
+            await insert_new(connection, fills, [with_digest(fills, row) for row in booked])
+            rows = [position_row(name, self.positions[symbol]) for symbol in symbols]
+            await put(connection, positions, [with_digest(positions, row) for row in rows])
+            await put(connection, accounts, [with_digest(accounts, self.account)])
+        if self._changed:
+            numbers = await _events_so_far(connection, name, ids=self._changed)
+            happened = []
+            for event in self._events:
+                key = str(event["client_order_id"])
+                happened.append(with_digest(order_events, {**event, **place, "n": numbers.get(key, 0)}))
+                numbers[key] = numbers.get(key, 0) + 1
+            rows = [order_row(name, order) for order in self._changed.values()]
+            await put(connection, orders, [with_digest(orders, row) for row in rows])
+            await insert_new(connection, order_events, happened)
+
+
+async def _next(connection: AsyncConnection, account: str) -> int:
+    last = await connection.scalar(_LAST_FILL, {"account": account})
+    return 0 if last is None else last + 1
+
+
+async def _events_so_far(connection: AsyncConnection, account: str, *, ids: Collection[str]) -> dict[str, int]:
+    return dict((await connection.execute(_EVENTS, {"account": account, "ids": list(ids)})).all())
+
+
+def working_states() -> tuple[str, ...]:
+    return tuple(state.value for state in OrderState if state.working)

@@ -1,0 +1,208 @@
+"""One database: opened and brought up to date, read from, written to in whole transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Self
+
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from domain.errors import AgentctlError, NotFound, ServiceUnavailable, UsageError
+from memory.address import Address
+from memory.inline import connect
+from memory.journal import Journal
+from memory.migrate import migrate, stored_revision
+from memory.rows import Row
+from memory.schema import REVISION, metadata
+
+_CONNECT_S = 10
+_TRIES = 200
+_PAUSE_S = 0.05
+"""Together with the moment that each try takes: 20 seconds' patience with another process."""
+
+
+class Database:
+    """SQLite or PostgreSQL. Writers take turns; rows that were noted are in the next commit."""
+
+    def __init__(self, address: Address, engine: AsyncEngine) -> None:
+        """Not for callers: `open` and `in_memory` make one."""
+        self.address = address
+        self._engine = engine
+        if address.sqlite:
+            self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
+            self._reader = engine
+        else:
+            self._writer = engine
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writing = asyncio.Lock()
+        # A database in memory has one connection: there, readers wait for the writer too.
+        self._shared = address.sqlite and address.path is None
+        self._journal = Journal()
+
+    @classmethod
+    async def open(cls, url: str, *, create: bool = True) -> Database:
+        """Open the database, made or migrated where that is needed.
+
+        Raises `UsageError` for a URL or file that is no database of ours, `NotFound` when it is missing
+        and `create` is false, `DatabaseVersionError` when a newer version wrote it, and
+        `ServiceUnavailable` when it can't be reached. In all these cases nothing was written.
+        """
+        address = Address.parse(url)
+        if address.sqlite and address.path is None:
+            return await cls.in_memory()
+        if address.path is not None:
+            _prepare(address, create=create)
+        database = cls(address, _engine(address))
+        try:
+            await database._bring_up_to_date(create=create)
+        except BaseException:
+            await database._engine.dispose()
+            raise
+        return database
+
+    @classmethod
+    async def in_memory(cls) -> Database:
+        """A fresh database that is gone when closed: for replay and tests."""
+        address = Address.parse("sqlite://")
+        database = cls(address, _engine(address))
+        async with database.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+        return database
+
+    async def _bring_up_to_date(self, *, create: bool) -> None:
+        with self._translated():
+            async with self._reader.connect() as connection:
+                stored = await connection.run_sync(stored_revision)
+            if stored == REVISION:
+                return
+            if stored is None and not create:
+                raise NotFound(f"{self.address} holds no archive", remedy="agentctl run makes one")
+            if stored is None and self.address.sqlite:
+                async with self._engine.execution_options(begin="").connect() as connection:
+                    await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            async with AsyncExitStack() as stack:
+                connection = await self._begin(stack)
+                await connection.run_sync(migrate)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """All or nothing, one writer at a time. Rows noted so far are inserted first. Does not nest."""
+        async with self._writing:
+            with self._translated():
+                async with AsyncExitStack() as stack:
+                    connection = await self._begin(stack)
+                    written = await self._journal.write(connection)
+                    yield connection
+            self._journal.forget(written)
+
+    async def _begin(self, stack: AsyncExitStack) -> AsyncConnection:
+        """A connection in a transaction. Where another process writes, wait and let the loop go on."""
+        for _ in range(_TRIES):
+            try:
+                return await stack.enter_async_context(self._writer.begin())
+            except OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+        raise ServiceUnavailable(f"another process has been writing to {self.address} for long", remedy="Try again")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+        """One consistent view of what is committed. Rows noted since the last commit are not in it."""
+        if self._shared:
+            async with self._writing:
+                with self._translated():
+                    async with self._reader.connect() as connection:
+                        yield connection
+        else:
+            with self._translated():
+                async with self._reader.connect() as connection:
+                    yield connection
+
+    def note(self, table: Table, row: Row) -> None:
+        """Write `row` with the next commit, its digest added. Noting the same again changes nothing.
+
+        Raises `Refused` when other content was noted under its key; when other content is stored
+        there, the next commit raises it.
+        """
+        self._journal.note(table, row)
+
+    async def flush(self) -> None:
+        """Commit what was noted."""
+        if self._journal:
+            async with self.transaction():
+                pass
+
+    async def close(self) -> None:
+        """Commit what was noted, and let go."""
+        try:
+            await self.flush()
+        finally:
+            await self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except (IntegrityError, ProgrammingError, DataError):
+            raise  # a mistake of ours, to be seen as it is
+        except DBAPIError as error:
+            raise self._explained(error.orig or error) from error
+        except OSError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: BaseException) -> AgentctlError:
+        """What a driver's error means to whoever gave the URL."""
+        reason = str(error).strip().partition("\n")[0]
+        if "file is not a database" in reason:
+            return UsageError(f"{self.address} is not an SQLite database", remedy="Name another file with --db")
+        if "unable to open database file" in reason or "readonly database" in reason:
+            return UsageError(f"{self.address} cannot be opened: {reason}", remedy="Check the path and its permissions")
+        return ServiceUnavailable(f"the database {self.address} failed: {reason}")
+
+
+def _prepare(address: Address, *, create: bool) -> None:
+    """See that the file can be there. Raises `NotFound` or `UsageError`."""
+    path = address.path
+    assert path is not None  # noqa: S101
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", remedy="Name a file in it")
+    if path.exists():
+        return
+    if not create:
+        raise NotFound(f"there is no database at {path}", remedy="agentctl run makes one")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {path.parent} cannot be made: {error.strerror}") from error
+
+
+def _engine(address: Address) -> AsyncEngine:
+    if not address.sqlite:
+        try:
+            return create_async_engine(
+                address.url,
+                pool_pre_ping=True,
+                connect_args={"timeout": _CONNECT_S, "server_settings": {"application_name": "agentctl"}},
+            )
+        except ModuleNotFoundError as error:
+            raise UsageError("PostgreSQL needs a driver", remedy="pip install agentctl[postgres]") from error
+    engine = create_async_engine(address.url, connect_args={"async_creator_fn": connect})
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE where writing: a reader that turns writer could otherwise fail when another wrote between.
+    if begin := connection.get_execution_options().get("begin", "BEGIN"):
+        connection.exec_driver_sql(begin)

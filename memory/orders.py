@@ -1,0 +1,162 @@
+"""Orders as the ledger keeps them, and what a venue's word does to one. Pure, but for the shape of rows."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+from sqlalchemy import RowMapping
+
+from domain.digest import canonical
+from domain.errors import LedgerBroken
+from domain.money import ZERO
+from domain.order import Fill, OrderReport, OrderRequest, OrderState
+from domain.portfolio import Position
+from domain.text import visible
+from domain.value import Amount, Digest, Instant, NonNegative, Positive, Value
+
+_AVERAGE = Context(prec=16)
+_NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING})
+_REASON_LIMIT = 500
+
+
+class OrderRecord(Value):
+    """One order, from the gate's leave to its end, with every fill that was booked."""
+
+    request: OrderRequest
+    proposal: Digest
+    run_id: str
+    cycle: int
+    """The cycle that decided it."""
+    state: OrderState
+    filled: NonNegative = ZERO
+    average_price: Positive | None = None
+    fee: Amount = ZERO
+    reason: str = ""
+    submitted_at: Instant | None = None
+    """When it was about to be sent; `None` proves that it never was."""
+    updated_at: Instant
+    stop_price: Positive | None = None
+    target_price: Positive | None = None
+    fills: tuple[Fill, ...] = ()
+
+    @property
+    def client_order_id(self) -> str:
+        return self.request.client_order_id
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still trade; 0 once the order has ended."""
+        return ZERO if self.state.terminal else self.request.quantity - self.filled
+
+    @property
+    def report(self) -> OrderReport:
+        """What is known of the order, in a venue's words: for a paper venue that starts again."""
+        return OrderReport(
+            client_order_id=self.client_order_id,
+            symbol=self.request.symbol,
+            state=self.state,
+            filled=self.filled,
+            average_price=self.average_price,
+            fills=self.fills,
+            reason=self.reason,
+            at=self.updated_at,
+        )
+
+
+def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
+    """The order after one more report; the very same object when that says nothing new.
+
+    A fill counts once, by its trade id, and also when it comes after the end. An order that has
+    ended stays as it ended. Raises `LedgerBroken` for a report that contradicts what is booked.
+    """
+    if report.symbol != order.request.symbol:
+        raise LedgerBroken(f"the venue reports {order.client_order_id} in {report.symbol}, not {order.request.symbol}")
+    if report.state in _NEVER_REPORTED:
+        raise LedgerBroken(f"the venue reports {order.client_order_id} as {report.state}, a state that only we give")
+    fills = (*order.fills, *_new_fills(order, report))
+    filled = sum((fill.quantity for fill in fills), ZERO)
+    if filled > order.request.quantity:
+        raise LedgerBroken(f"{order.client_order_id} has fills of {filled}, and {order.request.quantity} was ordered")
+    state, reason = _next_state(order, report, filled=filled)
+    if state is order.state and len(fills) == len(order.fills):
+        return order
+    notional = sum((fill.notional for fill in fills), ZERO)
+    return order.model_copy(
+        update={
+            "state": state,
+            "reason": visible(reason, limit=_REASON_LIMIT),
+            "filled": filled,
+            "average_price": _AVERAGE.divide(notional, filled) if filled else None,
+            "fee": sum((fill.fee for fill in fills), ZERO),
+            "fills": fills,
+            "updated_at": report.at,
+        }
+    )
+
+
+def _new_fills(order: OrderRecord, report: OrderReport) -> list[Fill]:
+    booked = {fill.trade_id: fill for fill in order.fills}
+    new: list[Fill] = []
+    for fill in report.fills:
+        known = booked.get(fill.trade_id)
+        if known is None:
+            owner = (fill.client_order_id, fill.symbol, fill.side)
+            if owner != (order.client_order_id, order.request.symbol, order.request.side):
+                raise LedgerBroken(f"the fill {fill.trade_id} does not belong to {order.client_order_id}")
+            booked[fill.trade_id] = fill
+            new.append(fill)
+        elif known != fill:
+            raise LedgerBroken(f"the venue changed its fill {fill.trade_id} of {order.client_order_id}")
+    return new
+
+
+def _next_state(order: OrderRecord, report: OrderReport, *, filled: Decimal) -> tuple[OrderState, str]:
+    if order.state.terminal:
+        return order.state, order.reason
+    if report.state.terminal and report.filled > filled:
+        # Taken as ended, nobody would ask for the missing trades again and the position would be wrong.
+        return OrderState.UNKNOWN, f"the venue says {report.filled} filled, its trades show {filled}"
+    if not report.state.terminal and filled == order.request.quantity:
+        return OrderState.FILLED, report.reason
+    if report.state is OrderState.WORKING and filled:
+        return OrderState.PARTIAL, report.reason
+    return report.state, report.reason
+
+
+def position_after(position: Position, fill: Fill, order: OrderRecord) -> Position:
+    """The position with one more fill. Where that opens one, the order's stop and target become its own."""
+    after = position.after(fill)
+    if after.quantity and position.quantity * after.quantity <= 0:
+        return after.model_copy(update={"stop_price": order.stop_price, "target_price": order.target_price})
+    return after
+
+
+def order_row(account: str, order: OrderRecord) -> dict[str, object]:
+    return {
+        "account": account,
+        "client_order_id": order.client_order_id,
+        "run_id": order.run_id,
+        "cycle": order.cycle,
+        "symbol": order.request.symbol,
+        "request": canonical(order.request),
+        "proposal": order.proposal,
+        "stop_price": order.stop_price,
+        "target_price": order.target_price,
+        "state": order.state.value,
+        "filled": order.filled,
+        "average_price": order.average_price,
+        "fee": order.fee,
+        "reason": order.reason,
+        "submitted_at": order.submitted_at,
+        "updated_at": order.updated_at,
+    }
+
+
+def order_from(row: RowMapping, fills: tuple[Fill, ...]) -> OrderRecord:
+    names = set(OrderRecord.model_fields) - {"request", "fills"}
+    request = OrderRequest.model_validate_json(row["request"])
+    return OrderRecord(request=request, fills=fills, **{name: row[name] for name in names})
+
+
+def fill_from(row: RowMapping) -> Fill:
+    return Fill(**{name: row[name] for name in Fill.model_fields})

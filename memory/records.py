@@ -1,0 +1,136 @@
+"""What the archive takes in and hands out about runs: headers, cycles, steps, snapshots, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal, Self
+
+from domain.decision import Decision, Outcome, Proposal
+from domain.digest import digest
+from domain.order import ClientOrderId
+from domain.portfolio import Portfolio
+from domain.value import Amount, Digest, Instant, NonNegative, Symbol, Value
+
+RunStatus = Literal["running", "interrupted", "finished", "failed"]
+EndStatus = Literal["interrupted", "finished", "failed"]
+
+
+class RunHeader(Value):
+    """What a run was started with. Two runs of equal `config_digest` decide the same on the same data."""
+
+    run_id: str
+    graph: str
+    market: str
+    model: str
+    mode: Literal["paper", "live"]
+    seed: int
+    symbols: tuple[Symbol, ...]
+    timeframe: str
+    currency: str
+    start_cash: NonNegative
+    policy_digest: Digest
+    settings: str
+    """Everything else that was set, as canonical JSON."""
+    planned_cycles: int
+    """How many were asked for. What is decided in a cycle does not depend on it."""
+    version: str
+    created_at: Instant
+    parent: str | None = None
+    """The run that this one replays or was forked from."""
+
+    @property
+    def config_digest(self) -> str:
+        """The digest of all but who, when and how long; the first link of the chain of seals."""
+        fields = set(type(self).model_fields) - {"run_id", "created_at", "parent", "planned_cycles"}
+        return digest({name: getattr(self, name) for name in fields})
+
+
+class RunRecord(Value):
+    """A run as it stands."""
+
+    header: RunHeader
+    status: RunStatus
+    ended_at: Instant | None
+    cycles: int
+    """How many were closed."""
+    seal: Digest
+    """That of the last closed cycle; before the first, the header's `config_digest`."""
+
+
+class Figures(Value):
+    """What an account is worth at the end of a cycle, in its currency."""
+
+    cash: Amount
+    equity: Amount
+    realized: Amount
+    unrealized: Amount
+    fees: Amount
+
+    @classmethod
+    def of(cls, portfolio: Portfolio) -> Self:
+        return cls(
+            cash=portfolio.cash,
+            equity=portfolio.equity,
+            realized=portfolio.realized,
+            unrealized=portfolio.unrealized,
+            fees=portfolio.fees,
+        )
+
+
+class CycleRecord(Value):
+    """One closed cycle in short."""
+
+    cycle: int
+    as_of: Instant
+    decisions: tuple[Decision, ...]
+    figures: Figures | None
+    """`None` when a held position had no price: unknown, not zero."""
+    tokens: int = 0
+    usd: Decimal | None = None
+    """What its model calls cost; `None` where a price is not known."""
+
+
+class ClosedCycle(Value):
+    """A cycle as it is in the chain. `timings` in seconds; they are not under the seal."""
+
+    record: CycleRecord
+    timings: Mapping[str, float]
+    previous: Digest
+    seal: Digest
+
+
+class Step(Value):
+    """What one node gave for one subject: canonical JSON and the row's digest."""
+
+    cycle: int
+    node: str
+    subject: str
+    body: str
+    digest: Digest
+
+
+class SnapshotRecord(Value):
+    """One archived context. `body` is canonical JSON; `blobs` are the texts that it rests on."""
+
+    run_id: str
+    cycle: int
+    subject: str
+    id: Digest
+    previous: Digest | None
+    blobs: tuple[Digest, ...]
+    body: str
+
+
+class VerdictRecord(Value):
+    """One word of the gate, with what it was about. `facts` is the digest of a blob."""
+
+    run_id: str
+    cycle: int
+    client_order_id: ClientOrderId
+    id: Digest
+    symbol: Symbol
+    outcome: Outcome
+    proposal: Proposal
+    verdict: str
+    facts: Digest

@@ -1,0 +1,42 @@
+"""What a venue had said by the end of a cycle: for a paper venue that must go on where it stood."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.money import ZERO
+from domain.order import OrderState
+from memory.books import read_orders
+from memory.orders import OrderRecord
+from memory.schema import fills, order_events
+
+_UNSAID = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING, OrderState.UNKNOWN})
+"""States that are not a venue's word."""
+
+
+async def told(connection: AsyncConnection, account: str, *, before: int) -> tuple[OrderRecord, ...]:
+    """Every order that the venue took, as it stood before the unfinished cycle `before`.
+
+    What that cycle booked on older orders is left out, for the venue will say it again. Orders of the
+    cycle itself are as they are: their answers are on the tape, and won't be asked for again.
+    """
+    event = order_events.c
+    happened = select(event.client_order_id, event.state, event.at).where(
+        event.account == account, event.cycle < before
+    )
+    rows = await connection.execute(happened.order_by(event.client_order_id, event.n))
+    last = {client_order_id: (OrderState(state), at) for client_order_id, state, at in rows}
+    late = set(
+        await connection.scalars(select(fills.c.trade_id).where(fills.c.account == account, fills.c.cycle >= before))
+    )
+    found = []
+    for order in (await read_orders(connection, account)).values():
+        if order.cycle < before:
+            state, at = last[order.client_order_id]
+            booked = tuple(fill for fill in order.fills if fill.trade_id not in late)
+            filled = sum((fill.quantity for fill in booked), ZERO)
+            order = order.model_copy(update={"state": state, "updated_at": at, "fills": booked, "filled": filled})
+        if order.state not in _UNSAID:
+            found.append(order)
+    return tuple(found)

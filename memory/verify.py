@@ -1,0 +1,181 @@
+"""Verification of a run: every row against its digest, its seal and its account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import Table, select, text, union
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from memory.audit import account_faults
+from memory.database import Database
+from memory.fault import Fault
+from memory.raw import Raw, checked
+from memory.records import RunHeader
+from memory.schema import (
+    accounts,
+    blobs,
+    cycles,
+    fills,
+    key_of,
+    order_events,
+    orders,
+    positions,
+    runs,
+    snapshots,
+    tickets,
+    verdicts,
+)
+from memory.seal import SEALED, Leaf, leaf_key, leaves_from, seal
+
+_AT_ONCE = 500
+
+
+async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
+    """Everything in the archive of `run_id` that is not as it was written; empty when all is.
+
+    Every row against its digest, every cycle against its seal, the chain of seals, the texts that
+    rows rest on, and the accounts that the run wrote. Raises `NotFound` for a run that left no trace.
+    """
+    async with database.reading() as connection:
+        try:
+            found = await _verify(connection, run_id)
+        except DBAPIError as error:
+            found = [Fault("database", "", f"cannot be read: {error.orig}")]
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is there of a run, as far as seals are about it."""
+
+    run: Raw | None = None
+    leaves: dict[object, set[Leaf]] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
+    of_orders: list[tuple[Table, Raw]] = field(default_factory=list)
+    """Rows that belong to an order of an account."""
+    closed: list[Raw] = field(default_factory=list)
+
+
+async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
+    faults = await _file_faults(connection)
+    found = _Found()
+    async for row in checked(connection, runs, where=runs.c.run_id == run_id, faults=faults):
+        found.run = row
+    for table in SEALED:
+        async for row in checked(connection, table, where=table.c.run_id == run_id, faults=faults):
+            found.leaves.setdefault(row["cycle"], set()).add(_leaf(table, row))
+            found.texts.update(_rests_on(table, row))
+            if "account" in row:
+                found.of_orders.append((table, row))
+    found.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
+    if found.run is None and not faults:
+        if not found.leaves and not found.closed:
+            raise NotFound(f"there is no run {run_id!r}", remedy="agentctl runs list shows those there are")
+        faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
+    faults += _chain_faults(found)
+    faults += await _text_faults(connection, found.texts)
+    names = await _accounts(connection, run_id, run=found.run)
+    keys = select(orders.c.account, orders.c.client_order_id).where(orders.c.account.in_(names))
+    there = {tuple(key) for key in await connection.execute(keys)}
+    for table, row in found.of_orders:
+        if (row["account"], row["client_order_id"]) not in there:
+            faults.append(Fault(table.name, key_of(table, row), f"is of no order of the account {row['account']}"))
+    for account in names:
+        faults += await account_faults(connection, account)
+    return faults
+
+
+async def _file_faults(connection: AsyncConnection) -> list[Fault]:
+    if connection.dialect.name != "sqlite":
+        return []
+    lines = await connection.scalars(text("PRAGMA integrity_check(20)"))
+    return [Fault("database", "", str(line)) for line in lines if line != "ok"]
+
+
+def _leaf(table: Table, row: Raw) -> Leaf:
+    return Leaf(table.name, tuple(str(row[name]) for name in leaf_key(table)), str(row["digest"]))
+
+
+def _rests_on(table: Table, row: Raw) -> Collection[str]:
+    """The digests of the texts that a row points at."""
+    if table is verdicts:
+        return [str(row["facts"])]
+    if table is snapshots:
+        try:
+            return [str(item) for item in json.loads(str(row["blobs"]))]
+        except (ValueError, TypeError):
+            return []  # changed, and found so by its digest
+    return []
+
+
+def _chain_faults(found: _Found) -> Iterator[Fault]:
+    """Cycles that don't follow each other or don't fit their seals, and rows that came or went."""
+    previous = _first_link(found.run)
+    for row in found.closed:
+        key = f"cycle={row['cycle']}"
+        if previous is not None and row["previous"] != previous:
+            yield Fault("cycles", key, "does not follow the seal before it")
+        previous = str(row["seal"])
+        yield from _seal_faults(row, key=key, there=found.leaves.get(row["cycle"], set()))
+    if found.run is None:
+        return
+    if found.run["seal"] != previous:
+        yield Fault("runs", f"run_id={found.run['run_id']}", "its seal is not that of its last cycle")
+    count = found.run["cycles"]
+    lost = count - len(found.closed) if isinstance(count, int) else 0
+    unsealed = sorted(map(str, found.leaves.keys() - {row["cycle"] for row in found.closed}))
+    for cycle in unsealed[: max(lost, 0)] or ([f"one of {count}"] if lost > 0 else []):
+        yield Fault("cycles", f"cycle={cycle}", "is missing")
+
+
+def _first_link(run: Raw | None) -> str | None:
+    try:
+        return None if run is None else RunHeader.model_validate_json(str(run["body"])).config_digest
+    except ValueError:
+        return None  # changed, and found so by its digest
+
+
+def _seal_faults(row: Raw, *, key: str, there: set[Leaf]) -> Iterator[Fault]:
+    try:
+        due = set(leaves_from(str(row["rows"])))
+        parts = {name: str(row[name]) for name in ("previous", "as_of", "body", "rows")}
+        sealed = seal(cycle=int(str(row["cycle"])), **parts)
+    except (ValueError, TypeError):
+        return  # changed, and found so by its digest
+    if sealed != row["seal"]:
+        yield Fault("cycles", key, "does not fit its seal")
+    names = {leaf.table: leaf_key(table) for table in SEALED for leaf in due | there if leaf.table == table.name}
+    changed = {(leaf.table, leaf.key) for leaf in due - there} & {(leaf.table, leaf.key) for leaf in there - due}
+    for leaf in sorted(due ^ there):
+        columns = " ".join(f"{name}={part}" for name, part in zip(names[leaf.table], leaf.key, strict=True))
+        if (leaf.table, leaf.key) in changed:
+            what = "is not the row that was sealed"
+        else:
+            what = "is missing" if leaf in due else "was added after the cycle was sealed"
+        yield Fault(leaf.table, f"{key} {columns}".strip(), what)
+
+
+async def _text_faults(connection: AsyncConnection, digests: Collection[str]) -> list[Fault]:
+    faults: list[Fault] = []
+    wanted = sorted(digests)
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        where = blobs.c.digest.in_(part)
+        there = {row["digest"] async for row in checked(connection, blobs, where=where, faults=faults)}
+        faults += [Fault("blobs", f"digest={key}", "is missing") for key in part if key not in there]
+    return faults
+
+
+async def _accounts(connection: AsyncConnection, run_id: str, *, run: Raw | None) -> list[str]:
+    """Every account that the run wrote, or should have: a paper run's account has its name."""
+    wrote = [select(table.c.account).where(table.c.run_id == run_id) for table in (orders, order_events, fills)]
+    own = [select(table.c.account).where(table.c.account == run_id) for table in (accounts, tickets, positions)]
+    found = set(await connection.scalars(union(*wrote, *own)))
+    if run is not None and '"mode":"paper"' in str(run["body"]):
+        found.add(run_id)
+    return sorted(found)

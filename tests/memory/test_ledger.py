@@ -1,0 +1,363 @@
+"""The books: approved once, sent once, filled once, and always adding up."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from builders.memory import (
+    a_cycle,
+    a_fill,
+    a_header,
+    a_proposal,
+    a_report,
+    a_ticket,
+    an_admission,
+    at,
+    some_figures,
+    trade,
+)
+from domain.digest import digest
+from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
+from domain.order import OrderState
+from domain.portfolio import Position
+from memory import Admission, Archive, Database, Ledger
+from memory.schema import accounts, fills, order_events, verdicts
+
+
+async def a_ledger(database: Database, *, start_cash: str = "10000") -> Ledger:
+    ledger = Ledger(database, account="r1", run_id="r1")
+    await ledger.open(currency="USDT", start_cash=Decimal(start_cash))
+    return ledger
+
+
+async def sent(ledger: Ledger, admission: Admission) -> None:
+    assert admission.ticket is not None
+    await ledger.admit([admission], cycle=1, at=at(5))
+    assert await ledger.claim(admission.ticket, cycle=1, at=at(5))
+
+
+async def states(database: Database) -> list[str]:
+    async with database.reading() as connection:
+        found = await connection.scalars(select(order_events.c.state).order_by(order_events.c.n))
+        return list(found)
+
+
+async def test_an_account_is_opened_once_and_found_open_again(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await ledger.open(currency="USDT", start_cash=Decimal("10000.00"))
+    portfolio = await ledger.portfolio(marks={}, as_of=at(0))
+    assert (portfolio.cash, portfolio.equity, portfolio.positions) == (Decimal(10_000), Decimal(10_000), {})
+    assert await ledger.trading_state() == "active"
+    with pytest.raises(Refused, match="10000 USDT"):
+        await ledger.open(currency="USDT", start_cash=Decimal(5))
+
+
+async def test_an_account_that_was_never_opened_has_no_portfolio(database: Database) -> None:
+    with pytest.raises(LedgerBroken, match="never opened"):
+        await Ledger(database, account="x", run_id="x").portfolio(marks={}, as_of=at(0))
+
+
+async def test_a_refusal_is_kept_and_makes_no_order(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await ledger.admit([an_admission(outcome="deny")], cycle=1, at=at(5))
+    assert await ledger.orders() == ()
+    async with database.reading() as connection:
+        assert list(await connection.scalars(select(verdicts.c.outcome))) == ["deny"]
+
+
+async def test_the_gate_may_admit_the_same_again(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    await ledger.admit([admission], cycle=1, at=at(6))
+    (order,) = await ledger.orders(working_only=True)
+    assert (order.state, order.submitted_at, order.cycle) == (OrderState.SUBMITTING, at(5), 1)
+    assert await states(database) == ["approved", "submitting"]
+
+
+async def test_a_proposal_is_not_judged_otherwise_the_second_time(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await ledger.admit([an_admission(outcome="deny")], cycle=1, at=at(5))
+    with pytest.raises(Refused, match="verdicts"):
+        await ledger.admit([an_admission()], cycle=1, at=at(5))
+    assert await ledger.orders() == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"order_digest": digest("another order")},
+        {"client_order_id": "acother"},
+        {"verdict_digest": digest("another verdict")},
+    ],
+)
+async def test_a_ticket_that_does_not_fit_admits_nothing(database: Database, other: dict[str, str]) -> None:
+    ledger, fitting = await a_ledger(database), an_admission()
+    ticket = a_ticket(fitting.proposal, verdict_digest=fitting.verdict_digest).model_copy(update=other)
+    with pytest.raises(TicketRefused):
+        await ledger.admit([an_admission(ticket=ticket)], cycle=1, at=at(5))
+    with pytest.raises(TicketRefused):
+        await ledger.admit([an_admission(outcome="deny", ticket=fitting.ticket)], cycle=1, at=at(5))
+    assert await ledger.orders() == ()
+
+
+async def test_the_right_to_send_is_taken_once(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    assert admission.ticket is not None
+    await ledger.admit([admission], cycle=1, at=at(5))
+    claims = await asyncio.gather(*(ledger.claim(admission.ticket, cycle=1, at=at(5)) for _ in range(3)))
+    assert sorted(claims) == [False, False, True]
+
+
+async def test_two_connections_cannot_both_take_the_right_to_send(url: str) -> None:
+    first, second, admission = await Database.open(url), await Database.open(url), an_admission()
+    assert admission.ticket is not None
+    ledgers = [await a_ledger(first), await a_ledger(second)]
+    await ledgers[0].admit([admission], cycle=1, at=at(5))
+    claims = await asyncio.gather(*(ledger.claim(admission.ticket, cycle=1, at=at(5)) for ledger in ledgers))
+    assert sorted(claims) == [False, True]
+    await first.close()
+    await second.close()
+
+
+async def test_a_strange_or_expired_ticket_claims_nothing(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    ticket = admission.ticket
+    assert ticket is not None
+    await ledger.admit([admission], cycle=1, at=at(5))
+    for strange in ({"id": "t0"}, {"order_digest": digest("x")}, {"expires_at": ticket.expires_at + timedelta(days=1)}):
+        with pytest.raises(TicketRefused, match="no such ticket"):
+            await ledger.claim(ticket.model_copy(update=strange), cycle=1, at=at(5))
+    with pytest.raises(TicketRefused, match="expired"):
+        await ledger.claim(ticket, cycle=1, at=ticket.expires_at)
+    assert await states(database) == ["approved"]
+
+
+async def test_an_order_that_was_not_claimed_can_be_withdrawn_and_then_not_claimed(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    key = admission.proposal.client_order_id
+    assert admission.ticket is not None
+    await ledger.admit([admission], cycle=1, at=at(5))
+    assert await ledger.withdraw(key, reason="the run ended", cycle=1, at=at(6))
+    assert not await ledger.claim(admission.ticket, cycle=1, at=at(6))
+    assert (await ledger.order(key)).state is OrderState.CANCELLED
+    with pytest.raises(NotFound):
+        await ledger.withdraw("acnone", reason="", cycle=1, at=at(6))
+
+
+async def test_an_order_that_may_be_out_is_not_withdrawn(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    assert not await ledger.withdraw(admission.proposal.client_order_id, reason="", cycle=1, at=at(6))
+
+
+async def test_fills_move_cash_and_position_once(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    proposal = admission.proposal
+    await sent(ledger, admission)
+    part = a_fill(proposal, quantity=Decimal("0.5"), fee=Decimal("0.05"))
+    rest = a_fill(proposal, trade_id="second", quantity=Decimal("1.5"), price=Decimal(102), fee=Decimal("0.15"))
+    assert await ledger.record(a_report(proposal, fills=[part]), cycle=1)
+    assert (await ledger.order(proposal.client_order_id)).state is OrderState.PARTIAL
+    whole = a_report(proposal, state=OrderState.FILLED, fills=[part, rest])
+    assert await ledger.record_all([whole, whole], cycle=2)
+    assert not await ledger.record(whole, cycle=3)
+    order = await ledger.order(proposal.client_order_id)
+    assert (order.state, order.filled, order.fee, order.average_price) == (
+        OrderState.FILLED,
+        Decimal(2),
+        Decimal("0.2"),
+        Decimal("101.5"),
+    )
+    portfolio = await ledger.portfolio(marks={"BTC/USDT": Decimal(110)}, as_of=at(9))
+    assert portfolio.cash == Decimal("10000") - Decimal("203") - Decimal("0.2")
+    assert portfolio.positions["BTC/USDT"] == Position(
+        symbol="BTC/USDT",
+        quantity=Decimal(2),
+        cost=Decimal(203),
+        fees=Decimal("0.2"),
+        opened_at=at(6),
+        stop_price=Decimal(90),
+        target_price=Decimal(120),
+    )
+    assert portfolio.equity == Decimal("10016.8")
+    assert await states(database) == ["approved", "submitting", "partial", "filled"]
+    assert [fill.trade_id for fill in await ledger.fills()] == [part.trade_id, "second"]
+    await ledger.check()
+
+
+async def test_an_order_that_ended_stays_so_and_late_fills_still_count(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    proposal = admission.proposal
+    await sent(ledger, admission)
+    await ledger.record(a_report(proposal, state=OrderState.CANCELLED, reason="by\u202euser\x00"), cycle=1)
+    assert not await ledger.record(a_report(proposal, state=OrderState.WORKING), cycle=1)
+    late = a_fill(proposal, quantity=Decimal(1))
+    assert await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[late]), cycle=2)
+    order = await ledger.order(proposal.client_order_id)
+    assert (order.state, order.filled, order.reason, order.remaining) == (
+        OrderState.CANCELLED,
+        Decimal(1),
+        "byuser",
+        Decimal(0),
+    )
+    assert (await ledger.portfolio(marks={}, as_of=at(9))).quantity("BTC/USDT") == 1
+    await ledger.check()
+
+
+async def test_unknown_blocks_until_the_venue_speaks(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    await ledger.record(a_report(admission.proposal, state=OrderState.UNKNOWN), cycle=1)
+    assert [order.state for order in await ledger.orders(working_only=True)] == [OrderState.UNKNOWN]
+    await ledger.record(a_report(admission.proposal, state=OrderState.REJECTED), cycle=1)
+    assert await ledger.orders(working_only=True) == ()
+
+
+async def test_an_end_without_all_its_trades_is_not_believed(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    proposal = admission.proposal
+    await sent(ledger, admission)
+    await ledger.record(a_report(proposal, state=OrderState.FILLED, filled=Decimal(2)), cycle=1)
+    order = await ledger.order(proposal.client_order_id)
+    assert (order.state, order.reason) == (OrderState.UNKNOWN, "the venue says 2 filled, its trades show 0")
+    await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[a_fill(proposal)]), cycle=1)
+    assert (await ledger.order(proposal.client_order_id)).state is OrderState.FILLED
+    await ledger.check()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"client_order_id": "acstranger"},
+        {"symbol": "ETH/USDT"},
+        {"state": OrderState.APPROVED},
+        {"fills": [a_fill(a_proposal(), quantity=Decimal(3))]},
+        {"fills": [a_fill(a_proposal(), side="sell")]},
+        {"fills": [a_fill(a_proposal(), client_order_id="acstranger")]},
+    ],
+)
+async def test_a_report_that_contradicts_the_books_changes_nothing(
+    database: Database, wrong: dict[str, object]
+) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    with pytest.raises(LedgerBroken):
+        await ledger.record(a_report(admission.proposal, **wrong), cycle=1)
+    assert await ledger.fills() == ()
+    assert await states(database) == ["approved", "submitting"]
+
+
+async def test_a_fill_that_the_venue_changes_is_not_booked_again(database: Database) -> None:
+    ledger, proposal = await a_ledger(database), a_proposal()
+    fill = await trade(ledger, proposal)
+    changed = fill.model_copy(update={"price": Decimal(1)})
+    with pytest.raises(LedgerBroken, match="changed its fill"):
+        await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[changed]), cycle=1)
+
+
+async def test_what_is_known_of_an_order_is_a_venues_report(database: Database) -> None:
+    ledger, proposal = await a_ledger(database), a_proposal()
+    fill = await trade(ledger, proposal)
+    report = (await ledger.order(proposal.client_order_id)).report
+    assert report == a_report(proposal, state=OrderState.FILLED, fills=[fill], average_price=Decimal(100), at=report.at)
+
+
+async def test_everything_survives_a_second_opening(url: str) -> None:
+    async with await Database.open(url) as database:
+        ledger = await a_ledger(database)
+        await trade(ledger, a_proposal())
+        orders, fills_before = await ledger.orders(), await ledger.fills()
+    async with await Database.open(url) as database:
+        ledger = await a_ledger(database)
+        assert (await ledger.orders(), await ledger.fills()) == (orders, fills_before)
+        await ledger.check()
+
+
+async def test_a_trade_is_closed_in_the_cycle_that_made_it_flat(database: Database) -> None:
+    ledger = await a_ledger(database)
+    for cycle, side, quantity, price in ((1, "buy", "2", "100"), (2, "sell", "1", "110"), (3, "sell", "1", "90")):
+        proposal = a_proposal(cycle=cycle, as_of=at(5 * cycle), side=side, quantity=Decimal(quantity))
+        await trade(ledger, proposal, price=price)
+    assert await ledger.closed_trades(cycle=2) == ()
+    (episode,) = await ledger.closed_trades(cycle=3)
+    assert (episode.direction, episode.notional, episode.profit, episode.fees) == (
+        "long",
+        Decimal(200),
+        Decimal("-0.6"),
+        Decimal("0.6"),
+    )
+    assert (episode.opened_at, episode.closed_at) == (at(6), at(16))
+
+
+async def test_the_day_starts_with_the_last_equity_of_the_day_before(database: Database) -> None:
+    archive, ledger = Archive(database), await a_ledger(database)
+    await archive.begin_run(a_header())
+    assert await ledger.day_start_equity(at(0)) == Decimal(10_000)
+    moments = (at(24 * 60 - 5), at(24 * 60 - 1), at(24 * 60), at(24 * 60) + timedelta(microseconds=1))
+    for cycle, as_of in enumerate(moments, start=1):
+        figures = some_figures(equity=Decimal(cycle))
+        await archive.close_cycle("r1", a_cycle(cycle, as_of=as_of, figures=figures), timings={})
+    assert await ledger.day_start_equity(at(24 * 60 - 1)) == Decimal(10_000)
+    assert await ledger.day_start_equity(at(24 * 60) + timedelta(hours=1)) == Decimal(2)
+    assert await ledger.day_start_equity(at(48 * 60)) == Decimal(4)
+
+
+async def test_books_that_do_not_add_up_are_named(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await trade(ledger, a_proposal())
+    async with database.transaction() as connection:
+        await connection.execute(update(accounts).values(cash=Decimal(5)))
+    with pytest.raises(LedgerBroken, match="accounts account=r1"):
+        await ledger.check()
+
+
+async def test_a_lost_fill_is_named_by_its_order(database: Database) -> None:
+    ledger, proposal = await a_ledger(database), a_proposal()
+    await trade(ledger, proposal)
+    async with database.transaction() as connection:
+        await connection.execute(fills.delete())
+    with pytest.raises(LedgerBroken, match=f"orders client_order_id={proposal.client_order_id}"):
+        await ledger.check()
+
+
+orders_at_random = st.lists(
+    st.tuples(
+        st.sampled_from(["buy", "sell"]),
+        st.decimals("0.0001", "5", places=4),
+        st.decimals("0.01", "1000", places=2),
+        st.decimals("-1", "3", places=8),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(orders_at_random)
+def test_cash_and_positions_are_exactly_the_sum_of_fills_and_fees(
+    made: list[tuple[str, Decimal, Decimal, Decimal]],
+) -> None:
+    async def play() -> None:
+        async with await Database.in_memory() as database:
+            ledger = await a_ledger(database)
+            closed = Decimal(0)
+            for cycle, (side, quantity, price, fee) in enumerate(made, start=1):
+                proposal = a_proposal(cycle=cycle, as_of=at(5 * cycle), side=side, quantity=quantity)
+                await trade(ledger, proposal, price=str(price), fee=str(fee))
+                closed += sum((e.profit for e in await ledger.closed_trades(cycle=cycle)), Decimal(0))
+            await ledger.check()
+            mark = Decimal("123.45")
+            portfolio = await ledger.portfolio(marks={"BTC/USDT": mark}, as_of=at(99))
+            gained = portfolio.realized + portfolio.unrealized - portfolio.fees
+            assert portfolio.equity == portfolio.start_cash + gained
+            if not portfolio.positions:
+                assert closed == portfolio.realized - portfolio.fees
+
+    asyncio.run(play())
