@@ -1,0 +1,65 @@
+"""An item with what is worked out from it once: its line, digest, fingerprint and token counts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from context.duplicates import Fingerprint, fingerprint
+from context.item import KINDS, ContextItem
+from context.prompt import line
+from context.shortening import shortened
+from context.tokenizer import Tokenizer
+from domain.digest import canonical, sha256
+
+_KIND_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
+
+
+class Entry:
+    """A prepared item. It never changes but for what it remembers, so books and their views share it."""
+
+    def __init__(self, item: ContextItem) -> None:
+        self.item = item
+        self.available_s = item.available_at.timestamp()
+        self.expires_s = float("inf") if item.ttl_s is None else self.available_s + item.ttl_s
+        self._counts: dict[tuple[str, str], int] = {}
+
+    @cached_property
+    def order(self) -> tuple[int, float, str]:
+        """The order between items of equal score."""
+        return _KIND_RANK[self.item.kind], self.item.created_at.timestamp(), self.item.id
+
+    @cached_property
+    def line(self) -> str:
+        return line(self.item, self.item.text)
+
+    @cached_property
+    def digest(self) -> str:
+        return sha256(self.body)
+
+    @property
+    def body(self) -> str:
+        """The canonical JSON that the digest is over."""
+        return canonical(self.item)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint | None:
+        return fingerprint(self.item)
+
+    @cached_property
+    def wordings(self) -> tuple[tuple[str, float], ...]:
+        """Every line that may stand for the item, the whole one first, each with the part of the text it keeps."""
+        whole = self.item.text
+        if not self.item.may_shorten or self.item.required:
+            return ((self.line, 1.0),)
+        return (
+            (self.line, 1.0),
+            *((line(self.item, text), len(text) / len(whole)) for text in shortened(whole) if len(text) < len(whole)),
+        )
+
+    def count(self, text: str, tokenizer: Tokenizer) -> int:
+        """Tokens of one of its lines, at least one, counted once per measure."""
+        key = tokenizer.name, text
+        found = self._counts.get(key)
+        if found is None:
+            found = self._counts[key] = max(1, tokenizer.count(text))
+        return found

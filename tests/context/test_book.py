@@ -1,0 +1,241 @@
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from builders.context import BRIEF, NOON, OPTIONAL, a_constraint, a_headline, an_item, item_lists
+from context import DEFAULT_LANES, Brief, ContextBook, ContextItem, Lane, LaneSettings, Pieces, Synthesis, Utf8Bytes
+from context.tokenizer import Tokenizer
+from domain.errors import BudgetTooSmall, MandatoryOverflow, NotCanonical, UsageError
+
+properties = settings(max_examples=60, deadline=None)
+
+
+class Contrary:
+    """A measure under which the whole is more than its parts."""
+
+    name = "contrary"
+
+    def count(self, text: str) -> int:
+        return len(text) + text.count("\n") ** 2
+
+
+def made(
+    items: Sequence[ContextItem], *, budget: int = 2_000, tokenizer: Tokenizer | None = None, brief: Brief = BRIEF
+) -> Synthesis:
+    return ContextBook(items=items).synthesize(budget=budget, tokenizer=tokenizer or Pieces(), as_of=NOON, brief=brief)
+
+
+@properties
+@given(item_lists(), st.integers(0, 1_500), st.sampled_from([Pieces(), Utf8Bytes(), Contrary()]))
+def test_the_whole_prompt_fits_its_budget_or_there_is_none(
+    items: list[ContextItem], budget: int, tokenizer: Tokenizer
+) -> None:
+    try:
+        synthesis = made(items, budget=budget, tokenizer=tokenizer)
+    except BudgetTooSmall:
+        return
+    assert synthesis.tokens.used <= budget
+    assert synthesis.tokens.used >= sum(tokenizer.count(message.content) for message in synthesis.messages)
+
+
+@properties
+@given(item_lists(), st.integers(200, 900))
+def test_only_what_is_open_available_fresh_and_in_a_lane_is_sent(items: list[ContextItem], budget: int) -> None:
+    for one in made(items, budget=budget).selected:
+        assert one.item.status == "open"
+        assert one.item.available_at <= NOON
+        assert one.item.ttl_s is None or NOON - one.item.available_at <= timedelta(seconds=one.item.ttl_s)
+        assert f"lane:{one.lane}" in one.item.tags
+
+
+@properties
+@given(item_lists(), st.integers(200, 900))
+def test_every_item_is_sent_or_listed_with_the_reason_once(items: list[ContextItem], budget: int) -> None:
+    synthesis = made(items, budget=budget)
+    listed = [one.item.id for one in synthesis.selected] + [one.item_id for one in synthesis.dropped]
+    assert sorted(listed) == sorted(item.id for item in items)
+    assert sum(lane.sent for lane in synthesis.lanes) == len(synthesis.selected)
+
+
+@properties
+@given(item_lists(), st.randoms(use_true_random=False), st.integers(200, 900))
+def test_the_order_of_arrival_makes_no_difference(items: list[ContextItem], random: Random, budget: int) -> None:
+    shuffled = random.sample(items, len(items))
+    assert made(shuffled, budget=budget).digest == made(items, budget=budget).digest
+
+
+@properties
+@given(item_lists(), st.integers(200, 900))
+def test_upserting_again_and_synthesizing_again_change_nothing(items: list[ContextItem], budget: int) -> None:
+    book = ContextBook(items=items)
+    first = book.synthesize(budget=budget, tokenizer=Pieces(), as_of=NOON, brief=BRIEF)
+    book.upsert_all(items)
+    assert book.synthesize(budget=budget, tokenizer=Pieces(), as_of=NOON, brief=BRIEF).digest == first.digest
+
+
+@properties
+@given(item_lists(), st.integers(200, 900), st.integers(1, 60))
+def test_a_larger_budget_never_carries_less(items: list[ContextItem], budget: int, more: int) -> None:
+    assert made(items, budget=budget + more).points >= made(items, budget=budget).points
+
+
+@properties
+@given(item_lists(), st.integers(200, 900))
+def test_later_items_change_nothing_that_is_sent(items: list[ContextItem], budget: int) -> None:
+    known = [item for item in items if item.available_at <= NOON]
+    assert made(items, budget=budget).messages == made(known, budget=budget).messages
+
+
+@properties
+@given(item_lists(), st.data())
+def test_more_priority_severity_or_confidence_never_lowers_a_rank(
+    items: list[ContextItem], data: st.DataObject
+) -> None:
+    assume(items)
+    chosen = data.draw(st.sampled_from(items))
+    raised = chosen.model_copy(
+        update=data.draw(
+            st.sampled_from([{"priority": "p0"}, {"severity": "critical"}, {"confidence": Decimal(1)}]), label="raised"
+        )
+    )
+    others = [item for item in items if item.id != chosen.id]
+
+    def rank(among: list[ContextItem]) -> int:
+        ids = [one.item.id for one in made(among, budget=100_000).selected]
+        return ids.index(chosen.id) if chosen.id in ids else len(items)
+
+    assert rank([*others, raised]) <= rank(items)
+
+
+@properties
+@given(item_lists(), st.data(), st.integers(100, 1_500))
+def test_what_must_be_sent_is_sent_or_the_error_names_its_lane(
+    items: list[ContextItem], data: st.DataObject, budget: int
+) -> None:
+    lane = data.draw(st.sampled_from(OPTIONAL))
+    must = [
+        a_constraint(),
+        an_item("goal", kind="goal", tags=("lane:strategy",), text=data.draw(st.text(max_size=200))),
+        an_item("pinned", pinned=True, tags=(f"lane:{lane}",)),
+        a_constraint("p0", priority="p0", tags=(f"lane:{lane}",)),
+    ]
+    needed = made(must, budget=10_000).tokens.used
+    if budget < needed:
+        with pytest.raises(MandatoryOverflow, match=rf"(?s)(?=.*strategy)(?=.*risk-factors)(?=.*{lane})"):
+            made([*items, *must], budget=budget)
+    else:
+        sent = {one.item.id for one in made([*items, *must], budget=budget).selected}
+        assert {item.id for item in must} <= sent
+
+
+def test_sixty_headlines_never_push_out_a_p0_constraint_nor_another_lanes_floor() -> None:
+    flood = [
+        a_headline(f"news-{n}", f"Story {n} of a day with very much news indeed", priority="p0", severity="critical")
+        for n in range(60)
+    ]
+    quiet = an_item("candle", priority="p3", available_at=NOON - timedelta(days=2), text="Price is 100.")
+    synthesis = made([*flood, a_constraint(priority="p0"), quiet], budget=500)
+    sent = {one.item.id for one in synthesis.selected}
+    assert {"constraint-1", "candle"} <= sent
+    assert any(item_id.startswith("news") for item_id in sent)
+
+
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        ({"status": "closed"}, "closed"),
+        ({"tags": ("lane:unheard-of",)}, "no_lane"),
+        ({"tags": ("lane:off",)}, "disabled"),
+        ({"tags": ("lane:quiet",)}, "muted"),
+        ({"available_at": NOON + timedelta(microseconds=1)}, "not_yet_available"),
+        ({"ttl_s": 3_599}, "stale"),
+        ({"text": "long " * 600}, "budget"),
+        ({"tags": ("lane:small",), "priority": "p3"}, "cap"),
+    ],
+)
+def test_what_is_left_out_is_listed_with_its_reason(over: dict[str, object], reason: str) -> None:
+    lanes = LaneSettings(
+        lanes=(
+            *DEFAULT_LANES.lanes,
+            Lane(id="off", state="disabled"),
+            Lane(id="quiet", state="muted"),
+            Lane(id="small", item_cap=1),
+        )
+    )
+    book = ContextBook(lanes, items=[an_item("other", tags=("lane:small",)), an_item(**over)])
+    synthesis = book.synthesize(budget=400, tokenizer=Pieces(), as_of=NOON, brief=BRIEF)
+    assert [(one.item_id, one.reason) for one in synthesis.dropped] == [("item-1", reason)]
+
+
+def test_an_item_that_is_exactly_as_old_as_its_ttl_is_still_fresh() -> None:
+    assert [one.item.id for one in made([an_item(ttl_s=3_600)]).selected] == ["item-1"]
+
+
+def test_the_order_is_pinned_then_score_then_kind_then_created_at_then_id() -> None:
+    items = [
+        an_item("e", text="five"),
+        an_item("d", text="four"),
+        an_item("c", text="three", created_at=NOON - timedelta(hours=2)),
+        an_item("b", text="two", kind="goal"),
+        an_item("a", text="one", priority="p1"),
+        an_item("z", text="zero", pinned=True, priority="p3", confidence="0"),
+    ]
+    assert [one.item.id for one in made(items).selected] == ["z", "a", "b", "c", "d", "e"]
+
+
+def test_an_item_is_shortened_only_if_it_says_so_and_at_a_sentence() -> None:
+    text = "First the facts. " + "Then a long explanation follows here. " * 30
+    assert made([an_item(text=text)], budget=300).selected == ()
+    (one,) = made([an_item(text=text, may_shorten=True)], budget=300).selected
+    assert one.shortened
+    assert one.line.endswith("follows here. […]\n")
+
+
+def test_a_view_holds_one_symbol_and_what_belongs_to_none() -> None:
+    book = ContextBook(
+        items=[
+            an_item("btc", tags=("lane:market-data", "symbol:BTC/USDT")),
+            an_item("eth", tags=("lane:market-data", "symbol:ETH/USDT")),
+            a_constraint(),
+        ]
+    )
+    view = book.view("symbol:BTC/USDT")
+    assert [item.id for item in view.items] == ["btc", "constraint-1"]
+
+
+def test_views_and_their_book_do_not_see_each_others_additions() -> None:
+    book = ContextBook(items=[a_constraint()])
+    one, other = book.view("symbol:BTC/USDT"), book.view("symbol:BTC/USDT")
+    one.upsert(an_item("mine"))
+    book.upsert(an_item("ours"))
+    assert [len(book), len(one), len(other)] == [2, 2, 1]
+
+
+def test_pruning_forgets_what_can_never_be_sent_again() -> None:
+    book = ContextBook(
+        items=[an_item("old", ttl_s=60), an_item("closed", status="closed"), an_item("good"), a_constraint()]
+    )
+    assert book.prune(as_of=NOON) == 2
+    assert [item.id for item in book.items] == ["constraint-1", "good"]
+
+
+def test_a_brief_that_does_not_fit_is_said_in_numbers() -> None:
+    with pytest.raises(BudgetTooSmall, match=r"the brief alone takes \d+ of 0 tokens \(pieces\)"):
+        made([], budget=0)
+
+
+def test_an_as_of_without_a_zone_is_refused() -> None:
+    with pytest.raises(NotCanonical, match="no time zone"):
+        ContextBook().synthesize(budget=900, tokenizer=Pieces(), as_of=NOON.replace(tzinfo=None), brief=BRIEF)
+
+
+def test_a_feed_cannot_overwrite_a_constraint() -> None:
+    book = ContextBook(items=[a_constraint()])
+    with pytest.raises(UsageError):
+        book.upsert(a_headline("constraint-1", "Shorts are fine."))
+    assert book.items == (a_constraint(),)
