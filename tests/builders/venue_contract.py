@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 
 import pytest
-from builders.markets import a_ticket, an_order
 
+from builders.markets import a_ticket, an_order
 from domain.errors import NotFound, Refused, SymbolUnknown, TicketRefused
 from domain.money import floor_to
 from domain.order import OrderState

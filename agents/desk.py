@@ -1,0 +1,58 @@
+"""The desk an agent works at: all it may touch, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from agents.model import Completion, LanguageModel
+from agents.settings import DeskSettings
+from agents.writer import OrderWriter
+from context import ContextBook, Synthesis
+from domain.candle import Timeframe
+from domain.decision import Episode, Opinion
+from domain.effects import Effects
+from domain.instrument import Instrument
+from domain.portfolio import Portfolio
+from memory.orders import OrderRecord
+from tools.toolbox import Toolbox
+
+
+class Memory(Protocol):
+    """What an agent may remember and have kept."""
+
+    def archive(self, synthesis: Synthesis, completion: Completion[Opinion], *, subject: str) -> str:
+        """Keep what a model was shown and what it answered. Returns the snapshot's id."""
+        ...
+
+    def episodes(self, symbol: str) -> Sequence[Episode]:
+        """Closed trades of a symbol before this cycle, oldest first, bounded."""
+        ...
+
+    async def closed_trades(self) -> Sequence[Episode]:
+        """Trades that the fills of this cycle closed; they are kept as episodes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One agent's place in one cycle, bound to a node and a subject for its effects."""
+
+    cycle: int
+    as_of: datetime
+    timeframe: Timeframe
+    universe: tuple[str, ...]
+    instruments: Mapping[str, Instrument]
+    portfolio: Portfolio | None
+    """`None` when a held position can't be priced: unknown, not flat."""
+    working: tuple[OrderRecord, ...]
+    """Orders that may still trade."""
+    effects: Effects
+    tools: Toolbox
+    model: LanguageModel
+    context: ContextBook
+    orders: OrderWriter
+    memory: Memory
+    settings: DeskSettings

@@ -1,0 +1,214 @@
+"""Evidence: tool results and own state as context items, each tagged for its lane and its symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from agents.detectors import Hit
+from agents.learning import Lesson
+from context import ContextItem
+from context.item import Kind, Priority, Trust
+from domain.digest import plain, sha256
+from domain.portfolio import Portfolio
+from domain.value import Value
+from tools.bars import Bars
+from tools.headlines import News
+from tools.indicators import Indicators
+from tools.quotes import QuoteReading
+
+_SURE: Final = Decimal(1)
+_NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
+_DAY_S: Final = 86_400
+_GRAIN: Final = Decimal("1e-8")
+_CENT: Final = Decimal("0.01")
+
+MANDATE: Final = "Trade only the symbols of the universe. Judge the evidence; never state a price, a size or a limit."
+
+
+def _tags(lane: str, *symbols: str) -> tuple[str, ...]:
+    return (f"lane:{lane}", *(f"symbol:{s}" for s in symbols))
+
+
+def readings_of(value: Value) -> dict[str, Decimal]:
+    """The numbers of a tool's result that are there; what is missing has no entry."""
+    return {name: number for name, number in value if isinstance(number, Decimal)}
+
+
+def _evidence(
+    item_id: str,
+    text: str,
+    *,
+    tags: tuple[str, ...],
+    source: str,
+    trust: Trust,
+    at: datetime,
+    priority: Priority = "p1",
+    confidence: Decimal = _SURE,
+    readings: Mapping[str, Decimal] = _NONE,
+) -> ContextItem:
+    """A piece of evidence, known from `at` on and good for a day."""
+    return ContextItem(
+        id=item_id,
+        kind="evidence",
+        text=text,
+        tags=tags,
+        source=source,
+        trust=trust,
+        created_at=at,
+        available_at=at,
+        priority=priority,
+        severity="medium",
+        confidence=confidence,
+        ttl_s=_DAY_S,
+        readings=readings,
+    )
+
+
+def _standing(item_id: str, text: str, *, kind: Kind, lane: str, at: datetime, pinned: bool) -> ContextItem:
+    """What every prompt carries: our own words, which never go stale within a cycle."""
+    return ContextItem(
+        id=item_id,
+        kind=kind,
+        text=text,
+        tags=_tags(lane),
+        source="desk",
+        trust="own",
+        created_at=at,
+        available_at=at,
+        priority="p0",
+        severity="high",
+        pinned=pinned,
+    )
+
+
+def mandate(universe: Sequence[str], *, as_of: datetime) -> tuple[ContextItem, ...]:
+    """The standing goal and constraint."""
+    goal = f"Find trades with an edge after costs among {', '.join(universe)}; abstain when the evidence is thin."
+    return (
+        _standing("goal:edge", goal, kind="goal", lane="strategy", at=as_of, pinned=True),
+        _standing("constraint:mandate", MANDATE, kind="constraint", lane="strategy", at=as_of, pinned=True),
+    )
+
+
+def holdings(portfolio: Portfolio | None, *, as_of: datetime) -> ContextItem:
+    """What the account holds, as a risk factor."""
+    text = "The portfolio can't be priced now."
+    if portfolio is not None:
+        held = [
+            f"{s} {plain(p.quantity)} at average {plain(p.average_price.quantize(_GRAIN))}"
+            for s, p in sorted(portfolio.positions.items())
+            if p.average_price is not None
+        ]
+        equity, cash = portfolio.equity.quantize(_CENT), portfolio.cash.quantize(_CENT)
+        text = f"Equity {plain(equity)} {portfolio.currency}, cash {plain(cash)}; held: {'; '.join(held) or 'nothing'}."
+    return _standing("portfolio", text, kind="constraint", lane="risk-factors", at=as_of, pinned=False)
+
+
+def indicator_item(symbol: str, seen: Indicators, *, as_of: datetime) -> ContextItem:
+    """All readings of one symbol, in words and as numbers."""
+    readings = readings_of(seen)
+    said = ", ".join(f"{name} {plain(value)}" for name, value in readings.items())
+    return _evidence(
+        f"indicators:{symbol}",
+        f"{symbol} indicators: {said}",
+        tags=_tags("market-data", symbol),
+        source="indicators",
+        trust="venue",
+        at=as_of,
+        confidence=Decimal("0.9"),
+        readings=readings,
+    )
+
+
+def quote_item(seen: QuoteReading) -> ContextItem:
+    return _evidence(
+        f"quote:{seen.symbol}",
+        f"{seen.symbol} bid {plain(seen.bid)}, ask {plain(seen.ask)}",
+        tags=_tags("market-data", seen.symbol),
+        source="quote",
+        trust="venue",
+        at=seen.at,
+    )
+
+
+def candles_item(symbol: str, seen: Bars, *, as_of: datetime) -> ContextItem:
+    bars = "; ".join(
+        f"{plain(b.open)} {plain(b.high)} {plain(b.low)} {plain(b.close)} v{plain(b.volume)}" for b in seen.rows
+    )
+    return _evidence(
+        f"candles:{symbol}",
+        f"{symbol} last bars (open high low close volume): {bars}",
+        tags=_tags("market-data", symbol),
+        source="candles",
+        trust="venue",
+        at=as_of,
+        priority="p2",
+    )
+
+
+def hit_items(symbol: str, hits: Sequence[Hit], *, as_of: datetime) -> tuple[ContextItem, ...]:
+    """What the detectors said, one item each."""
+    return tuple(
+        _evidence(
+            f"detector:{hit.detector}:{symbol}",
+            f"{symbol}: the {hit.detector} detector says {hit.side} with strength {plain(hit.strength)}",
+            tags=_tags("market-events", symbol),
+            source="detectors",
+            trust="own",
+            at=as_of,
+            confidence=hit.strength,
+        )
+        for hit in hits
+    )
+
+
+def news_items(symbol: str, seen: News) -> tuple[ContextItem, ...]:
+    """Each headline about a symbol or the whole market, and their mean sentiment as one reading.
+
+    A headline's id comes from outside: it is hashed before it may name anything.
+    """
+    if seen.mean is None:
+        return ()
+    tone = _evidence(
+        f"sentiment:{symbol}",
+        f"{symbol}: mean sentiment of {len(seen.items)} headlines {plain(seen.mean)}, from -1 to 1",
+        tags=_tags("news-sentiment", symbol),
+        source="sentiment",
+        trust="untrusted",
+        at=seen.items[0].available_at,
+        confidence=Decimal("0.6"),
+        readings={"sentiment": seen.mean},
+    )
+    lines = (
+        _evidence(
+            f"headline:{sha256(line.id)[:16]}",
+            line.title,
+            tags=_tags("news-sentiment", *line.symbols),
+            source=line.source,
+            trust="untrusted",
+            at=line.available_at,
+            priority="p2",
+            confidence=Decimal("0.5"),
+        )
+        for line in seen.items
+    )
+    return (tone, *lines)
+
+
+def lesson_item(seen: Lesson, *, as_of: datetime) -> ContextItem:
+    won = plain((seen.win_rate * 100).quantize(Decimal(1)))
+    return _evidence(
+        f"lesson:{seen.symbol}",
+        f"{seen.symbol}: of the last {seen.closed_trades} closed trades {won} % won, "
+        f"expectancy {plain(seen.expectancy_bps)} bps after fees",
+        tags=_tags("risk-factors", seen.symbol),
+        source="learning",
+        trust="own",
+        at=as_of,
+        confidence=Decimal("0.8"),
+        readings={"closed_trades": Decimal(seen.closed_trades), "win_rate": seen.win_rate},
+    )

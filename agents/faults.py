@@ -1,0 +1,66 @@
+"""What a provider's error means: its kind, and whether the same request can ever succeed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from domain.text import visible
+
+Kind = Literal[
+    "auth", "quota", "rate_limit", "too_large", "context_length", "not_found", "bad_request", "timeout", "unavailable"
+]
+
+RETRYABLE = frozenset[Kind]({"rate_limit", "timeout", "unavailable"})
+
+_LOOKS_SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|AIza|Bearer)[-_ ]?[\w*.-]{8,}|(?<=key=)[^&\s]+", re.ASCII)
+
+_MESSAGE = re.compile(r'"(?:message|error)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+
+
+def fault_of(error: Exception) -> Kind:
+    """Sort an error of LiteLLM, by status first and words second: providers disagree on both.
+
+    Some 429s say that this one request is larger than a minute's allowance, and some that the account
+    is empty: those never succeed by asking again. A bad key is HTTP 400 at xAI and Google.
+    """
+    status, words = getattr(error, "status_code", None), str(error).lower()
+    if isinstance(error, TimeoutError) or status == 408 or type(error).__name__ == "Timeout":
+        return "timeout"
+    if _says(words, "insufficient balance", "insufficient_quota", "exceeded your current quota") or status == 402:
+        return "quota"
+    if status == 429:
+        return "too_large" if _says(words, "request too large") or _told_not_to_retry(error) else "rate_limit"
+    if type(error).__name__ == "ContextWindowExceededError":
+        return "context_length"
+    if status in (401, 403) or _says(words, "incorrect api key", "api key not valid", "api_key_invalid"):
+        return "auth"
+    if status == 404:
+        return "not_found"
+    if isinstance(status, int) and 400 <= status < 500:
+        return "bad_request"
+    return "unavailable"
+
+
+def words_of(error: Exception) -> str:
+    """The provider's own message where the error quotes one, else the error's text, else its type."""
+    text = str(error)
+    quoted = _MESSAGE.search(text)
+    return (quoted[1] if quoted else text.rpartition("Exception - ")[2]) or type(error).__name__
+
+
+def masked(text: str, secrets: Sequence[str] = ()) -> str:
+    """`text` in one visible line, without `secrets` and without what looks like a key."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return visible(_LOOKS_SECRET.sub("***", text), limit=300)
+
+
+def _says(words: str, *phrases: str) -> bool:
+    return any(phrase in words for phrase in phrases)
+
+
+def _told_not_to_retry(error: Exception) -> bool:
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    return str(headers.get("x-should-retry", "")).lower() == "false"

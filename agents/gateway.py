@@ -1,0 +1,195 @@
+"""Language models of any provider through LiteLLM, which is imported when a model is first asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, SecretStr
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
+
+from agents.answers import Unreadable, answer_schema, read_answer
+from agents.faults import RETRYABLE, fault_of, masked, words_of
+from agents.model import MOST_CHARS, Completion, completion_of
+from agents.providers import key_for, provider_of, require_key
+from context.synthesis import Synthesis
+from context.tokenizer import Tokenizer
+from domain.money import reading
+from tools.tokenizers import tokenizer_for
+
+T = TypeVar("T", bound=BaseModel)
+
+_STAY_LOCAL = (
+    "DISABLE_AIOHTTP_TRANSPORT",  # httpx instead, which tests can stand in for
+    "LITELLM_LOCAL_MODEL_COST_MAP",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS",
+    "LITELLM_LOCAL_AUTOROUTER_PRESETS",
+)
+_BACKOFF = wait_exponential(multiplier=1, max=8)
+
+
+class LiteLLMModel:
+    """One model of one provider, named as LiteLLM names it: `openai/gpt-5-mini`, `anthropic/claude-…`.
+
+    The key is `api_key`, else the provider's variable in `environ`. `base_url` points at a server that
+    speaks OpenAI's protocol (`openai/NAME`), which may need no key and is never sent one from `environ`.
+    Timeouts, rate limits and outages are asked again up to `attempts` times; nothing else is. Raises
+    `UsageError` for an unknown provider.
+    """
+
+    paid = True
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        api_key: SecretStr | None = None,
+        base_url: str | None = None,
+        timeout_s: float = 60,
+        max_output_tokens: int = 4_000,
+        temperature: float = 0,
+        attempts: int = 3,
+        environ: Mapping[str, str] = os.environ,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        provider_of(name)
+        self.name = name
+        self._api_key = api_key or (None if base_url else key_for(name, environ))
+        self._base_url = base_url
+        self._timeout_s = timeout_s
+        self._max_output_tokens = max_output_tokens
+        self._temperature = temperature
+        self._environ = environ
+        self._attempts = AsyncRetrying(
+            retry=retry_if_result(_worth_another_try),
+            stop=stop_after_attempt(attempts),
+            wait=_BACKOFF,
+            sleep=sleep,
+            retry_error_callback=_last,
+        )
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return tokenizer_for(self.name)
+
+    def check(self) -> None:
+        """Raise `UsageError` naming the environment variable when the provider's key is missing."""
+        if self._api_key is None and self._base_url is None:
+            require_key(self.name, self._environ)
+
+    async def ask(self, prompt: Synthesis, schema: type[T]) -> Completion[T]:
+        """Ask with `schema` as the form of the answer; see `LanguageModel.ask`."""
+        litellm = await asyncio.to_thread(_litellm)  # its import takes seconds: the loop goes on meanwhile
+        # a copy, since what tenacity counts while it tries belongs to one call
+        completion: Completion[T] = await self._attempts.copy()(self._ask_once, litellm, prompt, schema)
+        return completion
+
+    async def _ask_once(self, litellm: Any, prompt: Synthesis, schema: type[T]) -> Completion[T]:
+        request = self._request(litellm, prompt, schema)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await litellm.acompletion(**request)
+        except Exception as error:  # providers' clients raise anything; a model call is a boundary that goes on
+            return self._refused(error, schema)
+        return self._completion(response, schema)
+
+    def _request(self, litellm: Any, prompt: Synthesis, schema: type[BaseModel]) -> dict[str, object]:
+        key = self._api_key.get_secret_value() if self._api_key else None
+        return {
+            "model": self.name,
+            "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
+            "response_format": self._form(litellm, schema),
+            "api_key": key or ("none" if self._base_url else None),
+            "base_url": self._base_url,
+            "timeout": self._timeout_s,
+            "max_tokens": self._max_output_tokens,
+            "temperature": self._temperature,
+            "drop_params": True,  # what a model does not take (temperature, for some) is left out
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+
+    def _form(self, litellm: Any, schema: type[BaseModel]) -> dict[str, object]:
+        """A JSON schema where the model takes one, else plain JSON; LiteLLM drops what it doesn't know."""
+        if not litellm.supports_response_schema(model=self.name):
+            return {"type": "json_object"}
+        form = {"name": schema.__name__.lower(), "strict": True, "schema": dict(answer_schema(schema))}
+        return {"type": "json_schema", "json_schema": form}
+
+    def _refused(self, error: Exception, schema: type[T]) -> Completion[T]:
+        kind = fault_of(error)
+        secrets = (self._api_key.get_secret_value(),) if self._api_key else ()
+        words = masked(words_of(error), secrets)
+        return completion_of(schema)(
+            model=self.name, failure=f"{kind}: {words}", retryable=kind in RETRYABLE, finish="error"
+        )
+
+    def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
+        choice = response.choices[0] if response.choices else None
+        finish = str(choice.finish_reason or "") if choice else ""
+        # a lone surrogate has no UTF-8 form, and what is kept must have one
+        raw = str(choice.message.content or "") if choice else ""
+        text = raw.encode(errors="replace").decode()
+        answer, failure = self._read(text, finish, schema)
+        return completion_of(schema)(
+            model=self.name,
+            answer=answer,
+            failure=failure,
+            finish=finish,
+            text=text[:MOST_CHARS],
+            **_usage(response),
+        )
+
+    def _read(self, text: str, finish: str, schema: type[T]) -> tuple[T | None, str]:
+        if finish == "length":
+            return None, f"length: cut at {self._max_output_tokens} tokens"
+        if finish == "content_filter":
+            return None, "blocked: the provider withheld the answer"
+        if not text.strip():
+            return None, "empty: the answer has no text"
+        try:
+            return read_answer(text, schema), ""
+        except Unreadable as error:
+            return None, f"unreadable: {error}"
+
+
+def _litellm() -> Any:
+    """LiteLLM, told to stay local: no lists fetched from the network, no telemetry, no chatter on stderr."""
+    for setting in _STAY_LOCAL:  # read at import, so there is no other way to say it
+        os.environ.setdefault(setting, "True")
+    import litellm
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    return litellm
+
+
+def _worth_another_try(completion: Completion[BaseModel]) -> bool:
+    return completion.retryable
+
+
+def _last(state: RetryCallState) -> object:
+    return state.outcome.result() if state.outcome else None
+
+
+def _usage(response: Any) -> dict[str, Any]:
+    """Tokens and price. xAI and Google count reasoning beside the output: the total tells, however it is added up.
+
+    The price is by LiteLLM's list: `None` for a model that is not on it, and for an answer without counts.
+    """
+    usage = getattr(response, "usage", None)
+    asked, said, total = (
+        int(getattr(usage, name, None) or 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
+    details = getattr(usage, "completion_tokens_details", None)
+    cost = getattr(response, "_hidden_params", {}).get("response_cost")
+    return {
+        "input_tokens": asked,
+        "output_tokens": max(said, total - asked),
+        "reasoning_tokens": int(getattr(details, "reasoning_tokens", None) or 0),
+        "cost_usd": reading(float(cost)) if cost is not None and total else None,
+    }

@@ -1,0 +1,68 @@
+"""The contract of a language model: a prompt and a schema in, an answer or a named failure out."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, NonNegativeInt, model_validator
+
+from context.synthesis import Synthesis
+from context.tokenizer import Tokenizer
+from domain.value import NonNegative, Value
+
+T = TypeVar("T", bound=BaseModel)
+
+MOST_CHARS = 8_000
+"""Of a raw answer, how much is kept."""
+
+
+class Completion(Value, Generic[T]):
+    """What came of one question. Without an `answer` there is a `failure`, which is an abstention upstream.
+
+    `output_tokens` is all that was generated and billed, `reasoning_tokens` the part of it that was not
+    shown. `cost_usd` is `None` when nobody knows the price; that is not zero.
+    """
+
+    model: str
+    answer: T | None = None
+    failure: str = ""
+    """Its kind, a colon, and words: `length: cut at 4000 tokens`. Never holds a secret."""
+    retryable: bool = False
+    """Whether the same question may be answered later."""
+    input_tokens: NonNegativeInt = 0
+    output_tokens: NonNegativeInt = 0
+    reasoning_tokens: NonNegativeInt = 0
+    cost_usd: NonNegative | None = None
+    finish: str = ""
+    text: str = ""
+    """The raw answer, cut at `MOST_CHARS`."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.answer is None) == (self.failure == ""):
+            raise ValueError("a completion has either an answer or a failure")
+        return self
+
+
+def completion_of(schema: type[T]) -> type[Completion[T]]:
+    """The class of completions whose answer is a `schema`, known when it runs and not before."""
+    return Completion[schema]  # type: ignore[valid-type]
+
+
+class LanguageModel(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def paid(self) -> bool:
+        """Whether asking costs money, so that an answer must be kept before anything else happens."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What a prompt for this model is counted with."""
+        ...
+
+    async def ask(self, prompt: Synthesis, schema: type[T]) -> Completion[T]:
+        """Ask once. A bad answer and a provider's error are failures in the completion, never raised."""
+        ...

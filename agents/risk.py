@@ -1,0 +1,184 @@
+"""Risk: turns theses and open positions into proposals. Exits first; every number is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from agents.desk import Desk
+from agents.settings import RiskSettings
+from domain.decision import Proposal, Thesis
+from domain.instrument import Instrument
+from domain.money import ceil_to, floor_to
+from domain.order import Side
+from domain.portfolio import Position
+from domain.value import Value
+from tools.indicators import IndicatorsParams, indicators
+from tools.quotes import QuoteParams, QuoteReading, quote
+
+
+class Plan(Value):
+    """What Risk wants, and why it wants nothing where it doesn't."""
+
+    proposals: tuple[Proposal, ...] = ()
+    declined: tuple[tuple[str, str], ...] = ()
+    """(symbol, reason), in the order of the symbols."""
+
+
+class RiskAgent:
+    """Leaves what must be left, then sizes what may be entered.
+
+    Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
+    `max_position` of equity scaled by conviction. Both round down to the lot.
+    """
+
+    async def __call__(self, theses: Sequence[Thesis], desk: Desk) -> Plan:
+        by_symbol = {t.symbol: t for t in theses}
+        proposals: list[Proposal] = []
+        declined: dict[str, str] = {}
+        held = desk.portfolio.positions if desk.portfolio else {}
+        for symbol in sorted({*held, *by_symbol}):
+            said = await (
+                self._leave(held[symbol], by_symbol.get(symbol), desk)
+                if symbol in held
+                else self._enter(by_symbol[symbol], desk)
+            )
+            if isinstance(said, Proposal):
+                proposals.append(said)
+            elif said:
+                declined[symbol] = said
+        proposals.sort(key=lambda p: (not p.reduce_only, p.symbol))
+        return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
+
+    async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk) -> Proposal | str:
+        """An exit for a position that hit its stop, target or time, or whose thesis turned."""
+        seen = await _quote(position.symbol, desk)
+        if seen is None:
+            return "no quote to judge the position by"
+        side: Side = "sell" if position.quantity > 0 else "buy"
+        cause = exit_cause(position, seen, thesis, desk)
+        if cause is None:
+            return "position kept"
+        leaving = sum(
+            (
+                o.request.quantity - o.filled
+                for o in desk.working
+                if o.request.symbol == position.symbol and o.request.side == side
+            ),
+            Decimal(0),
+        )
+        quantity = abs(position.quantity) - leaving
+        if quantity <= 0:
+            return "already leaving"
+        return Proposal(
+            cycle=desk.cycle,
+            as_of=desk.as_of,
+            agent="risk",
+            symbol=position.symbol,
+            side=side,
+            type="market",
+            quantity=quantity,
+            reduce_only=True,
+            snapshot=thesis.snapshot if thesis else None,
+            rationale=cause,
+        )
+
+    async def _enter(self, thesis: Thesis, desk: Desk) -> Proposal | str | None:
+        """An entry in the direction of a thesis, or the reason why there is none."""
+        settings = desk.settings.risk
+        instrument = desk.instruments[thesis.symbol]
+        if thesis.stance in ("hold", "abstain"):
+            return None
+        if thesis.conviction < settings.min_conviction:
+            return f"conviction {thesis.conviction} is below {settings.min_conviction}"
+        side: Side = "buy" if thesis.stance == "buy" else "sell"
+        if side == "sell" and not (settings.allow_short and instrument.kind == "swap"):
+            return "nothing held to sell, and no shorts"
+        if any(o.request.symbol == thesis.symbol for o in desk.working):
+            return "an order is already working"
+        if desk.portfolio is None:
+            return "the portfolio can't be priced"
+        seen = await _quote(thesis.symbol, desk)
+        read = await desk.tools.call(indicators, IndicatorsParams(symbol=thesis.symbol))
+        if seen is None or read.value is None or read.value.atr_14 is None:
+            return "no quote or no average true range to size by"
+        price = seen.ask if side == "buy" else seen.bid
+        distance = max(read.value.atr_14 * settings.stop_atr, price * settings.min_stop)
+        quantity = size(
+            equity=desk.portfolio.equity,
+            price=price,
+            distance=distance,
+            conviction=thesis.conviction,
+            instrument=instrument,
+            settings=settings,
+        )
+        if quantity <= 0 or quantity * price < instrument.min_notional:
+            return "too small to trade"
+        stop, target = exits(side, price, distance, instrument=instrument, settings=settings)
+        if stop <= 0 or target <= 0:
+            return "the exits would lie below zero"
+        return Proposal(
+            cycle=desk.cycle,
+            as_of=desk.as_of,
+            agent="risk",
+            symbol=thesis.symbol,
+            side=side,
+            type="market",
+            quantity=quantity,
+            stop_price=stop,
+            target_price=target,
+            conviction=thesis.conviction,
+            snapshot=thesis.snapshot,
+            rationale=thesis.rationale,
+        )
+
+
+async def _quote(symbol: str, desk: Desk) -> QuoteReading | None:
+    return (await desk.tools.call(quote, QuoteParams(symbol=symbol))).value
+
+
+def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> str | None:
+    """Why a position is left now: `stop`, `target`, `time`, or the thesis that turned against it."""
+    long = position.quantity > 0
+    price = seen.bid if long else seen.ask
+    if position.stop_price is not None and (price <= position.stop_price if long else price >= position.stop_price):
+        return "stop"
+    if position.target_price is not None and (
+        price >= position.target_price if long else price <= position.target_price
+    ):
+        return "target"
+    limit = desk.timeframe.length * desk.settings.risk.max_hold_bars
+    if position.opened_at is not None and desk.as_of - position.opened_at >= limit:
+        return "time"
+    against = "sell" if long else "buy"
+    if thesis and thesis.stance == against and thesis.conviction >= desk.settings.risk.min_conviction:
+        return f"thesis turned: {thesis.rationale}"
+    return None
+
+
+def size(
+    *,
+    equity: Decimal,
+    price: Decimal,
+    distance: Decimal,
+    conviction: Decimal,
+    instrument: Instrument,
+    settings: RiskSettings,
+) -> Decimal:
+    """Base quantity by fixed fractional risk (Vince, The Mathematics of Money Management), capped by notional."""
+    if equity <= 0:
+        return Decimal(0)
+    by_risk = equity * settings.risk_per_trade / distance
+    by_notional = equity * settings.max_position * conviction / price
+    return floor_to(min(by_risk, by_notional), instrument.lot_size)
+
+
+def exits(
+    side: Side, price: Decimal, distance: Decimal, *, instrument: Instrument, settings: RiskSettings
+) -> tuple[Decimal, Decimal]:
+    """(stop, target) on the tick grid, each rounded towards the entry."""
+    reach = distance * settings.target_atr / settings.stop_atr
+    tick = instrument.tick_size
+    if side == "buy":
+        return ceil_to(price - distance, tick), floor_to(price + reach, tick)
+    return floor_to(price + distance, tick), ceil_to(price - reach, tick)

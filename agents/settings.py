@@ -1,0 +1,45 @@
+"""What an operator may set about the agents: how wide they look, how much they stake, when they leave."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from domain.value import Positive, Share, Value
+
+
+class SignalSettings(Value):
+    threshold: Share = Decimal("0.35")
+    """Candidates below this score are not researched."""
+    max_candidates: int = Field(default=3, ge=1, le=20)
+    """How many are researched in one cycle, at once."""
+    headline_hours: int = Field(default=12, ge=1, le=168)
+
+
+class ResearchSettings(Value):
+    budget_tokens: int = Field(default=2_000, ge=200, le=200_000)
+    """The whole prompt, counted with the model's own tokenizer."""
+    candles_shown: int = Field(default=12, ge=1, le=100)
+
+
+class RiskSettings(Value):
+    """Shares are parts of equity; distances are multiples of the average true range."""
+
+    risk_per_trade: Share = Decimal("0.005")
+    max_position: Share = Decimal("0.10")
+    min_conviction: Share = Decimal("0.55")
+    stop_atr: Positive = Decimal(2)
+    target_atr: Positive = Decimal(3)
+    min_stop: Share = Decimal("0.002")
+    """No stop closer than this part of the price, so that a quiet hour does not size a huge position."""
+    max_hold_bars: int = Field(default=96, ge=1, le=100_000)
+    allow_short: bool = False
+
+
+class DeskSettings(Value):
+    """Everything the agents read. Its digest is part of a run's own."""
+
+    signal: SignalSettings = SignalSettings()
+    research: ResearchSettings = ResearchSettings()
+    risk: RiskSettings = RiskSettings()

@@ -1,0 +1,76 @@
+"""Signal: gathers every source for every symbol at once, and picks who is researched."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+
+from agents.desk import Desk
+from agents.detectors import DETECTORS, Hit, candidate
+from agents.evidence import hit_items, indicator_item, lesson_item, news_items, quote_item, readings_of
+from agents.learning import lesson
+from domain.decision import Signal
+from domain.value import Symbol, Value
+from tools.headlines import HeadlinesParams, News, headlines
+from tools.indicators import Indicators, IndicatorsParams, indicators
+from tools.quotes import QuoteParams, quote
+
+
+class Scan(Value):
+    """The candidates, best first, and why every other symbol was passed over."""
+
+    signals: tuple[Signal, ...] = ()
+    quiet: tuple[tuple[Symbol, str], ...] = ()
+
+
+class SignalAgent:
+    """Looks at the whole universe. A source that fails costs its own evidence and nothing else."""
+
+    async def __call__(self, desk: Desk) -> Scan:
+        looks = await asyncio.gather(*(self._look(symbol, desk) for symbol in desk.universe))
+        found = [said for said in looks if isinstance(said, Signal)]
+        quiet = {s: said for s, said in zip(desk.universe, looks, strict=True) if isinstance(said, str)}
+        return queue(found, quiet, most=desk.settings.signal.max_candidates)
+
+    async def _look(self, symbol: str, desk: Desk) -> Signal | str:
+        """A signal on one symbol, or why there is none. All that was seen goes into the context."""
+        lookback_s = desk.settings.signal.headline_hours * 3_600
+        seen, read, told = await asyncio.gather(
+            desk.tools.call(quote, QuoteParams(symbol=symbol)),
+            desk.tools.call(indicators, IndicatorsParams(symbol=symbol)),
+            desk.tools.call(headlines, HeadlinesParams(symbol=symbol, lookback_s=lookback_s)),
+        )
+        if seen.value is not None:
+            desk.context.upsert(quote_item(seen.value))
+        hits = self._detect(symbol, read.value, told.value, desk)
+        signal = candidate(symbol, hits)
+        if read.value is None:
+            return f"no indicators: {read.error}"
+        if signal is None:
+            return "no detector fired"
+        if signal.score < desk.settings.signal.threshold:
+            return f"score {signal.score} is below {desk.settings.signal.threshold}"
+        return signal
+
+    def _detect(self, symbol: str, read: Indicators | None, told: News | None, desk: Desk) -> list[Hit]:
+        readings = {}
+        if read is not None:
+            readings = readings_of(read)
+            desk.context.upsert(indicator_item(symbol, read, as_of=desk.as_of))
+        if told is not None and told.mean is not None:
+            readings["sentiment"] = told.mean
+            desk.context.upsert_all(news_items(symbol, told))
+        learned = lesson(symbol, desk.memory.episodes(symbol))
+        if learned is not None:
+            desk.context.upsert(lesson_item(learned, as_of=desk.as_of))
+        hits = [hit for detect in DETECTORS if (hit := detect(readings)) is not None]
+        desk.context.upsert_all(hit_items(symbol, hits, as_of=desk.as_of))
+        return hits
+
+
+def queue(found: Sequence[Signal], quiet: dict[str, str], *, most: int) -> Scan:
+    """The `most` best signals by score, ties by symbol; the others are quiet, with the reason."""
+    best = heapq.nsmallest(most, found, key=lambda s: (-s.score, s.symbol))
+    late = {s.symbol: f"{most} stronger candidates" for s in found if s not in best}
+    return Scan(signals=tuple(best), quiet=tuple(sorted({**quiet, **late}.items())))

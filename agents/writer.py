@@ -1,0 +1,91 @@
+"""The single order writer: the only caller of `Venue.submit`, behind a durable intent and a ticket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from domain.decision import Ticket
+from domain.effects import Effects
+from domain.errors import OrderStateUnknown, TicketRefused
+from domain.order import OrderReport, OrderRequest, OrderState
+from domain.venue import Venue
+from memory.ledger import Ledger
+from memory.orders import OrderRecord
+
+_REPORT: Final = TypeAdapter(OrderReport)
+_REPORTS: Final = TypeAdapter(tuple[OrderReport, ...])
+
+
+class OrderWriter:
+    """Sends approved orders and keeps the ledger's view of working ones true, for one step of one cycle.
+
+    The intent is committed by the gate before anything is sent. A ticket is claimed before the send:
+    when the claim fails, an earlier attempt sent the order or may have, and the venue is asked by id
+    before anything else happens.
+    """
+
+    def __init__(self, *, venue: Venue, ledger: Ledger, effects: Effects, cycle: int) -> None:
+        self._venue = venue
+        self._ledger = ledger
+        self._effects = effects
+        self._cycle = cycle
+
+    async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        """Send one order under its ticket and record what the venue said.
+
+        The report is UNKNOWN when no answer proves anything; it is never guessed.
+        """
+        at = self._effects.now()
+        try:
+            first = await self._ledger.claim(ticket, cycle=self._cycle, at=at)
+        except TicketRefused as refusal:
+            reason = f"not sent: {refusal.message}"
+            await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
+            return _report(order, OrderState.CANCELLED, reason=reason, at=at)
+
+        async def deliver() -> OrderReport:
+            try:
+                found = None if first else await self._venue.find(order.client_order_id, order.symbol)
+                return found or await self._venue.submit(order, ticket)
+            except TicketRefused as refusal:
+                return _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
+            except OrderStateUnknown as unknown:
+                return _report(order, OrderState.UNKNOWN, reason=unknown.message, at=at)
+
+        # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
+        report = await self._effects.once("venue:submit", order, returns=_REPORT, perform=deliver)
+        await self._ledger.record(report, cycle=self._cycle)
+        return report
+
+    async def sync(self) -> tuple[OrderReport, ...]:
+        """Ask the venue about every order of earlier cycles that may still trade, and book what it says.
+
+        Which orders those are is part of the recorded answer: run again after a crash, the ledger already
+        knows some of it. An order that was never claimed was never sent, and is withdrawn; one that was
+        sent and that the venue says it never had has expired.
+        """
+        at = self._effects.now()
+
+        async def ask() -> tuple[OrderReport, ...]:
+            return tuple([await self._ask(order, at=at) for order in await self._open() if order.submitted_at])
+
+        for order in await self._open():
+            if order.state is OrderState.APPROVED:
+                await self._ledger.withdraw(order.client_order_id, reason="never sent", cycle=self._cycle, at=at)
+        reports = await self._effects.once("venue:reports", None, returns=_REPORTS, perform=ask)
+        await self._ledger.record_all(reports, cycle=self._cycle)
+        return reports
+
+    async def _open(self) -> list[OrderRecord]:
+        return [o for o in await self._ledger.orders(working_only=True) if o.cycle < self._cycle]
+
+    async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
+        found = await self._venue.find(order.client_order_id, order.request.symbol)
+        return found or _report(order.request, OrderState.EXPIRED, reason="the venue has no such order", at=at)
+
+
+def _report(order: OrderRequest, state: OrderState, *, reason: str, at: datetime) -> OrderReport:
+    return OrderReport(client_order_id=order.client_order_id, symbol=order.symbol, state=state, reason=reason, at=at)

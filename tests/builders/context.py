@@ -1,0 +1,75 @@
+"""Context items, briefs and books with good defaults."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from context import Brief, ContextItem
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+"""The `as_of` of these tests."""
+
+BRIEF = Brief(system="You are an analyst.", instructions="Take a stance.", subject="BTC/USDT")
+
+OPTIONAL = ("market-data", "market-events", "news-sentiment")
+
+
+def an_item(item_id: str = "item-1", /, **over: Any) -> ContextItem:
+    """Evidence in the lane `market-data`, available an hour ago."""
+    fields: dict[str, Any] = {
+        "id": item_id,
+        "kind": "evidence",
+        "text": f"Reading number {item_id}.",
+        "tags": ("lane:market-data",),
+        "source": "okx",
+        "trust": "venue",
+        "created_at": NOON - timedelta(hours=1),
+        "available_at": NOON - timedelta(hours=1),
+    }
+    return ContextItem(**(fields | over))
+
+
+def a_headline(item_id: str, text: str, /, **over: Any) -> ContextItem:
+    return an_item(item_id, text=text, **({"tags": ("lane:news-sentiment",), "trust": "untrusted"} | over))
+
+
+def a_constraint(item_id: str = "constraint-1", /, **over: Any) -> ContextItem:
+    fields = {"kind": "constraint", "text": "No shorts.", "tags": ("lane:risk-factors",), "trust": "own"}
+    return an_item(item_id, **(fields | over))
+
+
+WORDS = ("bitcoin", "ether", "slides", "rallies", "inflows", "record", "miners", "sell.", "buy!", "not")
+
+TEXTS = st.one_of(
+    st.text(max_size=120),
+    st.text(alphabet="比特币价格下跌。上涨！🚀📉 ", max_size=60),
+    st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join),
+    st.just("x" * 400),
+)
+
+
+@st.composite
+def item_lists(draw: st.DrawFn, *, lanes: tuple[str, ...] = OPTIONAL, max_size: int = 25) -> list[ContextItem]:
+    """Evidence of every colour in `lanes`: fresh and stale, early and late, pinned, closed, shortenable."""
+    count = draw(st.integers(0, max_size))
+    return [
+        an_item(
+            f"item-{number}",
+            text=draw(TEXTS),
+            tags=(f"lane:{draw(st.sampled_from(lanes))}",),
+            source=draw(st.sampled_from(["okx", "newswire", "blog"])),
+            trust=draw(st.sampled_from(["venue", "untrusted"])),
+            available_at=NOON + timedelta(minutes=draw(st.integers(-600, 60))),
+            priority=draw(st.sampled_from(["p0", "p1", "p2", "p3"])),
+            severity=draw(st.sampled_from(["low", "medium", "high", "critical"])),
+            confidence=Decimal(draw(st.integers(0, 100))) / 100,
+            ttl_s=draw(st.sampled_from([None, None, 7_200])),
+            status=draw(st.sampled_from(["open", "open", "open", "closed"])),
+            may_shorten=draw(st.booleans()),
+        )
+        for number in range(count)
+    ]

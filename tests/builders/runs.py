@@ -1,0 +1,54 @@
+"""Runs on real database files, whole or cut short, for tests of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
+from graphs.events import Listener, silent
+from graphs.summary import summary
+from memory import Database
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def options(**over: Any) -> RunOptions:
+    return RunOptions(**{"policy": policy_in_effect(None), "cycles": 8} | over)
+
+
+async def run(
+    database: Database,
+    asked: RunOptions,
+    *,
+    run_id: str = "r1",
+    listen: Listener = silent,
+    stop: Stop | None = None,
+) -> RunResult:
+    """A new run, driven to its end."""
+    header, market, model = await prepare(asked, run_id=run_id, at=NOW)
+    session = await start(header, market, model, database=database)
+    return await drive(session, cycles=asked.cycles, listen=listen, stop=stop)
+
+
+async def go_on(database: Database, *, run_id: str = "r1", cycles: int) -> RunResult:
+    """A run that was cut short, driven to its end."""
+    return await drive(await resume(run_id, database=database), cycles=cycles)
+
+
+async def drive(session: Any, *, cycles: int, listen: Listener = silent, stop: Stop | None = None) -> RunResult:
+    runner = Runner(session, build(), listen=listen, stop=stop)
+    status = await runner.run(cycles=cycles)
+    await session.archive.end_run(session.header.run_id, status, at=NOW)
+    record = await session.archive.run(session.header.run_id)
+    return await summary(record, database=session.database, timings=runner.stopwatch.timings())
+
+
+@asynccontextmanager
+async def archive(folder: Path) -> AsyncGenerator[Database]:
+    """The SQLite archive in a folder, made where it is missing."""
+    async with await Database.open(f"sqlite:///{folder / 'agentctl.db'}") as database:
+        yield database
