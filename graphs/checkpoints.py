@@ -1,0 +1,42 @@
+"""LangGraph's checkpoints: one SQLite file beside the archive, only our own types, one thread a cycle.
+
+The tape is what a run resumes from. Checkpoints are for LangGraph's own tools and for interrupts, so
+they are written when a cycle leaves the graph, and only the last cycle's are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+_TYPES: Final = (
+    ("agents.execution", "Approved"),
+    ("agents.risk", "Plan"),
+    ("agents.signal", "Scan"),
+    ("domain.decision", "Episode"),
+    ("domain.decision", "Signal"),
+    ("domain.decision", "Thesis"),
+    ("domain.order", "OrderReport"),
+    ("domain.portfolio", "Portfolio"),
+    ("graphs.state", "NodeFailure"),
+    ("policy.verdict", "Verdict"),
+)
+"""The types of `CycleState`; a checkpoint that names any other is not read."""
+
+
+@asynccontextmanager
+async def checkpointer(path: Path) -> AsyncGenerator[AsyncSqliteSaver]:
+    """The checkpoint store in `path`, made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    async with aiosqlite.connect(path) as connection:
+        await connection.execute("PRAGMA journal_mode=WAL")
+        await connection.execute("PRAGMA synchronous=NORMAL")
+        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=_TYPES))
+        await saver.setup()
+        yield saver

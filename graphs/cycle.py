@@ -1,0 +1,182 @@
+"""One cycle of one run: the moment, the evidence of that moment, and the desks its nodes work at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from agents.desk import Desk
+from agents.model import Completion, LanguageModel, completion_of
+from agents.writer import OrderWriter
+from context import ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
+from context.tokenizer import Tokenizer
+from domain.decision import Episode, Opinion
+from domain.digest import canonical, digest
+from domain.effects import Effects
+from domain.portfolio import Portfolio
+from domain.value import Value
+from graphs.session import TOOLS, Session
+from graphs.state import CycleState
+from memory.orders import OrderRecord
+from tools.toolbox import Toolbox
+from tools.view import MarketView
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Stock(Value):
+    """An account as a cycle finds it."""
+
+    portfolio: Portfolio
+    working: tuple[OrderRecord, ...]
+
+
+_STOCK: Final = TypeAdapter(Stock)
+
+
+@lru_cache(maxsize=16)
+def _completions(schema: type[M]) -> TypeAdapter[Completion[M]]:
+    return TypeAdapter(completion_of(schema))
+
+
+class RecordedModel:
+    """A language model as an effect: asked once per number, and played back ever after."""
+
+    def __init__(self, model: LanguageModel, effects: Effects, cycle: Cycle) -> None:
+        self._model = model
+        self._effects = effects
+        self._cycle = cycle
+        self.name = model.name
+        self.paid = model.paid
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._model.tokenizer
+
+    async def ask(self, prompt: Synthesis, schema: type[M]) -> Completion[M]:
+        request = {"messages": digest(prompt.messages), "schema": schema.__name__}
+        answer = await self._effects.once(
+            f"model:{self.name}",
+            request,
+            returns=_completions(schema),
+            perform=lambda: self._model.ask(prompt, schema),
+            durable=self.paid,
+        )
+        self._cycle.spent(answer)
+        return answer
+
+
+@dataclass(slots=True)
+class Cycle:
+    """The runtime context of the trading graph."""
+
+    session: Session
+    number: int
+    as_of: datetime
+    previous_seal: str
+    book: ContextBook = field(init=False)
+    marks: Mapping[str, Decimal] = field(default_factory=dict)
+    portfolio: Portfolio | None = None
+    """`None` while a held position has no mark price."""
+    working: tuple[OrderRecord, ...] = ()
+    seen: dict[str, Synthesis] = field(default_factory=dict)
+    """What a model was shown, by subject."""
+    tokens: int = 0
+    usd: Decimal | None = Decimal(0)
+    """`None` once a model was asked whose price is unknown: unknown, not free."""
+
+    def __post_init__(self) -> None:
+        self.book = ContextBook(lanes=self.session.settings.lanes)
+
+    def effects(self, node: str, subject: str = "") -> Effects:
+        return self.session.tape.effects(cycle=self.number, node=node, subject=subject, clock=self.session.clock)
+
+    def desk(self, node: str, subject: str = "") -> Desk:
+        """A desk for one node and one subject. A subject's context is its own copy of the cycle's book."""
+        session = self.session
+        effects = self.effects(node, subject)
+        view = MarketView(session.market, self.as_of, frozenset(session.universe))
+        return Desk(
+            cycle=self.number,
+            as_of=self.as_of,
+            timeframe=session.timeframe,
+            universe=session.universe,
+            instruments=session.settings.instruments,
+            portfolio=self.portfolio,
+            working=self.working,
+            effects=effects,
+            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
+            model=RecordedModel(session.model, effects, self),
+            context=self.book.view(f"symbol:{subject}") if subject else self.book,
+            orders=OrderWriter(venue=session.venue, ledger=session.ledger, effects=effects, cycle=self.number),
+            memory=self,
+            settings=session.settings.desk,
+        )
+
+    def spent(self, answer: Completion[M]) -> None:
+        self.tokens += answer.input_tokens + answer.output_tokens
+        self.usd = None if self.usd is None or answer.cost_usd is None else self.usd + answer.cost_usd
+
+    def archive(self, synthesis: Synthesis, completion: Completion[Opinion], *, subject: str) -> str:
+        """Keep a snapshot; its items are stored once, however many snapshots share them."""
+        self.seen[subject] = synthesis
+        archive = self.session.archive
+        answer = ModelAnswer(
+            body=canonical(completion.answer) if completion.answer else "",
+            failure=completion.failure,
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+            reasoning_tokens=completion.reasoning_tokens,
+            cost_usd=completion.cost_usd,
+        )
+        request = ModelRequest(model=self.session.model.name, settings=canonical({"schema": Opinion.__name__}))
+        # The chain is the row's and the seals': an id that held it would differ between runs that decide the same.
+        snapshot = Snapshot.of(synthesis, cycle=self.number, request=request, answer=answer)
+        archive.note_snapshot(
+            self.session.header.run_id,
+            cycle=self.number,
+            subject=subject,
+            id=snapshot.id,
+            previous=self.previous_seal,
+            body=snapshot,
+            blobs=[archive.note_blob(body) for body in blobs(synthesis).values()],
+        )
+        return snapshot.id
+
+    def keep(self, node: str, subject: str, update: CycleState) -> None:
+        """Record what a node gave. Tickets stay out: their seal is this process's secret."""
+        value = {name: given for name, given in update.items() if name != "approved"}
+        self.session.archive.note_step(
+            self.session.header.run_id, cycle=self.number, node=node, subject=subject, value=value
+        )
+
+    async def take_stock(self, effects: Effects, marks: Mapping[str, Decimal]) -> None:
+        """What is held, at these mark prices, and what is working, as this cycle finds it.
+
+        An effect: run again after a crash, the ledger already holds what the cycle itself did.
+        """
+        ledger = self.session.ledger
+
+        async def look() -> Stock:
+            portfolio = await ledger.portfolio(marks=marks, as_of=self.as_of)
+            return Stock(portfolio=portfolio, working=await ledger.orders(working_only=True))
+
+        stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
+        self.marks = marks
+        self.working = stock.working
+        self.portfolio = stock.portfolio if stock.portfolio.priced else None
+
+    def episodes(self, symbol: str) -> Sequence[Episode]:
+        return self.session.episodes(symbol)
+
+    async def closed_trades(self) -> Sequence[Episode]:
+        closed = await self.session.ledger.closed_trades(cycle=self.number)
+        for n, episode in enumerate(closed):
+            self.session.archive.note_episode(self.session.header.run_id, cycle=self.number, n=n, episode=episode)
+        return closed

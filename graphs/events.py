@@ -1,0 +1,60 @@
+"""Progress of a run as typed events: what a live table, a log or a notebook listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.decision import Decision
+from domain.order import Fill
+from domain.portfolio import Portfolio
+from policy import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CycleStarted:
+    cycle: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    cycle: int
+    node: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnded:
+    cycle: int
+    node: str
+    subject: str
+    elapsed_ms: float
+    result: str
+    """In a few words."""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpoke:
+    cycle: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CycleEnded:
+    cycle: int
+    as_of: datetime
+    decisions: tuple[Decision, ...]
+    fills: tuple[Fill, ...]
+    portfolio: Portfolio
+    elapsed_ms: float
+
+
+Event = CycleStarted | NodeStarted | NodeEnded | GateSpoke | CycleEnded
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """A listener that does not listen."""

@@ -1,0 +1,171 @@
+"""Ways to open a session: a new run, a run that goes on, a run that is played back."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from agents.model import LanguageModel
+from agents.models import open_model
+from domain.candle import Timeframe
+from domain.clock import TickClock
+from domain.digest import canonical
+from domain.errors import NotFound, UsageError
+from domain.venue import Market
+from graphs.closed import ClosedVenue, RecordedTicks
+from graphs.options import RunOptions
+from graphs.session import RunSettings, Session
+from memory.archive import Archive
+from memory.database import Database
+from memory.records import RunHeader
+from memory.tape import Recording, Tape
+from policy import TicketOffice
+from tools.market import open_market
+from tools.paper import PaperVenue
+from tools.paper_order import RestoredOrder
+from tools.plumbing import Plumbing
+
+GRAPHS = ("trading",)
+TICKET_TTL_S = 60
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a market's clock stands before the first tick."""
+
+
+async def prepare(options: RunOptions, *, run_id: str, at: datetime) -> tuple[RunHeader, Market, LanguageModel]:
+    """Everything that can be wrong with a run's options is found here, before anything is written.
+
+    Raises `NotFound` for an unknown graph and what the market and the model raise.
+    """
+    if options.graph not in GRAPHS:
+        raise NotFound(f"there is no graph {options.graph!r}", remedy=f"There are: {', '.join(GRAPHS)}")
+    model = open_model(options.model, asking=True)
+    timeframe = Timeframe(options.timeframe) if options.timeframe else None
+    market = open_market(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed)
+    instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
+    currencies = {i.quote for i in instruments.values()}
+    if len(currencies) != 1:
+        raise UsageError(
+            f"one account can't trade against {', '.join(sorted(currencies))}",
+            remedy="Choose --symbols of one quote currency",
+        )
+    settings = RunSettings(desk=options.desk, policy=options.policy, costs=options.costs, instruments=instruments)
+    header = RunHeader(
+        run_id=run_id,
+        graph=options.graph,
+        market=options.market,
+        model=options.model,
+        mode="paper",
+        seed=options.seed,
+        symbols=options.symbols or tuple(sorted(instruments)),
+        timeframe=str(market.timeframe),
+        currency=currencies.pop(),
+        start_cash=options.cash,
+        policy_digest=options.policy.digest,
+        settings=canonical(settings),
+        planned_cycles=options.cycles,
+        version=version("agentctl"),
+        created_at=at,
+    )
+    return header, market, model
+
+
+async def start(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
+    """Write the header and open the account. Raises `UsageError` when there is such a run."""
+    session = _recording(header, market, model, database=database)
+    await _begin(session)
+    return session
+
+
+async def resume(run_id: str, *, database: Database) -> Session:
+    """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
+
+    Raises `NotFound`, and `LedgerBroken` when the books do not add up.
+    """
+    record = await Archive(database).run(run_id)
+    header = record.header
+    timeframe = Timeframe(header.timeframe)
+    market = open_market(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed)
+    session = _recording(header, market, open_model(header.model, asking=True), database=database)
+    await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
+    await session.ledger.check()
+    session.remember(await session.archive.episodes(header.run_id))
+    last = await session.archive.last_cycle(header.run_id)
+    session.clock.set(last.record.as_of if last else _EPOCH)
+    await _restore(session, cycle=record.cycles)
+    await session.archive.resume_run(header.run_id)
+    return session
+
+
+async def playback(header: RunHeader, *, source: Database, into: Database) -> Session:
+    """The run again, with its tape as the only source of effects and a fresh database to compare with."""
+    clock = TickClock(_EPOCH)
+    session = Session(
+        header=header,
+        settings=RunSettings.model_validate_json(header.settings),
+        database=into,
+        tape=Tape(into, run_id=header.run_id, recording=Recording(source, header.run_id)),
+        clock=clock,
+        market=RecordedTicks(header, source),
+        venue=ClosedVenue(),
+        model=open_model(header.model, asking=False),
+        plumbing=Plumbing(clock),
+        office=_office(),
+    )
+    await _begin(session)
+    return session
+
+
+def _recording(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
+    settings = RunSettings.model_validate_json(header.settings)
+    clock, office = TickClock(_EPOCH), _office()
+    venue = PaperVenue(
+        market,
+        clock,
+        currency=header.currency,
+        start_cash=header.start_cash,
+        check=office.check,
+        costs=settings.costs,
+    )
+    return Session(
+        header=header,
+        settings=settings,
+        database=database,
+        tape=Tape(database, run_id=header.run_id),
+        clock=clock,
+        market=market,
+        venue=venue,
+        model=model,
+        plumbing=Plumbing(clock),
+        office=office,
+    )
+
+
+async def _begin(session: Session) -> None:
+    header = session.header
+    await session.archive.begin_run(header)
+    await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
+
+
+def _office() -> TicketOffice:
+    """A ticket office of this process: tickets of any other are not valid here."""
+    return TicketOffice(secrets.token_bytes(32), ttl_s=TICKET_TTL_S)
+
+
+async def _restore(session: Session, *, cycle: int) -> None:
+    """Give the paper venue back what it had said by the end of the cycle before `cycle`.
+
+    What it did in the unfinished cycle it will do again, from the same bars; orders that it took then are
+    handed over as it took them, since their answers are on the tape and won't be asked for again.
+    """
+    if not isinstance(session.venue, PaperVenue):
+        return
+    told = await session.ledger.told(before=cycle)
+    session.venue.restore(
+        [
+            RestoredOrder(request=o.request, submitted_at=o.submitted_at, report=o.report)
+            for o in told
+            if o.submitted_at
+        ],
+        seen_until=session.clock.now(),
+    )

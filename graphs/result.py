@@ -1,0 +1,89 @@
+"""The document that a run ends with: `run --json` prints it, notebooks get it as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from domain.decision import Decision
+from domain.order import ClientOrderId, OrderState, OrderType, Side
+from domain.value import Symbol, Value
+from memory.orders import OrderRecord
+
+
+class OrderLine(Value):
+    client_order_id: ClientOrderId
+    symbol: Symbol
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    """Average fill price; the limit price before the first fill; none for a market order without fills."""
+    state: OrderState
+    filled: Decimal
+    fee: Decimal
+
+    @staticmethod
+    def of(record: OrderRecord) -> OrderLine:
+        request = record.request
+        return OrderLine(
+            client_order_id=request.client_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            type=request.type,
+            quantity=request.quantity,
+            price=record.average_price or request.limit_price,
+            state=record.state,
+            filled=record.filled,
+            fee=record.fee,
+        )
+
+
+class EquityLine(Value):
+    start: Decimal
+    end: Decimal
+    realized: Decimal
+    unrealized: Decimal
+    fees: Decimal
+    reconciled: bool
+    """Ledger and venue hold the same cash and positions, and end = start + realized + unrealized - fees."""
+
+
+class Cost(Value):
+    tokens: int
+    usd: Decimal | None
+    """`None` when a model was asked whose price is not known."""
+
+
+class Timings(Value):
+    """Wall-clock times of this process, in milliseconds; not part of what is digested."""
+
+    cycles: int
+    total_ms: float
+    median_ms: float
+    p95_ms: float
+    max_ms: float
+    nodes_ms: Mapping[str, float]
+    """Mean per cycle and node."""
+
+
+class RunResult(Value):
+    run_id: str
+    status: str
+    graph: str
+    market: str
+    timeframe: str
+    symbols: tuple[Symbol, ...]
+    model: str
+    mode: str
+    seed: int
+    cycles: int
+    seal: str
+    """The digest that every decision, effect, order and fill of the run ends up in."""
+    decisions: tuple[Decision, ...]
+    orders: tuple[OrderLine, ...]
+    snapshots: tuple[str, ...]
+    equity: EquityLine
+    cost: Cost
+    timings: Timings
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,143 @@
+"""The run loop: one tick of the market, one pass of the graph, one sealed cycle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Literal, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from graphs.cycle import Cycle
+from graphs.decisions import decisions
+from graphs.events import CycleEnded, CycleStarted, Event, Listener, NodeEnded, silent
+from graphs.session import Session
+from graphs.state import CycleState
+from graphs.timing import Stopwatch
+from graphs.trading import TradingGraph
+from memory.records import CycleRecord, Figures
+
+Status = Literal["finished", "interrupted"]
+
+
+class Stop:
+    """Asks a run to end after the step it is in. Safe to call from a signal handler."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._control: RunControl | None = None
+
+    def ask(self) -> None:
+        self.asked = True
+        if self._control:
+            self._control.request_drain("asked to stop")
+
+    def control(self) -> RunControl:
+        """The control of the next pass through the graph."""
+        self._control = RunControl()
+        if self.asked:
+            self.ask()
+        return self._control
+
+
+class Runner:
+    """Drives a session through its cycles. A cycle that was left unfinished runs again, from its tape."""
+
+    def __init__(
+        self, session: Session, graph: TradingGraph, *, listen: Listener = silent, stop: Stop | None = None
+    ) -> None:
+        self._session = session
+        self._graph = graph
+        self._listen = listen
+        self._stop = stop or Stop()
+        saver = graph.checkpointer
+        self._saver = saver if isinstance(saver, BaseCheckpointSaver) else None
+        self.stopwatch = Stopwatch()
+
+    async def run(self, *, cycles: int) -> Status:
+        """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for."""
+        session = self._session
+        run_id = session.header.run_id
+        record = await session.archive.run(run_id)
+        last = await session.archive.last_cycle(run_id)
+        number, seal = record.cycles, record.seal
+        if number >= cycles:
+            return "finished"
+        async for as_of in session.market.ticks(after=last.record.as_of if last else None):
+            if self._stop.asked:
+                return "interrupted"
+            try:
+                seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
+            except GraphDrained:
+                await session.database.flush()
+                return "interrupted"
+            number += 1
+            if number >= cycles:
+                break
+        return "finished"
+
+    async def cycle(self, cycle: Cycle) -> str:
+        """Run and seal one cycle; returns its seal. Raises `GraphDrained` when it was left unfinished."""
+        session = self._session
+        begun = time.perf_counter()
+        session.clock.set(cycle.as_of)
+        await session.tape.begin_cycle(cycle.number)
+        self._listen(CycleStarted(cycle.number, cycle.as_of))
+        nodes_ms: dict[str, float] = {}
+        state = await self._pass(cycle, nodes_ms)
+        made = decisions(state, cycle=cycle.number, universe=session.universe)
+        books = await session.ledger.portfolio(marks=cycle.marks, as_of=cycle.as_of)
+        record = CycleRecord(
+            cycle=cycle.number,
+            as_of=cycle.as_of,
+            decisions=made,
+            figures=Figures.of(books) if books.priced else None,
+            tokens=cycle.tokens,
+            usd=cycle.usd,
+        )
+        seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms)
+        session.tape.end_cycle()
+        fills = await session.ledger.fills(cycle=cycle.number)
+        session.remember(state["episodes"])
+        await self._forget_checkpoint(cycle.number - 1)
+        elapsed_ms = (time.perf_counter() - begun) * 1_000
+        self.stopwatch.cycle(elapsed_ms, nodes_ms)
+        self._listen(CycleEnded(cycle.number, cycle.as_of, made, fills, books, elapsed_ms))
+        return seal
+
+    async def _pass(self, cycle: Cycle, nodes_ms: dict[str, float]) -> CycleState:
+        """One pass through the graph, from its first node: what a crashed pass did is on the tape."""
+        await self._forget_checkpoint(cycle.number)
+        state: CycleState = {}
+        passing = self._graph.astream(
+            {},
+            {
+                "configurable": {"thread_id": self._thread(cycle.number)},
+                "max_concurrency": cycle.session.settings.desk.signal.max_candidates,
+            },
+            context=cycle,
+            stream_mode=["custom", "values"],
+            durability="exit" if self._saver else None,
+            control=self._stop.control(),
+        )
+        async for mode, chunk in cast("AsyncIterator[tuple[str, Any]]", passing):
+            if mode == "values":
+                state = chunk
+            else:
+                self._hear(chunk, nodes_ms)
+        return state
+
+    def _hear(self, event: Event, nodes_ms: dict[str, float]) -> None:
+        if isinstance(event, NodeEnded):
+            nodes_ms[event.node] = nodes_ms.get(event.node, 0) + event.elapsed_ms
+        self._listen(event)
+
+    def _thread(self, number: int) -> str:
+        return f"{self._session.header.run_id}:{number}"
+
+    async def _forget_checkpoint(self, number: int) -> None:
+        """Only the last cycle's checkpoint is kept: runs are resumed from the tape."""
+        if self._saver and number >= 0:
+            await self._saver.adelete_thread(self._thread(number))

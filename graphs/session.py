@@ -1,0 +1,91 @@
+"""A session: everything one run works with. `graphs.opening` makes them; the runner drives them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from agents.model import LanguageModel
+from agents.settings import DeskSettings
+from context import DEFAULT_LANES, LaneSettings
+from domain.candle import Timeframe
+from domain.clock import TickClock
+from domain.decision import Episode
+from domain.instrument import Instrument
+from domain.value import Symbol, Value
+from domain.venue import Market, Venue
+from memory.archive import Archive
+from memory.database import Database
+from memory.ledger import Ledger
+from memory.records import RunHeader
+from memory.tape import Tape
+from policy import Policy, PolicyEngine, TicketOffice
+from tools.bars import candles
+from tools.costs import PaperCosts
+from tools.headlines import headlines
+from tools.indicators import indicators
+from tools.plumbing import Plumbing
+from tools.quotes import quote
+from tools.tool import Tool
+
+EPISODES_KEPT: Final = 100
+"""Closed trades of a symbol that are remembered for lessons."""
+
+TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, indicators, quote)
+
+
+class RunSettings(Value):
+    """All that decides how a run decides, as it is kept in the run's header."""
+
+    desk: DeskSettings
+    lanes: LaneSettings = DEFAULT_LANES
+    policy: Policy
+    costs: PaperCosts
+    instruments: Mapping[Symbol, Instrument]
+    """What the venue said at the start of the run."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    header: RunHeader
+    settings: RunSettings
+    database: Database
+    tape: Tape
+    clock: TickClock
+    market: Market
+    venue: Venue
+    model: LanguageModel
+    plumbing: Plumbing
+    office: TicketOffice
+    _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
+
+    @cached_property
+    def archive(self) -> Archive:
+        return Archive(self.database)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.database, account=self.header.run_id, run_id=self.header.run_id)
+
+    @cached_property
+    def engine(self) -> PolicyEngine:
+        return PolicyEngine(self.settings.policy)
+
+    @cached_property
+    def timeframe(self) -> Timeframe:
+        return Timeframe(self.header.timeframe)
+
+    @property
+    def universe(self) -> tuple[str, ...]:
+        return self.header.symbols
+
+    def episodes(self, symbol: str) -> tuple[Episode, ...]:
+        """Closed trades of a symbol before this cycle, oldest first, the last `EPISODES_KEPT`."""
+        return tuple(self._episodes.get(symbol, ()))
+
+    def remember(self, episodes: Iterable[Episode]) -> None:
+        for episode in episodes:
+            self._episodes.setdefault(episode.symbol, deque(maxlen=EPISODES_KEPT)).append(episode)

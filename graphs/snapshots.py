@@ -1,0 +1,67 @@
+"""Archived contexts, opened again: synthesised from their stored parts and compared with what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.models import open_model
+from agents.rules import RulesModel
+from context import Snapshot, Synthesis, resynthesize
+from domain.decision import Opinion
+from domain.digest import canonical
+from domain.errors import Refused
+from domain.value import Value
+from memory.archive import Archive
+from memory.database import Database
+from memory.records import SnapshotRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    record: SnapshotRecord
+    snapshot: Snapshot
+    synthesis: Synthesis
+
+
+class SnapshotReport(Value):
+    """The outcome of replaying one snapshot. `steps` counts what was compared."""
+
+    snapshot: str
+    identical: bool
+    steps: int
+    first_difference: str | None
+
+
+async def open_snapshot(snapshot_id: str, *, database: Database) -> Replayed:
+    """A snapshot with its context synthesised again, byte for byte.
+
+    Raises `NotFound`, and `Refused` naming what was changed since it was archived.
+    """
+    archive = Archive(database)
+    record = await archive.snapshot(snapshot_id)
+    snapshot = Snapshot.model_validate_json(record.body)
+    if snapshot.id != record.id:
+        raise Refused(f"the snapshot {record.id} was changed: its content has the digest {snapshot.id}")
+    bodies = await archive.blobs(snapshot.references)
+    tokenizer = open_model(snapshot.request.model, asking=False).tokenizer
+    return Replayed(record, snapshot, resynthesize(snapshot, bodies, tokenizer=tokenizer))
+
+
+async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotReport:
+    """Synthesise again and compare; where the model is the rules analyst, ask it again and compare too.
+
+    A provider's answer can't be asked for offline: it is what the archive holds, under its digest.
+    Raises `NotFound`.
+    """
+    try:
+        again = await open_snapshot(snapshot_id, database=database)
+    except Refused as error:
+        return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=error.message)
+    kept = again.snapshot
+    steps = 2 + len(kept.references)
+    if kept.request.model == RulesModel.name:
+        answer = (await RulesModel().ask(again.synthesis, Opinion)).answer
+        if canonical(answer) != kept.answer.body:
+            return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference="answer")
+        steps += 1
+    return SnapshotReport(snapshot=again.record.id, identical=True, steps=steps, first_difference=None)

@@ -1,0 +1,37 @@
+"""What flows through the trading graph in one cycle. Values only: services live on the cycle, not in the state."""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, TypedDict
+
+from agents.execution import Approved
+from agents.risk import Plan
+from agents.signal import Scan
+from domain.decision import Episode, Signal, Thesis
+from domain.order import OrderReport
+from domain.portfolio import Portfolio
+from domain.value import Value
+from policy import Verdict
+
+
+class NodeFailure(Value):
+    """A node that failed in a way the cycle survives: a value with a name, not a silence."""
+
+    node: str
+    subject: str
+    error: str
+
+
+class CycleState(TypedDict, total=False):
+    portfolio: Portfolio | None
+    reports: Annotated[list[OrderReport], operator.add]
+    scan: Scan
+    candidate: Signal
+    """Only in the input of one research task."""
+    theses: Annotated[list[Thesis], operator.add]
+    plan: Plan
+    verdicts: list[Verdict]
+    approved: list[Approved]
+    episodes: list[Episode]
+    failures: Annotated[list[NodeFailure], operator.add]

@@ -1,0 +1,70 @@
+"""A run put together from the archive: the same document after the run, after a resume, and ever after."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.decision import Decision
+from domain.errors import LedgerBroken
+from graphs.result import Cost, EquityLine, OrderLine, RunResult, Timings
+from memory.archive import Archive
+from memory.database import Database
+from memory.ledger import Ledger
+from memory.records import Figures, RunRecord
+
+
+async def summary(record: RunRecord, *, database: Database, timings: Timings, notes: tuple[str, ...] = ()) -> RunResult:
+    """Everything that a run decided and did, read back from what was committed."""
+    header = record.header
+    archive = Archive(database)
+    ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
+    made: list[Decision] = []
+    tokens = 0
+    usd: Decimal | None = Decimal(0)
+    figures: Figures | None = None
+    async for closed in archive.cycles(header.run_id):
+        made += closed.record.decisions
+        tokens += closed.record.tokens
+        usd = None if usd is None or closed.record.usd is None else usd + closed.record.usd
+        figures = closed.record.figures or figures
+    snapshots = await archive.snapshot_ids(header.run_id)
+    return RunResult(
+        run_id=header.run_id,
+        status=record.status,
+        graph=header.graph,
+        market=header.market,
+        timeframe=header.timeframe,
+        symbols=header.symbols,
+        model=header.model,
+        mode=header.mode,
+        seed=header.seed,
+        cycles=record.cycles,
+        seal=record.seal,
+        decisions=tuple(made),
+        orders=tuple(OrderLine.of(order) for order in await ledger.orders()),
+        snapshots=snapshots,
+        equity=await equity_line(ledger, header.start_cash, figures),
+        cost=Cost(tokens=tokens, usd=usd),
+        timings=timings,
+        notes=notes,
+    )
+
+
+async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -> EquityLine:
+    """Equity at both ends, and whether it is exactly what fills and fees make of it."""
+    if figures is None:
+        zero = Decimal(0)
+        return EquityLine(start=start, end=start, realized=zero, unrealized=zero, fees=zero, reconciled=True)
+    try:
+        await ledger.check()
+        adds_up = figures.equity == start + figures.realized + figures.unrealized - figures.fees
+    except LedgerBroken:
+        adds_up = False
+    return EquityLine(
+        start=start,
+        end=figures.equity,
+        realized=figures.realized,
+        unrealized=figures.unrealized,
+        fees=figures.fees,
+        reconciled=adds_up,
+    )

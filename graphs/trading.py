@@ -1,0 +1,163 @@
+"""The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Checkpointer, RetryPolicy, Send
+
+from agents.execution import ExecutionAgent
+from agents.learning import LearningAgent
+from agents.research import ResearchAgent, abstention
+from agents.risk import Plan, RiskAgent
+from agents.signal import Scan, SignalAgent
+from domain.errors import AgentctlError, ServiceUnavailable
+from domain.text import visible
+from graphs.cycle import Cycle
+from graphs.events import GateSpoke, NodeEnded, NodeStarted
+from graphs.gate import gate
+from graphs.state import CycleState, NodeFailure
+from graphs.words import in_words
+from tools.quotes import QuoteParams, quote
+
+Node = Callable[[CycleState, Cycle], Awaitable[CycleState]]
+CycleOf = Callable[[str], Awaitable[Cycle]]
+"""Gives the cycle for a node that is about to run, where no runner does."""
+
+TradingGraph = CompiledStateGraph[CycleState, Cycle, CycleState, CycleState]
+
+_RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ServiceUnavailable, jitter=False)
+"""A node that runs again repeats no effect: what it already did is on the tape."""
+
+
+async def tick(state: CycleState, cycle: Cycle) -> CycleState:
+    """Open the cycle: learn what became of working orders, and price what is held."""
+    desk = cycle.desk("tick")
+    reports = await desk.orders.sync()
+    reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
+    await cycle.take_stock(
+        desk.effects, {read.value.symbol: read.value.mid for read in reads if read.value is not None}
+    )
+    return {"reports": list(reports), "portfolio": cycle.portfolio}
+
+
+async def signal(state: CycleState, cycle: Cycle) -> CycleState:
+    return {"scan": await SignalAgent()(cycle.desk("signal"))}
+
+
+async def research(state: CycleState, cycle: Cycle) -> CycleState:
+    candidate = state["candidate"]
+    return {"theses": [await ResearchAgent()(candidate, cycle.desk("research", candidate.symbol))]}
+
+
+async def risk(state: CycleState, cycle: Cycle) -> CycleState:
+    return {"plan": await RiskAgent()(state.get("theses", []), cycle.desk("risk"))}
+
+
+async def judge(state: CycleState, cycle: Cycle) -> CycleState:
+    judged = await gate(state["plan"].proposals, cycle)
+    return {"verdicts": list(judged.verdicts), "approved": list(judged.approved)}
+
+
+async def execution(state: CycleState, cycle: Cycle) -> CycleState:
+    return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution")))}
+
+
+async def learning(state: CycleState, cycle: Cycle) -> CycleState:
+    return {"episodes": list(await LearningAgent()(cycle.desk("learning")))}
+
+
+def _no_scan(error: str, state: CycleState, cycle: Cycle) -> CycleState:
+    return {"scan": Scan(quiet=tuple((s, error) for s in cycle.session.universe))}
+
+
+def _no_thesis(error: str, state: CycleState, cycle: Cycle) -> CycleState:
+    return {"theses": [abstention(state["candidate"].symbol, error)]}
+
+
+def _no_plan(error: str, state: CycleState, cycle: Cycle) -> CycleState:
+    return {"plan": Plan(declined=tuple((t.symbol, error) for t in state.get("theses", [])))}
+
+
+Fallback = Callable[[str, CycleState, Cycle], CycleState]
+
+NODES: Final[dict[str, tuple[Node, Fallback | None]]] = {
+    "tick": (tick, None),
+    "signal": (signal, _no_scan),
+    "research": (research, _no_thesis),
+    "risk": (risk, _no_plan),
+    "gate": (judge, None),
+    "execution": (execution, None),
+    "learning": (learning, None),
+}
+"""Every node with what stands in for it when it fails. Those that touch money have nothing: the run stops."""
+
+
+def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | None) -> Any:
+    """A graph node: run, record what came out, tell who listens."""
+
+    async def node(state: CycleState, runtime: Runtime[Cycle]) -> CycleState:
+        cycle = await cycle_of(name) if cycle_of else runtime.context
+        subject = state["candidate"].symbol if name == "research" else ""
+        tell = runtime.stream_writer
+        tell(NodeStarted(cycle.number, name, subject))
+        begun = time.perf_counter()
+        failed = False
+        try:
+            update = await run(state, cycle)
+        except AgentctlError:
+            raise
+        except Exception as error:
+            if fallback is None:
+                raise
+            failed = True
+            said = visible(f"{name} failed: {type(error).__name__}: {error}", limit=300)
+            failure = NodeFailure(node=name, subject=subject, error=said)
+            update = {**fallback(said, state, cycle), "failures": [failure]}
+        cycle.keep(name, subject, update)
+        for verdict in update.get("verdicts", []):
+            tell(GateSpoke(cycle.number, verdict))
+        elapsed_ms = (time.perf_counter() - begun) * 1_000
+        tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
+        return update
+
+    return node
+
+
+def after_signal(state: CycleState) -> str | list[Send]:
+    """Research for each candidate at once; Risk alone when only positions need care; else nothing to do."""
+    if state["scan"].signals:
+        shared: CycleState = {"portfolio": state["portfolio"]}
+        return [Send("research", {**shared, "candidate": s}) for s in state["scan"].signals]
+    portfolio = state["portfolio"]
+    return "risk" if portfolio is None or portfolio.positions else "learning"
+
+
+def after_risk(state: CycleState) -> str:
+    return "gate" if state["plan"].proposals else "learning"
+
+
+def after_gate(state: CycleState) -> str:
+    return "execution" if state["approved"] else "learning"
+
+
+def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None) -> TradingGraph:
+    """The compiled trading graph. Its runtime context is a `Cycle`, unless `cycle_of` gives one."""
+    graph: StateGraph[CycleState, Cycle, CycleState, CycleState] = StateGraph(CycleState, context_schema=Cycle)
+    for name, (run, fallback) in NODES.items():
+        graph.add_node(name, _step(name, run, fallback, cycle_of), retry_policy=_RETRY)
+    graph.add_edge(START, "tick")
+    graph.add_edge("tick", "signal")
+    graph.add_conditional_edges("signal", after_signal, ["research", "risk", "learning"])
+    graph.add_edge("research", "risk")
+    graph.add_conditional_edges("risk", after_risk, ["gate", "learning"])
+    graph.add_conditional_edges("gate", after_gate, ["execution", "learning"])
+    graph.add_edge("execution", "learning")
+    graph.add_edge("learning", END)
+    return graph.compile(checkpointer=checkpointer, name="trading")

@@ -1,0 +1,32 @@
+"""What a node did, in a few words for people."""
+
+from __future__ import annotations
+
+from domain.digest import plain
+from graphs.state import CycleState
+
+
+def in_words(node: str, update: CycleState) -> str:
+    """One short line on what a node gave."""
+    failures = update.get("failures", [])
+    if failures:
+        return failures[0].error
+    match node:
+        case "tick":
+            return f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
+        case "signal":
+            return ", ".join(f"{s.symbol} {s.direction} {plain(s.score)}" for s in update["scan"].signals) or "quiet"
+        case "research":
+            thesis = update["theses"][0]
+            return f"{thesis.stance} {plain(thesis.conviction)}" + (f": {thesis.failure}" if thesis.failure else "")
+        case "risk":
+            plan = update["plan"]
+            wanted = [f"{p.side} {plain(p.quantity)} {p.symbol}" for p in plan.proposals]
+            return "; ".join(wanted or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
+        case "gate":
+            return f"{len(update['approved'])} of {len(update['verdicts'])} allowed"
+        case "execution":
+            return ", ".join(f"{r.symbol} {r.state.value}" for r in update["reports"])
+        case "learning":
+            return f"{len(update['episodes'])} trades closed" if update["episodes"] else "nothing closed"
+    raise ValueError(f"unknown node {node!r}")
