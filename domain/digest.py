@@ -10,18 +10,17 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cache
-from typing import Final, cast
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from domain.errors import NotCanonical
 
-_AS_IT_IS: Final = frozenset({str, int, bool})
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 GENESIS = "0" * 64
 """What the first link of a chain points at."""
@@ -52,52 +51,79 @@ def jsonable(value: object) -> object:
 
     Raises `NotCanonical` for anything without one byte form.
     """
-    kind = type(value)
-    if value is None or kind in _AS_IT_IS:
-        return value
-    if kind is Decimal:
-        return plain(cast("Decimal", value))
-    if isinstance(value, BaseModel):
-        return {name: jsonable(getattr(value, name)) for name in _fields(kind)}
-    return _seldom(value)
+    kind: type = type(value)
+    form = _known.get(kind) or _known.setdefault(kind, _form_of(kind))
+    return form(value)
 
 
-def _seldom(value: object) -> object:
-    """The forms that are met less often, subclasses of the common ones among them."""
-    match value:
-        case Enum():
-            return jsonable(value.value)
-        case bool() | int():
-            return int(value)
-        case str():
-            return str(value)
-        case Decimal():
-            return plain(value)
-        case float():
-            if not math.isfinite(value):
-                raise NotCanonical(f"{value} is not a finite number")
-            return value or 0.0
-        case datetime():
-            return instant(value)
-        case timedelta():
-            return value.total_seconds()
-        case Mapping():
-            return {_key(key): jsonable(item) for key, item in value.items()}
-        case Set():
-            return sorted((jsonable(item) for item in value), key=_dump)
-        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
-            return [jsonable(item) for item in value]
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {name: jsonable(getattr(value, name)) for name in _fields(type(value))}
+_known: dict[type, Callable[[Any], object]] = {}
+"""How values of a type are written, found once for each: everything is digested."""
+
+
+def _form_of(kind: type) -> Callable[[Any], object]:
+    if kind is type(None) or kind in (str, int, bool):
+        return _as_it_is
+    if issubclass(kind, Enum):
+        return lambda value: jsonable(value.value)
+    if issubclass(kind, BaseModel):
+        return _fields(tuple(kind.model_fields))
+    for base, form in _FORMS:
+        if issubclass(kind, base):
+            return form
+    if dataclasses.is_dataclass(kind):
+        return _fields(tuple(field.name for field in dataclasses.fields(kind)))
+    return _refuse
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _fields(names: tuple[str, ...]) -> Callable[[object], object]:
+    def form(value: object) -> object:
+        return {name: jsonable(getattr(value, name)) for name in names}
+
+    return form
+
+
+def _mapping(value: Mapping[object, object]) -> object:
+    return {_key(key): jsonable(item) for key, item in value.items()}
+
+
+def _sequence(value: Sequence[object]) -> object:
+    return [jsonable(item) for item in value]
+
+
+def _set(value: Set[object]) -> object:
+    return sorted((jsonable(item) for item in value), key=_dump)
+
+
+def _float(value: float) -> float:
+    if not math.isfinite(value):
+        raise NotCanonical(f"{value} is not a finite number")
+    return value or 0.0
+
+
+def _refuse(value: object) -> object:
     raise NotCanonical(f"{type(value).__name__} has no canonical form")
 
 
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    """The fields of a model or a dataclass."""
-    if issubclass(kind, BaseModel):
-        return tuple(kind.model_fields)
-    return tuple(field.name for field in dataclasses.fields(kind))
+_FORMS: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
+    (bool, bool),
+    (int, int),
+    (str, str),
+    (Decimal, plain),
+    (float, _float),
+    (datetime, instant),
+    (timedelta, timedelta.total_seconds),
+    (bytes, _refuse),
+    (bytearray, _refuse),
+    (memoryview, _refuse),
+    (Mapping, _mapping),
+    (Set, _set),
+    (Sequence, _sequence),
+)
+"""The first that a type is a subclass of is its form."""
 
 
 def _key(key: object) -> str:
@@ -110,7 +136,7 @@ def _key(key: object) -> str:
 
 def _dump(value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError) as error:
         raise NotCanonical(str(error)) from error
 

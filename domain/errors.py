@@ -1,23 +1,23 @@
 """The one error tree. Every leaf has an exit code and says what to do.
 
-    AgentctlError                     1
-    ├── UsageError                    2   wrong option, setting or file; nothing was written
-    │   ├── MarketDataError           2   a candle file that cannot be trusted, with file and line
-    │   ├── PolicyFileError           2   an unreadable or unknown policy
-    │   ├── DatabaseVersionError      2   a database of a newer version
-    │   ├── BudgetTooSmall            2   a token budget that can't hold what a prompt must hold
-    │   │   └── MandatoryOverflow     2   ... because of lanes and items that must be sent
-    │   └── NotCanonical              2   a value without one byte form
-    ├── Refused                       3   a check or a verification said no
-    │   ├── TicketRefused             3   no order without a ticket that fits it
-    │   ├── ReplayDiverged            3   the archive and the replay differ
-    │   └── LedgerBroken              3   cash or positions are not the sum of the fills
-    ├── NotFound                      4   no such run, snapshot, graph or symbol
-    │   └── SymbolUnknown             4
-    └── ServiceUnavailable            5   a venue, provider or database did not answer
-        ├── VenueUnavailable          5
-        ├── ModelUnavailable          5
-        └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
+AgentctlError                     1
+├── UsageError                    2   wrong option, setting or file; nothing was written
+│   ├── MarketDataError           2   a candle file that cannot be trusted, with file and line
+│   ├── PolicyFileError           2   an unreadable or unknown policy
+│   ├── DatabaseVersionError      2   a database of a newer version
+│   ├── BudgetTooSmall            2   a token budget that can't hold what a prompt must hold
+│   │   └── MandatoryOverflow     2   ... because of lanes and items that must be sent
+│   └── NotCanonical              2   a value without one byte form
+├── Refused                       3   a check or a verification said no
+│   ├── TicketRefused             3   no order without a ticket that fits it
+│   ├── ReplayDiverged            3   the archive and the replay differ
+│   └── LedgerBroken              3   cash or positions are not the sum of the fills
+├── NotFound                      4   no such run, snapshot, graph or symbol
+│   └── SymbolUnknown             4
+└── ServiceUnavailable            5   a venue, provider or database did not answer
+    ├── VenueUnavailable          5
+    ├── ModelUnavailable          5
+    └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from builders.tools import START
-
 from tools.breaker import Breaker
 
 LATER = START + timedelta(seconds=30)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from builders.tools import START
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.tools import START
 from tools.bucket import Bucket, Rate
 
 

@@ -4,9 +4,9 @@ import shutil
 from decimal import Decimal
 
 import pytest
+
 from builders.candle_files import CLEAN, FIRST_MS, HEADER, STEP_MS, a_file, a_row, rows
 from builders.markets import at, recorded
-
 from domain.errors import MarketDataError, UsageError
 from tools.candle_rows import Unreadable, rows_of
 from tools.recorded import FileMarket

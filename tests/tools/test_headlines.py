@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from builders.tools import BTC, ETH, START, StillMarket, a_headline, a_toolbox, a_view
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.tools import BTC, ETH, START, StillMarket, a_headline, a_toolbox, a_view
 from tools.headlines import News, headlines
 from tools.sentiment import sentiment
 

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from builders.tools import BTC, START, STEP, StillMarket, a_toolbox, a_view, level, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.tools import BTC, START, STEP, StillMarket, a_toolbox, a_view, level, walk
 from domain.candle import Candle
 from tools.indicators import SETTLED, WINDOW_BARS, Indicators, indicators, read
 

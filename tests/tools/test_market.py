@@ -1,6 +1,6 @@
 import pytest
-from builders.candle_files import CLEAN, a_file
 
+from builders.candle_files import CLEAN, a_file
 from domain.candle import Timeframe
 from domain.errors import UsageError
 from tools.market import open_market

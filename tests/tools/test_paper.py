@@ -1,8 +1,8 @@
 from decimal import Decimal
 
 import pytest
-from builders.markets import FREE, a_bar, a_market, a_ticket, a_venue, an_order, at, bars
 
+from builders.markets import FREE, a_bar, a_market, a_ticket, a_venue, an_order, at, bars
 from domain.clock import TickClock
 from domain.order import OrderReport, OrderState
 from tools.costs import PaperCosts

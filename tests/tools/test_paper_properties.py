@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from builders.markets import a_ticket, a_venue, an_order, at, total
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.markets import a_ticket, a_venue, an_order, at, total
 from domain.candle import Candle, Timeframe
 from domain.clock import TickClock
 from domain.order import OrderReport, OrderRequest, OrderState

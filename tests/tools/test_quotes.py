@@ -6,8 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from builders.tools import BTC, START, STEP, StillMarket, a_quote, a_toolbox, a_view, walk
 
+from builders.tools import BTC, START, STEP, StillMarket, a_quote, a_toolbox, a_view, walk
 from tools.bars import MOST_BARS, Bar, candles
 from tools.quotes import quote
 

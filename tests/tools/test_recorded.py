@@ -2,11 +2,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from builders.candle_files import CLEAN, a_file, rows
-from builders.markets import STEP, a_bar, a_market, at, bars, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.candle_files import CLEAN, a_file, rows
+from builders.markets import STEP, a_bar, a_market, at, bars, recorded
 from domain.candle import Timeframe
 from domain.errors import NotFound, SymbolUnknown, UsageError, VenueUnavailable
 from domain.money import on_grid

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders.tools import BTC
 
+from builders.tools import BTC
 from domain.value import Value
 from tools.bars import candles
 from tools.headlines import headlines

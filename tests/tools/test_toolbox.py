@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
-from builders.tools import BTC, START, Naps, a_toolbox, a_view
 from pydantic import TypeAdapter
 
+from builders.tools import BTC, START, Naps, a_toolbox, a_view
 from domain.clock import TickClock
 from domain.digest import canonical
 from domain.effects import through

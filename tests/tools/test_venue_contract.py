@@ -3,9 +3,9 @@ from datetime import datetime
 from typing import ClassVar
 
 import pytest
+
 from builders.markets import a_venue, recorded
 from builders.venue_contract import VenueContract
-
 from domain.clock import TickClock
 from domain.venue import Market
 from tools.paper import PaperVenue

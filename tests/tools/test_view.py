@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from builders.tools import BTC, ETH, START, STEP, StillMarket, a_headline, a_quote, a_view, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.tools import BTC, ETH, START, STEP, StillMarket, a_headline, a_quote, a_view, walk
 from domain.errors import SymbolUnknown, VenueUnavailable
 
 BARS = walk(30)

@@ -1,0 +1,35 @@
+# The habits, one word each. `make check` is what CI runs.
+.PHONY: setup format lint types walls test slow bench docs check
+bin := .venv/bin
+
+setup:
+	python3 -m venv .venv && $(bin)/pip install -q -c constraints.txt -e '.[dev]'
+
+format:
+	$(bin)/ruff format .
+	$(bin)/ruff check --fix .
+
+lint:
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+
+types:
+	$(bin)/mypy
+
+walls:
+	$(bin)/lint-imports
+
+test:
+	$(bin)/pytest
+
+slow:
+	$(bin)/pytest -m slow
+
+bench:
+	$(bin)/python benchmarks/cycle.py
+	$(bin)/python benchmarks/context_engine.py
+
+docs:
+	$(bin)/pytest tests/docs
+
+check: lint types walls test slow

@@ -1,0 +1,39 @@
+"""The archive as commands read it: opened without making one, and the run that was meant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from agentctl.settings import load
+from domain.errors import NotFound
+from memory.archive import Archive
+from memory.database import Database
+from memory.records import RunRecord
+
+T = TypeVar("T")
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def reading(db: str | None) -> AsyncGenerator[Database]:
+    """The database of the settings in effect. Raises `NotFound` when there is none: reading makes nothing."""
+    async with await Database.open(load(db=db).database_url, create=False) as database:
+        yield database
+
+
+async def run_meant(database: Database, run: str | None) -> RunRecord:
+    """The run whose id begins with `run`, or the newest. Raises `NotFound`."""
+    archive = Archive(database)
+    if run is not None:
+        return await archive.run(run)
+    newest = await archive.runs(limit=1)
+    if not newest:
+        raise NotFound("there is no run yet", remedy="agentctl run makes one")
+    return newest[0]

@@ -1,0 +1,218 @@
+"""The command line. Each command imports what it needs when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="agentctl",
+    help="Multi-agent LLM orchestration for trading: recorded, replayable, gated by a deterministic policy.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+graphs_app = typer.Typer(help="The state machines that can be run.", no_args_is_help=True)
+runs_app = typer.Typer(help="Runs in the archive.", no_args_is_help=True)
+snapshots_app = typer.Typer(
+    help="Archived contexts: what a model was shown and what it answered.", no_args_is_help=True
+)
+config_app = typer.Typer(help="Settings in effect.", no_args_is_help=True)
+app.add_typer(graphs_app, name="graphs")
+app.add_typer(runs_app, name="runs")
+app.add_typer(snapshots_app, name="snapshots")
+app.add_typer(config_app, name="config")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of tables.")]
+Db = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, sqlite:///FILE or postgresql://…")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]
+RunId = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="A run, by the beginning of its id. [default: the last]")
+]
+
+
+@app.command()
+def run(
+    graph: Annotated[str | None, typer.Option(help="Which graph to run.  [default: trading]")] = None,
+    market: Annotated[str | None, typer.Option(help="sim, or file:PATH for recorded candles.  [default: sim]")] = None,
+    symbols: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Symbols such as BTC/USDT.  [default: all]")
+    ] = None,
+    timeframe: Annotated[str | None, typer.Option(help="1m, 5m, 1h, 1d.  [default: the market's]")] = None,
+    cycles: Annotated[int | None, typer.Option(help="How many cycles in all.  [default: 60]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="rules, or a LiteLLM name like openai/gpt-5-mini.  [default: rules]")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file.  [default: the conservative profile]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.  [default: 7]")] = None,
+    cash: Annotated[str | None, typer.Option(help="Paper cash at the start.  [default: 100000]")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that did not finish.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Not built yet: this version trades on paper only.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Run a graph on a market, on paper, and record everything.
+
+    Without options: the simulated market, the rules analyst, a paper venue and SQLite in ./.agentctl.
+    """
+    from agentctl.commands.run import Asked, run_command
+
+    run_command(
+        Asked(
+            graph=graph,
+            market=market,
+            symbols=symbols,
+            timeframe=timeframe,
+            cycles=cycles,
+            model=model,
+            policy=policy,
+            seed=seed,
+            cash=cash,
+            resume=resume,
+            live=live,
+            db=db,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def replay(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot, by the beginning of its id.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="A whole run instead of one snapshot.")
+    ] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Run a snapshot or a whole run again from the archive, offline, and compare every byte."""
+    from agentctl.commands.replay import replay_command
+
+    replay_command(snapshot, run=run, db=db, as_json=as_json)
+
+
+@graphs_app.command("list")
+def graphs_list(as_json: Json = False) -> None:
+    """The graphs that `run --graph` takes."""
+    from agentctl.commands.graphs import list_graphs
+
+    list_graphs(as_json=as_json)
+
+
+@graphs_app.command("show")
+def graphs_show(name: str, as_json: Json = False) -> None:
+    """The nodes and edges of a graph, as Mermaid."""
+    from agentctl.commands.graphs import show_graph
+
+    show_graph(name, as_json=as_json)
+
+
+@runs_app.command("list")
+def runs_list(limit: Limit = 20, db: Db = None, as_json: Json = False) -> None:
+    """The newest runs."""
+    from agentctl.commands.runs import list_runs
+
+    list_runs(limit=limit, db=db, as_json=as_json)
+
+
+@runs_app.command("show")
+def runs_show(run: str, db: Db = None, as_json: Json = False) -> None:
+    """One run: how it was set, what it decided, and what came of it."""
+    from agentctl.commands.runs import show_run
+
+    show_run(run, db=db, as_json=as_json)
+
+
+@snapshots_app.command("list")
+def snapshots_list(run: RunId = None, limit: Limit = 20, db: Db = None, as_json: Json = False) -> None:
+    """Archived contexts, the latest first."""
+    from agentctl.commands.snapshots import list_snapshots
+
+    list_snapshots(run, limit=limit, db=db, as_json=as_json)
+
+
+@snapshots_app.command("show")
+def snapshots_show(snapshot: str, db: Db = None, as_json: Json = False) -> None:
+    """What a model was shown, what was left out and why, and what it answered."""
+    from agentctl.commands.snapshots import show_snapshot
+
+    show_snapshot(snapshot, db=db, as_json=as_json)
+
+
+@app.command()
+def orders(
+    run: RunId = None,
+    working: Annotated[bool, typer.Option("--working", help="Only those that may still trade.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """The orders of a run, with their states and fills."""
+    from agentctl.commands.books import show_orders
+
+    show_orders(run, working=working, db=db, as_json=as_json)
+
+
+@app.command()
+def positions(run: RunId = None, db: Db = None, as_json: Json = False) -> None:
+    """What a run holds, and whether the books add up."""
+    from agentctl.commands.books import show_positions
+
+    show_positions(run, db=db, as_json=as_json)
+
+
+@config_app.command("show")
+def config_show(as_json: Json = False) -> None:
+    """The settings in effect, from options, variables, agentctl.toml and defaults."""
+    from agentctl.commands.config import show_config
+
+    show_config(as_json=as_json)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """The JSON Schema of agentctl.toml."""
+    from agentctl.commands.config import show_schema
+
+    show_schema()
+
+
+@app.command()
+def doctor(db: Db = None, as_json: Json = False) -> None:
+    """Check the installation: packages, database, tokenizer, keys, and name clashes."""
+    from agentctl.commands.doctor import examine
+
+    examine(db=db, as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"agentctl {installed('agentctl')}")
+        raise typer.Exit
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script. An error is one line on stderr and a stable exit code; no traceback comes unasked."""
+    try:
+        app(args=argv)
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    from domain.errors import AgentctlError
+
+    if os.environ.get("AGENTCTL_DEBUG"):
+        raise error
+    if isinstance(error, AgentctlError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"error: unexpected {type(error).__name__}: {error}. AGENTCTL_DEBUG=1 shows where", file=sys.stderr)
+    return 1

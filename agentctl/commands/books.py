@@ -1,0 +1,72 @@
+"""`agentctl orders` and `agentctl positions`: the books of a run."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from agentctl.archive import reading, run_meant, wait
+from agentctl.output import print_json, print_table
+from agentctl.show import cents, order_table
+from domain.digest import plain
+from domain.portfolio import Portfolio
+from graphs.result import OrderLine
+from memory.archive import Archive
+from memory.ledger import Ledger
+
+_GRAIN = Decimal("1e-8")
+
+
+def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool) -> None:
+    async def work() -> tuple[str, list[OrderLine]]:
+        async with reading(db) as database:
+            run_id = (await run_meant(database, run)).header.run_id
+            ledger = Ledger(database, account=run_id, run_id=run_id)
+            return run_id, [OrderLine.of(order) for order in await ledger.orders(working_only=working)]
+
+    run_id, orders = wait(work())
+    if as_json:
+        print_json({"run_id": run_id, "orders": orders})
+    elif orders:
+        order_table(f"orders of {run_id}", orders)
+    else:
+        print(f"{run_id} has no {'working ' if working else ''}orders")
+
+
+def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
+    """Raises `LedgerBroken`, exit code 3, when cash and positions are not what the fills make of them."""
+
+    async def work() -> tuple[str, Portfolio]:
+        async with reading(db) as database:
+            run_id = (await run_meant(database, run)).header.run_id
+            ledger = Ledger(database, account=run_id, run_id=run_id)
+            await ledger.check()
+            last = await Archive(database).last_cycle(run_id)
+            record = (await run_meant(database, run_id)).header
+            as_of = last.record.as_of if last else record.created_at
+            return run_id, await ledger.portfolio(marks={}, as_of=as_of)
+
+    run_id, books = wait(work())
+    if as_json:
+        return print_json({"run_id": run_id, **books.model_dump(exclude={"marks"}), "reconciled": True})
+    rows = [
+        (
+            p.symbol,
+            plain(p.quantity),
+            plain(p.average_price.quantize(_GRAIN)) if p.average_price else "",
+            cents(p.cost),
+            plain(p.stop_price) if p.stop_price else "",
+            plain(p.target_price) if p.target_price else "",
+            f"{p.opened_at:%Y-%m-%d %H:%M}" if p.opened_at else "",
+        )
+        for p in books.positions.values()
+    ]
+    columns = ("symbol", "quantity", "average price", "cost", "stop", "target", "opened")
+    if rows:
+        print_table(
+            f"positions of {run_id}", columns, rows, right=("quantity", "average price", "cost", "stop", "target")
+        )
+    else:
+        print(f"{run_id} holds nothing")
+    totals = f"realized {cents(books.realized)}, fees {cents(books.fees)}"
+    print(f"cash {cents(books.cash)} {books.currency}; {totals}; the books add up")
+    return None

@@ -1,0 +1,28 @@
+"""`agentctl config`: the settings in effect and their schema."""
+
+from __future__ import annotations
+
+from agentctl.output import print_json, print_table
+from agentctl.settings import Settings, load
+
+
+def show_config(*, as_json: bool) -> None:
+    settings = load()
+    shown = settings.model_dump(mode="json") | {"db": settings.database_url}
+    if as_json:
+        return print_json(shown)
+    return print_table("settings in effect", ("setting", "value"), [(k, str(v)) for k, v in _flat(shown)])
+
+
+def show_schema() -> None:
+    print_json(Settings.model_json_schema())
+
+
+def _flat(settings: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, "" if value is None else value))
+    return found

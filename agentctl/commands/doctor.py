@@ -1,0 +1,81 @@
+"""`agentctl doctor`: whether this installation can do its work, and what to mend where it can't."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from agentctl.archive import wait
+from agentctl.clashes import foreign_owners, require_own_packages
+from agentctl.output import print_json, print_table
+from agentctl.settings import load
+from agents.models import open_model
+from agents.providers import KEYS
+from domain.errors import AgentctlError, NotFound, Refused
+from domain.value import Value
+from graphs.profiles import policy_in_effect
+from memory.archive import Archive
+from memory.database import Database
+
+
+class Finding(Value):
+    check: str
+    ok: bool
+    found: str
+
+
+def examine(*, db: str | None, as_json: bool) -> None:
+    """Run every check; exit code 3 when one fails. Values of keys are never shown, only whether they are set."""
+    url = load(db=db).database_url
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: sys.version.split()[0],
+        "agentctl": lambda: version("agentctl"),
+        "package names": _names,
+        "settings": lambda: f"model {load().model}, market {load().market}",
+        "policy": lambda: f"{(policy := policy_in_effect(load().policy)).name} {policy.digest[:12]}",
+        "database": lambda: wait(_database(url)),
+        "model": lambda: f"{open_model(load().model, asking=True).name} can be asked",
+        "tokenizer": lambda: f"{open_model(load().model, asking=False).tokenizer.name} counts offline",
+        "keys": _keys,
+    }
+    findings = [_found(name, check) for name, check in checks.items()]
+    if as_json:
+        print_json(findings)
+    else:
+        print_table(
+            "doctor", ("check", "", "found"), [(f.check, "ok" if f.ok else "FAILED", f.found) for f in findings]
+        )
+    if not all(f.ok for f in findings):
+        sys.exit(Refused.exit_code)
+
+
+def _found(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check=name, ok=True, found=check())
+    except AgentctlError as error:
+        return Finding(check=name, ok=False, found=str(error))
+
+
+def _names() -> str:
+    require_own_packages()
+    others = foreign_owners()
+    if others:
+        who = "; ".join(f"{name} is also in {', '.join(owners)}" for name, owners in others.items())
+        raise Refused(who, remedy="Install agentctl into an environment of its own, as the README says")
+    return "no other distribution owns one of ours"
+
+
+async def _database(url: str) -> str:
+    try:
+        database = await Database.open(url, create=False)
+    except NotFound:
+        return "none yet; the first run makes it"
+    async with database:
+        return f"{database.address}: {len(await Archive(database).runs(limit=1_000))} runs"
+
+
+def _keys() -> str:
+    have = [name for names in KEYS.values() for name in names if os.environ.get(name)]
+    return ", ".join(have) + " set" if have else "none set; the rules model needs none"

@@ -1,0 +1,169 @@
+"""`agentctl run`: a new run, or one that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from agentctl.clashes import require_own_packages
+from agentctl.live import Screen, screen
+from agentctl.output import print_json, warn
+from agentctl.settings import Settings, load
+from agentctl.show import show_result
+from domain.errors import UsageError
+from graphs.checkpoints import checkpointer
+from graphs.opening import prepare, resume, start
+from graphs.options import RunOptions
+from graphs.profiles import policy_in_effect
+from graphs.result import RunResult
+from graphs.runner import Runner, Stop
+from graphs.session import Session
+from graphs.summary import summary
+from graphs.trading import build
+from memory.database import Database
+from memory.records import EndStatus
+
+INTERRUPTED = 130
+"""The shell's code for Ctrl-C: the run is whole and can go on, but is not done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options as given; `None` is not given."""
+
+    graph: str | None
+    market: str | None
+    symbols: str | None
+    timeframe: str | None
+    cycles: int | None
+    model: str | None
+    policy: Path | None
+    seed: int | None
+    cash: str | None
+    resume: str | None
+    live: bool
+    db: str | None
+    as_json: bool
+
+
+def run_command(asked: Asked) -> None:
+    require_own_packages()
+    if asked.live:
+        raise UsageError("--live: this version trades on paper only", remedy="Leave --live out")
+    if asked.resume is not None:
+        _refuse_with_resume(asked)
+    result = asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked))
+    if asked.as_json:
+        print_json(result)
+    else:
+        show_result(result)
+    if result.status == "interrupted":
+        warn(f"interrupted after {result.cycles} cycles; nothing is lost")
+        warn(f"go on with: agentctl run --resume {result.run_id}")
+        sys.exit(INTERRUPTED)
+
+
+def _refuse_with_resume(asked: Asked) -> None:
+    fixed = ("graph", "market", "symbols", "timeframe", "model", "policy", "seed", "cash")
+    given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} can't change in a run that goes on", remedy="Only --cycles can; or start a new run"
+        )
+
+
+async def _new(asked: Asked) -> RunResult:
+    settings = load(
+        market=asked.market,
+        symbols=_symbols(asked.symbols),
+        timeframe=asked.timeframe,
+        cycles=asked.cycles,
+        model=asked.model,
+        policy=asked.policy,
+        seed=asked.seed,
+        cash=_cash(asked.cash),
+        db=asked.db,
+    )
+    options = RunOptions(
+        graph=asked.graph or "trading",
+        market=settings.market,
+        symbols=settings.symbols,
+        timeframe=settings.timeframe,
+        cycles=settings.cycles,
+        model=settings.model,
+        policy=policy_in_effect(settings.policy),
+        seed=settings.seed,
+        cash=settings.cash,
+        desk=settings.desk,
+    )
+    now = datetime.now(UTC)
+    header, market, model = await prepare(options, run_id=_new_id(now), at=now)
+    async with await Database.open(settings.database_url) as database:
+        session = await start(header, market, model, database=database)
+        return await _drive(session, settings, cycles=options.cycles)
+
+
+async def _resume(asked: Asked, run_id: str) -> RunResult:
+    settings = load(db=asked.db)
+    async with await Database.open(settings.database_url, create=False) as database:
+        session = await resume(run_id, database=database)
+        cycles = asked.cycles or session.header.planned_cycles
+        return await _drive(session, settings, cycles=cycles)
+
+
+async def _drive(session: Session, settings: Settings, *, cycles: int) -> RunResult:
+    """Run to the end or to Ctrl-C, and say in the archive how it ended."""
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    run_id = session.header.run_id
+    notes = session.market.notes
+    async with checkpointer(settings.checkpoints) as saver:
+        with screen(session, cycles=cycles) as watching:
+            runner = Runner(session, build(checkpointer=saver), listen=watching.hear, stop=stop)
+            loop.add_signal_handler(signal.SIGINT, _asked_to_stop, stop, watching)
+            status: EndStatus = "failed"
+            try:
+                status = await runner.run(cycles=cycles)
+            finally:
+                loop.remove_signal_handler(signal.SIGINT)
+                await session.archive.end_run(run_id, status, at=datetime.now(UTC))
+    record = await session.archive.run(run_id)
+    return await summary(record, database=session.database, timings=runner.stopwatch.timings(), notes=notes)
+
+
+def _asked_to_stop(stop: Stop, watching: Screen) -> None:
+    """The first Ctrl-C ends the run after the current step, the second at once."""
+    if stop.asked:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        raise KeyboardInterrupt
+    stop.ask()
+    watching.say("stopping after this step; Ctrl-C again to stop at once")
+
+
+def _symbols(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    symbols = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not symbols:
+        raise UsageError("--symbols names none", remedy="Write --symbols BTC/USDT,ETH/USDT")
+    return symbols
+
+
+def _cash(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise UsageError(f"--cash {text!r} is not a number", remedy="Write --cash 100000") from None
+
+
+def _new_id(now: datetime) -> str:
+    """Sorts by time, is short enough to type, and is never given twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

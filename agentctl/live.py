@@ -1,0 +1,137 @@
+"""What is seen while a run goes on: a live table on a terminal, plain lines elsewhere, all on stderr."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from agentctl.output import stderr_console
+from domain.digest import plain
+from domain.order import Fill
+from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, NodeEnded, NodeStarted
+from graphs.session import Session
+from graphs.trading import NODES
+from policy import Verdict
+
+_LINES = 8
+"""Of what the gate said and what was filled, how much stays in view."""
+
+_REFRESHES_PER_S = 8
+
+
+class Screen(Protocol):
+    def hear(self, event: Event) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Lines:
+    """A line now and then, for logs and pipes."""
+
+    def __init__(self, console: Console, *, cycles: int) -> None:
+        self._console = console
+        self._cycles = cycles
+        self._every = max(1, cycles // 20)
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case GateSpoke():
+                self.say(gate_line(event.cycle, event.verdict))
+            case CycleEnded():
+                for fill in event.fills:
+                    self.say(fill_line(event.cycle, fill))
+                if (event.cycle + 1) % self._every == 0:
+                    self.say(f"cycle {event.cycle + 1} of {self._cycles}: equity {money(event)}")
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+
+class Dashboard:
+    """One row for each agent, then the gate's last words and the last fills."""
+
+    def __init__(self, session: Session, *, cycles: int) -> None:
+        self._session = session
+        self._cycles = cycles
+        self._cycle = 0
+        self._equity = ""
+        self._as_of = ""
+        self._agents: dict[str, tuple[str, str, str]] = dict.fromkeys(NODES, ("", "", ""))
+        self._last: deque[Text] = deque(maxlen=_LINES)
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case CycleStarted():
+                self._cycle, self._as_of = event.cycle, f"{event.as_of:%Y-%m-%d %H:%M}"
+                self._agents = dict.fromkeys(NODES, ("", "", ""))
+            case NodeStarted():
+                self._agents[event.node] = ("running", "", event.subject)
+            case NodeEnded():
+                said = f"{event.subject}: {event.result}" if event.subject else event.result
+                self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", said)
+            case GateSpoke():
+                style = "green" if event.verdict.outcome == "allow" else "yellow"
+                self._last.append(
+                    Text(gate_line(event.cycle, event.verdict), style=style, overflow="ellipsis", no_wrap=True)
+                )
+            case CycleEnded():
+                self._equity = money(event)
+                for fill in event.fills:
+                    self._last.append(
+                        Text(fill_line(event.cycle, fill), style="cyan", overflow="ellipsis", no_wrap=True)
+                    )
+
+    def say(self, text: str) -> None:
+        self._last.append(Text(text, style="bold"))
+
+    def __rich__(self) -> Group:
+        header = self._session.header
+        table = Table(
+            title=f"{header.run_id}  {escape(header.market)}  {header.model}  {header.mode}"
+            f"   cycle {self._cycle + 1} of {self._cycles}   {self._as_of}   equity {self._equity}",
+            title_justify="left",
+            expand=True,
+        )
+        table.add_column("agent", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        table.add_column("elapsed", justify="right", no_wrap=True)
+        table.add_column("result", ratio=1, no_wrap=True, overflow="ellipsis")
+        for node, (state, elapsed, result) in self._agents.items():
+            style = {"running": "bold", "failed": "red"}.get(state, "")
+            table.add_row(node, state, elapsed, escape(result), style=style)
+        return Group(table, *self._last)
+
+
+def gate_line(cycle: int, verdict: Verdict) -> str:
+    """The gate's word on one proposal in one line."""
+    why = "; ".join(verdict.reasons)
+    return f"cycle {cycle}: gate {verdict.outcome} {verdict.symbol}" + (f": {why}" if why else "")
+
+
+def fill_line(cycle: int, fill: Fill) -> str:
+    return f"cycle {cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}"
+
+
+def money(event: CycleEnded) -> str:
+    books = event.portfolio
+    return f"{books.equity:,.2f} {books.currency}" if books.priced else "unknown: a position has no price"
+
+
+@contextmanager
+def screen(session: Session, *, cycles: int) -> Generator[Screen]:
+    """The way to watch that fits where stderr goes."""
+    console = stderr_console()
+    if console.is_terminal:
+        dashboard = Dashboard(session, cycles=cycles)
+        with Live(dashboard, console=console, refresh_per_second=_REFRESHES_PER_S):
+            yield dashboard
+    else:
+        yield Lines(console, cycles=cycles)

@@ -1,0 +1,53 @@
+"""What commands print: results on stdout as a table or one JSON document, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+_PIPE_WIDTH = 1_000
+"""A table takes what its content needs; in a pipe nothing else bounds it."""
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout: money as strings, instants in UTC."""
+    from domain.digest import jsonable
+
+    print(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+
+
+def stderr_console() -> Console:
+    """Where progress goes."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()
+) -> None:
+    """A table on stdout; in a pipe it is as wide as its content, so that nothing is cut."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=not console.is_terminal)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(table)
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr)

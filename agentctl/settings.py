@@ -1,0 +1,75 @@
+"""Settings of the command line: options first, then `AGENTCTL_*` variables, then `agentctl.toml`, then defaults."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from agents.settings import DeskSettings
+from domain.errors import UsageError
+from domain.value import Positive, Symbol
+
+CONFIG_FILE = "agentctl.toml"
+
+
+class Settings(BaseSettings):
+    """What a command uses where no option says otherwise. Unknown keys are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AGENTCTL_", env_nested_delimiter="__", toml_file=CONFIG_FILE, extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Path(".agentctl")
+    """The project's data folder: database and checkpoints."""
+    db: str | None = None
+    """Database URL; SQLite in the data folder when not set."""
+    market: str = "sim"
+    symbols: tuple[Symbol, ...] | None = None
+    timeframe: str | None = None
+    cycles: int = Field(default=60, ge=1, le=1_000_000)
+    model: str = "rules"
+    policy: Path | None = None
+    """A policy file; the packaged `conservative` profile when not set."""
+    seed: int = Field(default=7, ge=0)
+    cash: Positive = Decimal(100_000)
+    """Paper cash at the start, in the quote currency."""
+    desk: DeskSettings = DeskSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def database_url(self) -> str:
+        return self.db or f"sqlite:///{self.data_dir / 'agentctl.db'}"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.data_dir / "checkpoints.db"
+
+
+def load(**options: object) -> Settings:
+    """The settings in effect; options that are `None` were not given.
+
+    Raises `UsageError` naming every field that does not fit.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        raise UsageError(
+            f"settings: {problems}", remedy=f"Mend the option, AGENTCTL_* variable or {CONFIG_FILE}"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{CONFIG_FILE}: {error}", remedy="It must be valid TOML") from None

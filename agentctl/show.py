@@ -1,0 +1,68 @@
+"""Run results and books as tables for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from agentctl.output import print_table
+from domain.digest import plain
+from graphs.result import OrderLine, RunResult
+
+_ORDERS_SHOWN = 12
+_REASONS_SHOWN = 5
+
+
+def show_result(result: RunResult) -> None:
+    """How a run went: what was decided, what the gate refused, what was traded, what it came to."""
+    setting = f"{result.market}, {result.timeframe}, {result.model}, {result.mode}"
+    print(f"run {result.run_id} {result.status}: {result.cycles} cycles on {setting}")
+    for note in result.notes:
+        print(f"note: {note}")
+    outcomes = Counter(d.outcome for d in result.decisions)
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
+    print(f"decisions: {len(result.decisions)} ({counted or 'none'}); contexts archived: {len(result.snapshots)}")
+    refused = Counter(
+        reason.split(":")[0] for d in result.decisions if d.outcome in ("deny", "review") for reason in d.reasons
+    )
+    if refused:
+        print("refused by: " + ", ".join(f"{code} {n}" for code, n in refused.most_common(_REASONS_SHOWN)))
+    if result.orders:
+        hidden = len(result.orders) - _ORDERS_SHOWN
+        title = f"orders, the last {_ORDERS_SHOWN} of {len(result.orders)}" if hidden > 0 else "orders"
+        order_table(title, result.orders[-_ORDERS_SHOWN:])
+    money = result.equity
+    verdict = (
+        "reconciled with every fill and fee" if money.reconciled else "NOT RECONCILED: agentctl positions says why"
+    )
+    print(
+        f"equity: {cents(money.start)} to {cents(money.end)} "
+        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}), {verdict}"
+    )
+    usd = "unknown" if result.cost.usd is None else plain(result.cost.usd)
+    print(f"model: {result.cost.tokens} tokens, {usd} USD; time per cycle: median {result.timings.median_ms:.1f} ms")
+    print(f"replay it to the byte: agentctl replay --run {result.run_id}")
+
+
+def order_table(title: str, orders: Sequence[OrderLine]) -> None:
+    columns = ("order", "symbol", "side", "type", "quantity", "price", "state", "filled", "fee")
+    rows = [
+        (
+            o.client_order_id[:12],
+            o.symbol,
+            o.side,
+            o.type,
+            plain(o.quantity),
+            plain(o.price) if o.price is not None else "",
+            o.state.value,
+            plain(o.filled),
+            plain(o.fee),
+        )
+        for o in orders
+    ]
+    print_table(title, columns, rows, right=("quantity", "price", "filled", "fee"))
+
+
+def cents(value: Decimal) -> str:
+    return f"{value:,.2f}"

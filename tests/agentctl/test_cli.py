@@ -1,0 +1,202 @@
+"""The command line as a person or a script meets it: output, exit codes, and nothing half written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from agentctl.cli import main
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder, as in a new project."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("AGENTCTL_DB", "AGENTCTL_DATA_DIR", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def agentctl(*argv: str) -> int:
+    """Run a command in this process; returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(argv))
+    return int(ended.value.code or 0)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_a_run_ends_with_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--graph", "trading", "--cycles", "6", "--json") == 0
+    out, _ = said(capsys)
+    result = json.loads(out)
+    wanted = "run_id graph market model mode seed cycles decisions orders snapshots equity cost timings"
+    assert set(wanted.split()) <= set(result)
+    assert {"cycle", "symbol", "stance", "conviction", "outcome", "reasons"} <= set(result["decisions"][0])
+    assert (result["market"], result["mode"], result["cycles"]) == ("sim", "paper", 6)
+    assert isinstance(result["equity"]["start"], str)
+    assert isinstance(result["equity"]["end"], str)
+    assert set(result["cost"]) == {"tokens", "usd"}
+
+
+def test_a_run_can_be_listed_shown_and_replayed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "12", "--json") == 0
+    result = json.loads(said(capsys)[0])
+    assert agentctl("runs", "list", "--json") == 0
+    assert [line["run_id"] for line in json.loads(said(capsys)[0])] == [result["run_id"]]
+    assert agentctl("runs", "show", result["run_id"], "--json") == 0
+    shown = json.loads(said(capsys)[0])
+    assert {k: shown[k] for k in shown if k != "timings"} == {k: result[k] for k in result if k != "timings"}
+    assert agentctl("replay", "--run", result["run_id"], "--json") == 0
+    replayed = json.loads(said(capsys)[0])
+    assert (replayed["identical"], replayed["first_difference"]) == (True, None)
+    assert replayed["steps"] > 12 * 5
+
+
+def test_the_books_and_contexts_of_a_run_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "12", "--json") == 0
+    result = json.loads(said(capsys)[0])
+    assert agentctl("orders", "--json") == 0
+    assert json.loads(said(capsys)[0])["orders"] == result["orders"]
+    assert agentctl("orders") == 0
+    assert result["orders"][0]["client_order_id"][:12] in said(capsys)[0]
+    assert agentctl("positions", "--json") == 0
+    assert json.loads(said(capsys)[0])["reconciled"] is True
+    assert agentctl("positions") == 0
+    assert "the books add up" in said(capsys)[0]
+    assert agentctl("snapshots", "list", "--json") == 0
+    listed = json.loads(said(capsys)[0])
+    assert listed[0]["id"] in result["snapshots"]
+    assert agentctl("snapshots", "show", listed[0]["id"][:12]) == 0
+    assert "lanes" in said(capsys)[0]
+    assert agentctl("replay", listed[0]["id"][:12], "--json") == 0
+    assert json.loads(said(capsys)[0])["identical"] is True
+
+
+def test_a_changed_byte_is_found_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "8", "--json") == 0
+    run_id = json.loads(said(capsys)[0])["run_id"]
+    with sqlite3.connect(folder / ".agentctl/agentctl.db") as database:
+        database.execute("UPDATE tape SET body = replace(body, '0', '1') WHERE cycle = 3 AND name = 'tool:quote'")
+    database.close()
+    assert agentctl("replay", "--run", run_id, "--json") == 3
+    replayed = json.loads(said(capsys)[0])
+    assert replayed["identical"] is False
+    assert "tape" in replayed["first_difference"]
+    assert "cycle=3" in replayed["first_difference"]
+
+
+USAGE, NOT_FOUND = 2, 4
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "named"),
+    [
+        (["run", "--symbols", "NOPE/USDT"], NOT_FOUND, "NOPE/USDT"),
+        (["run", "--symbols", "nonsense"], USAGE, "symbols"),
+        (["run", "--graph", "nope"], NOT_FOUND, "nope"),
+        (["run", "--market", "file:missing"], NOT_FOUND, "missing"),
+        (["run", "--market", "okx"], USAGE, "okx"),
+        (["run", "--market", "file:broken"], USAGE, "BTC-USDT_5m.csv:3"),
+        (["run", "--policy", "missing.toml"], NOT_FOUND, "missing.toml"),
+        (["run", "--policy", "broken.toml"], USAGE, "broken.toml"),
+        (["run", "--model", "gpt"], USAGE, "gpt"),
+        (["run", "--model", "openai/gpt-5-mini"], USAGE, "OPENAI_API_KEY"),
+        (["run", "--timeframe", "7q"], USAGE, "7q"),
+        (["run", "--cycles", "0"], USAGE, "cycles"),
+        (["run", "--cash", "-5"], USAGE, "cash"),
+        (["run", "--cash", "lots"], USAGE, "lots"),
+        (["run", "--live"], USAGE, "--live"),
+        (["run", "--db", "nonsense://x"], USAGE, "nonsense"),
+        (["run", "--bogus"], USAGE, "--bogus"),
+        (["run", "--resume", "nope"], NOT_FOUND, "agentctl"),
+        (["run", "--resume", "nope", "--seed", "3"], USAGE, "--seed"),
+        (["replay"], USAGE, "--run"),
+        (["replay", "--run", "nope"], NOT_FOUND, "agentctl"),
+        (["runs", "list"], NOT_FOUND, "agentctl run"),
+        (["orders"], NOT_FOUND, "agentctl run"),
+        (["graphs", "show", "nope"], NOT_FOUND, "trading"),
+        (["run", "--db", "postgresql://127.0.0.1:1/none"], 5, "127.0.0.1"),
+    ],
+)
+def test_bad_input_gets_one_clear_error_and_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], argv: list[str], code: int, named: str
+) -> None:
+    (folder / "broken").mkdir()
+    rows = "timestamp_ms,open,high,low,close,volume\n1735700400000,1,1,1,1,1\n1735700700000,1,x,1,1,1\n"
+    (folder / "broken/BTC-USDT_5m.csv").write_text(rows)
+    (folder / "broken.toml").write_text("max_notional = 3\n")
+    before = sorted(folder.rglob("*"))
+    assert agentctl(*argv) == code
+    out, err = said(capsys)
+    assert out == ""
+    assert named in err
+    assert "Traceback" not in err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_database_of_a_newer_version_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "1", "--json") == 0
+    path = folder / ".agentctl/agentctl.db"
+    with sqlite3.connect(path) as database:
+        (table,) = database.execute("SELECT name FROM sqlite_master WHERE name LIKE '%version%'").fetchone()
+        database.execute(f"UPDATE {table} SET version_num = '9999'")
+    database.close()
+    before = path.read_bytes()
+    said(capsys)
+    assert agentctl("run", "--cycles", "1") == USAGE
+    assert "9999" in said(capsys)[1]
+    assert path.read_bytes() == before
+
+
+def test_settings_come_from_options_then_variables_then_the_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "agentctl.toml").write_text('seed = 11\ncycles = 3\n[desk.risk]\nmax_position = "0.05"\n')
+    monkeypatch.setenv("AGENTCTL_CYCLES", "4")
+    assert agentctl("config", "show", "--json") == 0
+    shown = json.loads(said(capsys)[0])
+    assert (shown["seed"], shown["cycles"], shown["desk"]["risk"]["max_position"]) == (11, 4, "0.05")
+    assert agentctl("run", "--cycles", "2", "--json") == 0
+    result = json.loads(said(capsys)[0])
+    assert (result["seed"], result["cycles"]) == (11, 2)
+
+
+def test_an_unknown_setting_is_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "agentctl.toml").write_text("sedd = 11\n")
+    assert agentctl("run") == USAGE
+    assert "sedd" in said(capsys)[1]
+
+
+def test_a_finished_run_that_is_resumed_with_more_cycles_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "9", "--json") == 0
+    whole = json.loads(said(capsys)[0])
+    assert agentctl("run", "--cycles", "4", "--json") == 0
+    part = json.loads(said(capsys)[0])
+    assert agentctl("run", "--resume", part["run_id"], "--cycles", "9", "--json") == 0
+    resumed = json.loads(said(capsys)[0])
+    assert (resumed["seal"], resumed["orders"]) == (whole["seal"], whole["orders"])
+
+
+def test_doctor_finds_a_whole_installation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("doctor", "--json") == 0
+    findings = json.loads(said(capsys)[0])
+    assert all(finding["ok"] for finding in findings)
+
+
+def test_graphs_can_be_listed_and_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("graphs", "list", "--json") == 0
+    assert json.loads(said(capsys)[0])[0]["name"] == "trading"
+    assert agentctl("graphs", "show", "trading") == 0
+    assert "research" in said(capsys)[0]
+
+
+def test_the_configuration_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("config", "schema") == 0
+    assert "desk" in json.loads(said(capsys)[0])["properties"]
