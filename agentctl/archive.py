@@ -15,6 +15,9 @@ from memory.records import RunRecord
 
 T = TypeVar("T")
 
+LAST = "last"
+"""Names the newest run or snapshot wherever an id is taken."""
+
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work to its end."""
@@ -29,11 +32,22 @@ async def reading(db: str | None) -> AsyncGenerator[Database]:
 
 
 async def run_meant(database: Database, run: str | None) -> RunRecord:
-    """The run whose id begins with `run`, or the newest. Raises `NotFound`."""
+    """The run whose id begins with `run`; the newest for `last`, or when none is named. Raises `NotFound`."""
     archive = Archive(database)
-    if run is not None:
+    if run is not None and run != LAST:
         return await archive.run(run)
     newest = await archive.runs(limit=1)
     if not newest:
         raise NotFound("there is no run yet", remedy="agentctl run makes one")
     return newest[0]
+
+
+async def snapshot_meant(database: Database, snapshot: str) -> str:
+    """The id of a snapshot, or its beginning, as given; for `last` that of the newest run's last. Raises `NotFound`."""
+    if snapshot != LAST:
+        return snapshot
+    run_id = (await run_meant(database, None)).header.run_id
+    newest = await Archive(database).snapshots(run_id, limit=1)
+    if not newest:
+        raise NotFound(f"the run {run_id} archived no context", remedy="agentctl snapshots list shows those there are")
+    return newest[0].id

@@ -32,7 +32,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout 
 Db = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, sqlite:///FILE or postgresql://…")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]
 RunId = Annotated[
-    str | None, typer.Option("--run", metavar="RUN", help="A run, by the beginning of its id. [default: the last]")
+    str | None,
+    typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: last]"),
 ]
 
 
@@ -51,7 +52,9 @@ def run(
     policy: Annotated[Path | None, typer.Option(help="Policy file.  [default: the conservative profile]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.  [default: 7]")] = None,
     cash: Annotated[str | None, typer.Option(help="Paper cash at the start.  [default: 100000]")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that did not finish.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, the beginning of it, or last.")
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="Not built yet: this version trades on paper only.")] = False,
     db: Db = None,
     as_json: Json = False,
@@ -83,9 +86,10 @@ def run(
 
 @app.command()
 def replay(
-    snapshot: Annotated[str | None, typer.Argument(help="A snapshot, by the beginning of its id.")] = None,
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot: its id, the beginning of it, or last.")] = None,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="A whole run instead of one snapshot.")
+        str | None,
+        typer.Option("--run", metavar="RUN", help="A whole run instead of one snapshot; last is the newest."),
     ] = None,
     db: Db = None,
     as_json: Json = False,

@@ -19,7 +19,6 @@ from domain.order import Fill
 from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, NodeEnded, NodeStarted
 from graphs.session import Session
 from graphs.trading import NODES
-from policy import Verdict
 
 _LINES = 8
 """Of what the gate said and what was filled, how much stays in view."""
@@ -44,7 +43,7 @@ class Lines:
     def hear(self, event: Event) -> None:
         match event:
             case GateSpoke():
-                self.say(gate_line(event.cycle, event.verdict))
+                self.say(gate_line(event))
             case CycleEnded():
                 for fill in event.fills:
                     self.say(fill_line(event.cycle, fill))
@@ -79,9 +78,7 @@ class Dashboard:
                 self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", said)
             case GateSpoke():
                 style = "green" if event.verdict.outcome == "allow" else "yellow"
-                self._last.append(
-                    Text(gate_line(event.cycle, event.verdict), style=style, overflow="ellipsis", no_wrap=True)
-                )
+                self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
             case CycleEnded():
                 self._equity = money(event)
                 for fill in event.fills:
@@ -110,10 +107,13 @@ class Dashboard:
         return Group(table, *self._last)
 
 
-def gate_line(cycle: int, verdict: Verdict) -> str:
+def gate_line(event: GateSpoke) -> str:
     """The gate's word on one proposal in one line."""
-    why = "; ".join(verdict.reasons)
-    return f"cycle {cycle}: gate {verdict.outcome} {verdict.symbol}" + (f": {why}" if why else "")
+    proposal, verdict = event.proposal, event.verdict
+    act = "leave" if proposal.reduce_only else "enter"
+    wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
+    why = "; ".join(verdict.reasons) or proposal.rationale
+    return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({why})" if why else "")
 
 
 def fill_line(cycle: int, fill: Fill) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import TypeVar, cast
 
@@ -12,6 +13,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from domain.text import visible
 
 T = TypeVar("T", bound=BaseModel)
+
+_MOST_PLACES = 30
+"""Of a number, before and after the point: one with a wild exponent would fill the memory when written out."""
 
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL | re.IGNORECASE)
 
@@ -65,7 +69,16 @@ def read_answer(text: str, kind: type[T]) -> T:
     bare = text.strip()
     fenced = _FENCE.match(bare)
     try:
-        return kind.model_validate_json(fenced[1] if fenced else bare)
+        answer = kind.model_validate_json(fenced[1] if fenced else bare)
     except ValidationError as error:
         found = (f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}" for each in error.errors())
         raise Unreadable(visible("; ".join(found), limit=300)) from None
+    wild = [name for name, value in answer if isinstance(value, Decimal) and not _writable(value)]
+    if wild:
+        raise Unreadable(f"{', '.join(wild)}: a number of more than {_MOST_PLACES} places")
+    return answer
+
+
+def _writable(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_MOST_PLACES and value.adjusted() <= _MOST_PLACES

@@ -49,6 +49,8 @@ class Desk:
     """`None` when a held position can't be priced: unknown, not flat."""
     working: tuple[OrderRecord, ...]
     """Orders that may still trade."""
+    just_closed: frozenset[str]
+    """Symbols whose position went flat since the last cycle."""
     effects: Effects
     tools: Toolbox
     model: LanguageModel

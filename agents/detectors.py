@@ -44,10 +44,13 @@ def trend(readings: Readings) -> Hit | None:
     if (found := _present(readings, "adx_14", "plus_di_14", "minus_di_14", "ema_20", "ema_50")) is None:
         return None
     adx, plus_di, minus_di, fast, slow = found
-    side: Side = "buy" if plus_di > minus_di else "sell"
-    if adx <= 20 or (fast > slow) != (side == "buy"):
+    if adx <= 20:
         return None
-    return _hit("trend", side, adx / 50)
+    if plus_di > minus_di and fast > slow:
+        return _hit("trend", "buy", adx / 50)
+    if plus_di < minus_di and fast < slow:
+        return _hit("trend", "sell", adx / 50)
+    return None
 
 
 def breakout(readings: Readings) -> Hit | None:

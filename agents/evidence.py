@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Final
 
 from agents.detectors import Hit
 from agents.learning import Lesson
 from context import ContextItem
-from context.item import Kind, Priority, Trust
+from context.item import MAX_TEXT, Kind, Priority, Trust
 from domain.digest import plain, sha256
 from domain.portfolio import Portfolio
 from domain.value import Value
@@ -23,14 +23,18 @@ from tools.quotes import QuoteReading
 _SURE: Final = Decimal(1)
 _NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 _DAY_S: Final = 86_400
-_GRAIN: Final = Decimal("1e-8")
-_CENT: Final = Decimal("0.01")
+_SHOWN: Final = Context(prec=12)
+"""Digits of an amount in words: enough for any price, and no grid that a small one would vanish in."""
 
 MANDATE: Final = "Trade only the symbols of the universe. Judge the evidence; never state a price, a size or a limit."
 
 
 def _tags(lane: str, *symbols: str) -> tuple[str, ...]:
     return (f"lane:{lane}", *(f"symbol:{s}" for s in symbols))
+
+
+def _words(amount: Decimal) -> str:
+    return plain(_SHOWN.plus(amount))
 
 
 def readings_of(value: Value) -> dict[str, Decimal]:
@@ -97,14 +101,14 @@ def mandate(universe: Sequence[str], *, as_of: datetime) -> tuple[ContextItem, .
 def holdings(portfolio: Portfolio | None, *, as_of: datetime) -> ContextItem:
     """What the account holds, as a risk factor."""
     text = "The portfolio can't be priced now."
-    if portfolio is not None:
+    if portfolio is not None and portfolio.priced:
         held = [
-            f"{s} {plain(p.quantity)} at average {plain(p.average_price.quantize(_GRAIN))}"
+            f"{s} {plain(p.quantity)} at average {_words(p.average_price)}"
             for s, p in sorted(portfolio.positions.items())
             if p.average_price is not None
         ]
-        equity, cash = portfolio.equity.quantize(_CENT), portfolio.cash.quantize(_CENT)
-        text = f"Equity {plain(equity)} {portfolio.currency}, cash {plain(cash)}; held: {'; '.join(held) or 'nothing'}."
+        equity, cash = _words(portfolio.equity), _words(portfolio.cash)
+        text = f"Equity {equity} {portfolio.currency}, cash {cash}; held: {'; '.join(held) or 'nothing'}."
     return _standing("portfolio", text, kind="constraint", lane="risk-factors", at=as_of, pinned=False)
 
 
@@ -136,12 +140,14 @@ def quote_item(seen: QuoteReading) -> ContextItem:
 
 
 def candles_item(symbol: str, seen: Bars, *, as_of: datetime) -> ContextItem:
-    bars = "; ".join(
-        f"{plain(b.open)} {plain(b.high)} {plain(b.low)} {plain(b.close)} v{plain(b.volume)}" for b in seen.rows
-    )
+    """The last bars, oldest first, as many as one item holds."""
+    bars = [f"{plain(b.open)} {plain(b.high)} {plain(b.low)} {plain(b.close)} v{plain(b.volume)}" for b in seen.rows]
+    head = f"{symbol} last bars (open high low close volume): "
+    while len(text := head + "; ".join(bars)) > MAX_TEXT:
+        bars.pop(0)
     return _evidence(
         f"candles:{symbol}",
-        f"{symbol} last bars (open high low close volume): {bars}",
+        text,
         tags=_tags("market-data", symbol),
         source="candles",
         trust="venue",

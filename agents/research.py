@@ -80,7 +80,7 @@ def abstention(symbol: str, failure: str, *, snapshot: str | None = None) -> The
         evidence=(),
         rationale="",
         snapshot=snapshot,
-        failure=visible(failure, limit=300),
+        failure=visible(failure, limit=300) or "it failed without a word",
     )
 
 
@@ -95,7 +95,7 @@ def thesis(symbol: str, prompt: Synthesis, answer: Completion[Opinion], *, snaps
         stance=opinion.stance,
         conviction=Decimal(0) if opinion.stance == "abstain" else opinion.conviction,
         horizon=opinion.horizon,
-        evidence=tuple(e for e in opinion.evidence if e in shown),
+        evidence=tuple(dict.fromkeys(e for e in opinion.evidence if e in shown)),
         rationale=visible(opinion.rationale, limit=1_000),
         snapshot=snapshot,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from typing import Final
 
 from agents.desk import Desk
 from agents.settings import RiskSettings
@@ -15,6 +16,10 @@ from domain.portfolio import Position
 from domain.value import Value
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
+
+
+_DOWN: Final = Context(prec=50, rounding=ROUND_FLOOR)
+"""Sizes are never rounded up, whatever the caller's context is."""
 
 
 class Plan(Value):
@@ -59,17 +64,14 @@ class RiskAgent:
         cause = exit_cause(position, seen, thesis, desk)
         if cause is None:
             return "position kept"
-        leaving = sum(
-            (
-                o.request.quantity - o.filled
-                for o in desk.working
-                if o.request.symbol == position.symbol and o.request.side == side
-            ),
-            Decimal(0),
-        )
-        quantity = abs(position.quantity) - leaving
-        if quantity <= 0:
+        exits_out = (o for o in desk.working if o.request.symbol == position.symbol and o.request.side == side)
+        left = abs(position.quantity) - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
+        if left <= 0:
             return "already leaving"
+        instrument = desk.instruments[position.symbol]
+        quantity = floor_to(left, instrument.lot_size)
+        if quantity <= 0 or quantity * seen.mid < instrument.min_notional:
+            return f"{cause}, and what is held is too small to trade"
         return Proposal(
             cycle=desk.cycle,
             as_of=desk.as_of,
@@ -96,7 +98,9 @@ class RiskAgent:
             return "nothing held to sell, and no shorts"
         if any(o.request.symbol == thesis.symbol for o in desk.working):
             return "an order is already working"
-        if desk.portfolio is None:
+        if _resting(thesis.symbol, desk):
+            return f"a trade was closed less than {settings.reenter_after_bars} bars ago"
+        if desk.portfolio is None or not desk.portfolio.priced:
             return "the portfolio can't be priced"
         seen = await _quote(thesis.symbol, desk)
         read = await desk.tools.call(indicators, IndicatorsParams(symbol=thesis.symbol))
@@ -104,6 +108,8 @@ class RiskAgent:
             return "no quote or no average true range to size by"
         price = seen.ask if side == "buy" else seen.bid
         distance = max(read.value.atr_14 * settings.stop_atr, price * settings.min_stop)
+        if distance <= 0:
+            return "the market does not move: no distance to put a stop at"
         quantity = size(
             equity=desk.portfolio.equity,
             price=price,
@@ -112,11 +118,14 @@ class RiskAgent:
             instrument=instrument,
             settings=settings,
         )
-        if quantity <= 0 or quantity * price < instrument.min_notional:
+        if quantity <= 0 or quantity * min(price, seen.mid) < instrument.min_notional:
             return "too small to trade"
         stop, target = exits(side, price, distance, instrument=instrument, settings=settings)
-        if stop <= 0 or target <= 0:
+        below, above = (stop, target) if side == "buy" else (target, stop)
+        if below <= 0:
             return "the exits would lie below zero"
+        if not below < seen.bid <= seen.ask < above:
+            return "the spread and the tick leave no room for the exits"
         return Proposal(
             cycle=desk.cycle,
             as_of=desk.as_of,
@@ -135,6 +144,14 @@ class RiskAgent:
 
 async def _quote(symbol: str, desk: Desk) -> QuoteReading | None:
     return (await desk.tools.call(quote, QuoteParams(symbol=symbol))).value
+
+
+def _resting(symbol: str, desk: Desk) -> bool:
+    """Whether the last trade in a symbol was closed too short a time ago for the next."""
+    rest = desk.timeframe.length * desk.settings.risk.reenter_after_bars
+    closed = desk.memory.episodes(symbol)
+    since_flat = symbol in desk.just_closed or bool(closed and desk.as_of - closed[-1].closed_at < rest)
+    return bool(rest) and since_flat
 
 
 def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> str | None:
@@ -168,8 +185,9 @@ def size(
     """Base quantity by fixed fractional risk (Vince, The Mathematics of Money Management), capped by notional."""
     if equity <= 0:
         return Decimal(0)
-    by_risk = equity * settings.risk_per_trade / distance
-    by_notional = equity * settings.max_position * conviction / price
+    with localcontext(_DOWN):
+        by_risk = equity * settings.risk_per_trade / distance
+        by_notional = equity * settings.max_position * conviction / price
     return floor_to(min(by_risk, by_notional), instrument.lot_size)
 
 

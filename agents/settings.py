@@ -34,6 +34,8 @@ class RiskSettings(Value):
     min_stop: Share = Decimal("0.002")
     """No stop closer than this part of the price, so that a quiet hour does not size a huge position."""
     max_hold_bars: int = Field(default=96, ge=1, le=100_000)
+    reenter_after_bars: int = Field(default=12, ge=0, le=100_000)
+    """After a trade in a symbol is closed, how long until the next: the same signal is not paid for twice."""
     allow_short: bool = False
 
 

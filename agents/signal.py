@@ -48,7 +48,7 @@ class SignalAgent:
         if read.value is None:
             return f"no indicators: {read.error}"
         if signal is None:
-            return "no detector fired"
+            return "detectors contradict each other" if hits else "no detector fired"
         if signal.score < desk.settings.signal.threshold:
             return f"score {signal.score} is below {desk.settings.signal.threshold}"
         return signal

@@ -36,14 +36,16 @@ class OrderWriter:
     async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order under its ticket and record what the venue said.
 
-        The report is UNKNOWN when no answer proves anything; it is never guessed.
+        The report is UNKNOWN when no answer proves anything; it is never guessed. Raises `TicketRefused` for
+        a ticket that does not fit an order which may be out already.
         """
         at = self._effects.now()
         try:
             first = await self._ledger.claim(ticket, cycle=self._cycle, at=at)
         except TicketRefused as refusal:
             reason = f"not sent: {refusal.message}"
-            await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
+            if not await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at):
+                raise
             return _report(order, OrderState.CANCELLED, reason=reason, at=at)
 
         async def deliver() -> OrderReport:

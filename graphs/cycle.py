@@ -19,6 +19,7 @@ from context.tokenizer import Tokenizer
 from domain.decision import Episode, Opinion
 from domain.digest import canonical, digest
 from domain.effects import Effects
+from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
 from graphs.session import TOOLS, Session
@@ -85,6 +86,7 @@ class Cycle:
     portfolio: Portfolio | None = None
     """`None` while a held position has no mark price."""
     working: tuple[OrderRecord, ...] = ()
+    just_closed: frozenset[str] = frozenset()
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
@@ -110,6 +112,7 @@ class Cycle:
             instruments=session.settings.instruments,
             portfolio=self.portfolio,
             working=self.working,
+            just_closed=self.just_closed,
             effects=effects,
             tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
             model=RecordedModel(session.model, effects, self),
@@ -156,8 +159,12 @@ class Cycle:
             self.session.header.run_id, cycle=self.number, node=node, subject=subject, value=value
         )
 
-    async def take_stock(self, effects: Effects, marks: Mapping[str, Decimal]) -> None:
+    async def take_stock(
+        self, effects: Effects, *, marks: Mapping[str, Decimal], reports: Sequence[OrderReport]
+    ) -> None:
         """What is held, at these mark prices, and what is working, as this cycle finds it.
+
+        `reports` are what the venue said since the last one.
 
         An effect: run again after a crash, the ledger already holds what the cycle itself did.
         """
@@ -171,6 +178,8 @@ class Cycle:
         self.marks = marks
         self.working = stock.working
         self.portfolio = stock.portfolio if stock.portfolio.priced else None
+        traded = {report.symbol for report in reports if report.fills}
+        self.just_closed = frozenset(traded - stock.portfolio.positions.keys())
 
     def episodes(self, symbol: str) -> Sequence[Episode]:
         return self.session.episodes(symbol)

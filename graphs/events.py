@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.decision import Decision
+from domain.decision import Decision, Proposal
 from domain.order import Fill
 from domain.portfolio import Portfolio
 from policy import Verdict
@@ -39,6 +39,7 @@ class NodeEnded:
 @dataclass(frozen=True, slots=True)
 class GateSpoke:
     cycle: int
+    proposal: Proposal
     verdict: Verdict
 
 

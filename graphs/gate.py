@@ -37,7 +37,7 @@ async def gate(proposals: Sequence[Proposal], cycle: Cycle) -> Judgement:
     """Judge proposals in their order, each with those allowed before it counted as working orders."""
     session = cycle.session
     desk = cycle.desk("gate")
-    facts = await picture({p.symbol for p in proposals}, cycle, desk)
+    facts = await picture({p.symbol for p in proposals} | {o.request.symbol for o in cycle.working}, cycle, desk)
     admissions: list[Admission] = []
     verdicts: list[Verdict] = []
     approved: list[Approved] = []

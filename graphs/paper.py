@@ -57,11 +57,17 @@ class PaperDesk:
             seed=seed,
         )
         header, opened, asked = await prepare(options, run_id="paper-desk", at=datetime.now(UTC))
-        session = await start(header, opened, asked, database=await Database.in_memory())
         ticks = opened.ticks()
         for _ in range(bar):
             await _next(ticks)
-        return cls(session, ticks, await _begin(session, 0, as_of=await _next(ticks), seal=header.config_digest))
+        as_of = await _next(ticks)
+        session = await start(header, opened, asked, database=await Database.in_memory())
+        return cls(session, ticks, await _begin(session, 0, as_of=as_of, seal=header.config_digest))
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment: nothing that came later can be seen."""
+        return self.cycle.as_of
 
     async def advance(self) -> None:
         """Go on to the next bar, with an empty book of evidence. Raises `UsageError` when there is none."""
@@ -83,10 +89,16 @@ class PaperDesk:
 
     async def candles(self, symbol: str, *, limit: int = 200) -> Sequence[Candle]:
         """The last closed bars at this moment, oldest first."""
-        return await self._session.market.candles(symbol, limit=limit, until=self.cycle.as_of)
+        return await self._session.market.candles(symbol, limit=limit, until=self.as_of)
 
     async def close(self) -> None:
         await self._session.database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
 
 async def _next(ticks: AsyncIterator[datetime]) -> datetime:

@@ -41,9 +41,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     desk = cycle.desk("tick")
     reports = await desk.orders.sync()
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
-    await cycle.take_stock(
-        desk.effects, {read.value.symbol: read.value.mid for read in reads if read.value is not None}
-    )
+    marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
+    await cycle.take_stock(desk.effects, marks=marks, reports=reports)
     return {"reports": list(reports), "portfolio": cycle.portfolio}
 
 
@@ -121,8 +120,9 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             failure = NodeFailure(node=name, subject=subject, error=said)
             update = {**fallback(said, state, cycle), "failures": [failure]}
         cycle.keep(name, subject, update)
-        for verdict in update.get("verdicts", []):
-            tell(GateSpoke(cycle.number, verdict))
+        if name == "gate":
+            for proposal, verdict in zip(state["plan"].proposals, update["verdicts"], strict=True):
+                tell(GateSpoke(cycle.number, proposal, verdict))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update

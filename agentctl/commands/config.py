@@ -1,14 +1,15 @@
-"""`agentctl config`: the settings in effect and their schema."""
+"""`agentctl config`: the settings in effect and their schema. A password in a database URL is not shown."""
 
 from __future__ import annotations
 
 from agentctl.output import print_json, print_table
 from agentctl.settings import Settings, load
+from memory.address import Address
 
 
 def show_config(*, as_json: bool) -> None:
     settings = load()
-    shown = settings.model_dump(mode="json") | {"db": settings.database_url}
+    shown = settings.model_dump(mode="json") | {"db": str(Address.parse(settings.database_url))}
     if as_json:
         return print_json(shown)
     return print_table("settings in effect", ("setting", "value"), [(k, str(v)) for k, v in _flat(shown)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, stderr_console
 from domain.errors import Refused, UsageError
 from graphs.replay import ReplayReport, replay_run
@@ -31,7 +31,7 @@ def replay_command(snapshot: str | None, *, run: str | None, db: str | None, as_
 
 async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
     async with reading(db) as database:
-        return await replay_snapshot(snapshot, database=database)
+        return await replay_snapshot(await snapshot_meant(database, snapshot), database=database)
 
 
 async def _run(run: str, db: str | None) -> ReplayReport:

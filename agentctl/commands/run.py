@@ -6,16 +6,20 @@ import asyncio
 import secrets
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
 from agentctl.live import Screen, screen
 from agentctl.output import print_json, warn
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
+from agentctl.sole import sole
 from domain.errors import UsageError
 from graphs.checkpoints import checkpointer
 from graphs.opening import prepare, resume, start
@@ -31,6 +35,9 @@ from memory.records import EndStatus
 
 INTERRUPTED = 130
 """The shell's code for Ctrl-C: the run is whole and can go on, but is not done."""
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a service manager sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,45 +112,62 @@ async def _new(asked: Asked) -> RunResult:
     now = datetime.now(UTC)
     header, market, model = await prepare(options, run_id=_new_id(now), at=now)
     async with await Database.open(settings.database_url) as database:
-        session = await start(header, market, model, database=database)
-        return await _drive(session, settings, cycles=options.cycles)
+        with sole(settings.data_dir, header.run_id):
+            session = await start(header, market, model, database=database)
+            return await _drive(session, settings, cycles=options.cycles)
 
 
 async def _resume(asked: Asked, run_id: str) -> RunResult:
     settings = load(db=asked.db)
     async with await Database.open(settings.database_url, create=False) as database:
-        session = await resume(run_id, database=database)
-        cycles = asked.cycles or session.header.planned_cycles
-        return await _drive(session, settings, cycles=cycles)
+        meant = await run_meant(database, run_id)
+        with sole(settings.data_dir, meant.header.run_id):
+            session = await resume(meant.header.run_id, database=database)
+            return await _drive(session, settings, cycles=asked.cycles or session.header.planned_cycles)
 
 
 async def _drive(session: Session, settings: Settings, *, cycles: int) -> RunResult:
     """Run to the end or to Ctrl-C, and say in the archive how it ended."""
     stop = Stop()
-    loop = asyncio.get_running_loop()
     run_id = session.header.run_id
     notes = session.market.notes
     async with checkpointer(settings.checkpoints) as saver:
         with screen(session, cycles=cycles) as watching:
             runner = Runner(session, build(checkpointer=saver), listen=watching.hear, stop=stop)
-            loop.add_signal_handler(signal.SIGINT, _asked_to_stop, stop, watching)
             status: EndStatus = "failed"
             try:
-                status = await runner.run(cycles=cycles)
+                with _stoppable(stop, watching):
+                    status = await runner.run(cycles=cycles)
+            except asyncio.CancelledError:
+                if not stop.asked:
+                    raise
+                status = "interrupted"
             finally:
-                loop.remove_signal_handler(signal.SIGINT)
                 await session.archive.end_run(run_id, status, at=datetime.now(UTC))
     record = await session.archive.run(run_id)
     return await summary(record, database=session.database, timings=runner.stopwatch.timings(), notes=notes)
 
 
-def _asked_to_stop(stop: Stop, watching: Screen) -> None:
-    """The first Ctrl-C ends the run after the current step, the second at once."""
-    if stop.asked:
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-        raise KeyboardInterrupt
-    stop.ask()
-    watching.say("stopping after this step; Ctrl-C again to stop at once")
+@contextmanager
+def _stoppable(stop: Stop, watching: Screen) -> Generator[None]:
+    """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable."""
+    loop = asyncio.get_running_loop()
+    running = asyncio.current_task()
+
+    def asked() -> None:
+        if stop.asked and running is not None:
+            running.cancel()
+            return
+        stop.ask()
+        watching.say("stopping after this step; Ctrl-C again to stop at once")
+
+    for each in _STOPS:
+        loop.add_signal_handler(each, asked)
+    try:
+        yield
+    finally:
+        for each in _STOPS:
+            loop.remove_signal_handler(each)
 
 
 def _symbols(text: str | None) -> tuple[str, ...] | None:

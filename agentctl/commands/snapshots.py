@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
 from domain.digest import plain
 from graphs.snapshots import Replayed, open_snapshot
@@ -26,7 +26,7 @@ def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool
 def show_snapshot(snapshot: str, *, db: str | None, as_json: bool) -> None:
     async def work() -> Replayed:
         async with reading(db) as database:
-            return await open_snapshot(snapshot, database=database)
+            return await open_snapshot(await snapshot_meant(database, snapshot), database=database)
 
     seen = wait(work())
     kept, made = seen.snapshot, seen.synthesis

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.cli import main
+from agentctl.sole import sole
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +201,21 @@ def test_graphs_can_be_listed_and_drawn(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_configuration_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("config", "schema") == 0
     assert "desk" in json.loads(said(capsys)[0])["properties"]
+
+
+def test_a_password_in_the_database_url_is_never_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTCTL_DB", "postgresql://me:hunter2@127.0.0.1:1/books")
+    assert agentctl("config", "show", "--json") == 0
+    assert agentctl("doctor", "--json") == 3
+    assert agentctl("run", "--cycles", "1") == 5
+    assert "hunter2" not in "".join(said(capsys))
+
+
+def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "2", "--json") == 0
+    run_id = json.loads(said(capsys)[0])["run_id"]
+    with sole(folder / ".agentctl", run_id):
+        assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
+    assert run_id in said(capsys)[1]

@@ -1,0 +1,56 @@
+"""The README shows nothing that does not run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentctl.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_command_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("agentctl ")]
+    assert len(commands) >= 5
+    for command in commands:
+        with pytest.raises(SystemExit) as ended:
+            main(shlex.split(command)[1:])
+        assert (command, ended.value.code or 0) == (command, 0)
+
+
+def test_every_python_example_in_the_readme_runs() -> None:
+    for block in blocks("python"):
+        done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+
+
+def test_the_settings_in_the_readme_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "agentctl.toml").write_text(blocks("toml")[0])
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "show"])
+    assert not ended.value.code
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    install_and_test = next(line for block in blocks("sh") for line in block.splitlines() if "[dev]" in line)
+    assert install_and_test in (ROOT / ".ci/run").read_text("utf-8").splitlines()
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
