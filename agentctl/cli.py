@@ -91,13 +91,46 @@ def replay(
         str | None,
         typer.Option("--run", metavar="RUN", help="A whole run instead of one snapshot; last is the newest."),
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Judge the run's proposals again by this policy.")] = None,
+    model: Annotated[str | None, typer.Option(help="Ask another model about the snapshot's context.")] = None,
+    prompt: Annotated[Path | None, typer.Option(help="Ask with the instructions in this file instead.")] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Run a snapshot or a whole run again from the archive, offline, and compare every byte."""
-    from agentctl.commands.replay import replay_command
+    """Run a snapshot or a whole run again from the archive, offline, and compare every byte.
 
-    replay_command(snapshot, run=run, db=db, as_json=as_json)
+    With --policy: which verdicts of a run would change. With --model or --prompt: what another model, or other words,
+    make of a snapshot's context.
+    """
+    from agentctl.commands import replay as replays
+    from domain.errors import UsageError
+
+    if (snapshot is None) == (run is None):
+        raise UsageError("replay takes a snapshot or --run RUN", remedy="Name one: agentctl runs list, snapshots list")
+    if snapshot is not None and policy is not None:
+        raise UsageError("--policy judges a run", remedy="Name it with --run")
+    if run is not None and (model is not None or prompt is not None):
+        raise UsageError("--model and --prompt ask about one snapshot", remedy="Name it: agentctl snapshots list")
+    if run is not None and policy is not None:
+        replays.what_if(run, policy=policy, db=db, as_json=as_json)
+    elif snapshot is not None and (model is not None or prompt is not None):
+        replays.fork_snapshot(snapshot, model=model, prompt=prompt, db=db, as_json=as_json)
+    else:
+        replays.exact(snapshot, run=run, db=db, as_json=as_json)
+
+
+@app.command()
+def diff(
+    left: Annotated[str, typer.Argument(help="A run or a snapshot.")],
+    right: Annotated[str, typer.Argument(help="Another one of its kind; last is the newest run.")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with all differences, too.")] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Two runs or two snapshots side by side: context, stance, verdict, orders, equity."""
+    from agentctl.commands.diff import diff_command
+
+    diff_command(left, right, html=html, db=db, as_json=as_json)
 
 
 @graphs_app.command("list")

@@ -18,7 +18,7 @@ class SignalSettings(Value):
 
 
 class ResearchSettings(Value):
-    budget_tokens: int = Field(default=2_000, ge=200, le=200_000)
+    budget_tokens: int = Field(default=4_000, ge=200, le=200_000)
     """The whole prompt, counted with the model's own tokenizer."""
     candles_shown: int = Field(default=12, ge=1, le=100)
 

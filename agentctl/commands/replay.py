@@ -1,22 +1,26 @@
-"""`agentctl replay`: the archive, run again and compared. Exit code 3 when anything differs."""
+"""`agentctl replay`: the archive run again, exactly, or with one thing changed. Exit code 3 when anything differs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from agentctl.archive import reading, run_meant, snapshot_meant, wait
-from agentctl.output import print_json, stderr_console
-from domain.errors import Refused, UsageError
+from agentctl.archive import LAST, reading, run_meant, snapshot_meant, wait
+from agentctl.output import print_json, print_table, stderr_console
+from domain.digest import plain
+from domain.errors import NotFound, Refused, UsageError
+from graphs.asking import ForkReport, ask_again
+from graphs.profiles import policy_in_effect
 from graphs.replay import ReplayReport, replay_run
 from graphs.snapshots import SnapshotReport, replay_snapshot
+from graphs.whatif import WhatIfReport, judge_again
+
+_SHOWN = 40
 
 
-def replay_command(snapshot: str | None, *, run: str | None, db: str | None, as_json: bool) -> None:
-    if (snapshot is None) == (run is None):
-        raise UsageError(
-            "replay takes a snapshot or --run RUN", remedy="Name one: agentctl snapshots list, agentctl runs list"
-        )
+def exact(snapshot: str | None, *, run: str | None, db: str | None, as_json: bool) -> None:
+    """The same bytes again, from the archive alone."""
     report: ReplayReport | SnapshotReport
     report = wait(_run(run, db)) if run is not None else wait(_snapshot(snapshot or "", db))
     if as_json:
@@ -29,6 +33,62 @@ def replay_command(snapshot: str | None, *, run: str | None, db: str | None, as_
         sys.exit(Refused.exit_code)
 
 
+def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
+    """Every archived proposal judged again by another policy."""
+
+    async def work() -> WhatIfReport:
+        other = policy_in_effect(policy)
+        async with reading(db) as database:
+            return await judge_again((await run_meant(database, run)).header.run_id, other, database=database)
+
+    report = wait(work())
+    if as_json:
+        return print_json(report)
+    print(
+        f"{report.policy} on {report.run_id}: {report.judged} proposals judged again, {report.allowed_then} were "
+        f"allowed, {report.allowed_now} would be; {len(report.changes)} verdicts change"
+    )
+    rows = [(str(c.cycle), c.symbol, c.was, c.would_be, "; ".join(c.because)) for c in report.changes]
+    if rows:
+        print_table("verdicts that change", ("cycle", "symbol", "was", "would be", "because"), rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            print(f"{len(rows) - _SHOWN} more: --json shows all")
+    return None
+
+
+def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: str | None, as_json: bool) -> None:
+    """Another model, or other words, on the very same context."""
+    words = None if prompt is None else _text(prompt)
+
+    async def work() -> ForkReport:
+        async with reading(db) as database:
+            meant = await snapshot_meant(database, snapshot)
+            return await ask_again(meant, model=model, prompt=words, database=database)
+
+    report = wait(work())
+    if as_json:
+        return print_json(report)
+    shown = [(report.model, report.was, report.was_failure), (report.asked, report.now, report.now_failure)]
+    rows = [
+        (name, said.stance, plain(said.conviction), said.rationale) if said else (name, "abstain", "0", failure)
+        for name, said, failure in shown
+    ]
+    prompt_said = (
+        "the same bytes" if report.same_prompt else "the same evidence, packed for another prompt or tokenizer"
+    )
+    print(f"{report.subject}, snapshot {report.snapshot[:12]}: {prompt_said}, {report.tokens} tokens")
+    return print_table("opinions", ("model", "stance", "conviction", "rationale"), rows, right=("conviction",))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"there is no prompt file {path}", remedy="Check --prompt") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the prompt file {path} can't be read: {error}", remedy="It must be text in UTF-8") from None
+
+
 async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
     async with reading(db) as database:
         return await replay_snapshot(await snapshot_meant(database, snapshot), database=database)
@@ -36,8 +96,8 @@ async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
 
 async def _run(run: str, db: str | None) -> ReplayReport:
     async with reading(db) as database:
-        record = await run_meant(database, run)
-        return await replay_run(record.header.run_id, source=database, progress=_progress())
+        run_id = run if run != LAST else (await run_meant(database, run)).header.run_id
+        return await replay_run(run_id, source=database, progress=_progress())
 
 
 def _progress() -> Callable[[int, int], None]:

@@ -1,0 +1,35 @@
+"""HTML pages of one table: self-contained, without scripts, everything from outside escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from domain.errors import UsageError
+
+_STYLE = (
+    "body{font:14px system-ui,sans-serif;margin:2rem;max-width:80rem}"
+    "table{border-collapse:collapse;margin:1rem 0}"
+    "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top;white-space:pre-wrap}"
+    "th{background:#f3f3f3}"
+)
+
+
+def page(title: str, *, lead: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A page with a heading, a sentence and a table."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n<p>{escape(lead)}</p>\n"
+        f"<table>\n<tr>{head}</tr>\n{body}\n</table>\n</html>\n"
+    )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Raises `UsageError` when the file can't be written."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}", remedy="Name another file") from None
