@@ -94,13 +94,18 @@ def replay(
     policy: Annotated[Path | None, typer.Option(help="Judge the run's proposals again by this policy.")] = None,
     model: Annotated[str | None, typer.Option(help="Ask another model about the snapshot's context.")] = None,
     prompt: Annotated[Path | None, typer.Option(help="Ask with the instructions in this file instead.")] = None,
+    from_cycle: Annotated[
+        int | None, typer.Option("--from", metavar="CYCLE", help="Fork the run there: go on with what was changed.")
+    ] = None,
+    cycles: Annotated[int | None, typer.Option(help="With --from: how many cycles in all.")] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
     """Run a snapshot or a whole run again from the archive, offline, and compare every byte.
 
     With --policy: which verdicts of a run would change. With --model or --prompt: what another model, or other words,
-    make of a snapshot's context.
+    make of a snapshot's context. With --from: a new run that is the old one up to a cycle and goes on with another
+    --model, --policy or the lanes in agentctl.toml.
     """
     from agentctl.commands import replay as replays
     from domain.errors import UsageError
@@ -109,9 +114,15 @@ def replay(
         raise UsageError("replay takes a snapshot or --run RUN", remedy="Name one: agentctl runs list, snapshots list")
     if snapshot is not None and policy is not None:
         raise UsageError("--policy judges a run", remedy="Name it with --run")
-    if run is not None and (model is not None or prompt is not None):
-        raise UsageError("--model and --prompt ask about one snapshot", remedy="Name it: agentctl snapshots list")
-    if run is not None and policy is not None:
+    if (from_cycle is not None and run is None) or (cycles is not None and from_cycle is None):
+        raise UsageError("--from forks a run, and --cycles goes with it", remedy="Name it: --run RUN --from CYCLE")
+    if run is not None and (prompt is not None or (model is not None and from_cycle is None)):
+        raise UsageError("--model and --prompt ask about one snapshot", remedy="Name it, or fork the run with --from")
+    if run is not None and from_cycle is not None:
+        from agentctl.commands.run import fork_command
+
+        fork_command(run, from_cycle=from_cycle, model=model, policy=policy, cycles=cycles, db=db, as_json=as_json)
+    elif run is not None and policy is not None:
         replays.what_if(run, policy=policy, db=db, as_json=as_json)
     elif snapshot is not None and (model is not None or prompt is not None):
         replays.fork_snapshot(snapshot, model=model, prompt=prompt, db=db, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,6 +46,17 @@ def print_table(
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     console.print(table)
+
+
+def steadily(done_what: str) -> Callable[[int, int], None]:
+    """Progress through cycles: a line on stderr every twentieth of the way."""
+    console = stderr_console()
+
+    def tell(done: int, cycles: int) -> None:
+        if done % max(1, cycles // 20) == 0:
+            console.print(f"{done_what} {done} of {cycles} cycles")
+
+    return tell
 
 
 def warn(text: str) -> None:

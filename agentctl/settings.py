@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from agents.settings import DeskSettings
+from context import LaneSettings
 from domain.errors import UsageError
 from domain.value import Positive, Symbol
 
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
     cash: Positive = Decimal(100_000)
     """Paper cash at the start, in the quote currency."""
     desk: DeskSettings = DeskSettings()
+    lanes: LaneSettings | None = None
+    """The lanes of the context; the five default ones when not set."""
 
     @classmethod
     def settings_customise_sources(

@@ -24,11 +24,11 @@ def _shut(asked: str) -> NoReturn:
 class RecordedTicks:
     """A `Market` that ticks as the recorded run did and shows nothing: all else is on the tape."""
 
-    def __init__(self, header: RunHeader, source: Database) -> None:
+    def __init__(self, header: RunHeader, source: Database, *, run_id: str) -> None:
         self.name = header.market
         self.notes: tuple[str, ...] = ()
         self.timeframe = Timeframe(header.timeframe)
-        self._run_id = header.run_id
+        self._run_id = run_id
         self._archive = Archive(source)
 
     async def instruments(self) -> Mapping[str, Instrument]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -18,7 +19,7 @@ from graphs.options import RunOptions
 from graphs.session import RunSettings, Session
 from memory.archive import Archive
 from memory.database import Database
-from memory.records import RunHeader
+from memory.records import Era, RunHeader
 from memory.tape import Recording, Tape
 from policy import TicketOffice
 from tools.market import open_market
@@ -49,7 +50,9 @@ async def prepare(options: RunOptions, *, run_id: str, at: datetime) -> tuple[Ru
             f"one account can't trade against {', '.join(sorted(currencies))}",
             remedy="Choose --symbols of one quote currency",
         )
-    settings = RunSettings(desk=options.desk, policy=options.policy, costs=options.costs, instruments=instruments)
+    settings = RunSettings(
+        desk=options.desk, lanes=options.lanes, policy=options.policy, costs=options.costs, instruments=instruments
+    )
     header = RunHeader(
         run_id=run_id,
         graph=options.graph,
@@ -72,7 +75,7 @@ async def prepare(options: RunOptions, *, run_id: str, at: datetime) -> tuple[Ru
 
 async def start(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
     """Write the header and open the account. Raises `UsageError` when there is such a run."""
-    session = _recording(header, market, model, database=database)
+    session = _recording(header, market, model, era=header.era(0), database=database)
     await _begin(session)
     return session
 
@@ -80,13 +83,17 @@ async def start(header: RunHeader, market: Market, model: LanguageModel, *, data
 async def resume(run_id: str, *, database: Database) -> Session:
     """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
 
-    Raises `NotFound`, and `LedgerBroken` when the books do not add up.
+    Raises `NotFound`, `UsageError` for a fork that was cut short before its own first cycle, and
+    `LedgerBroken` when the books do not add up.
     """
     record = await Archive(database).run(run_id)
     header = record.header
     timeframe = Timeframe(header.timeframe)
     market = open_market(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed)
-    session = _recording(header, market, open_model(header.model, asking=True), database=database)
+    era = header.era(record.cycles)
+    if header.eras and record.cycles < header.eras[-1].from_cycle:
+        raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
+    session = _recording(header, market, open_model(era.model, asking=True), era=era, database=database)
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
     await session.ledger.check()
     session.remember(await session.archive.episodes(header.run_id))
@@ -97,18 +104,20 @@ async def resume(run_id: str, *, database: Database) -> Session:
     return session
 
 
-async def playback(header: RunHeader, *, source: Database, into: Database) -> Session:
-    """The run again, with its tape as the only source of effects and a fresh database to compare with."""
-    clock = TickClock(_EPOCH)
+async def playback(header: RunHeader, *, source: Database, into: Database, parent: str | None = None) -> Session:
+    """A run again, with a tape as the only source of effects: its own, or that of the `parent` it is forked from."""
+    recorded = parent or header.run_id
+    clock, era = TickClock(_EPOCH), header.era(0)
     session = Session(
         header=header,
-        settings=RunSettings.model_validate_json(header.settings),
+        era=era,
+        settings=RunSettings.model_validate_json(era.settings),
         database=into,
-        tape=Tape(into, run_id=header.run_id, recording=Recording(source, header.run_id)),
+        tape=Tape(into, run_id=header.run_id, recording=Recording(source, recorded)),
         clock=clock,
-        market=RecordedTicks(header, source),
+        market=RecordedTicks(header, source, run_id=recorded),
         venue=ClosedVenue(),
-        model=open_model(header.model, asking=False),
+        model=open_model(era.model, asking=False),
         plumbing=Plumbing(clock),
         office=_office(),
     )
@@ -116,8 +125,17 @@ async def playback(header: RunHeader, *, source: Database, into: Database) -> Se
     return session
 
 
-def _recording(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
-    settings = RunSettings.model_validate_json(header.settings)
+def entered(session: Session, *, cycle: int) -> Session:
+    """The session for `cycle` of a playback: another one where an era begins."""
+    era = session.header.era(cycle)
+    if era == session.era:
+        return session
+    settings = RunSettings.model_validate_json(era.settings)
+    return replace(session, era=era, settings=settings, model=open_model(era.model, asking=False))
+
+
+def _recording(header: RunHeader, market: Market, model: LanguageModel, *, era: Era, database: Database) -> Session:
+    settings = RunSettings.model_validate_json(era.settings)
     clock, office = TickClock(_EPOCH), _office()
     venue = PaperVenue(
         market,
@@ -129,6 +147,7 @@ def _recording(header: RunHeader, market: Market, model: LanguageModel, *, datab
     )
     return Session(
         header=header,
+        era=era,
         settings=settings,
         database=database,
         tape=Tape(database, run_id=header.run_id),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from agents.settings import DeskSettings
+from context import DEFAULT_LANES, LaneSettings
 from domain.value import Positive, Symbol, Value
 from policy import Policy
 from tools.costs import PaperCosts
@@ -27,4 +28,5 @@ class RunOptions(Value):
     seed: int = Field(default=7, ge=0)
     cash: Positive = Decimal(100_000)
     desk: DeskSettings = DeskSettings()
+    lanes: LaneSettings = DEFAULT_LANES
     costs: PaperCosts = PaperCosts()

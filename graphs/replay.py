@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from domain.errors import AgentctlError
+from domain.errors import AgentctlError, NotFound
 from domain.value import Value
 from graphs.cycle import Cycle
 from graphs.events import silent
-from graphs.opening import playback
+from graphs.opening import entered, playback
 from graphs.runner import Runner
 from graphs.trading import build
 from memory.archive import Archive
@@ -32,24 +33,24 @@ class ReplayReport(Value):
 async def replay_run(run_id: str, *, source: Database, progress: Callable[[int, int], None]) -> ReplayReport:
     """Verify the archive of a run, then run it again from its tape in memory and compare every cycle.
 
-    `progress` is told (cycles done, cycles in all). Raises `NotFound` for an unknown run.
+    `progress` is told (cycles done, cycles in all). Raises `NotFound` for an unknown run,
+    and `UsageError` when several begin with `run_id`.
     """
-    record = await Archive(source).run(run_id)
-    header = record.header
-    faults = await verify(source, header.run_id)
+    archive = Archive(source)
+    # Verified before anything of it is read: what was changed can't be read, or says something else.
+    with suppress(NotFound):  # the run's own row may be what is gone
+        run_id = await archive.run_id(run_id)
+    faults = await verify(source, run_id)
     if faults:
-        return ReplayReport(
-            run_id=header.run_id,
-            identical=False,
-            cycles=0,
-            steps=0,
-            first_difference=f"the archive was changed: {faults[0]}",
-        )
+        return _different(run_id, 0, 0, f"the archive was changed: {faults[0]}")
+    record = await archive.run(run_id)
+    header = record.header
     async with await Database.in_memory() as into:
         session = await playback(header, source=source, into=into)
         runner = Runner(session, build(), listen=silent)
         number, seal, steps = 0, header.config_digest, 0
         async for as_of in session.market.ticks():
+            session = entered(session, cycle=number)
             try:
                 seal = await runner.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
                 found = await compare(into, source, run_id=header.run_id, cycle=number)

@@ -46,7 +46,7 @@ class EquityLine(Value):
     unrealized: Decimal
     fees: Decimal
     reconciled: bool
-    """Ledger and venue hold the same cash and positions, and end = start + realized + unrealized - fees."""
+    """Cash and positions are exactly the sum of the fills, and end = start + realized + unrealized - fees."""
 
 
 class Cost(Value):

@@ -13,6 +13,7 @@ from langgraph.runtime import RunControl
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
 from graphs.events import CycleEnded, CycleStarted, Event, Listener, NodeEnded, silent
+from graphs.reconciling import reconcile
 from graphs.session import Session
 from graphs.state import CycleState
 from graphs.timing import Stopwatch
@@ -57,7 +58,10 @@ class Runner:
         self.stopwatch = Stopwatch()
 
     async def run(self, *, cycles: int) -> Status:
-        """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for."""
+        """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for.
+
+        Raises `LedgerBroken` when a finished run's ledger is not what the venue says.
+        """
         session = self._session
         run_id = session.header.run_id
         record = await session.archive.run(run_id)
@@ -76,6 +80,7 @@ class Runner:
             number += 1
             if number >= cycles:
                 break
+        await reconcile(session)
         return "finished"
 
     async def cycle(self, cycle: Cycle) -> str:
@@ -92,6 +97,7 @@ class Runner:
         record = CycleRecord(
             cycle=cycle.number,
             as_of=cycle.as_of,
+            era=cycle.session.era.digest,
             decisions=made,
             figures=Figures.of(books) if books.priced else None,
             tokens=cycle.tokens,

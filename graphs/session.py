@@ -20,7 +20,7 @@ from domain.venue import Market, Venue
 from memory.archive import Archive
 from memory.database import Database
 from memory.ledger import Ledger
-from memory.records import RunHeader
+from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
 from tools.bars import candles
@@ -51,7 +51,9 @@ class RunSettings(Value):
 @dataclass(kw_only=True)
 class Session:
     header: RunHeader
+    era: Era
     settings: RunSettings
+    """Those of the era."""
     database: Database
     tape: Tape
     clock: TickClock

@@ -39,7 +39,10 @@ async def open_snapshot(snapshot_id: str, *, database: Database) -> Replayed:
     """
     archive = Archive(database)
     record = await archive.snapshot(snapshot_id)
-    snapshot = Snapshot.model_validate_json(record.body)
+    try:
+        snapshot = Snapshot.model_validate_json(record.body)
+    except ValueError:
+        raise Refused(f"the snapshot {record.id} was changed: its body can't be read") from None
     if snapshot.id != record.id:
         raise Refused(f"the snapshot {record.id} was changed: its content has the digest {snapshot.id}")
     bodies = await archive.blobs(snapshot.references)

@@ -82,6 +82,11 @@ class Archive:
             found = await connection.execute(select(runs).where(runs.c.run_id == full))
             return run_record(found.mappings().one())
 
+    async def run_id(self, prefix: str) -> str:
+        """The whole id of a run by the beginning of it; raises as `run` does. Reads nothing else of its row."""
+        async with self._database.reading() as connection:
+            return await full_id(connection, runs.c.run_id, prefix=prefix, noun="run")
+
     async def runs(self, *, limit: int = 50) -> tuple[RunRecord, ...]:
         """The newest first."""
         # Without the Z, a whole second sorts before its fractions.

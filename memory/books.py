@@ -15,6 +15,7 @@ from domain.digest import canonical
 from domain.errors import LedgerBroken
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Position
+from memory.fault import as_written
 from memory.orders import OrderRecord, fill_from, order_after, order_from, order_row, position_after
 from memory.rows import Row, insert_new, put
 from memory.schema import accounts, fills, order_events, orders, positions, with_digest
@@ -28,7 +29,7 @@ _ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
 _ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expanding=True)))
 _FILLS = select(fills).where(fills.c.account == _MINE).order_by(fills.c.n)
 _FILLS_BY_ID = _FILLS.where(fills.c.client_order_id.in_(_IDS))
-_POSITIONS = select(positions.c.body).where(positions.c.account == _MINE)
+_POSITIONS = select(positions).where(positions.c.account == _MINE)
 _LAST_FILL = select(func.max(fills.c.n)).where(fills.c.account == _MINE)
 _EVENTS = (
     select(order_events.c.client_order_id, func.count())
@@ -75,8 +76,10 @@ async def read_orders(
 
 async def read_positions(connection: AsyncConnection, account: str) -> dict[str, Position]:
     """Every position ever held, flat ones too, by symbol."""
-    bodies = await connection.scalars(_POSITIONS, {"account": account})
-    found = [Position.model_validate_json(body) for body in bodies]
+    found = []
+    for row in (await connection.execute(_POSITIONS, {"account": account})).mappings():
+        with as_written(positions, row):
+            found.append(Position.model_validate_json(row["body"]))
     return {position.symbol: position for position in sorted(found, key=lambda p: p.symbol)}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 from domain.digest import instant, plain
+from domain.errors import Refused
 
 
 class DecimalText(TypeDecorator[Decimal]):
@@ -21,7 +22,12 @@ class DecimalText(TypeDecorator[Decimal]):
         return None if value is None else plain(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
+        if value is None:
+            return None
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            raise _changed(value, wanted="a decimal") from None
 
 
 class InstantText(TypeDecorator[datetime]):
@@ -37,4 +43,16 @@ class InstantText(TypeDecorator[datetime]):
         return None if value is None else instant(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
+        if value is None:
+            return None
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise _changed(value, wanted="an instant") from None
+
+
+def _changed(value: str, *, wanted: str) -> Refused:
+    return Refused(
+        f"the archive holds {value!r} where {wanted} was written: it was changed since",
+        remedy="agentctl replay --run RUN verifies a whole run",
+    )

@@ -1,8 +1,15 @@
-"""What a verification finds: which row, and what is wrong with it."""
+"""What a verification finds, and what a reader meets: which row, and what is wrong with it."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, Table
+
+from domain.errors import Refused
+from memory.schema import key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +25,15 @@ class Fault:
     def __str__(self) -> str:
         place = f"{self.table} {self.key}".strip()
         return f"{place}: {self.field} {self.what}" if self.field else f"{place}: {self.what}"
+
+
+@contextmanager
+def as_written(table: Table, row: RowMapping) -> Generator[None]:
+    """Around the reading of a row: raises `Refused`, naming it, for one that no writer of ours can have written."""
+    try:
+        yield
+    except (ValueError, ArithmeticError) as error:
+        raise Refused(
+            f"{table.name} {key_of(table, dict(row))} can't be read: it was changed since it was written",
+            remedy="agentctl replay --run RUN verifies a whole run",
+        ) from error

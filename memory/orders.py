@@ -13,6 +13,8 @@ from domain.order import Fill, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Position
 from domain.text import visible
 from domain.value import Amount, Digest, Instant, NonNegative, Positive, Value
+from memory.fault import as_written
+from memory.schema import fills, orders
 
 _AVERAGE = Context(prec=16)
 _NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING})
@@ -154,9 +156,11 @@ def order_row(account: str, order: OrderRecord) -> dict[str, object]:
 
 def order_from(row: RowMapping, fills: tuple[Fill, ...]) -> OrderRecord:
     names = set(OrderRecord.model_fields) - {"request", "fills"}
-    request = OrderRequest.model_validate_json(row["request"])
-    return OrderRecord(request=request, fills=fills, **{name: row[name] for name in names})
+    with as_written(orders, row):
+        request = OrderRequest.model_validate_json(row["request"])
+        return OrderRecord(request=request, fills=fills, **{name: row[name] for name in names})
 
 
 def fill_from(row: RowMapping) -> Fill:
-    return Fill(**{name: row[name] for name in Fill.model_fields})
+    with as_written(fills, row):
+        return Fill(**{name: row[name] for name in Fill.model_fields})

@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Proposal
 from domain.errors import NotFound, UsageError
+from memory.fault import as_written
 from memory.records import ClosedCycle, CycleRecord, RunHeader, RunRecord, SnapshotRecord, Step, VerdictRecord
+from memory.schema import cycles, runs, snapshots, verdicts
 
 _SHOWN = 5
 
@@ -20,13 +22,15 @@ def _fields(row: RowMapping, *names: str) -> dict[str, Any]:
 
 
 def run_record(row: RowMapping) -> RunRecord:
-    header = RunHeader.model_validate_json(row["body"])
-    return RunRecord(header=header, **_fields(row, "status", "ended_at", "cycles", "seal"))
+    with as_written(runs, row):
+        header = RunHeader.model_validate_json(row["body"])
+        return RunRecord(header=header, **_fields(row, "status", "ended_at", "cycles", "seal"))
 
 
 def closed_cycle(row: RowMapping) -> ClosedCycle:
-    record = CycleRecord.model_validate_json(row["body"])
-    return ClosedCycle(record=record, timings=json.loads(row["timings"]), **_fields(row, "previous", "seal"))
+    with as_written(cycles, row):
+        record = CycleRecord.model_validate_json(row["body"])
+        return ClosedCycle(record=record, timings=json.loads(row["timings"]), **_fields(row, "previous", "seal"))
 
 
 def step(row: RowMapping) -> Step:
@@ -35,12 +39,14 @@ def step(row: RowMapping) -> Step:
 
 def snapshot_record(row: RowMapping) -> SnapshotRecord:
     rest = _fields(row, "run_id", "cycle", "subject", "id", "previous", "body")
-    return SnapshotRecord(blobs=tuple(json.loads(row["blobs"])), **rest)
+    with as_written(snapshots, row):
+        return SnapshotRecord(blobs=tuple(json.loads(row["blobs"])), **rest)
 
 
 def verdict_record(row: RowMapping) -> VerdictRecord:
     rest = _fields(row, "run_id", "cycle", "client_order_id", "id", "symbol", "outcome", "verdict", "facts")
-    return VerdictRecord(proposal=Proposal.model_validate_json(row["proposal"]), **rest)
+    with as_written(verdicts, row):
+        return VerdictRecord(proposal=Proposal.model_validate_json(row["proposal"]), **rest)
 
 
 async def full_id(connection: AsyncConnection, column: Column[str], *, prefix: str, noun: str) -> str:

@@ -16,6 +16,19 @@ RunStatus = Literal["running", "interrupted", "finished", "failed"]
 EndStatus = Literal["interrupted", "finished", "failed"]
 
 
+class Era(Value):
+    """What decides from a cycle on: a fork begins a new one, and every other run has one."""
+
+    from_cycle: int
+    model: str
+    settings: str
+    """As canonical JSON."""
+
+    @property
+    def digest(self) -> str:
+        return digest({"model": self.model, "settings": self.settings})
+
+
 class RunHeader(Value):
     """What a run was started with. Two runs of equal `config_digest` decide the same on the same data."""
 
@@ -37,12 +50,22 @@ class RunHeader(Value):
     version: str
     created_at: Instant
     parent: str | None = None
-    """The run that this one replays or was forked from."""
+    """The run that this one was forked from."""
+    eras: tuple[Era, ...] = ()
+    """What forks changed, by the cycles in which they did."""
+
+    def era(self, cycle: int) -> Era:
+        """What decides in `cycle`."""
+        begun = [era for era in self.eras if era.from_cycle <= cycle]
+        return begun[-1] if begun else Era(from_cycle=0, model=self.model, settings=self.settings)
 
     @property
     def config_digest(self) -> str:
-        """The digest of all but who, when and how long; the first link of the chain of seals."""
-        fields = set(type(self).model_fields) - {"run_id", "created_at", "parent", "planned_cycles"}
+        """The digest of what the first cycle is decided by, and not of who, when and how long.
+
+        The first link of the chain of seals.
+        """
+        fields = set(type(self).model_fields) - {"run_id", "created_at", "parent", "planned_cycles", "eras"}
         return digest({name: getattr(self, name) for name in fields})
 
 
@@ -83,6 +106,8 @@ class CycleRecord(Value):
 
     cycle: int
     as_of: Instant
+    era: Digest | None = None
+    """The digest of the settings and the model that decided."""
     decisions: tuple[Decision, ...]
     figures: Figures | None
     """`None` when a held position had no price: unknown, not zero."""

@@ -80,11 +80,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
     faults += _chain_faults(found)
     faults += await _text_faults(connection, found.texts)
     names = await _accounts(connection, run_id, run=found.run)
-    keys = select(orders.c.account, orders.c.client_order_id).where(orders.c.account.in_(names))
-    there = {tuple(key) for key in await connection.execute(keys)}
-    for table, row in found.of_orders:
-        if (row["account"], row["client_order_id"]) not in there:
-            faults.append(Fault(table.name, key_of(table, row), f"is of no order of the account {row['account']}"))
+    faults += await _strays(connection, found.of_orders, accounts_of_run=names)
     for account in names:
         faults += await account_faults(connection, account)
     return faults
@@ -168,6 +164,26 @@ async def _text_faults(connection: AsyncConnection, digests: Collection[str]) ->
         where = blobs.c.digest.in_(part)
         there = {row["digest"] async for row in checked(connection, blobs, where=where, faults=faults)}
         faults += [Fault("blobs", f"digest={key}", "is missing") for key in part if key not in there]
+    return faults
+
+
+async def _strays(
+    connection: AsyncConnection, rows: Collection[tuple[Table, Raw]], *, accounts_of_run: Collection[str]
+) -> list[Fault]:
+    """Rows of orders that are not in the row's account: the order is gone, or the row is in no account that is."""
+    keys = select(orders.c.account, orders.c.client_order_id).where(orders.c.account.in_(accounts_of_run))
+    there = {tuple(key) for key in await connection.execute(keys)}
+    opened = set(await connection.scalars(select(accounts.c.account).where(accounts.c.account.in_(accounts_of_run))))
+    faults = []
+    for table, row in rows:
+        account, order = row["account"], row["client_order_id"]
+        if (account, order) in there:
+            continue
+        if account in opened:
+            what = f"is missing from the account {account}, and has {table.name}"
+            faults.append(Fault("orders", f"client_order_id={order}", what))
+        else:
+            faults.append(Fault(table.name, key_of(table, row), f"is of no order of the account {account}"))
     return faults
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from agentctl.archive import LAST, reading, run_meant, snapshot_meant, wait
-from agentctl.output import print_json, print_table, stderr_console
+from agentctl.output import print_json, print_table, steadily
 from domain.digest import plain
 from domain.errors import NotFound, Refused, UsageError
 from graphs.asking import ForkReport, ask_again
@@ -97,15 +96,4 @@ async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
 async def _run(run: str, db: str | None) -> ReplayReport:
     async with reading(db) as database:
         run_id = run if run != LAST else (await run_meant(database, run)).header.run_id
-        return await replay_run(run_id, source=database, progress=_progress())
-
-
-def _progress() -> Callable[[int, int], None]:
-    """A line on stderr every twentieth of the way."""
-    console = stderr_console()
-
-    def tell(done: int, cycles: int) -> None:
-        if done % max(1, cycles // 20) == 0:
-            console.print(f"replayed {done} of {cycles} cycles")
-
-    return tell
+        return await replay_run(run_id, source=database, progress=steadily("replayed"))

@@ -16,12 +16,14 @@ from pathlib import Path
 from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
 from agentctl.live import Screen, screen
-from agentctl.output import print_json, warn
+from agentctl.output import print_json, steadily, warn
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
+from context import DEFAULT_LANES
 from domain.errors import UsageError
 from graphs.checkpoints import checkpointer
+from graphs.forking import Changes, fork
 from graphs.opening import prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
@@ -65,8 +67,49 @@ def run_command(asked: Asked) -> None:
         raise UsageError("--live: this version trades on paper only", remedy="Leave --live out")
     if asked.resume is not None:
         _refuse_with_resume(asked)
-    result = asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked))
-    if asked.as_json:
+    conclude(asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked)), as_json=asked.as_json)
+
+
+def fork_command(
+    run: str,
+    *,
+    from_cycle: int,
+    model: str | None,
+    policy: Path | None,
+    cycles: int | None,
+    db: str | None,
+    as_json: bool,
+) -> None:
+    """A run that is another one up to a cycle, and goes on from there with what was changed."""
+    require_own_packages()
+    other = None if policy is None else policy_in_effect(policy)
+    settings = load(db=db)
+    changes = Changes(model=model, policy=other, lanes=settings.lanes)
+
+    async def work() -> RunResult:
+        async with await Database.open(settings.database_url, create=False) as database:
+            now = datetime.now(UTC)
+            run_id = _new_id(now)
+            with sole(settings.data_dir, run_id):
+                child = await fork(
+                    (await run_meant(database, run)).header.run_id,
+                    from_cycle=from_cycle,
+                    changes=changes,
+                    run_id=run_id,
+                    at=now,
+                    cycles=cycles,
+                    database=database,
+                    progress=steadily("played"),
+                )
+                session = await resume(run_id, database=database)
+                return await _drive(session, settings, cycles=child.planned_cycles)
+
+    conclude(asyncio.run(work()), as_json=as_json)
+
+
+def conclude(result: RunResult, *, as_json: bool) -> None:
+    """Print how a run went; exit code 130 when it was interrupted."""
+    if as_json:
         print_json(result)
     else:
         show_result(result)
@@ -108,6 +151,7 @@ async def _new(asked: Asked) -> RunResult:
         seed=settings.seed,
         cash=settings.cash,
         desk=settings.desk,
+        lanes=settings.lanes or DEFAULT_LANES,
     )
     now = datetime.now(UTC)
     header, market, model = await prepare(options, run_id=_new_id(now), at=now)
