@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ app.add_typer(graphs_app, name="graphs")
 app.add_typer(runs_app, name="runs")
 app.add_typer(snapshots_app, name="snapshots")
 app.add_typer(config_app, name="config")
+
+
+class Form(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of tables.")]
 Db = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, sqlite:///FILE or postgresql://…")]
@@ -185,11 +193,37 @@ def snapshots_list(run: RunId = None, limit: Limit = 20, db: Db = None, as_json:
 
 
 @snapshots_app.command("show")
-def snapshots_show(snapshot: str, db: Db = None, as_json: Json = False) -> None:
+def snapshots_show(
+    snapshot: Annotated[str, typer.Argument(help="A snapshot: its id, the beginning of it, or last.")],
+    form: Annotated[Form, typer.Option("--format", help="text, json or html.")] = Form.TEXT,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
     """What a model was shown, what was left out and why, and what it answered."""
     from agentctl.commands.snapshots import show_snapshot
 
-    show_snapshot(snapshot, db=db, as_json=as_json)
+    show_snapshot(snapshot, form="json" if as_json else form.value, db=db)
+
+
+@snapshots_app.command("verify")
+def snapshots_verify(run: RunId = None, db: Db = None, as_json: Json = False) -> None:
+    """Check every archived context and the chain it is part of. Exit code 3 says broken, and where."""
+    from agentctl.commands.snapshots import verify_snapshots
+
+    verify_snapshots(run, db=db, as_json=as_json)
+
+
+@snapshots_app.command("prune")
+def snapshots_prune(
+    keep: Annotated[int, typer.Option(min=0, help="Keep the contexts of so many last cycles of each run.")],
+    run: RunId = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Let go of old contexts' bodies. Their places in the chain stay, and runs still replay to the byte."""
+    from agentctl.commands.snapshots import prune
+
+    prune(run, keep=keep, db=db, as_json=as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""HTML pages of one table: self-contained, without scripts, everything from outside escaped."""
+"""HTML pages: self-contained, without scripts, everything from outside escaped."""
 
 from __future__ import annotations
 
@@ -12,19 +12,33 @@ _STYLE = (
     "body{font:14px system-ui,sans-serif;margin:2rem;max-width:80rem}"
     "table{border-collapse:collapse;margin:1rem 0}"
     "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top;white-space:pre-wrap}"
-    "th{background:#f3f3f3}"
+    "th{background:#f3f3f3}pre{white-space:pre-wrap;background:#f8f8f8;padding:1rem}"
 )
 
 
-def page(title: str, *, lead: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A page with a heading, a sentence and a table."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+def page(title: str, *parts: str) -> str:
+    """A page with a heading and parts made by the functions below."""
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n<p>{escape(lead)}</p>\n"
-        f"<table>\n<tr>{head}</tr>\n{body}\n</table>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n"
+        + "\n".join(parts)
+        + "\n</html>\n"
     )
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def preformatted(title: str, text: str) -> str:
+    return f"<h2>{escape(title)}</h2>\n<pre>{escape(text)}</pre>"
+
+
+def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table under a heading."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<h2>{escape(title)}</h2>\n<table>\n<tr>{head}</tr>\n{body}\n</table>"
 
 
 def write_page(path: Path, text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from context import Snapshot
 from domain.decision import Decision
 from domain.digest import canonical, plain
 from domain.value import Value
@@ -87,7 +86,7 @@ async def _run(run: str, database: Database) -> tuple[str, Sides]:
     async for closed in archive.cycles(header.run_id):
         said |= _cycle(closed)
     for kept in await archive.snapshots(header.run_id, limit=_ALL):
-        said["context", kept.cycle, kept.subject] = Snapshot.model_validate_json(kept.body).synthesis[:12]
+        said["context", kept.cycle, kept.subject] = kept.id[:12]
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
     for order in await ledger.orders():
         said["order", order.cycle, order.request.symbol] = _order(OrderLine.of(order))

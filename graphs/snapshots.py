@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.models import open_model
 from agents.rules import RulesModel
 from context import Snapshot, Synthesis, resynthesize
 from domain.decision import Opinion
-from domain.digest import canonical
-from domain.errors import Refused
+from domain.digest import canonical, sha256
+from domain.errors import NotFound, Refused
 from domain.value import Value
 from memory.archive import Archive
 from memory.database import Database
+from memory.pruning import PRUNED
 from memory.records import SnapshotRecord
+from memory.verify import verify
+
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,10 @@ async def open_snapshot(snapshot_id: str, *, database: Database) -> Replayed:
     """
     archive = Archive(database)
     record = await archive.snapshot(snapshot_id)
+    if record.body == PRUNED:
+        raise NotFound(
+            f"the snapshot {record.id} was pruned", remedy="Its run still replays: agentctl replay --run RUN"
+        )
     try:
         snapshot = Snapshot.model_validate_json(record.body)
     except ValueError:
@@ -68,3 +77,28 @@ async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotRe
             return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference="answer")
         steps += 1
     return SnapshotReport(snapshot=again.record.id, identical=True, steps=steps, first_difference=None)
+
+
+class ChainReport(Value):
+    """Whether archived contexts are whole, each and as a chain."""
+
+    runs: int
+    snapshots: int
+    pruned: int
+    faults: tuple[str, ...]
+
+
+async def verify_chain(database: Database, run_ids: Sequence[str]) -> ChainReport:
+    """Every snapshot of these runs against its id, and the runs' rows and seals that hold them in their places."""
+    archive = Archive(database)
+    count = pruned = 0
+    faults: list[str] = []
+    for run_id in run_ids:
+        faults += [f"{run_id}: {fault}" for fault in await verify(database, run_id)]
+        for record in await archive.snapshots(run_id, limit=_ALL):
+            count += 1
+            if record.body == PRUNED:
+                pruned += 1
+            elif sha256(record.body) != record.id:
+                faults.append(f"{run_id}: snapshots id={record.id}: does not fit its id")
+    return ChainReport(runs=len(run_ids), snapshots=count, pruned=pruned, faults=tuple(faults))

@@ -145,6 +145,7 @@ class SnapshotRecord(Value):
     previous: Digest | None
     blobs: tuple[Digest, ...]
     body: str
+    """Empty once it was pruned."""
 
 
 class VerdictRecord(Value):

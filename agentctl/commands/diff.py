@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
-from agentctl.page import page, write_page
+from agentctl.page import grid, page, paragraph, write_page
 from domain.errors import NotFound, Refused
 from graphs.diff import Diff, diff_runs, diff_snapshots
 
@@ -20,7 +20,7 @@ def diff_command(left: str, right: str, *, html: Path | None, db: str | None, as
     rows = [("" if d.cycle is None else str(d.cycle), d.symbol, d.aspect, d.left, d.right) for d in found.differences]
     lead = f"{len(rows)} of {found.compared} things differ between {found.left} (left) and {found.right} (right)"
     if html is not None:
-        write_page(html, page("agentctl diff", lead=lead, columns=_COLUMNS, rows=rows))
+        write_page(html, page("agentctl diff", paragraph(lead), grid("differences", _COLUMNS, rows)))
     if as_json:
         print_json(found)
     else:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
-from domain.digest import plain
-from graphs.snapshots import Replayed, open_snapshot
+from agentctl.snapshot_view import snapshot_page, tables
+from domain.errors import Refused
+from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
+from memory.database import Database
+from memory.pruning import Pruned, prune_snapshots
 from memory.records import SnapshotRecord
+
+_ALL = 1_000_000
 
 
 def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool) -> None:
@@ -23,54 +30,86 @@ def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool
     return print_table("snapshots", ("snapshot", "run", "cycle", "subject"), rows, right=("cycle",))
 
 
-def show_snapshot(snapshot: str, *, db: str | None, as_json: bool) -> None:
+def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
+    """Print one context as text, as JSON, or as an HTML page."""
+
     async def work() -> Replayed:
         async with reading(db) as database:
             return await open_snapshot(await snapshot_meant(database, snapshot), database=database)
 
     seen = wait(work())
-    kept, made = seen.snapshot, seen.synthesis
-    if as_json:
-        return print_json(
+    if form == "json":
+        print_json(
             {
                 "id": seen.record.id,
                 "run_id": seen.record.run_id,
-                "snapshot": kept,
-                "lanes": made.lanes,
-                "messages": made.messages,
-                "dropped": made.dropped,
+                "snapshot": seen.snapshot,
+                "lanes": seen.synthesis.lanes,
+                "messages": seen.synthesis.messages,
+                "dropped": seen.synthesis.dropped,
             }
         )
+    elif form == "html":
+        print(snapshot_page(seen), end="")
+    else:
+        _show(seen)
+
+
+def _show(seen: Replayed) -> None:
+    kept, made = seen.snapshot, seen.synthesis
     print(f"snapshot {seen.record.id}")
     print(f"run {seen.record.run_id}, cycle {kept.cycle}, {kept.subject}, as of {kept.as_of:%Y-%m-%d %H:%M} UTC")
     print(f"{kept.tokens} of {kept.budget} tokens by {kept.tokenizer}, asked of {kept.request.model}\n")
-    rows = [
-        (
-            lane.lane,
-            lane.state + (", mandatory" if lane.mandatory else ""),
-            str(lane.sent),
-            str(lane.left_out),
-            str(lane.tokens),
-            _bar(lane.tokens, kept.budget),
-        )
-        for lane in made.lanes
-    ]
-    print_table(
-        "lanes",
-        ("lane", "state", "sent", "left out", "tokens", "of the budget"),
-        rows,
-        right=("sent", "left out", "tokens"),
-    )
-    sent = [(s.item.id, s.lane, plain(s.score), str(s.tokens)) for s in made.selected]
-    print_table("sent", ("item", "lane", "score", "tokens"), sent, right=("score", "tokens"))
-    if made.dropped:
-        left = [(d.item_id, d.lane, d.reason, d.instead) for d in made.dropped]
-        print_table("left out", ("item", "lane", "reason", "instead"), left)
+    for title, columns, rows, right in tables(seen):
+        if rows:
+            print_table(title, columns, rows, right=right)
     for message in made.messages:
         print(f"--- {message.role}\n{message.content}")
     print(f"--- answer\n{kept.answer.body or kept.answer.failure}")
-    return None
 
 
-def _bar(tokens: int, budget: int, *, width: int = 20) -> str:
-    return "█" * round(tokens / budget * width) if budget else ""
+def verify_snapshots(run: str | None, *, db: str | None, as_json: bool) -> None:
+    """Exit code 0 for whole, 3 for broken."""
+
+    async def work() -> ChainReport:
+        async with reading(db) as database:
+            return await verify_chain(database, await _runs(database, run))
+
+    report = wait(work())
+    if as_json:
+        print_json(report)
+    else:
+        pruned = f", {report.pruned} of them pruned" if report.pruned else ""
+        print(f"{report.snapshots} snapshots in {report.runs} runs{pruned}: {'broken' if report.faults else 'whole'}")
+        for fault in report.faults:
+            print(fault)
+    if report.faults:
+        sys.exit(Refused.exit_code)
+
+
+def prune(run: str | None, *, keep: int, db: str | None, as_json: bool) -> None:
+    """Let go of what is older than the last `keep` cycles of each run."""
+
+    async def work() -> list[Pruned]:
+        async with reading(db) as database:
+            records = [await Archive(database).run(run_id) for run_id in await _runs(database, run)]
+            return [
+                await prune_snapshots(database, r.header.run_id, before_cycle=max(0, r.cycles - keep)) for r in records
+            ]
+
+    gone = wait(work())
+    total = Pruned(
+        snapshots=sum(p.snapshots for p in gone),
+        texts=sum(p.texts for p in gone),
+        characters=sum(p.characters for p in gone),
+    )
+    if as_json:
+        print_json(total)
+    else:
+        print(f"pruned {total.snapshots} snapshots and {total.texts} texts, {total.characters:,} characters")
+
+
+async def _runs(database: Database, run: str | None) -> list[str]:
+    if run is not None:
+        return [(await run_meant(database, run)).header.run_id]
+    return [record.header.run_id for record in await Archive(database).runs(limit=_ALL)]
