@@ -5,6 +5,7 @@ Imports `domain` only. No I/O, no clock, no randomness: same input, same bytes o
 
 from context.book import ContextBook
 from context.brief import Brief
+from context.hooks import Archived, Hooks, ItemUpserted, LaneRefreshed, Synthesized
 from context.item import ContextItem
 from context.lane import DEFAULT_LANES, Lane, LaneSettings, TagFilter, Weights
 from context.prompt import Message
@@ -14,11 +15,15 @@ from context.tokenizer import Pieces, Tokenizer, Utf8Bytes
 
 __all__ = [
     "DEFAULT_LANES",
+    "Archived",
     "Brief",
     "ContextBook",
     "ContextItem",
     "Dropped",
+    "Hooks",
+    "ItemUpserted",
     "Lane",
+    "LaneRefreshed",
     "LaneSettings",
     "LaneUsage",
     "Message",
@@ -28,6 +33,7 @@ __all__ = [
     "Selected",
     "Snapshot",
     "Synthesis",
+    "Synthesized",
     "TagFilter",
     "TokenCount",
     "Tokenizer",

@@ -9,6 +9,7 @@ from datetime import datetime
 from context.brief import Brief
 from context.composing import compose
 from context.entry import Entry
+from context.hooks import Hooks, ItemUpserted, LaneRefreshed, Synthesized
 from context.item import ContextItem
 from context.lane import DEFAULT_LANES, LaneSettings
 from context.score import Scale
@@ -26,8 +27,11 @@ class ContextBook:
     The order in which items came makes no difference, and synthesizing changes nothing.
     """
 
-    def __init__(self, lanes: LaneSettings = DEFAULT_LANES, *, items: Iterable[ContextItem] = ()) -> None:
+    def __init__(
+        self, lanes: LaneSettings = DEFAULT_LANES, *, items: Iterable[ContextItem] = (), hooks: Hooks | None = None
+    ) -> None:
         self.lanes = lanes
+        self.hooks = hooks or Hooks()
         self._scales = {lane.id: Scale.of(lane) for lane in lanes.lanes}
         self._entries: dict[str, Entry] = {}
         self._shelves: Shelves | None = None
@@ -58,6 +62,7 @@ class ContextBook:
                 return
         self._entries[item.id] = Entry(item)
         self._shelves = None
+        self.hooks.tell(ItemUpserted(item, merged=known is not None))
 
     def upsert_all(self, items: Iterable[ContextItem]) -> None:
         for item in items:
@@ -95,4 +100,8 @@ class ContextBook:
         """
         if self._shelves is None:
             self._shelves = Shelves(self.lanes, self._scales, self._entries.values())
-        return compose(self._shelves, budget=budget, tokenizer=tokenizer, as_of=as_of, brief=brief)
+        synthesis = compose(self._shelves, budget=budget, tokenizer=tokenizer, as_of=as_of, brief=brief)
+        for usage in synthesis.lanes:
+            self.hooks.tell(LaneRefreshed(usage))
+        self.hooks.tell(Synthesized(synthesis))
+        return synthesis

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from agents.desk import Desk
 from agents.model import Completion, LanguageModel, completion_of
 from agents.writer import OrderWriter
-from context import ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
+from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
 from context.tokenizer import Tokenizer
 from domain.decision import Episode, Opinion
 from domain.digest import canonical, digest
@@ -94,7 +94,7 @@ class Cycle:
     """`None` once a model was asked whose price is unknown: unknown, not free."""
 
     def __post_init__(self) -> None:
-        self.book = ContextBook(lanes=self.session.settings.lanes)
+        self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
 
     def effects(self, node: str, subject: str = "") -> Effects:
         return self.session.tape.effects(cycle=self.number, node=node, subject=subject, clock=self.session.clock)
@@ -150,6 +150,7 @@ class Cycle:
             body=snapshot,
             blobs=[archive.note_blob(body) for body in blobs(synthesis).values()],
         )
+        self.book.hooks.tell(Archived(snapshot.id, subject))
         return snapshot.id
 
     def keep(self, node: str, subject: str, update: CycleState) -> None:

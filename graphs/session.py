@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agents.model import LanguageModel
 from agents.settings import DeskSettings
-from context import DEFAULT_LANES, LaneSettings
+from context import DEFAULT_LANES, Hooks, LaneSettings
 from domain.candle import Timeframe
 from domain.clock import TickClock
 from domain.decision import Episode
@@ -62,6 +62,8 @@ class Session:
     model: LanguageModel
     plumbing: Plumbing
     office: TicketOffice
+    hooks: Hooks = field(default_factory=Hooks)
+    """Listeners to what happens in contexts."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
 
     @cached_property

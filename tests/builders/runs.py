@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agents.settings import DeskSettings, RiskSettings
 from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
 from graphs.events import Listener, silent
 from graphs.summary import summary
@@ -18,6 +19,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def options(**over: Any) -> RunOptions:
     return RunOptions(**{"policy": policy_in_effect(None), "cycles": 8} | over)
+
+
+def busy(**over: Any) -> RunOptions:
+    """Six cycles on one symbol, and in them an entry (cycle 0), its exit (3) and another entry (4)."""
+    eager = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
+    return options(**{"cycles": 6, "seed": 2, "symbols": ("ETH/USDT",), "desk": eager} | over)
 
 
 async def run(

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from builders.runs import NOW, archive, drive, go_on, options, run
+from builders.runs import NOW, archive, busy, drive, go_on, run
 from graphs import prepare, start
 from graphs.runner import Stop
 from memory import Database
 
-CYCLES = 6
-ASKED = options(cycles=CYCLES, seed=2, symbols=("ETH/USDT",))
-"""Few cycles, and in them an entry, its exit and another entry."""
+ASKED = busy()
+CYCLES = ASKED.cycles
 
 
 class PowerCut(BaseException):
