@@ -36,7 +36,7 @@ class Entry:
     def digest(self) -> str:
         return sha256(self.body)
 
-    @property
+    @cached_property
     def body(self) -> str:
         """The canonical JSON that the digest is over."""
         return canonical(self.item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from domain.money import ZERO, reading
@@ -42,6 +42,7 @@ def _analyser() -> Any:
     return analyser
 
 
+@lru_cache(maxsize=4_096)  # the same headlines are in view for hours
 def sentiment(text: str) -> Decimal:
     """VADER's compound score of `text` in [-1, 1], four places; 0 when no word of it has a known tone.
 
