@@ -18,6 +18,9 @@ T = TypeVar("T")
 LAST = "last"
 """Names the newest run or snapshot wherever an id is taken."""
 
+PARENT = "parent"
+"""Names the run that the newest one was forked from."""
+
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work to its end."""
@@ -32,14 +35,22 @@ async def reading(db: str | None) -> AsyncGenerator[Database]:
 
 
 async def run_meant(database: Database, run: str | None) -> RunRecord:
-    """The run whose id begins with `run`; the newest for `last`, or when none is named. Raises `NotFound`."""
+    """The run whose id begins with `run`; the newest for `last`, or when none is named. Raises `NotFound`.
+
+    `parent` is the run that the newest one was forked from.
+    """
     archive = Archive(database)
-    if run is not None and run != LAST:
+    if run is not None and run not in (LAST, PARENT):
         return await archive.run(run)
     newest = await archive.runs(limit=1)
     if not newest:
         raise NotFound("there is no run yet", remedy="agentctl run makes one")
-    return newest[0]
+    if run != PARENT:
+        return newest[0]
+    parent = newest[0].header.parent
+    if parent is None:
+        raise NotFound(f"{newest[0].header.run_id} is no fork", remedy="Name a run: agentctl runs list")
+    return await archive.run(parent)
 
 
 async def snapshot_meant(database: Database, snapshot: str) -> str:
