@@ -46,7 +46,7 @@ class Desk:
     universe: tuple[str, ...]
     instruments: Mapping[str, Instrument]
     portfolio: Portfolio | None
-    """`None` when a held position can't be priced: unknown, not flat."""
+    """Not always `priced`: a position without a mark can be left, and nothing can be entered beside it."""
     working: tuple[OrderRecord, ...]
     """Orders that may still trade."""
     just_closed: frozenset[str]

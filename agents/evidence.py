@@ -23,7 +23,7 @@ from tools.quotes import QuoteReading
 _SURE: Final = Decimal(1)
 _NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 _DAY_S: Final = 86_400
-_SHOWN: Final = Context(prec=12)
+_SHOWN: Final = Context(prec=8)
 """Digits of an amount in words: enough for any price, and no grid that a small one would vanish in."""
 
 MANDATE: Final = "Trade only the symbols of the universe. Judge the evidence; never state a price, a size or a limit."

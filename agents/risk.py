@@ -17,7 +17,6 @@ from domain.value import Value
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
 
-
 _DOWN: Final = Context(prec=50, rounding=ROUND_FLOOR)
 """Sizes are never rounded up, whatever the caller's context is."""
 

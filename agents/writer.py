@@ -24,7 +24,8 @@ class OrderWriter:
 
     The intent is committed by the gate before anything is sent. A ticket is claimed before the send:
     when the claim fails, an earlier attempt sent the order or may have, and the venue is asked by id
-    before anything else happens.
+    before anything else happens. It is sent again only where no attempt came to an end and the venue has
+    no such order.
     """
 
     def __init__(self, *, venue: Venue, ledger: Ledger, effects: Effects, cycle: int) -> None:
@@ -48,10 +49,17 @@ class OrderWriter:
                 raise
             return _report(order, OrderState.CANCELLED, reason=reason, at=at)
 
+        earlier = None if first else await self._ledger.order(order.client_order_id)
+        if earlier is not None and earlier.submitted_at is None:  # withdrawn: the one thing that is sure to be not out
+            return _report(order, OrderState.CANCELLED, reason=earlier.reason, at=at)
+
         async def deliver() -> OrderReport:
             try:
-                found = None if first else await self._venue.find(order.client_order_id, order.symbol)
-                return found or await self._venue.submit(order, ticket)
+                if earlier is not None:
+                    found = await self._venue.find(order.client_order_id, order.symbol)
+                    if found is not None or earlier.state is not OrderState.SUBMITTING:
+                        return found or _gone(order, at=at)
+                return await self._venue.submit(order, ticket)
             except TicketRefused as refusal:
                 return _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
             except OrderStateUnknown as unknown:
@@ -86,8 +94,12 @@ class OrderWriter:
 
     async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
         found = await self._venue.find(order.client_order_id, order.request.symbol)
-        return found or _report(order.request, OrderState.EXPIRED, reason="the venue has no such order", at=at)
+        return found or _gone(order.request, at=at)
 
 
 def _report(order: OrderRequest, state: OrderState, *, reason: str, at: datetime) -> OrderReport:
     return OrderReport(client_order_id=order.client_order_id, symbol=order.symbol, state=state, reason=reason, at=at)
+
+
+def _gone(order: OrderRequest, *, at: datetime) -> OrderReport:
+    return _report(order, OrderState.EXPIRED, reason="the venue has no such order", at=at)

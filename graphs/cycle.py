@@ -84,7 +84,7 @@ class Cycle:
     book: ContextBook = field(init=False)
     marks: Mapping[str, Decimal] = field(default_factory=dict)
     portfolio: Portfolio | None = None
-    """`None` while a held position has no mark price."""
+    """As this cycle finds it; a held position may lack a mark price, and then nothing can be entered."""
     working: tuple[OrderRecord, ...] = ()
     just_closed: frozenset[str] = frozenset()
     seen: dict[str, Synthesis] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Cycle:
         stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
         self.marks = marks
         self.working = stock.working
-        self.portfolio = stock.portfolio if stock.portfolio.priced else None
+        self.portfolio = stock.portfolio
         traded = {report.symbol for report in reports if report.fills}
         self.just_closed = frozenset(traded - stock.portfolio.positions.keys())
 

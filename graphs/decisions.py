@@ -42,13 +42,15 @@ def decisions(state: CycleState, *, cycle: int, universe: tuple[str, ...]) -> tu
 
 def _judged(cycle: int, proposal: Proposal, verdict: Verdict, thesis: Thesis | None) -> Decision:
     allowed = verdict.outcome == "allow"
+    agreed = thesis is not None and thesis.stance == proposal.side
+    failed = (thesis.failure,) if thesis and thesis.failure else ()
     return Decision(
         cycle=cycle,
         symbol=proposal.symbol,
         stance=proposal.side,
-        conviction=thesis.conviction if thesis else proposal.conviction,
+        conviction=thesis.conviction if thesis and agreed else proposal.conviction,
         outcome=verdict.outcome,
-        reasons=(proposal.rationale,) if allowed else verdict.reasons,
+        reasons=((proposal.rationale,) if allowed else verdict.reasons) + failed,
         client_order_id=verdict.client_order_id if allowed else None,
     )
 

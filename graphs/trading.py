@@ -17,7 +17,7 @@ from agents.learning import LearningAgent
 from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
-from domain.errors import AgentctlError, ServiceUnavailable
+from domain.errors import Refused, ServiceUnavailable
 from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.events import GateSpoke, NodeEnded, NodeStarted
@@ -81,7 +81,9 @@ def _no_thesis(error: str, state: CycleState, cycle: Cycle) -> CycleState:
 
 
 def _no_plan(error: str, state: CycleState, cycle: Cycle) -> CycleState:
-    return {"plan": Plan(declined=tuple((t.symbol, error) for t in state.get("theses", [])))}
+    held = cycle.portfolio.positions if cycle.portfolio else {}
+    symbols = {*held, *(t.symbol for t in state.get("theses", []))}
+    return {"plan": Plan(declined=tuple((symbol, error) for symbol in sorted(symbols)))}
 
 
 Fallback = Callable[[str, CycleState, Cycle], CycleState]
@@ -110,8 +112,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
         failed = False
         try:
             update = await run(state, cycle)
-        except AgentctlError:
-            raise
+        except (Refused, ServiceUnavailable):
+            raise  # what was recorded or booked is in doubt, or can't be reached: nothing stands in for that
         except Exception as error:
             if fallback is None:
                 raise

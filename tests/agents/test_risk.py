@@ -1,0 +1,464 @@
+"""Risk leaves what must be left and sizes what may be entered; every number is computed here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from agents.risk import Plan, RiskAgent, exits, size
+from agents.settings import RiskSettings
+from builders.desks import (
+    SWAP,
+    Notes,
+    a_desk,
+    a_position,
+    a_price,
+    a_thesis,
+    an_account,
+    an_episode,
+    out,
+    readings,
+    risk_settings,
+)
+from builders.policy import an_instrument
+from builders.tools import BTC, ETH, START, STEP
+from domain.decision import Proposal
+from domain.instrument import Instrument
+from domain.money import on_grid
+from domain.order import OrderState, Side
+from domain.value import Value
+from tools.indicators import Indicators
+from tools.quotes import QuoteReading
+
+FEW = hypothesis_settings(max_examples=60, deadline=None)
+SHORTS = risk_settings(allow_short=True)
+
+
+def decimals(low: int, high: int) -> st.SearchStrategy[Decimal]:
+    """Numbers from 10^low up to 10^(high + 1), with few digits or many."""
+    digits = st.integers(1, 99) | st.integers(10**11, 10**12 - 1)
+    return st.builds(lambda n, power: Decimal(n).scaleb(power - len(str(n)) + 1), digits, st.integers(low, high))
+
+
+grids = st.integers(-12, 2).map(lambda power: Decimal(1).scaleb(power)) | st.sampled_from(
+    [Decimal("0.25"), Decimal("0.5"), Decimal("5")]
+)
+instruments = st.builds(
+    lambda tick, lot, least: Instrument(symbol=BTC, kind="spot", tick_size=tick, lot_size=lot, min_notional=least),
+    grids,
+    grids,
+    st.sampled_from([Decimal(0), Decimal(5)]),
+)
+shares = st.decimals(min_value=0, max_value=1, places=3)
+prices = decimals(-8, 8)
+settings = st.builds(
+    RiskSettings,
+    risk_per_trade=shares,
+    max_position=shares,
+    min_conviction=st.just(Decimal(0)),
+    stop_atr=decimals(-1, 1),
+    target_atr=decimals(-1, 1),
+    min_stop=st.sampled_from([Decimal(0), Decimal("0.002"), Decimal("0.5"), Decimal(1)]),
+    allow_short=st.just(True),
+)
+
+
+async def plan(*told: Value, theses: Any = (), **over: Any) -> Plan:
+    return await RiskAgent()(theses, a_desk(*told, **over))
+
+
+async def one(*told: Value, **over: Any) -> Proposal:
+    found = await plan(*(told or (a_price(), readings())), **over)
+    assert len(found.proposals) == 1, found.declined
+    return found.proposals[0]
+
+
+async def declined(*told: Value, symbol: str = BTC, **over: Any) -> str:
+    found = await plan(*(told or (a_price(), readings())), **over)
+    assert found.proposals == ()
+    return dict(found.declined).get(symbol, "")
+
+
+# Size
+
+
+@given(
+    equity=decimals(-6, 12) | st.sampled_from([Decimal(0), Decimal(-5)]),
+    price=prices,
+    distance=decimals(-12, 8),
+    conviction=shares,
+    instrument=instruments,
+    given_settings=settings,
+)
+@example(
+    equity=Decimal(10_000),
+    price=Decimal(1),
+    distance=Decimal(3),
+    conviction=Decimal(1),
+    instrument=Instrument(symbol=BTC, kind="spot", tick_size=Decimal(1), lot_size=Decimal("1e-40")),
+    given_settings=RiskSettings(),
+)
+def test_a_size_risks_no_more_and_holds_no_more_than_it_may(
+    equity: Decimal,
+    price: Decimal,
+    distance: Decimal,
+    conviction: Decimal,
+    instrument: Instrument,
+    given_settings: RiskSettings,
+) -> None:
+    found = size(
+        equity=equity,
+        price=price,
+        distance=distance,
+        conviction=conviction,
+        instrument=instrument,
+        settings=given_settings,
+    )
+    assert found >= 0
+    assert on_grid(found, instrument.lot_size)
+    # fractions, since a check that rounds could not see a size that was rounded up
+    owned = max(Fraction(equity), Fraction(0))
+    assert Fraction(found) * Fraction(distance) <= owned * Fraction(given_settings.risk_per_trade)
+    assert Fraction(found) * Fraction(price) <= owned * Fraction(given_settings.max_position) * Fraction(conviction)
+
+
+def test_a_size_does_not_depend_on_the_callers_decimal_context() -> None:
+    def sized() -> Decimal:
+        return size(
+            equity=Decimal("9876.54321"),
+            price=Decimal("123.456789"),
+            distance=Decimal("1.23456789"),
+            conviction=Decimal("0.77"),
+            instrument=an_instrument(lot_size="0.00000001"),
+            settings=RiskSettings(),
+        )
+
+    expected = sized()
+    with localcontext(prec=3):
+        assert sized() == expected
+
+
+@given(prices, decimals(-12, 8), instruments, settings, st.sampled_from(["buy", "sell"]))
+def test_exits_lie_on_the_grid_and_no_further_than_asked(
+    price: Decimal, distance: Decimal, instrument: Instrument, given_settings: RiskSettings, side: Side
+) -> None:
+    stop, target = exits(side, price, distance, instrument=instrument, settings=given_settings)
+    assert on_grid(stop, instrument.tick_size)
+    assert on_grid(target, instrument.tick_size)
+    risked = price - stop if side == "buy" else stop - price
+    assert risked <= distance
+
+
+# Entries
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> tuple[Instrument, QuoteReading, Indicators]:
+    """A swap at any price, with a grid, a spread and a range that suit it more or less."""
+    bid = draw(prices)
+    finest = bid.adjusted() - draw(st.integers(0, 6))
+    instrument = Instrument(
+        symbol=SWAP,
+        kind="swap",
+        tick_size=Decimal(1).scaleb(finest),
+        lot_size=Decimal(1).scaleb(-bid.adjusted() - draw(st.integers(-3, 6))),
+        min_notional=draw(st.sampled_from([Decimal(0), Decimal(5)])),
+    )
+    ask = bid + draw(st.integers(0, 20)) * instrument.tick_size
+    atr = draw(st.sampled_from(["0", "0.0001", "0.001", "0.01", "0.3"]).map(Decimal)) * bid
+    return instrument, a_price(SWAP, bid=bid, ask=ask), readings(SWAP, close=bid, atr_14=atr)
+
+
+@FEW
+@given(market=markets(), conviction=shares, given_settings=settings, side=st.sampled_from(["buy", "sell"]))
+async def test_any_entry_keeps_its_limits_and_its_exits_lie_around_the_market(
+    market: tuple[Instrument, QuoteReading, Indicators], conviction: Decimal, given_settings: RiskSettings, side: Side
+) -> None:
+    instrument, seen, read = market
+    desk = a_desk(seen, read, instruments={SWAP: instrument}, settings=risk_settings(**given_settings.model_dump()))
+    found = await RiskAgent()([a_thesis(SWAP, stance=side, conviction=conviction)], desk)
+    assert len(found.proposals) + len(found.declined) == 1
+    for proposal in found.proposals:
+        assert (proposal.symbol, proposal.side, proposal.reduce_only) == (SWAP, side, False)
+        assert on_grid(proposal.quantity, instrument.lot_size)
+        assert proposal.stop_price is not None
+        assert proposal.target_price is not None
+        assert on_grid(proposal.stop_price, instrument.tick_size)
+        assert on_grid(proposal.target_price, instrument.tick_size)
+        entry = seen.ask if side == "buy" else seen.bid
+        if side == "buy":
+            assert 0 < proposal.stop_price < seen.bid <= seen.ask < proposal.target_price
+        else:
+            assert 0 < proposal.target_price < seen.bid <= seen.ask < proposal.stop_price
+        assert proposal.quantity * entry <= 10_000 * given_settings.max_position
+        lost = proposal.quantity * abs(entry - proposal.stop_price)
+        assert lost <= 10_000 * given_settings.risk_per_trade
+
+
+async def test_an_entry_in_numbers() -> None:
+    # equity 10,000: 50 at risk over 2 average true ranges is 25; 10 % at a conviction of 0.8 is 800, 7.96 at the ask
+    found = await one(theses=[a_thesis()])
+    assert (found.side, found.type, found.quantity) == ("buy", "market", Decimal("7.75"))
+    assert (found.stop_price, found.target_price) == (Decimal("98.5"), Decimal("103.5"))
+    assert (found.conviction, found.rationale) == (Decimal("0.8"), "it trends")
+
+
+@pytest.mark.parametrize(
+    ("told", "over", "reason"),
+    [
+        ((), {"theses": [a_thesis(stance="hold")]}, ""),
+        ((), {"theses": [a_thesis(stance="abstain", conviction="0", failure="timeout")]}, ""),
+        ((), {"theses": [a_thesis(conviction="0.54")]}, "conviction 0.54 is below 0.55"),
+        ((), {"theses": [a_thesis(stance="sell")]}, "nothing held to sell, and no shorts"),
+        ((), {"theses": [a_thesis(stance="sell")], "settings": SHORTS}, "nothing held to sell, and no shorts"),
+        ((), {"theses": [a_thesis()], "working": (out(side="buy"),)}, "an order is already working"),
+        ((), {"theses": [a_thesis()], "portfolio": None}, "the portfolio can't be priced"),
+        (
+            (),
+            {"theses": [a_thesis()], "portfolio": an_account(a_position(ETH), marks={})},
+            "the portfolio can't be priced",
+        ),
+        ((), {"theses": [a_thesis()], "portfolio": an_account(cash="-1")}, "too small to trade"),
+        ((), {"theses": [a_thesis()], "portfolio": an_account(cash="20")}, "too small to trade"),
+        ((readings(),), {"theses": [a_thesis()]}, "no quote or no average true range to size by"),
+        ((a_price(),), {"theses": [a_thesis()]}, "no quote or no average true range to size by"),
+        (
+            (a_price(), readings(atr_14=None)),
+            {"theses": [a_thesis()]},
+            "no quote or no average true range to size by",
+        ),
+        (
+            (a_price(), readings(atr_14="0")),
+            {"theses": [a_thesis()], "settings": risk_settings(min_stop="0")},
+            "the market does not move: no distance to put a stop at",
+        ),
+        ((a_price(), readings(atr_14="60")), {"theses": [a_thesis()]}, "the exits would lie below zero"),
+        (
+            (a_price(), readings(atr_14="0.1")),
+            {"theses": [a_thesis()]},
+            "the spread and the tick leave no room for the exits",
+        ),
+        (
+            (),
+            {"theses": [a_thesis()], "instruments": {BTC: an_instrument(min_notional="800")}},
+            "too small to trade",
+        ),
+    ],
+)
+async def test_what_is_not_entered_says_why(told: tuple[Value, ...], over: dict[str, Any], reason: str) -> None:
+    found = await plan(*(told or (a_price(), readings())), **over)
+    assert found.proposals == ()
+    assert dict(found.declined).get(BTC, "") == reason
+
+
+async def test_a_short_is_entered_on_a_swap_and_its_exits_are_the_other_way_round() -> None:
+    found = await one(a_price(SWAP), readings(SWAP), theses=[a_thesis(SWAP, stance="sell")], settings=SHORTS)
+    assert (found.side, found.reduce_only) == ("sell", False)
+    assert (found.stop_price, found.target_price) == (Decimal("101.5"), Decimal("96.5"))
+
+
+async def test_a_market_at_a_hundred_millionth_is_sized_like_any_other() -> None:
+    tiny = an_instrument(tick_size="1e-12", lot_size="1000")
+    found = await one(
+        a_price(bid="0.9999e-8", ask="1.0001e-8"),
+        readings(close="1e-8", atr_14="1e-10"),
+        theses=[a_thesis()],
+        instruments={BTC: tiny},
+    )
+    assert found.stop_price == Decimal("9.801e-9")
+    assert found.quantity == Decimal(79_992_000_000)
+
+
+@pytest.mark.parametrize(("bars", "rests"), [(11, True), (12, False)])
+async def test_a_symbol_rests_after_its_last_trade(bars: int, rests: bool) -> None:
+    memory = Notes(an_episode(closed_at=START - bars * STEP))
+    found = await plan(a_price(), readings(), theses=[a_thesis()], memory=memory)
+    assert dict(found.declined).get(BTC) == ("a trade was closed less than 12 bars ago" if rests else None)
+
+
+@pytest.mark.parametrize(("bars", "rests"), [(1, True), (0, False)])
+async def test_a_trade_that_has_just_closed_counts_before_it_is_an_episode(bars: int, rests: bool) -> None:
+    found = await plan(
+        a_price(),
+        readings(),
+        theses=[a_thesis()],
+        just_closed=frozenset({BTC}),
+        settings=risk_settings(reenter_after_bars=bars),
+    )
+    assert bool(found.declined) == rests
+
+
+# Exits
+
+
+@pytest.mark.parametrize(
+    ("held", "bid", "ask", "cause"),
+    [
+        (a_position(), "90", "91", "stop"),
+        (a_position(), "110", "111", "target"),
+        (a_position(), "90.5", "91", None),
+        (a_position(quantity="-5"), "109", "110", "stop"),
+        (a_position(quantity="-5"), "89", "90", "target"),
+        (a_position(quantity="-5"), "109", "109.5", None),
+        (a_position(opened_at=START - 96 * STEP), "100", "101", "time"),
+        (a_position(opened_at=START - 95 * STEP), "100", "101", None),
+        (a_position(stop_price=None, target_price=None, opened_at=None), "1", "2", None),
+    ],
+)
+async def test_a_position_is_left_at_its_stop_its_target_or_its_time(
+    held: Any, bid: str, ask: str, cause: str | None
+) -> None:
+    found = await plan(a_price(bid=bid, ask=ask), portfolio=an_account(held))
+    if cause is None:
+        assert (found.proposals, found.declined) == ((), ((BTC, "position kept"),))
+        return
+    (left,) = found.proposals
+    assert (left.rationale, left.quantity, left.reduce_only, left.type) == (cause, Decimal(5), True, "market")
+    assert left.side == ("sell" if held.quantity > 0 else "buy")
+
+
+@pytest.mark.parametrize(
+    ("thesis", "cause"),
+    [
+        (a_thesis(stance="sell", conviction="0.55"), "thesis turned: it trends"),
+        (a_thesis(stance="sell", conviction="0.54"), None),
+        (a_thesis(stance="buy"), None),
+        (a_thesis(stance="hold"), None),
+        (a_thesis(stance="abstain", conviction="0", failure="timeout"), None),
+    ],
+)
+async def test_a_held_symbol_is_left_when_its_thesis_turns_and_never_entered_again(
+    thesis: Any, cause: str | None
+) -> None:
+    found = await plan(a_price(), readings(), portfolio=an_account(a_position()), theses=[thesis])
+    assert [p.rationale for p in found.proposals] == ([cause] if cause else [])
+    assert all(p.reduce_only for p in found.proposals)
+
+
+async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
+    assert await declined(a_price(ETH), portfolio=an_account(a_position())) == "no quote to judge the position by"
+
+
+async def test_a_position_without_a_mark_does_not_lock_the_others_in() -> None:
+    portfolio = an_account(a_position(), a_position(ETH), marks={BTC: Decimal(90)})
+    found = await plan(a_price(bid="90", ask="91"), portfolio=portfolio)
+    assert [(p.symbol, p.rationale) for p in found.proposals] == [(BTC, "stop")]
+
+
+async def test_exits_come_before_entries() -> None:
+    found = await plan(
+        a_price(),
+        readings(),
+        a_price(ETH, bid="80", ask="81"),
+        a_price(SWAP, bid="80", ask="81"),
+        portfolio=an_account(a_position(ETH), a_position(SWAP)),
+        theses=[a_thesis(BTC)],
+    )
+    assert [(p.symbol, p.reduce_only) for p in found.proposals] == [(SWAP, True), (ETH, True), (BTC, False)]
+
+
+@FEW
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([BTC, ETH, SWAP]), st.sampled_from(["5", "-5"]), st.booleans()),
+        unique_by=lambda entry: entry[0],
+    ),
+    st.lists(st.sampled_from([BTC, ETH, SWAP]), unique=True),
+)
+async def test_exits_come_before_entries_whatever_is_held_and_wanted(
+    held: list[tuple[str, str, bool]], wanted: list[str]
+) -> None:
+    told: list[Value] = [readings(symbol) for symbol in (BTC, ETH, SWAP)]
+    at_stop = {symbol for symbol, _, hit in held if hit}
+    for symbol in (BTC, ETH, SWAP):
+        short = (symbol, "-5") in {(s, q) for s, q, _ in held}
+        level = ("115", "116") if short else ("80", "81")
+        told.append(a_price(symbol, bid=level[0], ask=level[1]) if symbol in at_stop else a_price(symbol))
+    found = await plan(
+        *told,
+        portfolio=an_account(*(a_position(s, q) for s, q, _ in held)),
+        theses=[a_thesis(symbol) for symbol in wanted],
+    )
+    kinds = [p.reduce_only for p in found.proposals]
+    assert kinds == sorted(kinds, reverse=True)
+    assert {p.symbol for p in found.proposals if p.reduce_only} >= at_stop
+    assert len({p.symbol for p in found.proposals}) == len(found.proposals)
+    assert not {p.symbol for p in found.proposals if not p.reduce_only} & {s for s, _, _ in held}
+
+
+@FEW
+@given(
+    held=st.integers(-40, 40).filter(bool),
+    leaving=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30), st.sampled_from(["buy", "sell"])), max_size=4),
+    lot=st.sampled_from(["0.25", "1", "3"]),
+)
+async def test_an_exit_never_exceeds_what_is_held_less_what_is_leaving(
+    held: int, leaving: list[tuple[int, int, Side]], lot: str
+) -> None:
+    assume(all(filled < quantity for quantity, filled, _ in leaving))
+    working = tuple(
+        out(side=side, quantity=str(quantity), filled=str(filled), state=OrderState.UNKNOWN)
+        for quantity, filled, side in leaving
+    )
+    away = "80" if held > 0 else "120"
+    found = await plan(
+        a_price(bid=away, ask=away),
+        portfolio=an_account(a_position(quantity=str(held))),
+        working=working,
+        instruments={BTC: an_instrument(lot_size=lot)},
+    )
+    side: Side = "sell" if held > 0 else "buy"
+    left = abs(held) - sum(quantity - filled for quantity, filled, way in leaving if way == side)
+    if found.proposals:
+        (proposal,) = found.proposals
+        assert proposal.side == side
+        assert 0 < proposal.quantity <= left
+        assert on_grid(proposal.quantity, Decimal(lot))
+        assert left - proposal.quantity < Decimal(lot)
+    else:
+        assert left < Decimal(lot)
+
+
+async def test_dust_is_not_proposed_again_and_again() -> None:
+    """The gate refuses what is off the lot or below the minimum notional, for exits too."""
+    reason = "stop, and what is held is too small to trade"
+    held = an_account(a_position(quantity="0.2"))
+    assert await declined(a_price(bid="80", ask="81"), portfolio=held) == reason
+    priced = {BTC: an_instrument(min_notional="500")}
+    held = an_account(a_position())
+    assert await declined(a_price(bid="80", ask="81"), portfolio=held, instruments=priced) == reason
+
+
+async def test_what_is_leaving_whole_is_not_left_twice() -> None:
+    found = await declined(a_price(bid="80", ask="81"), portfolio=an_account(a_position()), working=(out(),))
+    assert found == "already leaving"
+
+
+@FEW
+@given(st.text(max_size=200), st.sampled_from(["buy", "sell", "hold", "abstain"]), shares)
+async def test_no_text_changes_a_number_or_a_symbol(words: str, stance: str, conviction: Decimal) -> None:
+    def bare(found: Plan) -> list[Proposal]:
+        return [p.model_copy(update={"rationale": ""}) for p in found.proposals]
+
+    told = (a_price(), readings(), a_price(ETH), readings(ETH))
+    over = {"portfolio": an_account(a_position(ETH, opened_at=START - timedelta(minutes=5)))}
+    plans = [
+        await plan(
+            *told,
+            **over,
+            theses=[
+                a_thesis(symbol, stance=stance, conviction=conviction, rationale=text, failure=text)
+                for symbol in (BTC, ETH)
+            ],
+        )
+        for text in ("", words)
+    ]
+    assert bare(plans[0]) == bare(plans[1])
+    assert plans[0].declined == plans[1].declined

@@ -1,0 +1,351 @@
+"""The order writer: nothing is sent before it is written down, nothing is sent twice, nothing is guessed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from agents.execution import Approved, ExecutionAgent
+from agents.writer import OrderWriter
+from builders.desks import a_desk
+from builders.markets import START, a_market, a_venue, bars
+from builders.memory import a_proposal, a_ticket, an_admission, at
+from builders.venue_contract import VenueContract
+from builders.venues import Crash, Mood, MoodyVenue
+from domain.clock import TickClock
+from domain.decision import Proposal, Ticket
+from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.order import OrderReport, OrderRequest, OrderState
+from memory import Database, Ledger, Tape
+from memory.orders import OrderRecord
+from tools.paper import PaperVenue
+
+BTC = "BTC/USDT"
+
+
+@dataclass
+class Office:
+    """One account with a paper venue behind moods, and one writer for each step of each cycle."""
+
+    database: Database
+    clock: TickClock
+    paper: PaperVenue
+    venue: MoodyVenue
+    ledger: Ledger
+    intents: list[OrderState] = field(default_factory=list)
+    """What the ledger said of an order when the venue was asked to take it."""
+
+    @classmethod
+    async def open(cls, database: Database, *, submits: Sequence[Mood] = (), finds: Sequence[Mood] = ()) -> Office:
+        clock = TickClock(at(5))
+        paper = a_venue(a_market(bars(*["100"] * 40), symbol=BTC), clock)
+        ledger = Ledger(database, account="r1", run_id="r1")
+        await ledger.open(currency="USDT", start_cash=Decimal(10_000))
+        intents: list[OrderState] = []
+
+        async def watch(order: OrderRequest) -> None:
+            intents.append((await ledger.order(order.client_order_id)).state)
+
+        venue = MoodyVenue(paper, submits=submits, finds=finds, watch=watch)
+        return cls(database, clock, paper, venue, ledger, intents)
+
+    async def approve(self, **over: Any) -> tuple[OrderRequest, Ticket]:
+        proposal: Proposal = a_proposal(**over)
+        admission = an_admission(proposal)
+        assert admission.ticket is not None
+        await self.ledger.admit([admission], cycle=proposal.cycle, at=proposal.as_of)
+        return proposal.order(), admission.ticket
+
+    async def writer(self, cycle: int = 1, *, node: str = "execution") -> OrderWriter:
+        """A writer as a process that has just started has it: the tape says what was done before."""
+        await self.database.flush()
+        tape = Tape(self.database, run_id="r1")
+        await tape.begin_cycle(cycle)
+        effects = tape.effects(cycle=cycle, node=node, subject="", clock=self.clock)
+        return OrderWriter(venue=self.venue, ledger=self.ledger, effects=effects, cycle=cycle)
+
+    async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        return await (await self.writer()).send(order, ticket)
+
+    async def sync(self, cycle: int = 2) -> tuple[OrderReport, ...]:
+        return await (await self.writer(cycle, node="tick")).sync()
+
+    async def kept(self, order: OrderRequest) -> OrderRecord:
+        return await self.ledger.order(order.client_order_id)
+
+    @property
+    def calls(self) -> list[str]:
+        return [asked for asked, _ in self.venue.calls]
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    async with await Database.in_memory() as opened:
+        yield opened
+
+
+# Sending
+
+
+async def test_the_intent_is_kept_before_anything_is_sent(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    report = await office.send(order, ticket)
+    assert office.intents == [OrderState.SUBMITTING]
+    assert (report.state, (await office.kept(order)).state) == (OrderState.WORKING, OrderState.WORKING)
+    assert (await office.kept(order)).submitted_at == at(5)
+
+
+async def test_a_send_without_an_answer_is_unknown_until_the_venue_says_more(database: Database) -> None:
+    office = await Office.open(database, submits=["answer lost"])
+    order, ticket = await office.approve()
+    report = await office.send(order, ticket)
+    assert (report.state, report.reason) == (OrderState.UNKNOWN, "no answer came back")
+    assert (await office.kept(order)).state is OrderState.UNKNOWN
+    office.clock.set(at(10))
+    await office.sync()
+    assert (await office.kept(order)).state is OrderState.FILLED
+    assert office.calls == ["submit", "find"]
+
+
+async def test_an_order_that_never_arrived_is_not_sent_again_later_but_has_expired(database: Database) -> None:
+    office = await Office.open(database, submits=["order lost"])
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    (report,) = await office.sync()
+    assert (report.state, report.reason) == (OrderState.EXPIRED, "the venue has no such order")
+    assert (await office.kept(order)).state is OrderState.EXPIRED
+    assert (office.calls, office.venue.arrived) == (["submit", "find"], [])
+
+
+async def test_an_order_in_doubt_is_not_sent_again_when_the_step_runs_again(database: Database) -> None:
+    office = await Office.open(database, submits=["order lost"])
+    order, ticket = await office.approve()
+    first = await office.send(order, ticket)
+    assert await office.send(order, ticket) == first
+    assert office.calls == ["submit"]
+
+
+@pytest.mark.parametrize("find", ["down", "answer lost", "crash before"])
+async def test_nothing_is_sent_again_while_the_venue_does_not_say_what_it_has(database: Database, find: Mood) -> None:
+    office = await Office.open(database, submits=["crash after"], finds=[find])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    if find == "answer lost":
+        assert (await office.send(order, ticket)).state is OrderState.UNKNOWN
+    else:
+        with pytest.raises((VenueUnavailable, Crash)):
+            await office.send(order, ticket)
+        assert (await office.kept(order)).state is OrderState.SUBMITTING
+    assert office.calls == ["submit", "find"]
+
+
+async def test_an_order_that_the_venue_has_is_found_and_not_sent_again(database: Database) -> None:
+    office = await Office.open(database, submits=["crash after"])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    report = await office.send(order, ticket)
+    assert (office.calls, office.venue.arrived) == (["submit", "find"], [order.client_order_id])
+    assert (report.state, (await office.kept(order)).state) == (OrderState.WORKING, OrderState.WORKING)
+
+
+async def test_an_order_that_the_venue_never_had_is_sent_after_it_said_so(database: Database) -> None:
+    office = await Office.open(database, submits=["crash before"])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    await office.send(order, ticket)
+    assert (office.calls, office.venue.arrived) == (["submit", "find", "submit"], [order.client_order_id])
+
+
+async def test_the_step_run_again_with_its_tape_performs_nothing_twice(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    first = await office.send(order, ticket)
+    before = await office.kept(order)
+    assert await office.send(order, ticket) == first
+    assert await office.kept(order) == before
+    assert office.calls == ["submit"]
+
+
+# Tickets
+
+
+async def test_an_expired_ticket_withdraws_its_order(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    office.clock.set(at(10))
+    report = await office.send(order, ticket)
+    assert report.state is OrderState.CANCELLED
+    assert report.reason.startswith("not sent: ")
+    assert report.reason.endswith("has expired")
+    assert (await office.kept(order)).state is OrderState.CANCELLED
+    assert office.calls == []
+
+
+async def test_a_ticket_that_the_ledger_does_not_know_withdraws_the_order(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    report = await office.send(order, ticket.model_copy(update={"id": "forged"}))
+    assert (report.state, (await office.kept(order)).state) == (OrderState.CANCELLED, OrderState.CANCELLED)
+    assert office.calls == []
+
+
+@pytest.mark.parametrize("node", ["execution", "another step"])
+async def test_a_withdrawn_order_is_not_sent_when_the_step_runs_again(database: Database, node: str) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    first = await office.send(order, ticket.model_copy(update={"id": "forged"}))
+    again = await (await office.writer(node=node)).send(order, ticket)
+    assert (again, office.calls) == (first, [])
+    assert (await office.kept(order)).state is OrderState.CANCELLED
+
+
+async def test_an_order_in_doubt_is_not_sent_again_without_its_tape_either(database: Database) -> None:
+    office = await Office.open(database, submits=["order lost"])
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    report = await (await office.writer(node="another step")).send(order, ticket)
+    assert (report.state, office.calls, office.venue.arrived) == (OrderState.EXPIRED, ["submit", "find"], [])
+
+
+async def test_an_order_that_is_out_is_not_called_cancelled_because_of_a_wrong_ticket(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    other = await office.writer(node="another step")
+    with pytest.raises(TicketRefused):
+        await other.send(order, ticket.model_copy(update={"id": "forged"}))
+    assert (await office.kept(order)).state is OrderState.WORKING
+
+
+async def test_a_ticket_that_the_venue_refuses_is_an_order_never_sent(database: Database) -> None:
+    office = await Office.open(database)
+    order, _ = await office.approve()
+    (other, _) = await office.approve(quantity=Decimal(3))
+    # known to the ledger, and bound to another order at the venue's door
+    misfit = a_ticket(a_proposal(), verdict_digest=an_admission().verdict_digest)
+    report = await (await office.writer()).send(order.model_copy(update={"quantity": Decimal(9)}), misfit)
+    assert (report.state, office.venue.arrived) == (OrderState.REJECTED, [])
+    assert report.reason.startswith("not sent: ")
+    assert (await office.kept(other)).state is OrderState.APPROVED
+
+
+# Asking again
+
+
+async def test_an_order_that_was_never_claimed_is_withdrawn_without_asking_the_venue(database: Database) -> None:
+    office = await Office.open(database)
+    order, _ = await office.approve()
+    assert await office.sync() == ()
+    kept = await office.kept(order)
+    assert (kept.state, kept.reason, office.calls) == (OrderState.CANCELLED, "never sent", [])
+
+
+async def test_orders_of_this_cycle_are_left_to_their_own_step(database: Database) -> None:
+    office = await Office.open(database)
+    order, _ = await office.approve()
+    assert await office.sync(cycle=1) == ()
+    assert (await office.kept(order)).state is OrderState.APPROVED
+
+
+async def test_what_the_venue_said_of_working_orders_is_asked_once_a_cycle(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    office.clock.set(at(10))
+    first = await office.sync()
+    before = await office.kept(order)
+    assert await office.sync() == first
+    assert await office.kept(order) == before
+    assert office.calls == ["submit", "find"]
+    assert await office.sync(cycle=3) == ()
+
+
+async def test_a_venue_that_is_down_leaves_the_books_as_they_are(database: Database) -> None:
+    office = await Office.open(database, finds=["down"])
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    with pytest.raises(VenueUnavailable):
+        await office.sync()
+    assert (await office.kept(order)).state is OrderState.WORKING
+
+
+# Everything at once
+
+
+moods = st.sampled_from(["well", "answer lost", "order lost", "crash after", "crash before", "down"])
+
+
+@given(st.lists(moods, max_size=4), st.lists(moods, max_size=6))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_venue_has_it(
+    submits: list[Mood], finds: list[Mood]
+) -> None:
+    async def live() -> None:
+        async with await Database.in_memory() as database:
+            office = await Office.open(database, submits=submits, finds=finds)
+            order, ticket = await office.approve()
+            await _until_it_works(lambda: office.send(order, ticket))
+            office.clock.set(at(10))
+            await _until_it_works(office.sync)
+            await _until_it_works(lambda: office.sync(3))
+            kept, books = await office.kept(order), await office.paper.portfolio()
+            assert len(office.venue.arrived) <= 1
+            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
+            assert books.quantity(BTC) == kept.filled
+            assert (await office.ledger.portfolio(marks={}, as_of=at(10))).cash == books.cash
+            await office.ledger.check()
+
+    asyncio.run(live())
+
+
+async def _until_it_works(step: Callable[[], Awaitable[object]]) -> None:
+    for _ in range(12):
+        try:
+            await step()
+        except (Crash, VenueUnavailable, OrderStateUnknown):
+            continue
+        return
+    raise AssertionError("it never worked")
+
+
+async def test_an_order_in_doubt_does_not_stop_the_next(database: Database) -> None:
+    office = await Office.open(database, submits=["order lost"])
+    approved = [await office.approve(), await office.approve(quantity=Decimal(1))]
+    desk = a_desk(orders=await office.writer())
+    reports = await ExecutionAgent()([Approved(order=order, ticket=ticket) for order, ticket in approved], desk)
+    assert [report.state for report in reports] == [OrderState.UNKNOWN, OrderState.WORKING]
+    assert [report.client_order_id for report in reports] == [order.client_order_id for order, _ in approved]
+
+
+@dataclass
+class MoodyStage:
+    venue: MoodyVenue
+    clock: TickClock
+    symbol: str = BTC
+
+    async def advance(self, bars: int = 1) -> None:
+        self.clock.set(self.clock.now() + timedelta(minutes=5 * bars))
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+class TestAMoodyVenueOnAGoodDay(VenueContract):
+    @pytest.fixture
+    async def stage(self) -> MoodyStage:
+        clock = TickClock(START + timedelta(minutes=100))
+        market = a_market(bars(*["100 101 99 100"] * 60, volume="100000"), symbol=BTC)
+        return MoodyStage(MoodyVenue(a_venue(market, clock)), clock)

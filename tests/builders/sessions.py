@@ -1,0 +1,131 @@
+"""Sessions and cycles of a real run in memory, stopped at one bar, with a hand on what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from agents.desk import Desk
+from agents.model import LanguageModel
+from builders.runs import options
+from builders.tools import Naps
+from domain.candle import Candle, Headline, Quote
+from domain.decision import Proposal
+from domain.errors import VenueUnavailable
+from domain.instrument import Instrument
+from domain.venue import Market
+from graphs import build, prepare, start
+from graphs.cycle import Cycle
+from graphs.events import Event
+from graphs.session import Session
+from graphs.state import CycleState
+from graphs.trading import tick
+from memory import Database
+from tools.plumbing import Plumbing
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+
+
+class MuteMarket:
+    """`market` without quotes for some symbols."""
+
+    def __init__(self, market: Market, *, mute: Sequence[str]) -> None:
+        self._market = market
+        self.mute = set(mute)
+        self.name, self.timeframe, self.notes = market.name, market.timeframe, market.notes
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        return await self._market.instruments()
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        return await self._market.candles(symbol, limit=limit, until=until)
+
+    async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
+        if symbol in self.mute:
+            raise VenueUnavailable(f"{symbol} has no quote")
+        return await self._market.quote(symbol, as_of=as_of)
+
+    async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
+        return await self._market.headlines(since=since, until=until)
+
+    def ticks(self, *, after: datetime | None = None) -> Any:
+        return self._market.ticks(after=after)
+
+
+@dataclass(slots=True)
+class CrashingCycle(Cycle):
+    """A cycle in which the desks of some nodes break."""
+
+    crashes: tuple[str, ...] = ()
+
+    def desk(self, node: str, subject: str = "") -> Desk:
+        if node in self.crashes or f"{node}:{subject}" in self.crashes:
+            raise RuntimeError(f"the desk of {node} broke")
+        return Cycle.desk(self, node, subject)
+
+
+@asynccontextmanager
+async def a_session(*, mute: Sequence[str] = (), model: LanguageModel | None = None, **over: Any) -> Any:
+    """A new run of BTC and ETH on the simulation, in memory, without a real sleep."""
+    header, market, asked = await prepare(options(**{"symbols": (BTC, ETH)} | over), run_id="r1", at=NOW)
+    async with await Database.in_memory() as database:
+        session = await start(header, MuteMarket(market, mute=mute), model or asked, database=database)
+        session.plumbing = Plumbing(session.clock, sleep=Naps())
+        yield session
+
+
+async def a_cycle(session: Session, number: int = 0, *, bar: int = 0, crashes: tuple[str, ...] = ()) -> CrashingCycle:
+    """The cycle at a bar of the market, its clock set and its tape begun; nothing has run yet."""
+    ticks = session.market.ticks()
+    for _ in range(bar):
+        await anext(ticks)
+    as_of = await anext(ticks)
+    session.clock.set(as_of)
+    await session.database.flush()
+    await session.tape.begin_cycle(number)
+    return CrashingCycle(
+        session=session, number=number, as_of=as_of, previous_seal=session.header.config_digest, crashes=crashes
+    )
+
+
+async def at_the_gate(session: Session, number: int = 0, *, bar: int = 0) -> CrashingCycle:
+    """A cycle that has taken stock."""
+    cycle = await a_cycle(session, number, bar=bar)
+    await tick({}, cycle)
+    return cycle
+
+
+async def passed(cycle: Cycle) -> tuple[CycleState, list[Event]]:
+    """One pass through the whole graph: the state it ended in, and what it told."""
+    state: CycleState = {}
+    heard: list[Event] = []
+    async for mode, chunk in build().astream({}, context=cycle, stream_mode=["custom", "values"]):
+        if mode == "values":
+            state = chunk  # type: ignore[assignment]
+        else:
+            heard.append(chunk)  # type: ignore[arg-type]
+    return state, heard
+
+
+async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **over: Any) -> Proposal:
+    """A buy of a share of the starting cash, with a stop two per cent away."""
+    seen = await cycle.session.market.quote(symbol, as_of=cycle.as_of)
+    instrument = cycle.session.settings.instruments[symbol]
+    lots = cycle.session.header.start_cash * Decimal(share) / seen.ask // instrument.lot_size
+    given = {
+        "cycle": cycle.number,
+        "as_of": cycle.as_of,
+        "agent": "risk",
+        "symbol": symbol,
+        "side": "buy",
+        "type": "market",
+        "quantity": lots * instrument.lot_size,
+        "stop_price": (seen.bid * Decimal("0.98") // instrument.tick_size) * instrument.tick_size,
+        "conviction": Decimal("0.8"),
+    }
+    return Proposal.model_validate(given | over)

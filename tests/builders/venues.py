@@ -1,0 +1,102 @@
+"""A venue with bad days: a real paper venue behind a wire that loses answers, orders and patience."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypeVar, assert_never
+
+from domain.candle import Candle, Quote
+from domain.decision import Ticket
+from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.instrument import Instrument
+from domain.order import OrderReport, OrderRequest
+from domain.portfolio import Portfolio
+from domain.venue import Venue
+
+T = TypeVar("T")
+
+Mood = Literal["well", "answer lost", "order lost", "crash after", "crash before", "down"]
+"""What becomes of one call. A lost answer or order ends in doubt; a crash in our own process; down in a refusal."""
+
+
+class Crash(Exception):
+    """Our own process ends here, as far as the one who called can tell."""
+
+
+async def _nothing(order: OrderRequest) -> None:
+    """Look at nothing."""
+
+
+class MoodyVenue:
+    """`venue` with a mood for each call of `submit` and of `find`, in order; after the last, all is well."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        *,
+        submits: Sequence[Mood] = (),
+        finds: Sequence[Mood] = (),
+        watch: Callable[[OrderRequest], Awaitable[None]] = _nothing,
+    ) -> None:
+        self._venue = venue
+        self._submits = list(submits)
+        self._finds = list(finds)
+        self._watch = watch
+        self.calls: list[tuple[str, str]] = []
+        """(what was asked, client order id), in order."""
+        self.arrived: list[str] = []
+        """The ids of the orders that got through, as often as they did."""
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        return await self._venue.instruments()
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        return await self._venue.candles(symbol, limit=limit, until=until)
+
+    async def quote(self, symbol: str) -> Quote:
+        return await self._venue.quote(symbol)
+
+    async def portfolio(self) -> Portfolio:
+        return await self._venue.portfolio()
+
+    async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        self.calls.append(("submit", order.client_order_id))
+        await self._watch(order)
+
+        async def deliver() -> OrderReport:
+            report = await self._venue.submit(order, ticket)
+            self.arrived.append(order.client_order_id)
+            return report
+
+        return await _in(self._submits.pop(0) if self._submits else "well", deliver)
+
+    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+        self.calls.append(("find", client_order_id))
+        mood = self._finds.pop(0) if self._finds else "well"
+        return await _in(mood, lambda: self._venue.find(client_order_id, symbol))
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        return await self._venue.cancel(client_order_id, symbol)
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        return await self._venue.open_orders()
+
+
+async def _in(mood: Mood, deliver: Callable[[], Awaitable[T]]) -> T:
+    match mood:
+        case "well":
+            return await deliver()
+        case "answer lost":
+            await deliver()
+            raise OrderStateUnknown("no answer came back")
+        case "order lost":
+            raise OrderStateUnknown("no answer came back")
+        case "crash after":
+            await deliver()
+            raise Crash
+        case "crash before":
+            raise Crash
+        case "down":
+            raise VenueUnavailable("the venue is down")
+    assert_never(mood)
