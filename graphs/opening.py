@@ -80,8 +80,10 @@ async def start(header: RunHeader, market: Market, model: LanguageModel, *, data
     return session
 
 
-async def resume(run_id: str, *, database: Database) -> Session:
+async def resume(run_id: str, *, database: Database, cycles: int | None = None) -> Session:
     """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
+
+    `cycles` says how far: a run that has got there asks no model, and needs no key.
 
     Raises `NotFound`, `UsageError` for a fork that was cut short before its own first cycle, and
     `LedgerBroken` when the books do not add up.
@@ -93,7 +95,8 @@ async def resume(run_id: str, *, database: Database) -> Session:
     era = header.era(record.cycles)
     if header.eras and record.cycles < header.eras[-1].from_cycle:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
-    session = _recording(header, market, open_model(era.model, asking=True), era=era, database=database)
+    model = open_model(era.model, asking=cycles is None or record.cycles < cycles)
+    session = _recording(header, market, model, era=era, database=database)
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
     await session.ledger.check()
     session.remember(await session.archive.episodes(header.run_id))

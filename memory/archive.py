@@ -12,7 +12,7 @@ from domain.digest import canonical, sha256
 from domain.errors import NotFound, Refused, UsageError
 from memory.closing import change_run, close_cycle, run_row
 from memory.database import Database
-from memory.readers import closed_cycle, full_id, run_record, snapshot_record, step, verdict_record
+from memory.readers import closed_cycle, episode, full_id, run_record, snapshot_record, step, verdict_record
 from memory.records import (
     ClosedCycle,
     CycleRecord,
@@ -224,6 +224,6 @@ class Archive:
         return tuple(sorted(found, key=lambda v: (v.cycle, v.client_order_id)))
 
     async def episodes(self, run_id: str) -> tuple[Episode, ...]:
-        query = select(episodes.c.body).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)
+        query = select(episodes).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)
         async with self._database.reading() as connection:
-            return tuple(Episode.model_validate_json(body) for body in await connection.scalars(query))
+            return tuple(episode(row) for row in (await connection.execute(query)).mappings())

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, func, select
@@ -27,7 +28,8 @@ _ACCOUNT = select(accounts).where(accounts.c.account == _MINE).with_for_update()
 _ORDERS = select(orders).where(orders.c.account == _MINE)
 _ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
 _ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expanding=True)))
-_FILLS = select(fills).where(fills.c.account == _MINE).order_by(fills.c.n)
+# Fills are put in order here: asked to, SQLite would walk all of an account's for the few that are wanted.
+_FILLS = select(fills).where(fills.c.account == _MINE)
 _FILLS_BY_ID = _FILLS.where(fills.c.client_order_id.in_(_IDS))
 _POSITIONS = select(positions).where(positions.c.account == _MINE)
 _LAST_FILL = select(func.max(fills.c.n)).where(fills.c.account == _MINE)
@@ -68,7 +70,7 @@ async def read_orders(
     else:
         booked = await connection.execute(_FILLS_BY_ID, {**mine, "ids": [row["client_order_id"] for row in rows]})
     by_order: dict[str, list[Fill]] = {}
-    for row in booked.mappings():
+    for row in sorted(booked.mappings(), key=itemgetter("n")):
         by_order.setdefault(row["client_order_id"], []).append(fill_from(row))
     read = [order_from(row, tuple(by_order.get(row["client_order_id"], ()))) for row in rows]
     return {order.client_order_id: order for order in sorted(read, key=lambda o: (o.cycle, o.client_order_id))}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from operator import itemgetter
+from typing import Any, Literal
 
-from sqlalchemy import Text, func, select, type_coerce
+from sqlalchemy import RowMapping, Select, Text, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Episode, Ticket
@@ -181,11 +182,11 @@ class Ledger:
 
     async def fills(self, *, cycle: int | None = None) -> tuple[Fill, ...]:
         """In the order in which they were booked; with `cycle`, those that this run booked in it."""
-        query = select(fills).where(fills.c.account == self._account).order_by(fills.c.n)
+        query = select(fills).where(fills.c.account == self._account)
         if cycle is not None:
             query = query.where(fills.c.run_id == self._run_id, fills.c.cycle == cycle)
         async with self._database.reading() as connection:
-            return tuple(fill_from(row) for row in (await connection.execute(query)).mappings())
+            return tuple(fill_from(row) for row in await _in_order(connection, query))
 
     async def told(self, *, before: int) -> tuple[OrderRecord, ...]:
         """Every order that the venue took, as it stood when cycle `before` began. See `memory.restoring`."""
@@ -213,19 +214,19 @@ class Ledger:
 
     async def closed_trades(self, *, cycle: int) -> tuple[Episode, ...]:
         """The trades that went flat through fills booked in `cycle`, by symbol."""
-        mine = select(fills).where(fills.c.account == self._account).order_by(fills.c.n)
+        mine = select(fills).where(fills.c.account == self._account)
         booked = mine.where(fills.c.run_id == self._run_id, fills.c.cycle == cycle)
         closed: list[Episode] = []
         async with self._database.reading() as connection:
-            recorded = (await connection.execute(booked)).mappings().all()
+            recorded = await _in_order(connection, booked)
             for symbol in sorted({row["symbol"] for row in recorded}):
                 now = [row for row in recorded if row["symbol"] == symbol]
                 earlier = mine.where(fills.c.symbol == symbol, fills.c.n < now[0]["n"])
                 flat = await connection.scalar(
-                    earlier.with_only_columns(func.max(fills.c.n)).order_by(None).where(fills.c.held == ZERO)
+                    earlier.with_only_columns(func.max(fills.c.n)).where(fills.c.held == ZERO)
                 )
                 since = earlier.where(fills.c.n > (-1 if flat is None else flat))
-                before = (await connection.execute(since)).mappings().all()
+                before = await _in_order(connection, since)
                 closed += closed_trades([fill_from(row) for row in before], [fill_from(row) for row in now])
         return tuple(closed)
 
@@ -240,3 +241,8 @@ class Ledger:
         account = await account_row(connection, self._account)
         orders = await read_orders(connection, self._account, ids=ids)
         return Books(account=account, run_id=self._run_id, cycle=cycle, orders=orders, positions={})
+
+
+async def _in_order(connection: AsyncConnection, query: Select[Any]) -> list[RowMapping]:
+    """Fills in the order in which they were booked. Sorted here: see `memory.books`."""
+    return sorted((await connection.execute(query)).mappings(), key=itemgetter("n"))

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Column, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.decision import Proposal
+from domain.decision import Episode, Proposal
 from domain.errors import NotFound, UsageError
 from memory.fault import as_written
 from memory.records import ClosedCycle, CycleRecord, RunHeader, RunRecord, SnapshotRecord, Step, VerdictRecord
-from memory.schema import cycles, runs, snapshots, verdicts
+from memory.schema import cycles, episodes, runs, snapshots, verdicts
 
 _SHOWN = 5
 
@@ -35,6 +35,11 @@ def closed_cycle(row: RowMapping) -> ClosedCycle:
 
 def step(row: RowMapping) -> Step:
     return Step(**_fields(row, "cycle", "node", "subject", "body", "digest"))
+
+
+def episode(row: RowMapping) -> Episode:
+    with as_written(episodes, row):
+        return Episode.model_validate_json(row["body"])
 
 
 def snapshot_record(row: RowMapping) -> SnapshotRecord:

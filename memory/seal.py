@@ -62,7 +62,11 @@ def leaves_text(rows: tuple[Leaf, ...]) -> str:
 
 def leaves_from(text: str) -> tuple[Leaf, ...]:
     """What `leaves_text` wrote. Raises `ValueError` for anything else."""
-    return tuple(Leaf(table, tuple(key), row_digest) for table, *key, row_digest in json.loads(text))
+    rows = tuple(Leaf(table, tuple(key), row_digest) for table, *key, row_digest in json.loads(text))
+    for row in rows:
+        if _WIDTH.get(row.table) != len(row.key) or not all(isinstance(part, str) for part in (*row.key, row.digest)):
+            raise ValueError(f"{row} is no row under a seal")
+    return rows
 
 
 def seal(*, previous: str, cycle: int, as_of: datetime | str, body: str, rows: str) -> str:

@@ -62,7 +62,8 @@ class _Found:
 
 
 async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
-    faults = await _file_faults(connection)
+    broken = await _file_faults(connection)
+    faults: list[Fault] = []
     found = _Found()
     async for row in checked(connection, runs, where=runs.c.run_id == run_id, faults=faults):
         found.run = row
@@ -73,7 +74,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
             if "account" in row:
                 found.of_orders.append((table, row))
     found.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
-    if found.run is None and not faults:
+    if found.run is None and not faults and not broken:
         if not found.leaves and not found.closed:
             raise NotFound(f"there is no run {run_id!r}", remedy="agentctl runs list shows those there are")
         faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
@@ -83,7 +84,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
     faults += await _strays(connection, found.of_orders, accounts_of_run=names)
     for account in names:
         faults += await account_faults(connection, account)
-    return faults
+    return faults + broken  # a row says more than the page that it is on
 
 
 async def _file_faults(connection: AsyncConnection) -> list[Fault]:
@@ -111,6 +112,10 @@ def _rests_on(table: Table, row: Raw) -> Collection[str]:
 
 def _chain_faults(found: _Found) -> Iterator[Fault]:
     """Cycles that don't follow each other or don't fit their seals, and rows that came or went."""
+    closed = {row["cycle"] for row in found.closed}
+    unsealed = sorted(number for number in found.leaves.keys() - closed if isinstance(number, int))
+    last = max((number for number in closed if isinstance(number, int)), default=-1)
+    yield from (Fault("cycles", f"cycle={number}", "is missing") for number in unsealed if number < last)
     previous = _first_link(found.run)
     for row in found.closed:
         key = f"cycle={row['cycle']}"
@@ -120,13 +125,12 @@ def _chain_faults(found: _Found) -> Iterator[Fault]:
         yield from _seal_faults(row, key=key, there=found.leaves.get(row["cycle"], set()))
     if found.run is None:
         return
+    count = found.run["cycles"]
+    lost = max(0, count - len(found.closed)) if isinstance(count, int) else 0
+    for cycle in [str(number) for number in unsealed[:lost]] or ([f"one of {count}"] if lost else []):
+        yield Fault("cycles", f"cycle={cycle}", "is missing")
     if found.run["seal"] != previous:
         yield Fault("runs", f"run_id={found.run['run_id']}", "its seal is not that of its last cycle")
-    count = found.run["cycles"]
-    lost = count - len(found.closed) if isinstance(count, int) else 0
-    unsealed = sorted(map(str, found.leaves.keys() - {row["cycle"] for row in found.closed}))
-    for cycle in unsealed[: max(lost, 0)] or ([f"one of {count}"] if lost > 0 else []):
-        yield Fault("cycles", f"cycle={cycle}", "is missing")
 
 
 def _first_link(run: Raw | None) -> str | None:

@@ -166,8 +166,9 @@ async def _resume(asked: Asked, run_id: str) -> RunResult:
     async with await Database.open(settings.database_url, create=False) as database:
         meant = await run_meant(database, run_id)
         with sole(settings.data_dir, meant.header.run_id):
-            session = await resume(meant.header.run_id, database=database)
-            return await _drive(session, settings, cycles=asked.cycles or session.header.planned_cycles)
+            cycles = asked.cycles or meant.header.planned_cycles
+            session = await resume(meant.header.run_id, database=database, cycles=cycles)
+            return await _drive(session, settings, cycles=cycles)
 
 
 async def _drive(session: Session, settings: Settings, *, cycles: int) -> RunResult:

@@ -1,0 +1,156 @@
+"""`run --model openai/…` from the command line, with the wire in place of the provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from agentctl.cli import main
+from agents.gateway import LiteLLMModel
+from builders.models import an_answer, an_error
+from builders.processes import NO_NETWORK
+from builders.processes import agentctl as process
+
+KEY = "sk-test-never-to-be-seen-0123456789"
+MODEL = "openai/gpt-5-mini"
+CYCLES = "10"
+ARGV = ("run", "--model", MODEL, "--symbols", "ETH/USDT", "--seed", "8", "--cycles", CYCLES, "--json")
+INTERRUPTED = 130
+OPINION = {"stance": "buy", "conviction": 0.91, "horizon": "swing", "evidence": [], "rationale": "said by the model"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return tmp_path
+
+
+@pytest.fixture
+def wire() -> Iterator[respx.Route]:
+    """The provider's door, and no other: a request to anywhere else fails."""
+    with respx.mock() as router:
+        yield router.post("https://api.openai.com/v1/chat/completions")
+
+
+def an_opinion(request: httpx.Request) -> httpx.Response:
+    return an_answer(json.dumps(OPINION))
+
+
+def agentctl(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(argv))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), json.loads(out) if out else None, out + err
+
+
+def test_a_model_decides_is_counted_and_its_key_is_seen_nowhere(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    code, result, said = agentctl(*ARGV, capsys=capsys)
+    assert code == 0
+    assert wire.call_count > 0
+    assert all(call.request.headers["authorization"] == f"Bearer {KEY}" for call in wire.calls)
+    bought = [d for d in result["decisions"] if (d["outcome"], d["stance"]) == ("allow", "buy")]
+    assert {d["conviction"] for d in bought} == {"0.91"}
+    assert "said by the model" in bought[0]["reasons"][0]
+    assert result["orders"][0]["side"] == "buy"
+    assert len(result["snapshots"]) == wire.call_count
+    assert result["cost"]["tokens"] == 120 * wire.call_count
+    assert 0 < Decimal(result["cost"]["usd"]) < Decimal("0.01") * wire.call_count
+    assert result["model"] == MODEL
+    assert KEY not in said
+    assert_nowhere(KEY, folder)
+
+
+def test_an_outage_is_an_abstention_with_its_reason_and_the_run_goes_on(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_pause(seconds: float) -> None: ...
+
+    monkeypatch.setitem(LiteLLMModel.__init__.__kwdefaults__, "sleep", no_pause)
+    failing = iter([an_error(500, f"broken, with {KEY}")] * 3)
+    wire.mock(side_effect=lambda request: next(failing, None) or an_opinion(request))
+    code, result, said = agentctl(*ARGV, capsys=capsys)
+    assert (code, result["cycles"]) == (0, int(CYCLES))
+    first = next(d for d in result["decisions"] if d["outcome"] != "quiet")
+    assert (first["stance"], first["conviction"], first["outcome"]) == ("abstain", "0", "abstain")
+    assert first["reasons"][0].startswith("unavailable: ")
+    assert result["orders"]
+    assert KEY not in said
+    assert_nowhere(KEY, folder)
+
+
+def test_what_a_model_said_is_replayed_and_resumed_without_key_or_network(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    _, result, _ = agentctl(*ARGV, capsys=capsys)
+    asked = wire.call_count
+    monkeypatch.delenv("OPENAI_API_KEY")
+    elsewhere = process("replay", "--run", result["run_id"], "--json", folder=folder, prelude=NO_NETWORK)
+    assert elsewhere.code == 0, elsewhere.err
+    report = json.loads(elsewhere.out)
+    assert (report["identical"], report["cycles"]) == (True, int(CYCLES))
+    code, report, _ = agentctl("replay", result["snapshots"][0], "--json", capsys=capsys)
+    assert (code, report["identical"]) == (0, True)
+    code, again, _ = agentctl("run", "--resume", result["run_id"], "--json", capsys=capsys)
+    assert (code, again["seal"], again["cost"]) == (0, result["seal"], result["cost"])
+    assert wire.call_count == asked
+
+
+def test_a_paid_answer_is_asked_for_once_however_often_a_run_is_cut(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    _, whole, _ = agentctl(*ARGV, capsys=capsys)
+    asked = wire.call_count
+
+    def interrupting(request: httpx.Request) -> httpx.Response:
+        os.kill(os.getpid(), signal.SIGINT)
+        return an_opinion(request)
+
+    wire.mock(side_effect=interrupting)
+    code, cut, said = agentctl(*ARGV, capsys=capsys)
+    assert (code, cut["status"]) == (INTERRUPTED, "interrupted")
+    assert f"--resume {cut['run_id']}" in said
+    while code == INTERRUPTED:
+        code, cut, _ = agentctl("run", "--resume", cut["run_id"], "--json", capsys=capsys)
+    assert (code, cut["seal"], cut["orders"], cut["cost"]) == (0, whole["seal"], whole["orders"], whole["cost"])
+    assert wire.call_count == 2 * asked
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_model_that_hangs(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def hang(request: httpx.Request) -> httpx.Response:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        return await asyncio.Future()
+
+    wire.mock(side_effect=hang)
+    code, cut, _ = agentctl(*ARGV, capsys=capsys)
+    assert (code, cut["status"], cut["cost"]["tokens"]) == (INTERRUPTED, "interrupted", 0)
+    wire.mock(side_effect=an_opinion)
+    code, ended, _ = agentctl("run", "--resume", cut["run_id"], "--json", capsys=capsys)
+    assert (code, ended["status"], ended["cycles"]) == (0, "finished", int(CYCLES))
+
+
+def assert_nowhere(secret: str, folder: Path) -> None:
+    """In no byte of any file that the run left."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "agentctl.db" for path in files)
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path

@@ -1,0 +1,29 @@
+"""What tests of several rooms stand on: a real PostgreSQL, where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from builders.servers import SERVER, tell
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[URL]:
+    """A database of this test run's own on the server, dropped at the end."""
+    server = make_url(SERVER)
+    name = f"agentctl_test_{os.getpid()}"
+    try:
+        asyncio.run(tell(server, f"CREATE DATABASE {name}"))
+    except (OSError, SQLAlchemyError) as error:
+        reason = f"no PostgreSQL at {server.render_as_string()} (set AGENTCTL_TEST_POSTGRES): {type(error).__name__}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield server.set(database=name)
+    asyncio.run(tell(server, f"DROP DATABASE {name} WITH (FORCE)"))
