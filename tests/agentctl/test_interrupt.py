@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ids=["Ctrl-C", "SIGTERM", "Ctrl-C twice", "SIGTERM, then Ctrl-C"],
 )
 def test_an_interrupted_run_says_so_and_goes_on_to_the_same_end(
-    tmp_path: Path, signals: tuple[signal.Signals, ...]
+    tmp_path: Path, signals: tuple[signal.Signals, ...], undisturbed: dict[str, Any]
 ) -> None:
     process = Agentctl("run", "--json", folder=tmp_path)
     process.wait_for("equity")
