@@ -44,6 +44,11 @@ RunId = Annotated[
     typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: last]"),
 ]
 
+RunOrAll = Annotated[
+    str | None,
+    typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: all runs]"),
+]
+
 
 @app.command()
 def run(
@@ -53,7 +58,7 @@ def run(
         str | None, typer.Option(metavar="A,B", help="Symbols such as BTC/USDT.  [default: all]")
     ] = None,
     timeframe: Annotated[str | None, typer.Option(help="1m, 5m, 1h, 1d.  [default: the market's]")] = None,
-    cycles: Annotated[int | None, typer.Option(help="How many cycles in all.  [default: 60]")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="How many cycles in all.  [default: 60]")] = None,
     model: Annotated[
         str | None, typer.Option(help="rules, or a LiteLLM name like openai/gpt-5-mini.  [default: rules]")
     ] = None,
@@ -105,7 +110,7 @@ def replay(
     from_cycle: Annotated[
         int | None, typer.Option("--from", metavar="CYCLE", help="Fork the run there: go on with what was changed.")
     ] = None,
-    cycles: Annotated[int | None, typer.Option(help="With --from: how many cycles in all.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="With --from: how many cycles in all.")] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
@@ -185,7 +190,7 @@ def runs_show(run: str, db: Db = None, as_json: Json = False) -> None:
 
 
 @snapshots_app.command("list")
-def snapshots_list(run: RunId = None, limit: Limit = 20, db: Db = None, as_json: Json = False) -> None:
+def snapshots_list(run: RunOrAll = None, limit: Limit = 20, db: Db = None, as_json: Json = False) -> None:
     """Archived contexts, the latest first."""
     from agentctl.commands.snapshots import list_snapshots
 
@@ -206,7 +211,7 @@ def snapshots_show(
 
 
 @snapshots_app.command("verify")
-def snapshots_verify(run: RunId = None, db: Db = None, as_json: Json = False) -> None:
+def snapshots_verify(run: RunOrAll = None, db: Db = None, as_json: Json = False) -> None:
     """Check every archived context and the chain it is part of. Exit code 3 says broken, and where."""
     from agentctl.commands.snapshots import verify_snapshots
 
@@ -215,8 +220,8 @@ def snapshots_verify(run: RunId = None, db: Db = None, as_json: Json = False) ->
 
 @snapshots_app.command("prune")
 def snapshots_prune(
-    keep: Annotated[int, typer.Option(min=0, help="Keep the contexts of so many last cycles of each run.")],
-    run: RunId = None,
+    keep: Annotated[int, typer.Option(min=0, help="Keep the contexts of the run's last so many cycles.")],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.")],
     db: Db = None,
     as_json: Json = False,
 ) -> None:

@@ -92,7 +92,7 @@ class Dashboard:
     def __rich__(self) -> Group:
         header = self._session.header
         table = Table(
-            title=f"{header.run_id}  {escape(header.market)}  {header.model}  {header.mode}"
+            title=f"{header.run_id}  {escape(header.market)}  {self._session.era.model}  {header.mode}"
             f"   cycle {self._cycle + 1} of {self._cycles}   {self._as_of}   equity {self._equity}",
             title_justify="left",
             expand=True,

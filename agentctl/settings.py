@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from agents.settings import DeskSettings
@@ -61,6 +62,11 @@ class Settings(BaseSettings):
         return self.data_dir / "checkpoints.db"
 
 
+def _problem(error: ErrorDetails) -> str:
+    """What is wrong with one field. The value of an unknown key is not repeated: it may be a secret."""
+    return error["msg"] if error["type"] == "extra_forbidden" else f"{error['msg']} (got {error['input']!r})"
+
+
 def load(**options: object) -> Settings:
     """The settings in effect; options that are `None` were not given.
 
@@ -70,7 +76,7 @@ def load(**options: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_problem(e)}" for e in error.errors())
         raise UsageError(
             f"settings: {problems}", remedy=f"Mend the option, AGENTCTL_* variable or {CONFIG_FILE}"
         ) from None

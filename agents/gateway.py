@@ -82,19 +82,22 @@ class LiteLLMModel:
 
     async def ask(self, prompt: Synthesis, schema: type[T]) -> Completion[T]:
         """Ask with `schema` as the form of the answer; see `LanguageModel.ask`."""
-        litellm = await asyncio.to_thread(_litellm)  # its import takes seconds: the loop goes on meanwhile
+        try:
+            litellm = await asyncio.to_thread(_litellm)  # its import takes seconds: the loop goes on meanwhile
+        except ImportError as error:
+            return self._refused(error, schema)
         # a copy, since what tenacity counts while it tries belongs to one call
         completion: Completion[T] = await self._attempts.copy()(self._ask_once, litellm, prompt, schema)
         return completion
 
     async def _ask_once(self, litellm: Any, prompt: Synthesis, schema: type[T]) -> Completion[T]:
-        request = self._request(litellm, prompt, schema)
         try:
+            request = self._request(litellm, prompt, schema)
             async with asyncio.timeout(self._timeout_s):
                 response = await litellm.acompletion(**request)
+            return self._completion(response, schema)
         except Exception as error:  # providers' clients raise anything; a model call is a boundary that goes on
             return self._refused(error, schema)
-        return self._completion(response, schema)
 
     def _request(self, litellm: Any, prompt: Synthesis, schema: type[BaseModel]) -> dict[str, object]:
         key = self._api_key.get_secret_value() if self._api_key else None

@@ -41,17 +41,15 @@ class RiskAgent:
         proposals: list[Proposal] = []
         declined: dict[str, str] = {}
         held = desk.portfolio.positions if desk.portfolio else {}
-        for symbol in sorted({*held, *by_symbol}):
-            said = await (
-                self._leave(held[symbol], by_symbol.get(symbol), desk)
-                if symbol in held
-                else self._enter(by_symbol[symbol], desk)
-            )
-            if isinstance(said, Proposal):
-                proposals.append(said)
-            elif said:
-                declined[symbol] = said
-        proposals.sort(key=lambda p: (not p.reduce_only, p.symbol))
+        for symbol in sorted(held):
+            said: Proposal | str | None = await self._leave(held[symbol], by_symbol.get(symbol), desk)
+            _sort(said, symbol, proposals, declined)
+        for symbol in sorted(by_symbol.keys() - held.keys()):
+            try:
+                said = await self._enter(by_symbol[symbol], desk)
+            except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
+                said = f"no size: {type(error).__name__}"
+            _sort(said, symbol, proposals, declined)
         return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
     async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk) -> Proposal | str:
@@ -133,12 +131,20 @@ class RiskAgent:
             side=side,
             type="market",
             quantity=quantity,
+            time_in_force="IOC",  # what the first bar does not fill must not buy on when the stop is hit
             stop_price=stop,
             target_price=target,
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
         )
+
+
+def _sort(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
+    if isinstance(said, Proposal):
+        proposals.append(said)
+    elif said:
+        declined[symbol] = said
 
 
 async def _quote(symbol: str, desk: Desk) -> QuoteReading | None:

@@ -9,6 +9,7 @@ from domain.decision import Decision
 from domain.digest import canonical, plain
 from domain.value import Value
 from graphs.result import OrderLine
+from graphs.session import RunSettings
 from graphs.snapshots import Replayed, open_snapshot
 from memory.archive import Archive
 from memory.database import Database
@@ -80,8 +81,10 @@ async def _run(run: str, database: Database) -> tuple[str, Sides]:
     record = await archive.run(run)
     header = record.header
     said: dict[tuple[Aspect, int | None, str], str] = {}
-    for name in ("graph", "market", "timeframe", "model", "seed", "policy_digest"):
+    for name in ("graph", "market", "timeframe", "seed"):
         said["setting", None, name] = str(getattr(header, name))
+    said["setting", None, "model"] = record.era.model
+    said["setting", None, "policy"] = RunSettings.model_validate_json(record.era.settings).policy.digest[:12]
     said["length", None, "cycles"] = str(record.cycles)
     async for closed in archive.cycles(header.run_id):
         said |= _cycle(closed)

@@ -64,8 +64,7 @@ async def fork(
             f"--from {from_cycle}: {header.run_id} has closed {record.cycles} cycles",
             remedy=f"Choose a cycle from 1 to {record.cycles}",
         )
-    if changes.model is not None:
-        open_model(changes.model, asking=True)
+    open_model(changes.model or header.era(from_cycle - 1).model, asking=True)
     faults = await verify(database, header.run_id)
     if faults:
         raise Refused(f"the archive of {header.run_id} was changed: {faults[0]}", remedy="It can't be forked")

@@ -78,6 +78,8 @@ class RunResult(Value):
     mode: str
     seed: int
     cycles: int
+    asked: int
+    """How many cycles it was to have when it last went on."""
     seal: str
     """The digest that every decision, effect, order and fill of the run ends up in."""
     decisions: tuple[Decision, ...]

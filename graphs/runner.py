@@ -10,6 +10,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
+from domain.errors import UsageError
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
 from graphs.events import CycleEnded, CycleStarted, Event, Listener, NodeEnded, silent
@@ -60,7 +61,8 @@ class Runner:
     async def run(self, *, cycles: int) -> Status:
         """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for.
 
-        Raises `LedgerBroken` when a finished run's ledger is not what the venue says.
+        Raises `LedgerBroken` when a finished run's ledger is not what the venue says, and `UsageError` when
+        it was left within a cycle that is not to be gone on with.
         """
         session = self._session
         run_id = session.header.run_id
@@ -68,6 +70,12 @@ class Runner:
         last = await session.archive.last_cycle(run_id)
         number, seal = record.cycles, record.seal
         if number >= cycles:
+            if await session.tape.holds(number):
+                raise UsageError(
+                    f"{run_id} has closed {number} cycles and begun another",
+                    remedy=f"Go on to --cycles {number + 1} or more",
+                )
+            await reconcile(session)
             return "finished"
         async for as_of in session.market.ticks(after=last.record.as_of if last else None):
             if self._stop.asked:

@@ -13,7 +13,9 @@ from memory.ledger import Ledger
 from memory.records import Figures, RunRecord
 
 
-async def summary(record: RunRecord, *, database: Database, timings: Timings, notes: tuple[str, ...] = ()) -> RunResult:
+async def summary(
+    record: RunRecord, *, database: Database, timings: Timings, asked: int | None = None, notes: tuple[str, ...] = ()
+) -> RunResult:
     """Everything that a run decided and did, read back from what was committed."""
     header = record.header
     archive = Archive(database)
@@ -35,10 +37,11 @@ async def summary(record: RunRecord, *, database: Database, timings: Timings, no
         market=header.market,
         timeframe=header.timeframe,
         symbols=header.symbols,
-        model=header.model,
+        model=record.era.model,
         mode=header.mode,
         seed=header.seed,
         cycles=record.cycles,
+        asked=asked or header.planned_cycles,
         seal=record.seal,
         decisions=tuple(made),
         orders=tuple(OrderLine.of(order) for order in await ledger.orders()),

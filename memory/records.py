@@ -80,6 +80,11 @@ class RunRecord(Value):
     seal: Digest
     """That of the last closed cycle; before the first, the header's `config_digest`."""
 
+    @property
+    def era(self) -> Era:
+        """What decided last: for a fork that has gone its own way, what it changed."""
+        return self.header.era(max(0, self.cycles - 1))
+
 
 class Figures(Value):
     """What an account is worth at the end of a cycle, in its currency."""

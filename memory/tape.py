@@ -60,6 +60,12 @@ class Tape:
             self._entries = {(row["node"], row["subject"], row["n"]): dict(row) for row in rows}
         self._cycle = cycle
 
+    async def holds(self, cycle: int) -> bool:
+        """Whether anything is recorded of `cycle` in this run."""
+        query = select(tape.c.n).where(tape.c.run_id == self._run_id, tape.c.cycle == cycle).limit(1)
+        async with self._database.reading() as connection:
+            return (await connection.scalar(query)) is not None
+
     def end_cycle(self) -> None:
         """Forget the cycle's entries; what was noted is on its way to the database."""
         self._entries = {}

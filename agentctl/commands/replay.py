@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from agentctl.archive import LAST, reading, run_meant, snapshot_meant, wait
+from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table, steadily
 from domain.digest import plain
 from domain.errors import NotFound, Refused, UsageError
@@ -95,5 +95,5 @@ async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
 
 async def _run(run: str, db: str | None) -> ReplayReport:
     async with reading(db) as database:
-        run_id = run if run != LAST else (await run_meant(database, run)).header.run_id
+        run_id = run if run not in (LAST, PARENT) else (await run_meant(database, run)).header.run_id
         return await replay_run(run_id, source=database, progress=steadily("replayed"))

@@ -115,7 +115,7 @@ def conclude(result: RunResult, *, as_json: bool) -> None:
         show_result(result)
     if result.status == "interrupted":
         warn(f"interrupted after {result.cycles} cycles; nothing is lost")
-        warn(f"go on with: agentctl run --resume {result.run_id}")
+        warn(f"go on with: agentctl run --resume {result.run_id} --cycles {result.asked}")
         sys.exit(INTERRUPTED)
 
 
@@ -166,7 +166,11 @@ async def _resume(asked: Asked, run_id: str) -> RunResult:
     async with await Database.open(settings.database_url, create=False) as database:
         meant = await run_meant(database, run_id)
         with sole(settings.data_dir, meant.header.run_id):
-            cycles = asked.cycles or meant.header.planned_cycles
+            cycles = asked.cycles or max(meant.header.planned_cycles, meant.cycles)
+            if cycles < meant.cycles:
+                raise UsageError(
+                    f"--cycles {cycles}: {meant.header.run_id} has closed {meant.cycles} already", remedy="Give more"
+                )
             session = await resume(meant.header.run_id, database=database, cycles=cycles)
             return await _drive(session, settings, cycles=cycles)
 
@@ -189,8 +193,12 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> RunRes
                 status = "interrupted"
             finally:
                 await session.archive.end_run(run_id, status, at=datetime.now(UTC))
+                if status == "failed":
+                    warn(f"run {run_id} stopped; nothing is lost. Once mended: agentctl run --resume {run_id}")
     record = await session.archive.run(run_id)
-    return await summary(record, database=session.database, timings=runner.stopwatch.timings(), notes=notes)
+    return await summary(
+        record, database=session.database, timings=runner.stopwatch.timings(), asked=cycles, notes=notes
+    )
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def _line(run: RunRecord) -> dict[str, object]:
         "cycles": run.cycles,
         "graph": header.graph,
         "market": header.market,
-        "model": header.model,
+        "model": run.era.model,
         "mode": header.mode,
         "seed": header.seed,
         "created_at": f"{header.created_at:%Y-%m-%dT%H:%M:%SZ}",

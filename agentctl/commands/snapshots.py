@@ -6,7 +6,9 @@ import sys
 
 from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
+from agentctl.settings import load
 from agentctl.snapshot_view import snapshot_page, tables
+from agentctl.sole import sole
 from domain.errors import Refused
 from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
@@ -87,26 +89,21 @@ def verify_snapshots(run: str | None, *, db: str | None, as_json: bool) -> None:
         sys.exit(Refused.exit_code)
 
 
-def prune(run: str | None, *, keep: int, db: str | None, as_json: bool) -> None:
-    """Let go of what is older than the last `keep` cycles of each run."""
+def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
+    """Let go of what is older than the last `keep` cycles of one run, which nobody may be running."""
 
-    async def work() -> list[Pruned]:
+    async def work() -> Pruned:
         async with reading(db) as database:
-            records = [await Archive(database).run(run_id) for run_id in await _runs(database, run)]
-            return [
-                await prune_snapshots(database, r.header.run_id, before_cycle=max(0, r.cycles - keep)) for r in records
-            ]
+            record = await run_meant(database, run)
+            with sole(load(db=db).data_dir, record.header.run_id):
+                before = max(0, record.cycles - keep)
+                return await prune_snapshots(database, record.header.run_id, before_cycle=before)
 
     gone = wait(work())
-    total = Pruned(
-        snapshots=sum(p.snapshots for p in gone),
-        texts=sum(p.texts for p in gone),
-        characters=sum(p.characters for p in gone),
-    )
     if as_json:
-        print_json(total)
+        print_json(gone)
     else:
-        print(f"pruned {total.snapshots} snapshots and {total.texts} texts, {total.characters:,} characters")
+        print(f"pruned {gone.snapshots} snapshots and {gone.texts} texts, {gone.characters:,} characters")
 
 
 async def _runs(database: Database, run: str | None) -> list[str]:
