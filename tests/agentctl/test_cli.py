@@ -219,3 +219,30 @@ def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pyte
     with sole(folder / ".agentctl", run_id):
         assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
     assert run_id in said(capsys)[1]
+
+
+def test_a_run_that_was_lengthened_and_stopped_says_how_far_to_go(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "4", "--json") == 0
+    run_id = json.loads(said(capsys)[0])["run_id"]
+    assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
+    assert "4 already" in said(capsys)[1]
+    assert agentctl("run", "--resume", run_id, "--json") == 0
+    assert json.loads(said(capsys)[0])["cycles"] == 4
+
+
+def test_pruning_names_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "6", "--json") == 0
+    said(capsys)
+    assert agentctl("snapshots", "prune", "--keep", "2") == USAGE
+    assert agentctl("snapshots", "prune", "--run", "last", "--keep", "2", "--json") == 0
+    assert json.loads(said(capsys)[0])["snapshots"] > 0
+    assert agentctl("snapshots", "verify") == 0
+    assert "whole" in said(capsys)[0]
+
+
+def test_a_secret_in_the_wrong_place_is_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "agentctl.toml").write_text('api_key = "sk-hunter2"\n')
+    assert agentctl("run") == USAGE
+    err = said(capsys)[1]
+    assert "api_key" in err
+    assert "hunter2" not in err

@@ -462,3 +462,11 @@ async def test_no_text_changes_a_number_or_a_symbol(words: str, stance: str, con
     ]
     assert bare(plans[0]) == bare(plans[1])
     assert plans[0].declined == plans[1].declined
+
+
+async def test_an_entry_buys_at_once_or_not_at_all_and_an_exit_until_it_is_out() -> None:
+    """A remainder that went on buying would open the position again after its stop."""
+    entry = await one(a_price(), readings(), theses=[a_thesis()])
+    assert (entry.reduce_only, entry.time_in_force) == (False, "IOC")
+    out_of_it = await one(a_price(bid="80", ask="81"), portfolio=an_account(a_position()))
+    assert (out_of_it.reduce_only, out_of_it.time_in_force) == (True, "GTC")

@@ -153,3 +153,11 @@ async def test_pruned_contexts_leave_a_chain_that_verifies_and_a_run_that_replay
     assert (chain.snapshots, chain.pruned, chain.faults) == (len(result.snapshots), gone.snapshots, ())
     assert replayed.first_difference is None
     assert kept.now is not None
+
+
+async def test_a_fork_reports_what_decides_in_it(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        await run(database, ASKED)
+        await _forked(database, Changes(policy=a_tight_policy()), from_cycle=2)
+        found = await diff_runs("r1", "r2", database=database)
+    assert "policy" in {d.symbol for d in found.differences if d.aspect == "setting"}
