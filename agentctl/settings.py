@@ -13,6 +13,7 @@ from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.errors import UsageError
 from domain.value import Positive, Symbol
+from memory.address import Address
 
 CONFIG_FILE = "agentctl.toml"
 
@@ -56,6 +57,12 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         return self.db or f"sqlite:///{self.data_dir / 'agentctl.db'}"
+
+    @property
+    def beside_database(self) -> Path:
+        """Where locks lie: with an SQLite file, so that everyone who opens it meets them; else in the data folder."""
+        path = Address.parse(self.database_url).path
+        return path.parent if path is not None else self.data_dir
 
     @property
     def checkpoints(self) -> Path:

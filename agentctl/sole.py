@@ -15,7 +15,8 @@ from domain.errors import UsageError
 def sole(folder: Path, run_id: str) -> Generator[None]:
     """Hold the run while the body goes on. The lock is the system's, and ends with the process however that dies.
 
-    Raises `UsageError` when another process on this machine has the run.
+    Raises `UsageError` when another process has the run. It holds for those who share `folder`: for a
+    PostgreSQL archive, runs of one data folder on one machine.
     """
     locks = folder / "locks"
     locks.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Snapshots: all that is needed to synthesise again, with what the model was asked and what it answered.
 
-A snapshot is flat and holds no other: it points at the one before it, and at items, lanes and brief,
-by digest. Those bodies are `blobs`, which an archive stores once however many snapshots share them.
+A snapshot is flat and holds no other: it points at items, lanes and brief by digest, and may name the
+one before it. Those bodies are `blobs`, which an archive stores once however many snapshots share them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class ModelAnswer(Value):
 
 
 class Snapshot(Value):
-    """One model call, content-addressed. `previous` is the id of the one before it in the chain."""
+    """One model call, content-addressed.
+
+    `previous` may name the one before it. An archive that seals its cycles keeps the order there, so
+    that equal contexts of two runs have one id.
+    """
 
     previous: Digest = GENESIS
     cycle: int

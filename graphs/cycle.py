@@ -154,7 +154,7 @@ class Cycle:
         return snapshot.id
 
     def keep(self, node: str, subject: str, update: CycleState) -> None:
-        """Record what a node gave. Tickets stay out: their seal is this process's secret."""
+        """Record what a node gave. Tickets stay out: their seals are this process's own, and a replay has others."""
         value = {name: given for name, given in update.items() if name != "approved"}
         self.session.archive.note_step(
             self.session.header.run_id, cycle=self.number, node=node, subject=subject, value=value

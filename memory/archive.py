@@ -136,7 +136,7 @@ class Archive:
         """Commit everything noted with the cycle's figures, seal it, and return the seal.
 
         Closing the last cycle again with the same content returns its seal. Raises `NotFound` for an
-        unknown run and `Refused` for a cycle that was closed with other content, or out of order.
+        unknown run and `Refused` for one that was closed with other content, or lies before the last closed.
         """
         if record.figures is not None:
             place = {"run_id": run_id, "cycle": record.cycle, "as_of": record.as_of}

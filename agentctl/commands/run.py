@@ -90,7 +90,7 @@ def fork_command(
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = _new_id(now)
-            with sole(settings.data_dir, run_id):
+            with sole(settings.beside_database, run_id):
                 child = await fork(
                     (await run_meant(database, run)).header.run_id,
                     from_cycle=from_cycle,
@@ -156,7 +156,7 @@ async def _new(asked: Asked) -> RunResult:
     now = datetime.now(UTC)
     header, market, model = await prepare(options, run_id=_new_id(now), at=now)
     async with await Database.open(settings.database_url) as database:
-        with sole(settings.data_dir, header.run_id):
+        with sole(settings.beside_database, header.run_id):
             session = await start(header, market, model, database=database)
             return await _drive(session, settings, cycles=options.cycles)
 
@@ -165,7 +165,7 @@ async def _resume(asked: Asked, run_id: str) -> RunResult:
     settings = load(db=asked.db)
     async with await Database.open(settings.database_url, create=False) as database:
         meant = await run_meant(database, run_id)
-        with sole(settings.data_dir, meant.header.run_id):
+        with sole(settings.beside_database, meant.header.run_id):
             cycles = asked.cycles or max(meant.header.planned_cycles, meant.cycles)
             if cycles < meant.cycles:
                 raise UsageError(
