@@ -43,13 +43,13 @@ class RiskAgent:
         held = desk.portfolio.positions if desk.portfolio else {}
         for symbol in sorted(held):
             said: Proposal | str | None = await self._leave(held[symbol], by_symbol.get(symbol), desk)
-            _sort(said, symbol, proposals, declined)
+            _note(said, symbol, proposals, declined)
         for symbol in sorted(by_symbol.keys() - held.keys()):
             try:
                 said = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
                 said = f"no size: {type(error).__name__}"
-            _sort(said, symbol, proposals, declined)
+            _note(said, symbol, proposals, declined)
         return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
     async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk) -> Proposal | str:
@@ -140,7 +140,7 @@ class RiskAgent:
         )
 
 
-def _sort(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
+def _note(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
     if isinstance(said, Proposal):
         proposals.append(said)
     elif said:

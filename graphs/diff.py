@@ -17,7 +17,6 @@ from memory.ledger import Ledger
 from memory.records import ClosedCycle
 
 Aspect = Literal["setting", "length", "context", "stance", "verdict", "order", "equity", "item", "answer"]
-_ALL = 1_000_000
 NOTHING = ""
 """One side has nothing there."""
 
@@ -88,7 +87,7 @@ async def _run(run: str, database: Database) -> tuple[str, Sides]:
     said["length", None, "cycles"] = str(record.cycles)
     async for closed in archive.cycles(header.run_id):
         said |= _cycle(closed)
-    for kept in await archive.snapshots(header.run_id, limit=_ALL):
+    for kept in await archive.snapshots(header.run_id, limit=None):
         said["context", kept.cycle, kept.subject] = kept.id[:12]
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
     for order in await ledger.orders():

@@ -18,8 +18,6 @@ from memory.pruning import PRUNED
 from memory.records import SnapshotRecord
 from memory.verify import verify
 
-_ALL = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -95,7 +93,7 @@ async def verify_chain(database: Database, run_ids: Sequence[str]) -> ChainRepor
     faults: list[str] = []
     for run_id in run_ids:
         faults += [f"{run_id}: {fault}" for fault in await verify(database, run_id)]
-        for record in await archive.snapshots(run_id, limit=_ALL):
+        for record in await archive.snapshots(run_id, limit=None):
             count += 1
             if record.body == PRUNED:
                 pruned += 1

@@ -87,7 +87,7 @@ class Archive:
         async with self._database.reading() as connection:
             return await full_id(connection, runs.c.run_id, prefix=prefix, noun="run")
 
-    async def runs(self, *, limit: int = 50) -> tuple[RunRecord, ...]:
+    async def runs(self, *, limit: int | None = 50) -> tuple[RunRecord, ...]:
         """The newest first."""
         # Without the Z, a whole second sorts before its fractions.
         newest = func.replace(runs.c.created_at, "Z", "").desc()
@@ -192,7 +192,7 @@ class Archive:
             query = select(snapshots).where(snapshots.c.id == full).order_by(snapshots.c.run_id).limit(1)
             return snapshot_record((await connection.execute(query)).mappings().one())
 
-    async def snapshots(self, run_id: str | None = None, *, limit: int = 50) -> tuple[SnapshotRecord, ...]:
+    async def snapshots(self, run_id: str | None = None, *, limit: int | None = 50) -> tuple[SnapshotRecord, ...]:
         """Those of the latest cycles first, of one run or of all."""
         query = select(snapshots).order_by(snapshots.c.cycle.desc(), snapshots.c.run_id, snapshots.c.id).limit(limit)
         if run_id is not None:

@@ -16,8 +16,6 @@ from memory.database import Database
 from memory.pruning import Pruned, prune_snapshots
 from memory.records import SnapshotRecord
 
-_ALL = 1_000_000
-
 
 def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool) -> None:
     async def work() -> tuple[SnapshotRecord, ...]:
@@ -109,4 +107,4 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
 async def _runs(database: Database, run: str | None) -> list[str]:
     if run is not None:
         return [(await run_meant(database, run)).header.run_id]
-    return [record.header.run_id for record in await Archive(database).runs(limit=_ALL)]
+    return [record.header.run_id for record in await Archive(database).runs(limit=None)]
