@@ -42,7 +42,10 @@ def _pieces(word: str) -> int:
 
 
 class Utf8Bytes:
-    """Bytes in UTF-8: never less than any byte-level vocabulary counts, and several times too many."""
+    """Bytes in UTF-8: several times too many, and never less than a byte-level vocabulary counts.
+
+    But for a vocabulary that first brings text into another form: `½` is two bytes, and three tokens as `1⁄2`.
+    """
 
     name = "utf8-bytes"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.models import open_model
 from agents.rules import RulesModel
 from context import Snapshot, Synthesis, resynthesize
 from domain.decision import Opinion
@@ -17,13 +16,17 @@ from memory.database import Database
 from memory.pruning import PRUNED
 from memory.records import SnapshotRecord
 from memory.verify import verify
+from tools.tokenizers import tokenizer_named
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
+    """An archived context and its synthesis again. `texts` counts the bodies that were read and checked for it."""
+
     record: SnapshotRecord
     snapshot: Snapshot
     synthesis: Synthesis
+    texts: int
 
 
 class SnapshotReport(Value):
@@ -46,15 +49,19 @@ async def open_snapshot(snapshot_id: str, *, database: Database) -> Replayed:
         raise NotFound(
             f"the snapshot {record.id} was pruned", remedy="Its run still replays: agentctl replay --run RUN"
         )
+    if (found := sha256(record.body)) != record.id:
+        raise Refused(f"the snapshot {record.id} was changed: its content has the digest {found}")
     try:
         snapshot = Snapshot.model_validate_json(record.body)
     except ValueError:
-        raise Refused(f"the snapshot {record.id} was changed: its body can't be read") from None
-    if snapshot.id != record.id:
-        raise Refused(f"the snapshot {record.id} was changed: its content has the digest {snapshot.id}")
-    bodies = await archive.blobs(snapshot.references)
-    tokenizer = open_model(snapshot.request.model, asking=False).tokenizer
-    return Replayed(record, snapshot, resynthesize(snapshot, bodies, tokenizer=tokenizer))
+        raise Refused(
+            f"the snapshot {record.id} is as it was written, and not in the form of this version",
+            remedy="Use the version of agentctl that wrote it",
+        ) from None
+    bodies = await archive.blobs_under(snapshot.references)
+    tokenizer = tokenizer_named(snapshot.tokenizer)
+    synthesis = resynthesize(snapshot, bodies, tokenizer=tokenizer)
+    return Replayed(record, snapshot, synthesis, texts=len(bodies))
 
 
 async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotReport:
@@ -68,7 +75,7 @@ async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotRe
     except Refused as error:
         return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=error.message)
     kept = again.snapshot
-    steps = 2 + len(kept.references)
+    steps = 2 + again.texts
     if kept.request.model == RulesModel.name:
         answer = (await RulesModel().ask(again.synthesis, Opinion)).answer
         if canonical(answer) != kept.answer.body:
