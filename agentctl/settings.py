@@ -12,10 +12,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.errors import UsageError
-from domain.value import Positive, Symbol
+from domain.value import Positive, Symbol, Value
 from memory.address import Address
 
 CONFIG_FILE = "agentctl.toml"
+
+
+class ArchiveSettings(Value):
+    """How much of itself a run leaves behind. What it decides does not depend on it."""
+
+    keep_cycles: int | None = Field(default=None, ge=1)
+    """A run keeps the contexts of its last so many cycles, and all of them when this is not set.
+
+    Older ones are pruned as it goes on, as `agentctl snapshots prune` does.
+    """
 
 
 class Settings(BaseSettings):
@@ -42,6 +52,7 @@ class Settings(BaseSettings):
     desk: DeskSettings = DeskSettings()
     lanes: LaneSettings | None = None
     """The lanes of the context; the five default ones when not set."""
+    archive: ArchiveSettings = ArchiveSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -1,18 +1,21 @@
 """Snapshots: all that is needed to synthesise again, with what the model was asked and what it answered.
 
-A snapshot is flat and holds no other: it points at items, lanes and brief by digest, and may name the
-one before it. Those bodies are `blobs`, which an archive stores once however many snapshots share them.
+A snapshot is flat and holds no other: it points at lanes, brief and the manifest of its items by digest,
+and may name the one before it. Those bodies are `blobs`, which an archive stores once however many
+snapshots share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from context.book import ContextBook
 from context.brief import Brief
 from context.item import ContextItem
 from context.lane import LaneSettings
+from context.manifest import listing, manifest
 from context.synthesis import Reason, Synthesis
 from context.tokenizer import Tokenizer
 from domain.digest import GENESIS, canonical, digest, sha256
@@ -53,10 +56,11 @@ class Snapshot(Value):
     tokenizer: str
     lanes: Digest
     brief: Digest
-    items: tuple[Digest, ...]
-    """Every item of the book, in the order of their ids."""
+    items: Digest
+    """The manifest of every item of the book: the list to begin at."""
     selected: tuple[str, ...]
-    dropped: Mapping[Reason, tuple[str, ...]]
+    dropped: Mapping[Reason, int]
+    """How many, by reason. Which they are, a new synthesis says, and `synthesis` holds it to that."""
     tokens: int
     points: Decimal
     synthesis: Digest
@@ -71,16 +75,14 @@ class Snapshot(Value):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The digests of all blobs that it needs."""
-        return self.lanes, self.brief, *self.items
+        """The digests of the blobs that it points at; the manifest's lists point at the rest."""
+        return self.lanes, self.brief, self.items
 
     @classmethod
     def of(
         cls, synthesis: Synthesis, *, cycle: int, request: ModelRequest, answer: ModelAnswer, previous: str = GENESIS
     ) -> Snapshot:
-        dropped: dict[Reason, list[str]] = {}
-        for one in synthesis.dropped:
-            dropped.setdefault(one.reason, []).append(one.item_id)
+        items, _ = _manifest(synthesis)
         return cls(
             previous=previous,
             cycle=cycle,
@@ -90,9 +92,9 @@ class Snapshot(Value):
             tokenizer=synthesis.tokens.tokenizer,
             lanes=synthesis.settings.digest,
             brief=synthesis.brief.digest,
-            items=tuple(entry.digest for entry in synthesis.entries),
+            items=items,
             selected=tuple(one.item.id for one in synthesis.selected),
-            dropped={reason: tuple(ids) for reason, ids in dropped.items()},
+            dropped=Counter(one.reason for one in synthesis.dropped),
             tokens=synthesis.tokens.used,
             points=synthesis.points,
             synthesis=synthesis.digest,
@@ -102,8 +104,9 @@ class Snapshot(Value):
 
 
 def blobs(synthesis: Synthesis) -> dict[str, str]:
-    """The bodies that a snapshot of `synthesis` points at, by digest."""
-    found = {entry.digest: entry.body for entry in synthesis.entries}
+    """The bodies that a snapshot of `synthesis` rests on, by digest."""
+    _, found = _manifest(synthesis)
+    found |= {entry.digest: entry.body for entry in synthesis.entries}
     for shared in (synthesis.settings, synthesis.brief):
         body = canonical(shared)
         found[sha256(body)] = body
@@ -113,14 +116,15 @@ def blobs(synthesis: Synthesis) -> dict[str, str]:
 def resynthesize(snapshot: Snapshot, bodies: Mapping[str, str], *, tokenizer: Tokenizer) -> Synthesis:
     """Synthesise again from the archive.
 
-    `bodies` holds the snapshot's `references`. Raises `NotFound` for one that is missing, `Refused`
-    for one that was changed or a result that differs, `UsageError` for another tokenizer.
+    `bodies` holds the snapshot's `references` and all that lists among them name. Raises `NotFound` for
+    one that is missing, `Refused` for one that was changed or a result that differs, `UsageError` for
+    another tokenizer.
     """
     if tokenizer.name != snapshot.tokenizer:
         raise UsageError(f"the snapshot was counted with {snapshot.tokenizer}, not {tokenizer.name}")
+    items = [ContextItem.model_validate_json(_whole(bodies, one)) for one in _items(bodies, snapshot.items)]
     book = ContextBook(
-        LaneSettings.model_validate_json(_whole(bodies, snapshot.lanes)),
-        items=(ContextItem.model_validate_json(_whole(bodies, one)) for one in snapshot.items),
+        LaneSettings.model_validate_json(_whole(bodies, snapshot.lanes)), items=items, max_items=max(1, len(items))
     )
     again = book.synthesize(
         budget=snapshot.budget,
@@ -131,6 +135,22 @@ def resynthesize(snapshot: Snapshot, bodies: Mapping[str, str], *, tokenizer: To
     if again.digest != snapshot.synthesis:
         raise Refused(f"snapshot {snapshot.id} does not synthesise to what was archived")
     return again
+
+
+def _manifest(synthesis: Synthesis) -> tuple[str, dict[str, str]]:
+    return manifest({entry.item.id: entry.digest for entry in synthesis.entries})
+
+
+def _items(bodies: Mapping[str, str], manifest_digest: str) -> Iterator[str]:
+    """The digests of the items, from all lists of a manifest."""
+    waiting = [manifest_digest]
+    while waiting:
+        key = waiting.pop()
+        found = listing(_whole(bodies, key))
+        if found is None:
+            raise Refused(f"the archived body of {key} is no list of items")
+        yield from found.items
+        waiting += found.lists
 
 
 def _whole(bodies: Mapping[str, str], key: str) -> str:

@@ -54,7 +54,8 @@ async def ask_again(snapshot_id: str, *, model: str | None, prompt: str | None, 
 
 
 async def _ask(kept: Replayed, model: LanguageModel, *, brief: Brief) -> Completion[Opinion]:
-    book = ContextBook(kept.synthesis.settings, items=kept.synthesis.items)
+    items = kept.synthesis.items
+    book = ContextBook(kept.synthesis.settings, items=items, max_items=max(1, len(items)))
     synthesis = book.synthesize(
         budget=kept.snapshot.budget, tokenizer=model.tokenizer, as_of=kept.snapshot.as_of, brief=brief
     )

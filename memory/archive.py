@@ -12,6 +12,7 @@ from domain.digest import canonical, sha256
 from domain.errors import NotFound, Refused, UsageError
 from memory.closing import change_run, close_cycle, run_row
 from memory.database import Database
+from memory.pruning import PRUNED
 from memory.readers import closed_cycle, episode, full_id, run_record, snapshot_record, step, verdict_record
 from memory.records import (
     ClosedCycle,
@@ -27,6 +28,7 @@ from memory.records import (
 from memory.rows import insert_new
 from memory.schema import blobs as texts
 from memory.schema import cycles, episodes, equity, runs, snapshots, steps, verdicts, with_digest
+from memory.texts import texts_at, texts_under
 
 _PAGE = 200
 
@@ -117,7 +119,10 @@ class Archive:
         body: object,
         blobs: Sequence[str] = (),
     ) -> None:
-        """The context of one model call. `blobs` are the digests of what it rests on, noted by `note_blob`."""
+        """The context of one model call. `blobs` are the digests of what it points at, noted by `note_blob`.
+
+        What a list among them names is not to be repeated: it stays as long as the list does.
+        """
         row = {
             "run_id": run_id,
             "id": id,
@@ -138,9 +143,6 @@ class Archive:
         Closing the last cycle again with the same content returns its seal. Raises `NotFound` for an
         unknown run and `Refused` for one that was closed with other content, or lies before the last closed.
         """
-        if record.figures is not None:
-            place = {"run_id": run_id, "cycle": record.cycle, "as_of": record.as_of}
-            self._database.note(equity, {**place, **record.figures.model_dump()})
         async with self._database.transaction() as connection:
             return await close_cycle(connection, run_id, record=record, timings=timings)
 
@@ -188,8 +190,9 @@ class Archive:
         """
         async with self._database.reading() as connection:
             full = await full_id(connection, snapshots.c.id, prefix=id, noun="snapshot")
-            # Runs on equal data have equal snapshots, under one id.
-            query = select(snapshots).where(snapshots.c.id == full).order_by(snapshots.c.run_id).limit(1)
+            # Runs on equal data have equal snapshots, under one id; one of them may have let go of the body.
+            whole_first = (snapshots.c.body == PRUNED, snapshots.c.run_id)
+            query = select(snapshots).where(snapshots.c.id == full).order_by(*whole_first).limit(1)
             return snapshot_record((await connection.execute(query)).mappings().one())
 
     async def snapshots(self, run_id: str | None = None, *, limit: int | None = 50) -> tuple[SnapshotRecord, ...]:
@@ -208,12 +211,16 @@ class Archive:
 
     async def blobs(self, digests: Sequence[str]) -> Mapping[str, str]:
         """The texts under `digests`. Raises `NotFound` naming one that is missing."""
-        query = select(texts.c.digest, texts.c.body).where(texts.c.digest.in_(set(digests)))
         async with self._database.reading() as connection:
-            found = dict((await connection.execute(query)).all())
+            found = await texts_at(connection, set(digests))
         if missing := sorted(set(digests) - set(found)):
             raise NotFound(f"the archive holds no text with digest {missing[0]}")
         return found
+
+    async def blobs_under(self, digests: Sequence[str]) -> Mapping[str, str]:
+        """The texts under `digests` and all that lists among them name, without those that are missing."""
+        async with self._database.reading() as connection:
+            return await texts_under(connection, digests)
 
     async def verdicts(self, run_id: str, *, cycle: int | None = None) -> tuple[VerdictRecord, ...]:
         query = select(verdicts).where(verdicts.c.run_id == run_id)
@@ -221,7 +228,7 @@ class Archive:
             query = query.where(verdicts.c.cycle == cycle)
         async with self._database.reading() as connection:
             found = [verdict_record(row) for row in (await connection.execute(query)).mappings()]
-        return tuple(sorted(found, key=lambda v: (v.cycle, v.client_order_id)))
+        return tuple(sorted(found, key=lambda v: (v.cycle, v.client_order_id, v.n)))
 
     async def episodes(self, run_id: str) -> tuple[Episode, ...]:
         query = select(episodes).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)

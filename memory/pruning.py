@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.database import Database
 from memory.schema import blobs, snapshots, verdicts
+from memory.texts import in_parts, named_under
 
 PRUNED = ""
 """Stands where a pruned snapshot's body was. Its row, id and digest stay, and so do the seals over them."""
-
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +34,28 @@ async def prune_snapshots(database: Database, run_id: str, *, before_cycle: int)
     aged = (snapshots.c.run_id == run_id, snapshots.c.cycle < before_cycle, snapshots.c.body != PRUNED)
     size = func.coalesce(func.sum(func.length(snapshots.c.body)), 0)
     async with database.transaction() as connection:
+        await _keep_writers_out(connection)
         count, characters = (await connection.execute(select(func.count(), size).where(*aged))).one()
         await connection.execute(update(snapshots).where(*aged).values(body=PRUNED, blobs="[]"))
         texts, freed = await _drop_unused(connection)
     return Pruned(snapshots=count, texts=texts, characters=characters + freed)
 
 
+async def _keep_writers_out(connection: AsyncConnection) -> None:
+    """SQLite has one writer. In PostgreSQL another run could come to rest on a text that is just being dropped."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE"))
+
+
 async def _drop_unused(connection: AsyncConnection) -> tuple[int, int]:
-    """Delete the texts that no snapshot and no verdict rests on any more."""
-    used = set(await connection.scalars(select(verdicts.c.facts)))
-    for listed in await connection.scalars(select(snapshots.c.blobs)):
-        used.update(json.loads(listed))
+    """Delete the texts that no snapshot and no verdict rests on any more, neither directly nor by a list."""
+    pointed: set[str] = set()
+    for listed in await connection.scalars(select(snapshots.c.blobs).distinct()):
+        pointed.update(json.loads(listed))
+    used = await named_under(connection, pointed)
+    used.update(await connection.scalars(select(verdicts.c.facts)))
     stored = (await connection.execute(select(blobs.c.digest, func.length(blobs.c.body)))).all()
-    idle = [(digest, length) for digest, length in stored if digest not in used]
-    for start in range(0, len(idle), _AT_ONCE):
-        chunk = [digest for digest, _ in idle[start : start + _AT_ONCE]]
-        await connection.execute(delete(blobs).where(blobs.c.digest.in_(chunk)))
-    return len(idle), sum(length for _, length in idle)
+    idle = {digest: length for digest, length in stored if digest not in used}
+    for part in in_parts(idle):
+        await connection.execute(delete(blobs).where(blobs.c.digest.in_(part)))
+    return len(idle), sum(idle.values())

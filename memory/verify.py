@@ -14,12 +14,15 @@ from domain.errors import NotFound
 from memory.audit import account_faults
 from memory.database import Database
 from memory.fault import Fault
+from memory.highwater import high_faults
+from memory.oversight import oversight_faults
 from memory.raw import Raw, checked
 from memory.records import RunHeader
 from memory.schema import (
     accounts,
     blobs,
     cycles,
+    equity,
     fills,
     key_of,
     order_events,
@@ -31,15 +34,14 @@ from memory.schema import (
     verdicts,
 )
 from memory.seal import SEALED, Leaf, leaf_key, leaves_from, seal
-
-_AT_ONCE = 500
+from memory.texts import in_parts, named_by
 
 
 async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
     """Everything in the archive of `run_id` that is not as it was written; empty when all is.
 
     Every row against its digest, every cycle against its seal, the chain of seals, the texts that
-    rows rest on, and the accounts that the run wrote. Raises `NotFound` for a run that left no trace.
+    rows rest on, the accounts that the run wrote, and what people did. Raises `NotFound` for a run that left no trace.
     """
     async with database.reading() as connection:
         try:
@@ -58,6 +60,7 @@ class _Found:
     texts: set[str] = field(default_factory=set)
     of_orders: list[tuple[Table, Raw]] = field(default_factory=list)
     """Rows that belong to an order of an account."""
+    equity: list[Raw] = field(default_factory=list)
     closed: list[Raw] = field(default_factory=list)
 
 
@@ -73,17 +76,21 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
             found.texts.update(_rests_on(table, row))
             if "account" in row:
                 found.of_orders.append((table, row))
+            if table is equity:
+                found.equity.append(row)
     found.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
     if found.run is None and not faults and not broken:
         if not found.leaves and not found.closed:
             raise NotFound(f"there is no run {run_id!r}", remedy="agentctl runs list shows those there are")
         faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
     faults += _chain_faults(found)
+    faults += _high_faults(found)
     faults += await _text_faults(connection, found.texts)
     names = await _accounts(connection, run_id, run=found.run)
     faults += await _strays(connection, found.of_orders, accounts_of_run=names)
     for account in names:
         faults += await account_faults(connection, account)
+    faults += await oversight_faults(connection)
     return faults + broken  # a row says more than the page that it is on
 
 
@@ -99,7 +106,7 @@ def _leaf(table: Table, row: Raw) -> Leaf:
 
 
 def _rests_on(table: Table, row: Raw) -> Collection[str]:
-    """The digests of the texts that a row points at."""
+    """The digests of the texts that a row points at; the lists among them point at more."""
     if table is verdicts:
         return [str(row["facts"])]
     if table is snapshots:
@@ -116,7 +123,8 @@ def _chain_faults(found: _Found) -> Iterator[Fault]:
     unsealed = sorted(number for number in found.leaves.keys() - closed if isinstance(number, int))
     last = max((number for number in closed if isinstance(number, int)), default=-1)
     yield from (Fault("cycles", f"cycle={number}", "is missing") for number in unsealed if number < last)
-    previous = _first_link(found.run)
+    header = _header(found.run)
+    previous = None if header is None else header.config_digest
     for row in found.closed:
         key = f"cycle={row['cycle']}"
         if previous is not None and row["previous"] != previous:
@@ -133,11 +141,16 @@ def _chain_faults(found: _Found) -> Iterator[Fault]:
         yield Fault("runs", f"run_id={found.run['run_id']}", "its seal is not that of its last cycle")
 
 
-def _first_link(run: Raw | None) -> str | None:
+def _header(run: Raw | None) -> RunHeader | None:
     try:
-        return None if run is None else RunHeader.model_validate_json(str(run["body"])).config_digest
+        return None if run is None else RunHeader.model_validate_json(str(run["body"]))
     except ValueError:
         return None  # changed, and found so by its digest
+
+
+def _high_faults(found: _Found) -> Iterator[Fault]:
+    header = _header(found.run)
+    return iter(()) if header is None else high_faults(found.equity, start_cash=header.start_cash)
 
 
 def _seal_faults(row: Raw, *, key: str, there: set[Leaf]) -> Iterator[Fault]:
@@ -161,13 +174,20 @@ def _seal_faults(row: Raw, *, key: str, there: set[Leaf]) -> Iterator[Fault]:
 
 
 async def _text_faults(connection: AsyncConnection, digests: Collection[str]) -> list[Fault]:
+    """Texts that are missing or changed, among `digests` and all that lists under them name."""
     faults: list[Fault] = []
-    wanted = sorted(digests)
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
-        where = blobs.c.digest.in_(part)
-        there = {row["digest"] async for row in checked(connection, blobs, where=where, faults=faults)}
-        faults += [Fault("blobs", f"digest={key}", "is missing") for key in part if key not in there]
+    seen: set[str] = set()
+    wanted = set(digests)
+    while wanted:
+        seen |= wanted
+        named: set[str] = set()
+        for part in in_parts(wanted):
+            there: set[object] = set()
+            async for row in checked(connection, blobs, where=blobs.c.digest.in_(part), faults=faults):
+                there.add(row["digest"])
+                named.update(named_by(str(row["body"])))
+            faults += [Fault("blobs", f"digest={key}", "is missing") for key in part if key not in there]
+        wanted = named - seen
     return faults
 
 

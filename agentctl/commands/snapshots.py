@@ -13,7 +13,7 @@ from domain.errors import Refused
 from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
 from memory.database import Database
-from memory.pruning import Pruned, prune_snapshots
+from memory.pruning import PRUNED, Pruned, prune_snapshots
 from memory.records import SnapshotRecord
 
 
@@ -25,9 +25,14 @@ def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool
 
     found = wait(work())
     if as_json:
-        return print_json([{"id": s.id, "run_id": s.run_id, "cycle": s.cycle, "subject": s.subject} for s in found])
-    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject) for s in found]
-    return print_table("snapshots", ("snapshot", "run", "cycle", "subject"), rows, right=("cycle",))
+        return print_json(
+            [
+                {"id": s.id, "run_id": s.run_id, "cycle": s.cycle, "subject": s.subject, "pruned": s.body == PRUNED}
+                for s in found
+            ]
+        )
+    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject, "pruned" if s.body == PRUNED else "kept") for s in found]
+    return print_table("snapshots", ("snapshot", "run", "cycle", "subject", "context"), rows, right=("cycle",))
 
 
 def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
@@ -79,8 +84,9 @@ def verify_snapshots(run: str | None, *, db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        pruned = f", {report.pruned} of them pruned" if report.pruned else ""
-        print(f"{report.snapshots} snapshots in {report.runs} runs{pruned}: {'broken' if report.faults else 'whole'}")
+        pruned = f", {report.pruned:,} of them pruned" if report.pruned else ""
+        runs = "1 run" if report.runs == 1 else f"{report.runs:,} runs"
+        print(f"{report.snapshots:,} snapshots in {runs}{pruned}: {'broken' if report.faults else 'whole'}")
         for fault in report.faults:
             print(fault)
     if report.faults:
@@ -101,7 +107,7 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(gone)
     else:
-        print(f"pruned {gone.snapshots} snapshots and {gone.texts} texts, {gone.characters:,} characters")
+        print(f"pruned {gone.snapshots:,} snapshots and {gone.texts:,} texts, {gone.characters:,} characters")
 
 
 async def _runs(database: Database, run: str | None) -> list[str]:

@@ -167,9 +167,11 @@ def test_a_byte_of_the_file_inside_a_stored_text_is_found(
         row = a_row(db, table, pick=pick)
         # SQLite writes the texts of a row one after the other: together they stand nowhere else.
         texts = ["/" if isinstance(value, int) else str(value or "") for value in row.values()]
-        together = "".join(texts).rpartition("/")[2].encode()
-        # Of a blob it is the text: another digest in its row alone is a torn index, and found as that.
-        place, first = (together[:100], 64) if table.name == "blobs" else (together[-100:], 0)
+        together = "".join(texts)
+        if table.name == "blobs":  # its text alone: another digest in its row is a torn index, and found as that
+            place, first = together.encode()[:100], 64
+        else:
+            place, first = together.rpartition("/")[2].encode()[-100:], 0
         image = bytearray(db.read_bytes())
         assert image.count(place) == 1
         image[image.index(place) + pick.randrange(first, len(place))] ^= bit

@@ -12,6 +12,7 @@ from builders.memory import START, a_cycle, a_header, a_small_run, at, some_figu
 from domain.digest import digest, sha256
 from domain.errors import NotCanonical, NotFound, Refused, UsageError
 from memory import Archive, Database
+from memory.pruning import PRUNED, prune_snapshots
 from memory.schema import cycles
 
 
@@ -142,6 +143,14 @@ async def test_equal_runs_share_their_snapshots_ids_and_one_is_given(database: D
     await a_small_run(database, run_id="b")
     found = await Archive(database).snapshot(digest(["snapshot", 1]))
     assert found.run_id == "a"
+
+
+async def test_a_snapshot_that_one_run_pruned_is_given_whole_by_another(database: Database) -> None:
+    await a_small_run(database, run_id="a")
+    await a_small_run(database, run_id="b")
+    await prune_snapshots(database, "a", before_cycle=3)
+    found = await Archive(database).snapshot(digest(["snapshot", 1]))
+    assert (found.run_id, found.body != PRUNED) == ("b", True)
 
 
 async def test_an_unfinished_cycle_is_forgotten_and_a_closed_one_is_not(database: Database) -> None:
