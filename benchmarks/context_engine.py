@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 
 from context import DEFAULT_LANES, Brief, ContextBook, ContextItem, ModelAnswer, ModelRequest, Pieces, Snapshot, blobs
+from context.duplicates import CROWD
 from context.packing import NOTHING, Compartment, Parcel, pack
 from domain.digest import GENESIS, canonical
 
@@ -62,19 +64,45 @@ def ten_million_additions() -> None:
         total += number
 
 
-def times(count: int, *, budget: int) -> tuple[float, float]:
+def synthesize(book: ContextBook, later_s: int, *, budget: int = BUDGET) -> object:
+    as_of = NOON + timedelta(seconds=later_s)
+    return book.synthesize(budget=budget, tokenizer=Pieces(), as_of=as_of, brief=BRIEF)
+
+
+def times(known: list[ContextItem], *, budget: int = BUDGET) -> tuple[float, float]:
     """Milliseconds cold (a new book) and warm (the same book at a later moment), medians."""
-    known = items(count)
+    rounds = max(2, min(30, 3_000 // len(known)))
+    cold = [cpu_ms(lambda: synthesize(ContextBook(items=known), 0, budget=budget)) for _ in range(rounds)]
+    book = ContextBook(items=known)
+    synthesize(book, 0, budget=budget)
+    warm = [cpu_ms(lambda step=step: synthesize(book, 60 * step, budget=budget)) for step in range(1, 31)]
+    return statistics.median(cold), statistics.median(warm)
 
-    def synthesize(book: ContextBook, later_s: int) -> object:
-        as_of = NOON + timedelta(seconds=later_s)
-        return book.synthesize(budget=budget, tokenizer=Pieces(), as_of=as_of, brief=BRIEF)
 
-    cold = [cpu_ms(lambda: synthesize(ContextBook(items=known), 0)) for _ in range(max(2, min(30, 3_000 // count)))]
+def after_upserts(count: int, *, changed: int) -> float:
+    """Milliseconds to change `changed` items of a book of `count` and synthesise again, median."""
+    known, rng = items(count), random.Random(11)
     book = ContextBook(items=known)
     synthesize(book, 0)
-    warm = [cpu_ms(lambda step=step: synthesize(book, 60 * step)) for step in range(1, 31)]
-    return statistics.median(cold), statistics.median(warm)
+
+    def change(step: int) -> None:
+        for item in rng.sample(known, changed):
+            book.upsert(item.model_copy(update={"text": f"{item.text} {step}"}))
+        synthesize(book, 60 * step)
+
+    return statistics.median(cpu_ms(lambda step=step: change(step)) for step in range(1, 31))
+
+
+def hostile(count: int) -> list[ContextItem]:
+    """News of equal facts in groups as large as is still compared; each text holds all shorter ones of its group."""
+    words = ["".join(letters) for letters in product("bcdfgh", "aeiou", "klmnprst")]
+    openings = ["crypto" + "".join(letters) for letters in product("bcdfghklmn", repeat=2)]
+    texts = [" ".join([openings[n // CROWD], *words[: 2 * CROWD + n % CROWD]]) for n in range(count)]
+    rng = random.Random(2)
+    return [
+        an_item(number, rng).model_copy(update={"text": text, "tags": ("lane:news-sentiment",)})
+        for number, text in enumerate(texts)
+    ]
 
 
 def best_by_tokens(parcels: list[Parcel], capacity: int) -> np.ndarray:
@@ -140,7 +168,10 @@ def quality(books: int) -> tuple[list[float], list[float]]:
 
 
 def snapshot_bytes(snapshots: int, *, size: int, changed: int) -> tuple[float, float]:
-    """Bytes of a snapshot, and of the bodies that each adds to an archive where `changed` items move a cycle."""
+    """Bytes of a snapshot, and of the bodies that each adds to an archive where `changed` items move a cycle.
+
+    The bodies are items and the lists of their digests; those of the first snapshot are counted too.
+    """
     book, rng, stored, previous, own = ContextBook(items=items(size)), random.Random(3), dict[str, str](), GENESIS, 0
     for cycle in range(snapshots):
         for number in rng.sample(range(size), changed):
@@ -163,16 +194,23 @@ def snapshot_bytes(snapshots: int, *, size: int, changed: int) -> tuple[float, f
 
 def main() -> None:
     print(f"loop                  {cpu_ms(ten_million_additions):8.0f} ms")
-    cold, warm = times(15, budget=2_000)
+    cold, warm = times(items(15), budget=2_000)
     print(f"15 items → 2,000      {cold:8.2f} ms cold {warm:8.2f} ms warm")
     for count in (100, 1_000, 10_000):
-        cold, warm = times(count, budget=BUDGET)
+        cold, warm = times(items(count))
         print(f"{count:6,} items → {BUDGET:,} {cold:8.2f} ms cold {warm:8.2f} ms warm")
+    print(f"   10 of 10,000 upserted {after_upserts(10_000, changed=10):5.2f} ms with the synthesis that follows")
+    cold, warm = times(hostile(5_000))
+    print(f" 5,000 hostile texts  {cold:8.2f} ms cold {warm:8.2f} ms warm")
     known = items(10_000)
-    book = ContextBook()
+    book, full = ContextBook(), ContextBook(items=items(1_000, seed=2), max_items=1_000)
     fresh = cpu_ms(lambda: book.upsert_all(known))
     again = cpu_ms(lambda: book.upsert_all(known))
-    print(f"upserts a second      {10_000_000 / fresh:8,.0f} new  {10_000_000 / again:8,.0f} merged")
+    evicting = cpu_ms(lambda: full.upsert_all(known[1_000:]))
+    print(
+        f"upserts a second      {10_000_000 / fresh:8,.0f} new  {10_000_000 / again:8,.0f} merged "
+        f"{9_000_000 / evicting:8,.0f} evicting"
+    )
     parts, spent = quality(1_000)
     print(f"value / optimum       {min(parts):8.4%} worst {statistics.mean(parts):9.4%} mean of {len(parts):,} books")
     print(f"packing               {statistics.median(spent):8.2f} ms median {max(spent):6.2f} ms worst")

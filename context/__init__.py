@@ -5,7 +5,7 @@ Imports `domain` only. No I/O, no clock, no randomness: same input, same bytes o
 
 from context.book import ContextBook
 from context.brief import Brief
-from context.hooks import Archived, Hooks, ItemUpserted, LaneRefreshed, Synthesized
+from context.hooks import Archived, Hooks, ItemEvicted, ItemUpserted, LaneRefreshed, Synthesized
 from context.item import ContextItem
 from context.lane import DEFAULT_LANES, Lane, LaneSettings, TagFilter, Weights
 from context.prompt import Message
@@ -21,6 +21,7 @@ __all__ = [
     "ContextItem",
     "Dropped",
     "Hooks",
+    "ItemEvicted",
     "ItemUpserted",
     "Lane",
     "LaneRefreshed",

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,9 @@ OVERLAP = (2, 3)
 
 FEWEST = 4
 """Words below which only the very same words make a duplicate."""
+
+CROWD = 64
+"""Tellings of the same facts and a word that are compared with each other: the bound on work."""
 
 SOURCES_COUNTED = 5
 DOUBT_LEFT = 0.8
@@ -57,9 +60,14 @@ class Fingerprint:
         """How many words a shorter telling must have."""
         return -(-len(self.words) * OVERLAP[0] // OVERLAP[1])
 
+    @property
+    def opening(self) -> tuple[str, ...]:
+        """The words that a shorter telling may begin with."""
+        return self.words[: len(self.words) - self.fewest + 1]
+
     def retells(self, other: Fingerprint) -> bool:
         """Whether this is a shorter telling of `other`."""
-        return len(self.words) >= FEWEST and other.fewest <= len(self.words) and set(self.words) <= set(other.words)
+        return len(self.words) >= FEWEST and other.fewest <= len(self.words) and set(other.words).issuperset(self.words)
 
 
 def fingerprint(item: ContextItem) -> Fingerprint | None:
@@ -68,13 +76,14 @@ def fingerprint(item: ContextItem) -> Fingerprint | None:
         return None
     numbers: list[str] = []
     words: set[str] = set()
-    for word in _WORD.findall(_folded(_without(item.text, name=item.source))):
+    text = _folded(_without(item.text, name=item.source))
+    for word in _WORD.findall(text):
         if word[-1].isdigit():
             numbers.append(word.replace(",", ""))
         else:
             words.add(word)
     turned = words & _TURNING
-    short = {word for word in words if word.endswith("n't")}
+    short = {word for word in words if word.endswith("n't")} if "n't" in text else set()
     stems = {_stem(word) for word in words - _FILLER - turned - short}
     if not stems:
         return None
@@ -103,28 +112,99 @@ def _stem(word: str) -> str:
     return word
 
 
-def stories(fingerprints: Iterable[Fingerprint]) -> dict[Fingerprint, list[Fingerprint]]:
-    """Each fingerprint that retells others or is retold, with those others. The relation is not transitive.
-
-    A shorter telling lacks at most a third of the longer one's words, so its first word is among the
-    first third of the longer one's, and one more: only those are looked up.
-    """
-    by_first: dict[tuple[object, str], list[Fingerprint]] = defaultdict(list)
-    distinct = dict.fromkeys(fingerprints)
-    for short in distinct:
-        if len(short.words) >= FEWEST:
-            by_first[short.facts, short.words[0]].append(short)
-    links: dict[Fingerprint, list[Fingerprint]] = defaultdict(list)
-    for long in distinct:
-        for word in long.words[: len(long.words) - long.fewest + 1]:
-            for short in by_first.get((long.facts, word), ()):
-                if short is not long and short.retells(long):
-                    links[short].append(long)
-                    links[long].append(short)
-    return dict(links)
-
-
 def raised(confidences: Sequence[float], *, sources: int) -> float:
     """The confidence of a story told by several `sources`: the surest telling, and less doubt for each more."""
     surest = max(confidences)
     return 1 - (1 - surest) * DOUBT_LEFT ** (min(sources, SOURCES_COUNTED) - 1)
+
+
+_Member = tuple[float, tuple[str, ...], Fingerprint]
+"""When it was first told, its words, itself: what members of a group are ordered by."""
+
+_Groups = dict[str, list[_Member]]
+"""Fingerprints of the same facts by each word of their openings."""
+
+
+class Stories:
+    """Which fingerprints retell each other, kept up to date as they come and go.
+
+    A shorter telling lacks at most a third of the longer one's words, so its first word is among the
+    first third of the longer one's, and one more. Fingerprints of the same facts that have a word there
+    are a group, and a shorter telling is looked up in the group of its first word.
+
+    In a group only the `CROWD` that were told first are compared, so that each is compared as the shorter one
+    with fewer than `CROWD` others, whatever a feed sends; the later ones of a crowd count as retold only in
+    the very same words. Who was first depends neither on the order of arrival nor on anything that became
+    available later. The relation is not transitive.
+    """
+
+    def __init__(self, *, crowd: int = CROWD) -> None:
+        self.links: dict[Fingerprint, set[Fingerprint]] = {}
+        """Each fingerprint that retells others or is retold, with those others."""
+        self._crowd = crowd
+        self._groups: dict[object, _Groups] = {}
+        self._alone: dict[object, _Member] = {}
+        """By its facts, what nothing else could retell so far: most numbers are told once, and need no groups."""
+
+    def add(self, told: Fingerprint, *, since_s: float) -> None:
+        """Take in a fingerprint that was first told at `since_s` (seconds since 1970)."""
+        if len(told.words) < FEWEST:
+            return
+        member = since_s, told.words, told
+        groups = self._groups.get(told.facts)
+        if groups is None:
+            other = self._alone.pop(told.facts, None)
+            if other is None:
+                self._alone[told.facts] = member
+                return
+            groups = self._groups[told.facts] = {}
+            self._join(groups, other)
+        self._join(groups, member)
+
+    def remove(self, told: Fingerprint, *, since_s: float) -> None:
+        """Forget a fingerprint that was added with this `since_s`."""
+        if len(told.words) >= FEWEST and self._alone.pop(told.facts, None) is None:
+            groups = self._groups[told.facts]
+            self._leave(groups, (since_s, told.words, told))
+            if not groups:
+                del self._groups[told.facts]
+
+    def _join(self, groups: _Groups, member: _Member) -> None:
+        told = member[2]
+        for word in told.opening:
+            group = groups.setdefault(word, [])
+            at = bisect_left(group, member)
+            group.insert(at, member)
+            if at < self._crowd:
+                self._link(told, group, word)
+                if len(group) > self._crowd:
+                    self._unlink(group[self._crowd][2], word)
+
+    def _leave(self, groups: _Groups, member: _Member) -> None:
+        told = member[2]
+        for word in told.opening:
+            group = groups[word]
+            at = bisect_left(group, member)
+            del group[at]
+            if at < self._crowd:
+                self._unlink(told, word)
+                if len(group) >= self._crowd:
+                    self._link(group[self._crowd - 1][2], group, word)
+            if not group:
+                del groups[word]
+
+    def _link(self, told: Fingerprint, group: Sequence[_Member], word: str) -> None:
+        for _, _, other in group[: self._crowd]:
+            short, long = (told, other) if len(told.words) < len(other.words) else (other, told)
+            if short.words[0] == word and len(short.words) < len(long.words) and short.retells(long):
+                self.links.setdefault(short, set()).add(long)
+                self.links.setdefault(long, set()).add(short)
+
+    def _unlink(self, told: Fingerprint, word: str) -> None:
+        """Undo the links that were found by `word`: those whose shorter telling begins with it."""
+        for other in tuple(self.links.get(told, ())):
+            if min(told.words, other.words, key=len)[0] == word:
+                for one, another in ((told, other), (other, told)):
+                    self.links[one].discard(another)
+                    if not self.links[one]:
+                        del self.links[one]

@@ -11,6 +11,12 @@ from context.shortening import shortened
 from context.tokenizer import Tokenizer
 from domain.digest import canonical, sha256
 
+Order = tuple[int, float, str]
+"""The order between items of equal score: kind, created_at, id."""
+
+Age = tuple[float, str]
+"""The order in which items could be known: available_at, id; the oldest first."""
+
 _KIND_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
@@ -20,12 +26,12 @@ class Entry:
     def __init__(self, item: ContextItem) -> None:
         self.item = item
         self.available_s = item.available_at.timestamp()
+        self.age: Age = (self.available_s, item.id)
         self.expires_s = float("inf") if item.ttl_s is None else self.available_s + item.ttl_s
         self._counts: dict[tuple[str, str], int] = {}
 
     @cached_property
-    def order(self) -> tuple[int, float, str]:
-        """The order between items of equal score."""
+    def order(self) -> Order:
         return _KIND_RANK[self.item.kind], self.item.created_at.timestamp(), self.item.id
 
     @cached_property

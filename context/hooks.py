@@ -22,6 +22,13 @@ class ItemUpserted:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemEvicted:
+    """An item as it was when a full book forgot it for a newer one."""
+
+    item: ContextItem
+
+
+@dataclass(frozen=True, slots=True)
 class LaneRefreshed:
     """A lane as a synthesis has just filled it."""
 
@@ -41,7 +48,7 @@ class Archived:
     subject: str
 
 
-Event = ItemUpserted | LaneRefreshed | Synthesized | Archived
+Event = ItemUpserted | ItemEvicted | LaneRefreshed | Synthesized | Archived
 Listener = Callable[[Event], None]
 
 

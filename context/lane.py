@@ -100,6 +100,8 @@ class LaneSettings(Value):
     def lane_of(self, item: ContextItem) -> Lane | None:
         """The one lane that an item counts in: the first that would send it, else the first that takes it."""
         taking = [lane for lane in self.lanes if lane.accepts(item)]
+        if len(taking) == 1:  # as nearly always
+            return taking[0]
         return min(taking, key=lambda lane: _OPENNESS[lane.state], default=None)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from context.duplicates import Fingerprint, raised
-from context.entry import Entry
+from context.entry import Entry, Order
 from context.shelf import HIDDEN, Place, Shelf, Shelves
 from context.synthesis import Dropped
 
@@ -21,7 +21,7 @@ class Ranked:
     points: int
 
     @property
-    def key(self) -> tuple[bool, int, tuple[int, float, str]]:
+    def key(self) -> tuple[bool, int, Order]:
         """The total order: pinned, score, kind, created_at, id."""
         return not self.entry.item.pinned, -self.points, self.entry.order
 
@@ -44,7 +44,7 @@ def rank(shelves: Shelves, *, now_s: float) -> list[RankedLane]:
 
 
 def _lane(shelf: Shelf, scores: list[float], retold: list[Dropped], *, now_s: float) -> RankedLane:
-    lane = RankedLane(shelf, dropped=shelf.aside + retold)
+    lane = RankedLane(shelf, dropped=shelf.aside.values + retold)
     entries = shelf.entries
     if scores and min(scores) == HIDDEN:
         for at, score in enumerate(scores):

@@ -1,16 +1,19 @@
-"""Items sorted into lanes, with all that does not depend on the moment worked out once."""
+"""Items sorted into lanes, with all that does not depend on the moment worked out once, and kept up to date."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from itertools import compress, count
 from math import exp2
 
-from context.duplicates import Fingerprint, stories
-from context.entry import Entry
+from context.duplicates import Fingerprint
+from context.entry import Entry, Order
 from context.lane import Lane, LaneSettings
+from context.ordered import Ordered
 from context.score import Scale
 from context.synthesis import Dropped, Reason
+from context.tellings import Tellings
 
 Place = tuple[int, int]
 """Where an entry stands: number of the shelf, number on it."""
@@ -22,32 +25,72 @@ HIDDEN = -2.0
 class Shelf:
     """The open items of one lane in the order in which equal scores rank, as parallel columns."""
 
-    def __init__(self, lane: Lane, scale: Scale, entries: Iterable[Entry]) -> None:
+    def __init__(self, lane: Lane, scale: Scale) -> None:
         self.lane = lane
         self.scale = scale
-        self.aside: list[Dropped] = []
+        self.aside: Ordered[Order, Dropped] = Ordered()
         """What no moment brings back: closed, or in a lane that is disabled."""
-        self.entries: list[Entry] = []
-        for entry in sorted(entries, key=lambda entry: entry.order):
-            if entry.item.status == "closed":
-                self.aside.append(Dropped(entry.item.id, lane.id, "closed"))
-            elif lane.state == "disabled":
-                self.aside.append(Dropped(entry.item.id, lane.id, "disabled"))
-            else:
-                self.entries.append(entry)
-        self.standings = [self.scale.standing(entry.item) for entry in self.entries]
-        self.available = [entry.available_s for entry in self.entries]
-        self.expires = [entry.expires_s for entry in self.entries]
-        self._all_from = max(self.available, default=0.0)
-        self._all_until = min(self.expires, default=0.0)
-        self.required = [at for at, entry in enumerate(self.entries) if lane.mandatory or entry.item.required]
+        self.standings: list[float] = []
+        self.available: list[float] = []
+        self.expires: list[float] = []
+        self._open: Ordered[Order, Entry] = Ordered()
+        self._must: list[bool] = []
         self._notes: dict[Reason, list[Dropped]] = {}
+        self._all_visible: tuple[float, float] | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self._open.values
+
+    @property
+    def required(self) -> list[int]:
+        """Positions of what must be sent."""
+        return list(compress(count(), self._must))
+
+    def at(self, entry: Entry) -> int:
+        return self._open.at(entry.order)
+
+    def insert(self, entry: Entry) -> None:
+        reason = self._aside(entry)
+        if reason:
+            self.aside.insert(entry.order, Dropped(entry.item.id, self.lane.id, reason))
+            return
+        at = self._open.insert(entry.order, entry)
+        self.standings.insert(at, self.scale.standing(entry.item))
+        self.available.insert(at, entry.available_s)
+        self.expires.insert(at, entry.expires_s)
+        self._must.insert(at, self.lane.mandatory or entry.item.required)
+        for why, notes in self._notes.items():
+            notes.insert(at, Dropped(entry.item.id, self.lane.id, why))
+        self._all_visible = None
+
+    def remove(self, entry: Entry) -> None:
+        if self._aside(entry):
+            self.aside.remove(entry.order)
+            return
+        at = self._open.remove(entry.order)
+        del self.standings[at], self.available[at], self.expires[at], self._must[at]
+        for notes in self._notes.values():
+            del notes[at]
+        self._all_visible = None
+
+    def compares(self, entry: Entry) -> bool:
+        """Whether an entry may be sent, and so may tell another's story."""
+        return self.lane.state == "enabled" and entry.item.status == "open"
+
+    def _aside(self, entry: Entry) -> Reason | None:
+        if entry.item.status == "closed":
+            return "closed"
+        return "disabled" if self.lane.state == "disabled" else None
 
     def scores(self, now_s: float) -> list[float]:
         """Each item's score at `now_s` in points, not yet rounded; `HIDDEN` for what is not yet available or stale."""
         # In line rather than through Scale.score: this is the one loop over every item at every synthesis.
         fresh, half_life_s = self.scale.freshness, self.scale.half_life_s
-        if self._all_from <= now_s <= self._all_until:
+        if self._all_visible is None:
+            self._all_visible = max(self.available, default=0.0), min(self.expires, default=0.0)
+        start, end = self._all_visible
+        if start <= now_s <= end:
             return [
                 standing + fresh * exp2((at - now_s) / half_life_s)
                 for standing, at in zip(self.standings, self.available, strict=True)
@@ -66,31 +109,71 @@ class Shelf:
 
 
 class Shelves:
-    """A book sorted into its lanes: the same for every synthesis until an item changes."""
+    """A book sorted into its lanes.
 
-    def __init__(self, settings: LaneSettings, scales: Mapping[str, Scale], entries: Iterable[Entry]) -> None:
+    It is a function of the items that it holds, however these came and went: what `update` leaves
+    equals what sorting the same items anew would give. An update costs the logarithm of the book for
+    each item that changed, and a copy of the list of all.
+    """
+
+    def __init__(self, settings: LaneSettings, scales: Mapping[str, Scale]) -> None:
         self.settings = settings
-        self.entries = tuple(sorted(entries, key=lambda entry: entry.item.id))
-        self.homeless: list[Dropped] = []
-        """What no lane takes."""
-        by_lane: dict[str, list[Entry]] = {lane.id: [] for lane in settings.lanes}
-        for entry in self.entries:
-            lane = settings.lane_of(entry.item)
-            if lane is None:
-                closed = entry.item.status == "closed"
-                self.homeless.append(Dropped(entry.item.id, "", "closed" if closed else "no_lane"))
-            else:
-                by_lane[lane.id].append(entry)
-        self.shelves = tuple(Shelf(lane, scales[lane.id], by_lane[lane.id]) for lane in settings.lanes)
-        self.tellings, self.links = self._stories()
+        self.shelves = tuple(Shelf(lane, scales[lane.id]) for lane in settings.lanes)
+        self.entries: tuple[Entry, ...] = ()
+        """All items by id."""
+        self.tellings: dict[Fingerprint, list[Place]] = {}
+        """Where each story is told that is told more than once, or retold in other words."""
+        self._numbers = {lane.id: number for number, lane in enumerate(settings.lanes)}
+        self._entries: Ordered[str, Entry] = Ordered()
+        self._homeless: Ordered[str, Dropped] = Ordered()
+        self._tellings = Tellings()
 
-    def _stories(self) -> tuple[dict[Fingerprint, list[Place]], dict[Fingerprint, list[Fingerprint]]]:
-        """Where each story that is told more than once is told, and which stories retell each other."""
-        places: dict[Fingerprint, list[Place]] = defaultdict(list)
-        for number, shelf in enumerate(self.shelves):
-            if shelf.lane.state == "enabled":
-                for at, entry in enumerate(shelf.entries):
-                    if entry.fingerprint is not None:
-                        places[entry.fingerprint].append((number, at))
-        links = stories(places)
-        return {told: where for told, where in places.items() if len(where) > 1 or told in links}, links
+    @property
+    def homeless(self) -> list[Dropped]:
+        """What no lane takes."""
+        return self._homeless.values
+
+    @property
+    def links(self) -> Mapping[Fingerprint, AbstractSet[Fingerprint]]:
+        """Which stories retell each other."""
+        return self._tellings.links
+
+    def update(self, changed: Mapping[str, Entry | None]) -> None:
+        """Take in what now stands under each of these ids; None where nothing does any more."""
+        for item_id in changed:
+            known = self._entries.get(item_id)
+            if known is not None:
+                self._remove(known)
+        new = [(entry, self._number(entry)) for entry in changed.values() if entry is not None]
+        # Each list is filled in its own order, so that filling it from nothing is a row of appends.
+        for entry, number in sorted(new, key=lambda one: one[0].item.id):
+            self._entries.insert(entry.item.id, entry)
+            if number is None:
+                closed = entry.item.status == "closed"
+                self._homeless.insert(entry.item.id, Dropped(entry.item.id, "", "closed" if closed else "no_lane"))
+        homed = [(entry, number) for entry, number in new if number is not None]
+        for entry, number in sorted(homed, key=lambda one: one[0].order):
+            self.shelves[number].insert(entry)
+        for entry, number in sorted(homed, key=lambda one: one[0].age):
+            if self.shelves[number].compares(entry):
+                self._tellings.insert(entry, number)
+        self.entries = tuple(self._entries.values)
+        self.tellings = {
+            told: [(number, self.shelves[number].at(entry)) for entry, number in tellings]
+            for told, tellings in self._tellings.retold()
+        }
+
+    def _number(self, entry: Entry) -> int | None:
+        """The number of the shelf that an entry stands on."""
+        lane = self.settings.lane_of(entry.item)
+        return None if lane is None else self._numbers[lane.id]
+
+    def _remove(self, entry: Entry) -> None:
+        self._entries.remove(entry.item.id)
+        number = self._number(entry)
+        if number is None:
+            self._homeless.remove(entry.item.id)
+            return
+        if self.shelves[number].compares(entry):
+            self._tellings.remove(entry)
+        self.shelves[number].remove(entry)

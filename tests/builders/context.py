@@ -73,3 +73,30 @@ def item_lists(draw: st.DrawFn, *, lanes: tuple[str, ...] = OPTIONAL, max_size: 
         )
         for number in range(count)
     ]
+
+
+STORIES = (
+    "Bitcoin slides below 90,000 dollars as ETF outflows mount",
+    "Bitcoin slides below 90,000 dollars amid mounting ETF outflows, traders say",
+    "Bitcoin slides sharply below 90,000 dollars as record ETF outflows mount",
+    "Bitcoin slides not below 90,000 dollars as ETF outflows mount",
+    "Exchange halts all withdrawals after an attack",
+    "Exchange halts withdrawals of all customers after an attack",
+)
+
+
+@st.composite
+def told_items(draw: st.DrawFn, *, lanes: tuple[str, ...], ids: int = 12) -> ContextItem:
+    """An item of one of a few ids that tells one of a few stories."""
+    return a_headline(
+        f"item-{draw(st.integers(1, ids))}",
+        draw(st.sampled_from(STORIES)),
+        tags=tuple(f"lane:{lane}" for lane in draw(st.sets(st.sampled_from(lanes), max_size=2))),
+        source=draw(st.sampled_from(["newswire", "blog"])),
+        available_at=NOON + timedelta(minutes=draw(st.integers(-90, 20))),
+        priority=draw(st.sampled_from(["p1", "p2"])),
+        confidence=Decimal(draw(st.integers(0, 4))) / 4,
+        ttl_s=draw(st.sampled_from([None, 1_800, 3_600])),
+        pinned=draw(st.sampled_from([False, False, False, True])),
+        status=draw(st.sampled_from(["open", "open", "open", "closed"])),
+    )

@@ -1,18 +1,44 @@
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from builders.context import BRIEF, NOON, OPTIONAL, a_constraint, a_headline, an_item, item_lists
-from context import DEFAULT_LANES, Brief, ContextBook, ContextItem, Lane, LaneSettings, Pieces, Synthesis, Utf8Bytes
+from builders.context import BRIEF, NOON, OPTIONAL, a_constraint, a_headline, an_item, item_lists, told_items
+from context import (
+    DEFAULT_LANES,
+    Brief,
+    ContextBook,
+    ContextItem,
+    Hooks,
+    Lane,
+    LaneSettings,
+    Pieces,
+    Synthesis,
+    Utf8Bytes,
+)
+from context.hooks import Event, ItemEvicted
 from context.tokenizer import Tokenizer
 from domain.errors import BudgetTooSmall, MandatoryOverflow, NotCanonical, UsageError
 
 properties = settings(max_examples=60, deadline=None)
+
+
+EVERY_LANE = LaneSettings(
+    lanes=(
+        Lane(id="rules", mandatory=True),
+        Lane(id="news"),
+        Lane(id="few", item_cap=2, half_life_s=600),
+        Lane(id="quiet", state="muted"),
+        Lane(id="off", state="disabled"),
+    )
+)
+LANE_IDS = (*(lane.id for lane in EVERY_LANE.lanes), "unheard-of")
 
 
 class Contrary:
@@ -239,3 +265,137 @@ def test_a_feed_cannot_overwrite_a_constraint() -> None:
     with pytest.raises(UsageError):
         book.upsert(a_headline("constraint-1", "Shorts are fine."))
     assert book.items == (a_constraint(),)
+
+
+def digest_at(book: ContextBook, minutes: int) -> str:
+    as_of = NOON + timedelta(minutes=minutes)
+    return book.synthesize(budget=900, tokenizer=Pieces(), as_of=as_of, brief=BRIEF).digest
+
+
+CHANGES = st.one_of(
+    st.tuples(st.just("upsert"), st.lists(told_items(lanes=LANE_IDS), min_size=1, max_size=4)),
+    st.tuples(st.just("close"), st.integers(1, 12)),
+    st.tuples(st.just("retag"), st.integers(1, 12), st.sampled_from(LANE_IDS)),
+    st.tuples(st.just("prune"), st.integers(-60, 60)),
+    st.tuples(st.just("synthesize"), st.integers(-60, 60)),
+)
+
+
+def change(book: ContextBook, how: tuple[Any, ...]) -> None:
+    match how:
+        case ("upsert", items):
+            book.upsert_all(items)
+        case ("prune", minutes):
+            book.prune(as_of=NOON + timedelta(minutes=minutes))
+        case ("synthesize", minutes):
+            digest_at(book, minutes)
+        case ("close", number) if known := book.get(f"item-{number}"):
+            book.upsert(known.model_copy(update={"status": "closed"}))
+        case ("retag", number, lane) if known := book.get(f"item-{number}"):
+            book.upsert(known.model_copy(update={"tags": (f"lane:{lane}",)}))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(told_items(lanes=LANE_IDS), max_size=12),
+    st.lists(CHANGES, max_size=12),
+    st.sampled_from([4, 100]),
+    st.randoms(use_true_random=False),
+)
+def test_a_book_that_was_changed_gives_the_bytes_of_one_made_anew(
+    items: list[ContextItem], changes: list[tuple[Any, ...]], max_items: int, random: Random
+) -> None:
+    book = ContextBook(EVERY_LANE, max_items=max_items)
+    for how in [("upsert", items), ("synthesize", 0), *changes]:
+        with suppress(UsageError):  # full of what is pinned
+            change(book, how)
+        anew = ContextBook(EVERY_LANE, items=random.sample(book.items, len(book)))
+        for minutes in (-45, 0, 30):
+            assert digest_at(book, minutes) == digest_at(anew, minutes)
+
+
+def test_a_view_of_a_book_that_was_synthesized_goes_its_own_way() -> None:
+    book = ContextBook(items=[an_item("a"), an_item("b")])
+    before = digest_at(book, 0)
+    view = book.view("symbol:BTC/USDT")
+    assert digest_at(view, 0) == before
+    view.upsert(an_item("c"))
+    view.upsert(an_item("a", status="closed"))
+    changed = digest_at(view, 0)
+    assert digest_at(book, 0) == before
+    book.upsert(an_item("d"))
+    assert digest_at(book, 0) != before
+    assert digest_at(view, 0) == changed
+
+
+@properties
+@given(item_lists(), st.integers(1, 30), st.randoms(use_true_random=False))
+def test_a_full_book_keeps_the_newest_evidence_in_whatever_order_it_came(
+    items: list[ContextItem], max_items: int, random: Random
+) -> None:
+    book = ContextBook(items=random.sample(items, len(items)), max_items=max_items)
+    newest = sorted(items, key=lambda item: (item.available_at, item.id))[-max_items:]
+    assert list(book.items) == sorted(newest, key=lambda item: item.id)
+
+
+@properties
+@given(st.lists(told_items(lanes=LANE_IDS, ids=30), max_size=40), st.integers(1, 8))
+def test_a_book_never_holds_more_than_its_bound_and_says_what_it_forgot(
+    items: list[ContextItem], max_items: int
+) -> None:
+    heard: list[Event] = []
+    book = ContextBook(EVERY_LANE, hooks=Hooks([heard.append]), max_items=max_items)
+    for item in items:
+        before = book.items
+        heard.clear()
+        try:
+            book.upsert(item)
+        except UsageError:
+            assert book.items == before
+            continue
+        assert len(book) <= max_items
+        evicted = [event.item for event in heard if isinstance(event, ItemEvicted)]
+        assert {one.id for one in before} | {item.id} == {one.id for one in (*book.items, *evicted)}
+        assert not any(one.pinned or "lane:rules" in one.tags for one in evicted)
+
+
+def test_flooded_with_evidence_a_full_book_keeps_what_must_be_seen() -> None:
+    must = [
+        a_constraint(),
+        an_item("goal", kind="goal", tags=("lane:strategy",)),
+        an_item("pinned", pinned=True, available_at=NOON - timedelta(days=9)),
+        an_item("mandate", tags=("lane:risk-factors",), available_at=NOON - timedelta(days=9)),
+    ]
+    book = ContextBook(items=must, max_items=6)
+    book.upsert_all(an_item(f"flood-{number}") for number in range(100))
+    assert {item.id for item in book.items} == {*(item.id for item in must), "flood-98", "flood-99"}
+
+
+def test_a_book_full_of_what_must_stay_refuses_more_of_it_and_forgets_newer_evidence() -> None:
+    book = ContextBook(items=[a_constraint(f"rule-{number}") for number in range(3)], max_items=3)
+    with pytest.raises(UsageError, match=r"none of its 3 items may be evicted for rule-3\. .*larger max_items"):
+        book.upsert(a_constraint("rule-3"))
+    book.upsert(an_item("news"))
+    assert [item.id for item in book.items] == ["rule-0", "rule-1", "rule-2"]
+
+
+def test_what_was_unpinned_may_be_evicted_and_what_was_pinned_later_may_not() -> None:
+    old, older = an_item("old", available_at=NOON - timedelta(days=1)), an_item("older", pinned=True)
+    book = ContextBook(items=[older, old, an_item("x-1"), an_item("x-2")], max_items=3)
+    book.upsert(an_item("older", pinned=False, available_at=NOON - timedelta(days=2)))
+    book.upsert(an_item("x-1", pinned=True, available_at=NOON - timedelta(days=3)))
+    book.upsert(an_item("x-3"))
+    assert [item.id for item in book.items] == ["x-1", "x-2", "x-3"]
+
+
+def test_an_item_that_was_told_anew_is_as_old_as_its_latest_wording() -> None:
+    ages = {f"item-{number}": NOON - timedelta(hours=9 - number) for number in range(4)}
+    book = ContextBook(items=[an_item(item_id, available_at=at) for item_id, at in ages.items()], max_items=3)
+    book.upsert(an_item("item-1", available_at=NOON))
+    book.upsert(an_item("item-4"))
+    assert [item.id for item in book.items] == ["item-1", "item-3", "item-4"]
+
+
+def test_a_book_for_no_items_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        ContextBook(max_items=0)

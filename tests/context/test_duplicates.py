@@ -1,14 +1,16 @@
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.context import BRIEF, NOON, a_headline, an_item
 from context import ContextBook, ContextItem, Pieces, Synthesis
-from context.duplicates import fingerprint, raised, stories
+from context.duplicates import CROWD, FEWEST, Fingerprint, Stories, fingerprint, raised
 
 STORY = "Bitcoin slides below 90,000 dollars as ETF outflows mount"
 
@@ -17,7 +19,14 @@ def same(left: str, right: str) -> bool:
     first, second = fingerprint(a_headline("a", left)), fingerprint(a_headline("b", right, source="Reuters"))
     assert first is not None
     assert second is not None
-    return first == second or second in stories([first, second]).get(first, ())
+    return first == second or second in look_up([(0.0, first), (0.0, second)]).links.get(first, ())
+
+
+def look_up(told: Iterable[tuple[float, Fingerprint]], *, crowd: int = CROWD) -> Stories:
+    stories = Stories(crowd=crowd)
+    for since_s, one in told:
+        stories.add(one, since_s=since_s)
+    return stories
 
 
 @pytest.mark.parametrize(
@@ -120,3 +129,147 @@ def test_more_sources_never_lower_confidence_nor_make_it_more_than_certain(told:
 
 def test_two_sources_leave_four_fifths_of_the_doubt() -> None:
     assert raised([0.5, 0.2], sources=2) == pytest.approx(0.6)
+
+
+def said(words: Iterable[str], *, facts: tuple[object, ...] = ()) -> Fingerprint:
+    return Fingerprint(facts=facts, words=tuple(sorted(sorted(words), key=len, reverse=True)))
+
+
+TOLD = st.dictionaries(
+    st.builds(
+        said,
+        st.sets(st.sampled_from(["aaa", "bb", "cc", "d", "e", "f", "g", "h"]), min_size=1),
+        facts=st.sampled_from([(), ("90000",)]),
+    ),
+    st.integers(0, 3).map(float),
+    max_size=30,
+)
+"""Fingerprints with when they were first told."""
+
+
+def links_by_definition(told: dict[Fingerprint, float], *, crowd: int) -> dict[Fingerprint, set[Fingerprint]]:
+    """All that retell each other and are both among the first `crowd` with the shorter one's first word."""
+    links: dict[Fingerprint, set[Fingerprint]] = {}
+    for short in told:
+        group = [
+            one
+            for one in sorted(told, key=lambda one: (told[one], one.words))
+            if one.facts == short.facts and len(one.words) >= FEWEST and short.words[0] in one.opening
+        ][:crowd]
+        for long in group:
+            if short in group and long != short and short.retells(long):
+                links.setdefault(short, set()).add(long)
+                links.setdefault(long, set()).add(short)
+    return links
+
+
+@settings(max_examples=200, deadline=None)
+@given(TOLD, TOLD, st.sampled_from([1, 2, 3, 5, CROWD]), st.randoms(use_true_random=False))
+def test_what_retells_what_depends_only_on_what_was_told_and_when(
+    kept: dict[Fingerprint, float], gone: dict[Fingerprint, float], crowd: int, random: Random
+) -> None:
+    stories = Stories(crowd=crowd)
+    gone = {told: since_s for told, since_s in gone.items() if told not in kept}
+    for told, since_s in random.sample([*kept.items(), *gone.items()], len(kept) + len(gone)):
+        stories.add(told, since_s=since_s)
+    for told, since_s in random.sample([*gone.items()], len(gone)):
+        stories.remove(told, since_s=since_s)
+    assert stories.links == links_by_definition(kept, crowd=crowd)
+
+
+@given(TOLD, st.sampled_from([1, 2, 3, 5]), st.integers(0, 3))
+def test_what_is_told_later_changes_no_link_of_what_was_told_before(
+    told: dict[Fingerprint, float], crowd: int, now_s: int
+) -> None:
+    known = {one: since_s for one, since_s in told.items() if since_s <= now_s}
+    later = look_up(((since_s, one) for one, since_s in told.items()), crowd=crowd).links
+    among_known = {one: others & known.keys() for one, others in later.items() if one in known}
+    expected = look_up(((since_s, one) for one, since_s in known.items()), crowd=crowd).links
+    assert {one: others for one, others in among_known.items() if others} == expected
+
+
+class Counted(Fingerprint):
+    """Counts how often one was compared with another."""
+
+    compared = 0
+
+    def retells(self, other: Fingerprint) -> bool:
+        Counted.compared += 1
+        return super().retells(other)
+
+
+LONG = "cryptocurrencies"
+
+
+def alike(count: int) -> list[set[str]]:
+    """Every text with one long word and most of the others: pairs of subsets by the thousand."""
+    rng = Random(5)
+    filler = [f"w{number:02}" for number in range(24)]
+    return [{LONG, *rng.sample(filler, rng.randint(16, 24))} for _ in range(count)]
+
+
+def nested(count: int) -> list[set[str]]:
+    """Chains in which each text holds all that are shorter, in groups as large as is still compared."""
+    return [
+        {f"{LONG}{number // CROWD:04}", *(f"w{word:03}" for word in range(128 + number % CROWD))}
+        for number in range(count)
+    ]
+
+
+def strangers(count: int) -> list[set[str]]:
+    """One long first word, and nothing else in common."""
+    return [{LONG, *(f"{number:05}{place}" for place in range(8))} for number in range(count)]
+
+
+@pytest.mark.parametrize("feed", [alike, nested, strangers])
+def test_no_feed_makes_the_look_up_quadratic(feed: Callable[[int], list[set[str]]]) -> None:
+    told = [said(words) for words in feed(5_000)]
+    distinct = [Counted(facts=one.facts, words=one.words) for one in dict.fromkeys(told)]
+    Counted.compared = 0
+    stories = look_up((float(number), one) for number, one in enumerate(distinct))
+    assert Counted.compared <= CROWD * len(distinct)
+    for number, one in list(enumerate(distinct))[:100]:
+        Counted.compared = 0
+        stories.remove(one, since_s=float(number))
+        stories.add(one, since_s=float(number))
+        assert Counted.compared <= 3 * CROWD * len(one.opening)
+
+
+def crowd_of_headlines(count: int, *, available_at: datetime) -> list[ContextItem]:
+    """Different stories that begin with the same long word."""
+    names = [f"{first}{second}" for first in "abcdefghij" for second in "abcdefghij"]
+    return [
+        a_headline(
+            f"crowd-{name}",
+            f"Cryptocurrencies fall {name}one {name}two {name}three {name}four",
+            available_at=available_at,
+        )
+        for name in names[:count]
+    ]
+
+
+def near_tellings() -> list[ContextItem]:
+    told = "Cryptocurrencies slide below support as outflows mount"
+    return [
+        a_headline("first", told, source="alpha", available_at=NOON - timedelta(seconds=2)),
+        a_headline("same", told, source="beta", available_at=NOON - timedelta(seconds=1)),
+        a_headline("wordy", f"{told} sharply", source="gamma", available_at=NOON),
+    ]
+
+
+def retold(items: list[ContextItem]) -> dict[str, str]:
+    return {one.item_id: one.instead for one in synthesis(items).dropped if one.reason == "duplicate"}
+
+
+def test_in_a_crowd_the_same_words_are_still_one_story_and_more_words_count_alone() -> None:
+    before = NOON - timedelta(hours=1)
+    few = crowd_of_headlines(CROWD - 2, available_at=before)
+    assert retold([*few, *near_tellings()]) == {"first": "wordy", "same": "wordy"}
+    crowd = crowd_of_headlines(CROWD - 1, available_at=before)
+    assert retold([*crowd, *near_tellings()]) == {"first": "same"}
+
+
+def test_a_crowd_that_comes_later_changes_nothing() -> None:
+    later = crowd_of_headlines(2 * CROWD - 30, available_at=NOON + timedelta(seconds=1))
+    assert synthesis([*later, *near_tellings()]).messages == synthesis(near_tellings()).messages
+    assert retold([*later, *near_tellings()]) == {"first": "wordy", "same": "wordy"}

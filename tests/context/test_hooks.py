@@ -1,9 +1,12 @@
 """Listeners hear everything in order, and have no say."""
 
+from datetime import timedelta
+
 from hypothesis import given, settings
 
 from builders.context import BRIEF, NOON, an_item, item_lists
 from context import ContextBook, ContextItem, Hooks, ItemUpserted, LaneRefreshed, Pieces, Synthesis, Synthesized
+from context.hooks import ItemEvicted
 
 
 class Deaf(Exception):
@@ -38,6 +41,13 @@ def test_an_upsert_is_told_once_and_says_whether_it_merged() -> None:
         (ItemUpserted, True),
     ]
     assert len(heard) == 2
+
+
+def test_an_eviction_is_told_after_the_upsert_that_caused_it() -> None:
+    heard: list[object] = []
+    old, new = an_item("old", available_at=NOON - timedelta(days=1)), an_item("new")
+    ContextBook(hooks=Hooks([heard.append]), max_items=1).upsert_all([old, new])
+    assert heard == [ItemUpserted(old, merged=False), ItemUpserted(new, merged=False), ItemEvicted(old)]
 
 
 def test_a_synthesis_is_told_lane_by_lane_and_then_whole() -> None:
