@@ -42,7 +42,12 @@ class _Counted:
 
 
 def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datetime, brief: Brief) -> Synthesis:
-    """The best prompt within `budget` tokens at `as_of`.
+    """The best prompt within `budget` tokens at `as_of`. A larger budget never carries less.
+
+    That holds for every tokenizer. The lines are packed by their own counts, into one token less
+    after another until the count of the whole fits: so into the most that fits, and what fits a
+    budget fits a larger one. BPE vocabularies, `Pieces` and `Utf8Bytes` count exactly the sum for the
+    whole (see `prompt`), so that the first packing fits.
 
     Raises `BudgetTooSmall` when the brief alone does not fit, `MandatoryOverflow` when what must be
     sent does not, and `NotCanonical` for an `as_of` without a zone.
@@ -62,7 +67,7 @@ def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datet
         # Only for a tokenizer that counts more for the whole than for its lines.
         if all(choice == NOTHING for chosen in picks for choice in chosen):
             raise _overflow(lanes, must=used, budget=budget, tokenizer=tokenizer)
-        capacity -= used - budget
+        capacity -= 1
     dropped = [lane.ranked.dropped + _unpacked(lane, chosen) for lane, chosen in zip(lanes, picks, strict=True)]
     return Synthesis(
         messages=messages,
@@ -103,9 +108,14 @@ def _counted(ranked: RankedLane, tokenizer: Tokenizer) -> _Counted:
 
 
 def _parcel(ranked: Ranked, tokenizer: Tokenizer) -> Parcel:
-    """Every wording of an entry with its tokens and points. Even a score of zero is worth more than an empty place."""
+    """Every wording of an entry with its tokens and points."""
     entry = ranked.entry
-    return tuple((entry.count(line, tokenizer), max(1, int(ranked.points * kept))) for line, kept in entry.wordings)
+    return tuple((entry.count(line, tokenizer), _carried(ranked, kept)) for line, kept in entry.wordings)
+
+
+def _carried(ranked: Ranked, kept: float) -> int:
+    """Points of a wording that keeps this part of the text: at least one, more than an empty place is worth."""
+    return max(1, int(ranked.points * kept))
 
 
 def _sent(lane: _Counted, chosen: Sequence[int], tokenizer: Tokenizer) -> list[Selected]:
@@ -122,8 +132,8 @@ def _selected(ranked: Ranked, choice: int, *, lane_id: str, tokenizer: Tokenizer
     return Selected(
         item=entry.item,
         lane=lane_id,
-        score=Decimal(ranked.points).scaleb(-6),
-        carried=Decimal(int(ranked.points * kept)).scaleb(-6),
+        score=Decimal(_carried(ranked, 1.0)).scaleb(-6),
+        carried=Decimal(_carried(ranked, kept)).scaleb(-6),
         tokens=entry.count(line, tokenizer),
         line=line,
         shortened=choice > 0,

@@ -1,19 +1,25 @@
 """Packing: which parcels of which lane are carried within a budget, lane floors and lane limits.
 
-What is possible at one budget stays possible at a larger one, and the search is exact (see its bound
-on work): a larger budget never carries less.
+A larger capacity never carries less. What is possible at one stays possible at a larger one, so that
+this holds for the best selections; wherever a result can't be proven to be best, the smaller
+capacities are looked at too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from context.prices import Bin, Parcel
-from context.search import NOTHING, best
+from context.greedy import nearly_best
+from context.prices import Bin, Parcel, prices
+from context.search import NOTHING, Found, TooMany, best
 
 __all__ = ["NOTHING", "Compartment", "Parcel", "pack"]
+
+DIGITS = 11
+"""Binary digits of a capacity that count, so that only few of them lie close together: all of 2,047 tokens are used,
+of more at most a thousandth is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +50,50 @@ def pack(compartments: Sequence[Compartment], *, capacity: int) -> list[list[int
     Together they carry the most points possible when each compartment is charged its reserve
     whether it uses it or not: other lanes never push out what its floor holds, but for something of
     its own that is worth more. When the reserves don't fit together, none gets more than its own.
+
+    Where that can't be told within the bound on work, it is the best that is found at this capacity
+    or a smaller one. Those are tried downwards until none below can carry more.
     """
     reserves = [compartment.reserve for compartment in compartments]
+    if _all_fit(_bins(compartments, reserves, capacity=capacity), capacity=capacity):
+        return [[0] * len(c.parcels) for c in compartments]
+    most = Found([[NOTHING] * len(c.parcels) for c in compartments], 0)
+    for limit in _downwards(capacity, reserved=sum(reserves)):
+        bins = _bins(compartments, reserves, capacity=limit)
+        priced = prices(bins, capacity=limit)
+        if priced.ceiling <= most.points:
+            break
+        try:
+            return (best(bins, priced, capacity=limit, above=most.points) or most).picks
+        except TooMany as error:
+            most = max(most, nearly_best(bins, priced, capacity=limit), key=lambda found: found.points)
+            if error.ceiling <= most.points:
+                break
+    return most.picks
+
+
+def _bins(compartments: Sequence[Compartment], reserves: Sequence[int], *, capacity: int) -> list[Bin]:
     rest = capacity - sum(reserves)
     if rest < 0:
-        bins = [Bin(c.parcels, low=0, high=own) for c, own in zip(compartments, reserves, strict=True)]
-    else:
-        bins = [
-            Bin(c.parcels, low=own, high=own + int(c.share * rest))
-            for c, own in zip(compartments, reserves, strict=True)
-        ]
-    return best(bins, capacity=max(0, capacity))
+        return [Bin(c.parcels, low=0, high=own) for c, own in zip(compartments, reserves, strict=True)]
+    return [
+        Bin(c.parcels, low=own, high=own + int(c.share * rest)) for c, own in zip(compartments, reserves, strict=True)
+    ]
+
+
+def _all_fit(bins: Sequence[Bin], *, capacity: int) -> bool:
+    return all(b.total <= b.high for b in bins) and sum(max(b.low, b.total) for b in bins) <= capacity
+
+
+def _downwards(capacity: int, *, reserved: int) -> Iterator[int]:
+    """The capacities that are looked at, from `capacity` down: what exceeds the reserves in steps of a thousandth."""
+    while capacity > 0:
+        capacity = reserved + _rounded(capacity - reserved) if capacity >= reserved else _rounded(capacity)
+        yield capacity
+        capacity -= 1
+
+
+def _rounded(tokens: int) -> int:
+    """`tokens` rounded down to `DIGITS` binary digits."""
+    dropped = max(0, tokens.bit_length() - DIGITS)
+    return tokens >> dropped << dropped

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import floor
 
 Choice = tuple[int, int]
 """One way to carry a parcel: (tokens, points), both at least one."""
 
 Parcel = tuple[Choice, ...]
-"""The whole item first, then shortened ones, which carry no more points for a token."""
+"""The whole item first, then shortened ones, which carry no more points."""
+
+_ROUNDING = 1e-12
+"""Part of a bound by which sums of floats may be off: some thousand additions, each by 1e-16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class Prices:
     lanes: tuple[float, ...]
     bounds: tuple[float, ...]
     bound: float
+
+    @property
+    def ceiling(self) -> int:
+        """Whole points that no selection exceeds."""
+        return floor(self.bound * (1 + _ROUNDING))
 
 
 def prices(bins: Sequence[Bin], *, capacity: int) -> Prices:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from math import floor
 from operator import itemgetter
 
-from context.prices import Bin, Prices, prices
+from context.prices import Bin, Prices
 
-MAX_STATES = 600
-"""Partial selections kept at once: the bound on work. Where scores differ some dozens are needed; where hundreds
-of items are worth the same for a token the most promising are kept, and the result is the better of this and greedy."""
+MAX_STATES = 15_000
+"""Partial selections that one search looks at: the bound on its work, some 10 ms. Where scores differ some hundreds
+are needed; where hundreds of parcels are worth nearly the same for a token it is better to mend what greedy gives."""
+
+FEW = 6
+"""Parcels of a lane that is looked at whole: a few long ones may leave much of its limit unused."""
 
 NOTHING = -1
 """The choice of a parcel that stays behind."""
@@ -36,73 +41,96 @@ State = tuple[int, int, "Link | None"]
 _cost = itemgetter(0, 1)
 
 
-def best(bins: Sequence[Bin], *, capacity: int) -> list[list[int]]:
-    """For each parcel of each bin the number of its choice, or `NOTHING`: most points, then fewest tokens."""
-    if all(b.total <= b.high for b in bins) and sum(max(b.low, b.total) for b in bins) <= capacity:
-        return [[0] * len(b.parcels) for b in bins]
-    priced = prices(bins, capacity=capacity)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """For each parcel of each bin the number of its choice, or `NOTHING`, and the points of them all."""
+
+    picks: list[list[int]]
+    points: int
+
+
+class TooMany(Exception):
+    """The best selection can't be told within the bound on work. No selection carries more than `ceiling`."""
+
+    def __init__(self, ceiling: int) -> None:
+        super().__init__(f"more partial selections than can be looked at, of at most {ceiling} points")
+        self.ceiling = ceiling
+
+
+class _Work:
+    """What is left of the partial selections that a search may look at, and what it has learnt meanwhile."""
+
+    def __init__(self, states: int, *, ceiling: int) -> None:
+        self._left = states
+        self.ceiling = ceiling
+
+    def spend(self, states: int) -> None:
+        self._left -= states
+        if self._left < 0:
+            raise TooMany(self.ceiling)
+
+
+def best(
+    bins: Sequence[Bin], priced: Prices, *, capacity: int, above: int = -1, states: int = MAX_STATES
+) -> Found | None:
+    """The selection with the most points, of those the one with the fewest tokens; None if none has more than `above`.
+
+    `priced` are the prices at this capacity. Raises `TooMany` when more than `states` partial selections
+    would have to be looked at.
+    """
     starts = list(accumulate((len(b.parcels) for b in bins), initial=0))
-    lanes = [_Lane(b, price=price, first=first) for b, price, first in zip(bins, priced.lanes, starts, strict=False)]
+    lanes = [
+        _Lane(b, price=price, bound=bound, first=first)
+        for b, price, bound, first in zip(bins, priced.lanes, priced.bounds, starts, strict=False)
+    ]
     picks = [pick for lane in lanes for pick in lane.likely]
-    found, proven = _search(lanes, priced, capacity=capacity)
-    for number, choice in _choices(found):
+    lanes.sort(key=lambda lane: len(lane.likely))
+    found = _search(lanes, priced, capacity=capacity, above=above, work=_Work(states, ceiling=priced.ceiling))
+    if found is None:
+        return None
+    _, points, link = found
+    for number, choice in _choices(link):
         picks[number] = choice
-    searched = [picks[start:end] for start, end in pairwise(starts)]
-    return searched if proven else max(searched, _greedy(bins, capacity=capacity), key=lambda made: _points(bins, made))
+    return Found([picks[start:end] for start, end in pairwise(starts)], -points)
 
 
-def _points(bins: Sequence[Bin], picks: Sequence[Sequence[int]]) -> int:
-    pairs = (
-        (parcel, pick)
-        for b, chosen in zip(bins, picks, strict=True)
-        for parcel, pick in zip(b.parcels, chosen, strict=True)
-    )
-    return sum(parcel[pick][1] for parcel, pick in pairs if pick != NOTHING)
-
-
-def _greedy(bins: Sequence[Bin], *, capacity: int) -> list[list[int]]:
-    """Whole parcels by points per token while they fit: what stands in when a search had to pass over something."""
-    picks = [[NOTHING] * len(b.parcels) for b in bins]
-    held = [0] * len(bins)
-    left = capacity - sum(b.low for b in bins)
-    ranked = [(-p[0][1] / p[0][0], lane, at) for lane, b in enumerate(bins) for at, p in enumerate(b.parcels)]
-    for _, lane, at in sorted(ranked):
-        b, tokens = bins[lane], bins[lane].parcels[at][0][0]
-        charge = max(held[lane] + tokens, b.low) - max(held[lane], b.low)
-        if held[lane] + tokens <= b.high and charge <= left:
-            picks[lane][at] = 0
-            held[lane] += tokens
-            left -= charge
-    return picks
-
-
-def _search(lanes: Sequence[_Lane], priced: Prices, *, capacity: int) -> tuple[Link | None, bool]:
-    """The best selection, and whether it is proven to be."""
-    loss = priced.bound * _FIRST_LOSS
+def _search(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, above: int, work: _Work) -> State | None:
+    loss, most = priced.bound * _FIRST_LOSS, priced.bound - above
     while True:
-        found, whole = _within(lanes, priced, capacity=capacity, loss=loss + _SLACK)
+        found = _within(lanes, priced, capacity=capacity, loss=min(loss, most) + _SLACK, work=work)
         # All that lose at most `loss` were looked at, so what loses no more itself can't be beaten.
-        if found and (priced.bound + found[1] <= loss or not whole):
-            return found[2], whole
-        loss *= _WIDEN
+        if found and priced.bound + found[1] <= loss:
+            return found if -found[1] > above else None
+        if loss >= most:
+            return None
+        loss = min(loss * _WIDEN, priced.bound + found[1]) if found else loss * _WIDEN
 
 
-def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: float) -> tuple[State | None, bool]:
-    """The best selection among those that lose at most `loss`, and whether none of them had to be passed over."""
+def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: float, work: _Work) -> State | None:
+    """The best selection among those that lose at most `loss`."""
+    left, lists, gains = loss, [], []
+    for lane in lanes:
+        listed = priced.bound if len(lane.likely) <= FEW else left
+        states = lane.states(listed, work=work)
+        if not states:
+            return None
+        charged = _pareto([(max(tokens, lane.low), points, link) for tokens, points, link in states])
+        # What a lane loses in any case the others have no room for. What it does not list loses `listed`.
+        gained = max(lane.bound - listed, max(-points - priced.token * tokens for tokens, points, _ in charged))
+        gained = min(lane.bound, gained + _SLACK)
+        left -= lane.bound - gained
+        lists.append(charged)
+        gains.append(gained)
+        work.ceiling = min(work.ceiling, priced.ceiling - floor(loss - left))
+        if left < 0:
+            return None
     joined: list[State] = [(0, 0, None)]
-    limit, bound, widest = capacity - sum(lane.low for lane in lanes), -loss, 0
-    for lane, lane_bound in zip(lanes, priced.bounds, strict=True):
+    limit, least = capacity - sum(lane.low for lane in lanes), -left
+    for lane, charged, gained in zip(lanes[:-1], lists, gains, strict=False):
         limit += lane.low
-        bound += lane_bound
-        states, longest = lane.states(loss)
-        charged = _pareto(
-            [(max(tokens, lane.low), points, link) for tokens, points, link in states], price=priced.token
-        )
-        widest = max(widest, len(joined), longest)
-        if lane is lanes[-1]:
-            return _closing(joined, charged, limit=limit), widest < MAX_STATES
-        joined = _joined(joined, charged, price=priced.token, limit=limit, least=bound)
-    return None, True
+        least += gained
+        joined = _joined(joined, charged, price=priced.token, limit=limit, least=least, work=work)
+    return _closing(joined, lists[-1], limit=limit + lanes[-1].low)
 
 
 def _closing(left: list[State], right: list[State], *, limit: int) -> State | None:
@@ -137,8 +165,9 @@ def _choices(link: Link | None) -> Iterator[tuple[int, int]]:
 class _Lane:
     """One bin at its price: each parcel's likely choice, and what the others would lose against it."""
 
-    def __init__(self, b: Bin, *, price: float, first: int) -> None:
+    def __init__(self, b: Bin, *, price: float, bound: float, first: int) -> None:
         self.low = b.low
+        self.bound = bound
         self._high = b.high
         self._price = price
         ranked = []
@@ -156,13 +185,14 @@ class _Lane:
         self._points = [0, *accumulate(worth[0][2] for _, _, worth in ranked)]
         self._bounds = [0.0, *accumulate(worth[0][0] for _, _, worth in ranked)]
 
-    def states(self, loss: float) -> tuple[list[State], int]:
-        """The undominated selections that lose at most `loss` and fit into the lane; how many there were at most."""
+    def states(self, loss: float, *, work: _Work) -> list[State]:
+        """The undominated selections that lose at most `loss` and fit into the lane."""
         clear = bisect_left(self._ranked, -loss, key=itemgetter(0))
-        price, high, longest = self._price, self._high, 1
+        price, high = self._price, self._high
         states: list[State] = [(self._tokens[clear], -self._points[clear], None)]
         for at in range(clear, len(self._ranked)):
             _, number, worth = self._ranked[at]
+            work.spend(len(worth) * len(states))
             least = self._bounds[at + 1] - loss
             states = _pareto(
                 [
@@ -171,30 +201,31 @@ class _Lane:
                     if gain >= worth[0][0] - loss
                     for held, owned, link in states
                     if -(points := owned - extra) - price * (tokens := held + more) >= least and tokens <= high
-                ],
-                price=price,
+                ]
             )
-            longest = max(longest, len(states))
-        return [state for state in states if state[0] <= high], longest
+        return [state for state in states if state[0] <= high]
 
 
-def _joined(left: list[State], right: list[State], *, price: float, limit: int, least: float) -> list[State]:
+def _joined(
+    left: list[State], right: list[State], *, price: float, limit: int, least: float, work: _Work
+) -> list[State]:
     """The undominated unions of two lists that are charged at most `limit` and gain at least `least`."""
     ranked = [(-points - price * tokens, tokens, points, link) for tokens, points, link in right]
     ranked.sort(key=itemgetter(0), reverse=True)
     gains = [-gain for gain, _, _, _ in ranked]
+    ends = [bisect_right(gains, -(least + points + price * tokens)) for tokens, points, _ in left]
+    work.spend(sum(ends))
     return _pareto(
         [
             (tokens + more, points + extra, (link, other))
-            for tokens, points, link in left
-            for _, more, extra, other in ranked[: bisect_right(gains, -(least + points + price * tokens))]
+            for (tokens, points, link), end in zip(left, ends, strict=True)
+            for _, more, extra, other in ranked[:end]
             if tokens + more <= limit
-        ],
-        price=price,
+        ]
     )
 
 
-def _pareto(states: list[State], *, price: float) -> list[State]:
+def _pareto(states: list[State]) -> list[State]:
     """Those for which no other has as many points for as few tokens, by tokens."""
     states.sort(key=_cost)
     kept, least = [], 1
@@ -202,9 +233,4 @@ def _pareto(states: list[State], *, price: float) -> list[State]:
         if state[1] < least:
             kept.append(state)
             least = state[1]
-    if len(kept) > MAX_STATES:
-        # The lightest always stays, so that whatever is passed over, something fits.
-        lightest, *others = kept
-        others.sort(key=lambda state: state[1] + price * state[0])
-        kept = [lightest, *sorted(others[: MAX_STATES - 1], key=_cost)]
     return kept
