@@ -28,6 +28,8 @@ slow:
 bench:
 	$(bin)/python benchmarks/cycle.py
 	$(bin)/python benchmarks/context_engine.py
+	$(bin)/python benchmarks/archive_growth.py
+	$(bin)/python benchmarks/policy_gate.py
 
 docs:
 	$(bin)/pytest tests/docs

@@ -24,10 +24,22 @@ snapshots_app = typer.Typer(
     help="Archived contexts: what a model was shown and what it answered.", no_args_is_help=True
 )
 config_app = typer.Typer(help="Settings in effect.", no_args_is_help=True)
+policy_app = typer.Typer(
+    help="Policies: what they say, how they differ, and what the gate decided by them.", no_args_is_help=True
+)
 app.add_typer(graphs_app, name="graphs")
 app.add_typer(runs_app, name="runs")
 app.add_typer(snapshots_app, name="snapshots")
 app.add_typer(config_app, name="config")
+app.add_typer(policy_app, name="policy")
+approvals_app = typer.Typer(help="Orders about which the gate asks a person.", no_args_is_help=True)
+app.add_typer(approvals_app, name="approvals")
+
+
+class Level(StrEnum):
+    REDUCE = "reduce"
+    HALT = "halt"
+    FLATTEN = "flatten"
 
 
 class Form(StrEnum):
@@ -44,6 +56,11 @@ RunId = Annotated[
     typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: last]"),
 ]
 
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. It is kept for good, with the name.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who decides.  [default: the user of this process]")
+]
+ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="A question: its id, or the beginning of it.")]
 RunOrAll = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: all runs]"),
@@ -62,7 +79,7 @@ def run(
     model: Annotated[
         str | None, typer.Option(help="rules, or a LiteLLM name like openai/gpt-5-mini.  [default: rules]")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="Policy file.  [default: the conservative profile]")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A policy file, or a profile.  [default: conservative]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.  [default: 7]")] = None,
     cash: Annotated[str | None, typer.Option(help="Paper cash at the start.  [default: 100000]")] = None,
     resume: Annotated[
@@ -252,6 +269,100 @@ def positions(run: RunId = None, db: Db = None, as_json: Json = False) -> None:
     show_positions(run, db=db, as_json=as_json)
 
 
+@app.command()
+def halt(
+    reason: Reason,
+    level: Annotated[
+        Level,
+        typer.Option(
+            help="reduce: only exits are sent. flatten: everything is left, then halted. halt: nothing is sent."
+        ),
+    ] = Level.HALT,
+    run: RunOrAll = None,
+    by: By = None,
+    file: Annotated[
+        bool, typer.Option("--file", help="Write the halt file too: it halts this folder's runs by being there.")
+    ] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Stop trading, for one run or for every account of the database. Only a person resumes it.
+
+    Where the database can't be reached, the file HALT in the data folder is written, and exit code 5 says so.
+    """
+    from agentctl.commands import control
+
+    control.halt(level=level.value, reason=reason, run=run, by=by, file=file, db=db, as_json=as_json)
+
+
+@app.command()
+def resume(reason: Reason, run: RunOrAll = None, by: By = None, db: Db = None, as_json: Json = False) -> None:
+    """Let trading go on after a halt: of every account of the database, or of one run."""
+    from agentctl.commands import control
+
+    control.resume(reason=reason, run=run, by=by, db=db, as_json=as_json)
+
+
+@app.command()
+def rearm(
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.")],
+    agent: Annotated[str, typer.Option(help="The agent that was stopped, such as risk.")],
+    symbol: Annotated[str, typer.Option(help="The symbol that it was stopped in.")],
+    reason: Reason,
+    by: By = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Let an agent enter a symbol again, after the gate stopped it there for repeating itself."""
+    from agentctl.commands import control
+
+    control.rearm(run=run, agent=agent, symbol=symbol, reason=reason, by=by, db=db, as_json=as_json)
+
+
+@app.command()
+def status(run: RunOrAll = None, db: Db = None, as_json: Json = False) -> None:
+    """The trading state in force, who is stopped, what waits for a person, and what was done last."""
+    from agentctl.commands.status import status as show
+
+    show(run=run, db=db, as_json=as_json)
+
+
+@approvals_app.command("list")
+def approvals_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were answered or have expired.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """The orders that wait for a person, the oldest first."""
+    from agentctl.commands.approvals import list_approvals
+
+    list_approvals(everything=everything, db=db, as_json=as_json)
+
+
+@approvals_app.command("show")
+def approvals_show(id: ApprovalId, db: Db = None, as_json: Json = False) -> None:
+    """One order exactly as it would be sent, and what the gate found against it."""
+    from agentctl.commands.approvals import show_approval
+
+    show_approval(id, db=db, as_json=as_json)
+
+
+@approvals_app.command("approve")
+def approvals_approve(id: ApprovalId, reason: Reason, by: By = None, db: Db = None, as_json: Json = False) -> None:
+    """Let what was found against this one order stand aside. The gate judges it again when the run goes on."""
+    from agentctl.commands.approvals import answer
+
+    answer(id, approve=True, reason=reason, by=by, db=db, as_json=as_json)
+
+
+@approvals_app.command("reject")
+def approvals_reject(id: ApprovalId, reason: Reason, by: By = None, db: Db = None, as_json: Json = False) -> None:
+    """Say no: the order is not sent."""
+    from agentctl.commands.approvals import answer
+
+    answer(id, approve=False, reason=reason, by=by, db=db, as_json=as_json)
+
+
 @config_app.command("show")
 def config_show(as_json: Json = False) -> None:
     """The settings in effect, from options, variables, agentctl.toml and defaults."""
@@ -266,6 +377,105 @@ def config_schema() -> None:
     from agentctl.commands.config import show_schema
 
     show_schema()
+
+
+@policy_app.command("show")
+def policy_show(
+    policy: Annotated[
+        Path | None, typer.Argument(metavar="[NAME|FILE]", help="A profile or a file.  [default: the one in effect]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Every setting of a policy, as a file states it: a start for one of your own."""
+    from agentctl.commands.policy import show_policy
+
+    show_policy(policy, as_json=as_json)
+
+
+@policy_app.command("check")
+def policy_check(
+    policy: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")], as_json: Json = False
+) -> None:
+    """Find every mistake in a policy file at once, and show how it differs from the policy in effect."""
+    from agentctl.commands.policy import check_policy
+
+    check_policy(policy, as_json=as_json)
+
+
+@policy_app.command("diff")
+def policy_diff(
+    left: Annotated[Path, typer.Argument(metavar="A", help="A profile or a file.")],
+    right: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Judge this run's proposals by both; last is the newest.")
+    ] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Settings in which two policies differ, and which is tighter in each. Exit code 3 says that they differ."""
+    from agentctl.commands.policy import diff_policies
+
+    diff_policies(left, right, run=run, db=db, as_json=as_json)
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON Schema of a policy file."""
+    from agentctl.commands.policy import show_policy_schema
+
+    show_policy_schema()
+
+
+@policy_app.command("reference")
+def policy_reference() -> None:
+    """Every check with its rule, its source and what each profile sets, in Markdown."""
+    from agentctl.commands.policy import show_reference
+
+    show_reference()
+
+
+@policy_app.command("explain")
+def policy_explain(
+    verdict: Annotated[str, typer.Argument(help="A verdict or its order: its id, the beginning of it, or last.")],
+    run: RunOrAll = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Why a verdict is what it is: every check, the rules that refused, and what would have passed."""
+    from agentctl.commands.decisions import explain_verdict
+
+    explain_verdict(verdict, run=run, db=db, as_json=as_json)
+
+
+@policy_app.command("eval")
+def policy_eval(
+    proposal: Annotated[Path, typer.Option(metavar="FILE", help="A proposal as JSON.")],
+    facts: Annotated[Path, typer.Option(metavar="FILE", help="Facts as JSON.")],
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A policy file, or a profile.  [default: the one in effect]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge one proposal on facts of your own. Exit code 0 says allow, 3 deny or review."""
+    from agentctl.commands.decisions import evaluate
+
+    evaluate(proposal=proposal, facts=facts, policy=policy, as_json=as_json)
+
+
+@policy_app.command("log")
+def policy_log(
+    run: RunId = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POINTER", help="A JSON pointer to mask.  [default: /input/proposal/rationale]"),
+    ] = None,
+    db: Db = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per decision and line.")] = False,
+) -> None:
+    """What the gate decided in a run, with secrets masked."""
+    from agentctl.commands.decisions import show_log
+
+    show_log(run, masks=mask or (), db=db, as_json=as_json)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from agentctl.output import stderr_console
+from domain.decision import Outcome
 from domain.digest import plain
 from domain.order import Fill
+from domain.text import visible
+from graphs.brake import Brake
 from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, NodeEnded, NodeStarted
 from graphs.session import Session
 from graphs.trading import NODES
@@ -24,6 +27,7 @@ _LINES = 8
 """Of what the gate said and what was filled, how much stays in view."""
 
 _REFRESHES_PER_S = 8
+_STYLES: Final[dict[Outcome, str]] = {"allow": "green", "review": "magenta", "deny": "yellow"}
 
 
 class Screen(Protocol):
@@ -31,17 +35,24 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None: ...
 
+    def heed(self) -> None:
+        """Say that the brake is pulled, when it is, and once."""
+
 
 class Lines:
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, console: Console, *, cycles: int) -> None:
+    def __init__(self, console: Console, *, brake: Brake, cycles: int) -> None:
         self._console = console
+        self._brake = brake
+        self._braked = False
         self._cycles = cycles
         self._every = max(1, cycles // 20)
 
     def hear(self, event: Event) -> None:
         match event:
+            case CycleStarted():
+                self.heed()
             case GateSpoke():
                 self.say(gate_line(event))
             case CycleEnded():
@@ -52,6 +63,11 @@ class Lines:
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def heed(self) -> None:
+        if not self._braked and (braked := brake_line(self._brake)):
+            self._braked = True
+            self.say(braked)
 
 
 class Dashboard:
@@ -77,7 +93,7 @@ class Dashboard:
                 said = f"{event.subject}: {event.result}" if event.subject else event.result
                 self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", said)
             case GateSpoke():
-                style = "green" if event.verdict.outcome == "allow" else "yellow"
+                style = _STYLES[event.verdict.outcome]
                 self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
             case CycleEnded():
                 self._equity = money(event)
@@ -88,6 +104,9 @@ class Dashboard:
 
     def say(self, text: str) -> None:
         self._last.append(Text(text, style="bold"))
+
+    def heed(self) -> None:
+        """Nothing to do: what is drawn next shows it, for as long as it lasts."""
 
     def __rich__(self) -> Group:
         header = self._session.header
@@ -104,7 +123,8 @@ class Dashboard:
         for node, (state, elapsed, result) in self._agents.items():
             style = {"running": "bold", "failed": "red"}.get(state, "")
             table.add_row(node, state, elapsed, escape(result), style=style)
-        return Group(table, *self._last)
+        braked = brake_line(self._session.brake)
+        return Group(table, *([Text(braked, style="bold red")] if braked else []), *self._last)
 
 
 def gate_line(event: GateSpoke) -> str:
@@ -114,6 +134,11 @@ def gate_line(event: GateSpoke) -> str:
     wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
     why = "; ".join(verdict.reasons) or proposal.rationale
     return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({why})" if why else "")
+
+
+def brake_line(brake: Brake) -> str:
+    """That the brake is pulled, and by what; empty when it isn't."""
+    return f"HALTED by {visible(brake.reason)}: the run goes on, and nothing is sent" if brake.reason else ""
 
 
 def fill_line(cycle: int, fill: Fill) -> str:
@@ -134,4 +159,4 @@ def screen(session: Session, *, cycles: int) -> Generator[Screen]:
         with Live(dashboard, console=console, refresh_per_second=_REFRESHES_PER_S):
             yield dashboard
     else:
-        yield Lines(console, cycles=cycles)
+        yield Lines(console, brake=session.brake, cycles=cycles)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from agents.duty import Duty
 from agents.model import Completion, LanguageModel
 from agents.settings import DeskSettings
 from agents.writer import OrderWriter
@@ -51,6 +52,8 @@ class Desk:
     """Orders that may still trade."""
     just_closed: frozenset[str]
     """Symbols whose position went flat since the last cycle."""
+    duty: Duty
+    """What must be done in this cycle whatever anyone thinks of the market."""
     effects: Effects
     tools: Toolbox
     model: LanguageModel

@@ -12,13 +12,17 @@ from domain.decision import Proposal, Thesis
 from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
 from domain.order import Side
-from domain.portfolio import Position
+from domain.portfolio import Portfolio, Position
 from domain.value import Value
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
 
 _DOWN: Final = Context(prec=50, rounding=ROUND_FLOOR)
 """Sizes are never rounded up, whatever the caller's context is."""
+
+
+_ALL: Final = Decimal(1)
+_HALF: Final = Decimal("0.5")
 
 
 class Plan(Value):
@@ -41,9 +45,15 @@ class RiskAgent:
         proposals: list[Proposal] = []
         declined: dict[str, str] = {}
         held = desk.portfolio.positions if desk.portfolio else {}
+        halved = riskiest(desk.portfolio) if desk.duty.halve and desk.portfolio else None
         for symbol in sorted(held):
-            said: Proposal | str | None = await self._leave(held[symbol], by_symbol.get(symbol), desk)
+            said: Proposal | str | None = await self._leave(
+                held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved
+            )
             _note(said, symbol, proposals, declined)
+        if not desk.duty.entries:
+            declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
+            return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
         for symbol in sorted(by_symbol.keys() - held.keys()):
             try:
                 said = await self._enter(by_symbol[symbol], desk)
@@ -52,17 +62,21 @@ class RiskAgent:
             _note(said, symbol, proposals, declined)
         return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
-    async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk) -> Proposal | str:
-        """An exit for a position that hit its stop, target or time, or whose thesis turned."""
+    async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
+        """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go."""
         seen = await _quote(position.symbol, desk)
         if seen is None:
             return "no quote to judge the position by"
         side: Side = "sell" if position.quantity > 0 else "buy"
-        cause = exit_cause(position, seen, thesis, desk)
+        cause, part = exit_cause(position, seen, thesis, desk), _ALL
+        if desk.duty.flatten:
+            cause = "flatten"
+        elif cause is None and halve:
+            cause, part = f"halved: {desk.duty.reason}", _HALF
         if cause is None:
             return "position kept"
         exits_out = (o for o in desk.working if o.request.symbol == position.symbol and o.request.side == side)
-        left = abs(position.quantity) - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
+        left = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
         if left <= 0:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
@@ -78,6 +92,7 @@ class RiskAgent:
             type="market",
             quantity=quantity,
             reduce_only=True,
+            reference_price=seen.mid,
             snapshot=thesis.snapshot if thesis else None,
             rationale=cause,
         )
@@ -111,7 +126,7 @@ class RiskAgent:
             equity=desk.portfolio.equity,
             price=price,
             distance=distance,
-            conviction=thesis.conviction,
+            conviction=thesis.conviction * desk.duty.size_factor,
             instrument=instrument,
             settings=settings,
         )
@@ -134,6 +149,7 @@ class RiskAgent:
             time_in_force="IOC",  # what the first bar does not fill must not buy on when the stop is hit
             stop_price=stop,
             target_price=target,
+            reference_price=seen.mid,
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
@@ -157,6 +173,20 @@ def _resting(symbol: str, desk: Desk) -> bool:
     closed = desk.memory.episodes(symbol)
     since_flat = symbol in desk.just_closed or bool(closed and desk.as_of - closed[-1].closed_at < rest)
     return bool(rest) and since_flat
+
+
+def riskiest(portfolio: Portfolio) -> str | None:
+    """The position with most to lose from its mark price to its stop; without either, all that was paid for it."""
+    risks = {
+        symbol: _at_risk(position, portfolio.marks.get(symbol)) for symbol, position in portfolio.positions.items()
+    }
+    return max(sorted(risks), key=risks.__getitem__, default=None)
+
+
+def _at_risk(position: Position, mark: Decimal | None) -> Decimal:
+    if mark is None:
+        return abs(position.cost)
+    return abs(position.quantity) * (mark if position.stop_price is None else abs(mark - position.stop_price))
 
 
 def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> str | None:

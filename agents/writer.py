@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
 
+from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
-from domain.errors import OrderStateUnknown, TicketRefused
+from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.venue import Venue
 from memory.ledger import Ledger
 from memory.orders import OrderRecord
+from policy import Policy
+from policy.recheck import moved
 
+Brake = Callable[[], str]
+"""Asked before each send: why nothing may be sent now; empty when it may."""
+
+_TEXT: Final = TypeAdapter(str)
 _REPORT: Final = TypeAdapter(OrderReport)
 _REPORTS: Final = TypeAdapter(tuple[OrderReport, ...])
 
@@ -24,32 +32,32 @@ class OrderWriter:
 
     The intent is committed by the gate before anything is sent. A ticket is claimed before the send:
     when the claim fails, an earlier attempt sent the order or may have, and the venue is asked by id
-    before anything else happens. It is sent again only where no attempt came to an end and the venue has
-    no such order.
+    before anything else happens. It is sent again only where no attempt came to an end, the venue has
+    no such order, and it might be sent for the first time just now.
     """
 
-    def __init__(self, *, venue: Venue, ledger: Ledger, effects: Effects, cycle: int) -> None:
+    def __init__(
+        self, *, venue: Venue, ledger: Ledger, effects: Effects, cycle: int, policy: Policy, brake: Brake
+    ) -> None:
         self._venue = venue
         self._ledger = ledger
         self._effects = effects
         self._cycle = cycle
+        self._policy = policy
+        self._brake = brake
 
-    async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+    async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
         """Send one order under its ticket and record what the venue said.
+
+        `judged` is the quote that the gate saw. When trading was halted since, or the price moved away,
+        the order is withdrawn: what was allowed a moment ago need not be right now.
 
         The report is UNKNOWN when no answer proves anything; it is never guessed. Raises `TicketRefused` for
         a ticket that does not fit an order which may be out already.
         """
         at = self._effects.now()
-        try:
-            first = await self._ledger.claim(ticket, cycle=self._cycle, at=at)
-        except TicketRefused as refusal:
-            reason = f"not sent: {refusal.message}"
-            if not await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at):
-                raise
-            return _report(order, OrderState.CANCELLED, reason=reason, at=at)
 
-        earlier = None if first else await self._ledger.order(order.client_order_id)
+        earlier = await self._claim(order, ticket, judged=judged, at=at)
         if earlier is not None and earlier.submitted_at is None:  # withdrawn: the one thing that is sure to be not out
             return _report(order, OrderState.CANCELLED, reason=earlier.reason, at=at)
 
@@ -59,6 +67,8 @@ class OrderWriter:
                     found = await self._venue.find(order.client_order_id, order.symbol)
                     if found is not None or earlier.state is not OrderState.SUBMITTING:
                         return found or _gone(order, at=at)
+                    if doubt := await self._halted(order) or await self._doubt(order, judged=judged, at=at):
+                        return _report(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
                 return await self._venue.submit(order, ticket)
             except TicketRefused as refusal:
                 return _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
@@ -69,6 +79,42 @@ class OrderWriter:
         report = await self._effects.once("venue:submit", order, returns=_REPORT, perform=deliver)
         await self._ledger.record(report, cycle=self._cycle)
         return report
+
+    async def _claim(self, order: OrderRequest, ticket: Ticket, *, judged: Quote, at: datetime) -> OrderRecord | None:
+        """`None` where the right to send was taken just now, else the order as it was left: sent, or withdrawn."""
+
+        async def look() -> str:
+            return await self._doubt(order, judged=judged, at=at)
+
+        try:
+            doubt = await self._effects.once("venue:leave", order.client_order_id, returns=_TEXT, perform=look)
+            if doubt:
+                raise TicketRefused(doubt)
+            if await self._ledger.claim(
+                ticket, cycle=self._cycle, at=at, reducing=order.reduce_only, effects=self._effects
+            ):
+                return None
+        except TicketRefused as refusal:
+            reason = f"not sent: {refusal.message}"
+            await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
+            if (await self._ledger.order(order.client_order_id)).submitted_at is not None:
+                raise
+        return await self._ledger.order(order.client_order_id)
+
+    async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
+        """Why what the gate saw no longer holds; empty when it does."""
+        if stopped := self._brake():
+            return f"the brake is pulled: {stopped}"
+        try:
+            seen = await self._venue.quote(order.symbol)
+        except VenueUnavailable as error:
+            return f"no quote: {error.message}"
+        return moved(order, judged=judged, seen=seen, now=at, policy=self._policy)
+
+    async def _halted(self, order: OrderRequest) -> str:
+        """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
+        control = await self._ledger.control()
+        return f"trading is {control.in_words}" if control.refuses(reducing=order.reduce_only) else ""
 
     async def sync(self) -> tuple[OrderReport, ...]:
         """Ask the venue about every order of earlier cycles that may still trade, and book what it says.
@@ -88,6 +134,22 @@ class OrderWriter:
         reports = await self._effects.once("venue:reports", None, returns=_REPORTS, perform=ask)
         await self._ledger.record_all(reports, cycle=self._cycle)
         return reports
+
+    async def cancel(self, order: OrderRecord) -> OrderReport:
+        """Take back one order that may still trade, and book what the venue says of it."""
+        at = self._effects.now()
+
+        async def take_back() -> OrderReport:
+            try:
+                return await self._venue.cancel(order.client_order_id, order.request.symbol)
+            except NotFound:
+                return _gone(order.request, at=at)
+            except OrderStateUnknown as unknown:
+                return _report(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
+
+        report = await self._effects.once("venue:cancel", order.client_order_id, returns=_REPORT, perform=take_back)
+        await self._ledger.record(report, cycle=self._cycle)
+        return report
 
     async def _open(self) -> list[OrderRecord]:
         return [o for o in await self._ledger.orders(working_only=True) if o.cycle < self._cycle]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from domain.errors import UsageError
-from domain.value import Instant, Positive, Symbol, Value
+from domain.value import Instant, NonNegative, Positive, Symbol, Value
 
 _TIMEFRAME = re.compile("[1-9][0-9]{0,3}[mhdw]")
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -50,11 +50,13 @@ class Candle:
 
 
 class Quote(Value):
-    """Best bid and ask with the venue's own time."""
+    """Best bid and ask with the venue's own time. Sizes in base currency, where the market shows them."""
 
     symbol: Symbol
     bid: Positive
     ask: Positive
+    bid_size: NonNegative | None = None
+    ask_size: NonNegative | None = None
     at: Instant
 
     @property

@@ -68,6 +68,8 @@ class Proposal(Value):
     reduce_only: bool = False
     stop_price: Positive | None = None
     target_price: Positive | None = None
+    reference_price: Positive | None = None
+    """The middle of the market that sizes and prices were computed from."""
     conviction: Share = Decimal(1)
     snapshot: Digest | None = None
     rationale: str = ""

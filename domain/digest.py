@@ -10,17 +10,19 @@ import dataclasses
 import hashlib
 import json
 import math
+import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
 from domain.errors import NotCanonical
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_word: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""A text as JSON writes it, UTF-8 as it is."""
 
 GENESIS = "0" * 64
 """What the first link of a chain points at."""
@@ -51,20 +53,53 @@ def jsonable(value: object) -> object:
 
     Raises `NotCanonical` for anything without one byte form.
     """
-    kind: type = type(value)
-    form = _known.get(kind) or _known.setdefault(kind, _form_of(kind))
-    return form(value)
+    return _forms[type(value)].json(value)
 
 
-_known: dict[type, Callable[[Any], object]] = {}
-"""How values of a type are written, found once for each: everything is digested."""
+def canonical(value: object) -> str:
+    """Canonical JSON of models, dataclasses, mappings, sequences, sets and scalars.
+
+    Keys sorted, no spaces, UTF-8 as it is; decimals as plain strings; instants in UTC; sets sorted
+    by their canonical form. Raises `NotCanonical` for anything without one byte form.
+    """
+    try:
+        return _forms[type(value)].text(value)
+    except ValueError as error:  # an integer of thousands of digits
+        raise NotCanonical(str(error)) from error
 
 
-def _form_of(kind: type) -> Callable[[Any], object]:
-    if kind is type(None) or kind in (str, int, bool):
-        return _as_it_is
+class _Form(NamedTuple):
+    """How values of one type are written."""
+
+    json: Callable[[Any], object]
+    text: Callable[[Any], str]
+
+
+class _Written(weakref.ref[Any]):
+    """The text of a living object, found by the object itself: a changed copy never meets that of its original."""
+
+    __slots__ = ("key", "text")
+    key: int
+    text: str
+
+
+_written: dict[int, _Written] = {}
+
+
+def _forget(written: _Written) -> None:
+    _written.pop(written.key, None)
+
+
+class _Forms(dict[type, _Form]):
+    """By type, each found once: everything is digested."""
+
+    def __missing__(self, kind: type) -> _Form:
+        return self.setdefault(kind, _form_of(kind))
+
+
+def _form_of(kind: type) -> _Form:
     if issubclass(kind, Enum):
-        return lambda value: jsonable(value.value)
+        return _by(lambda value: value.value)
     if issubclass(kind, BaseModel):
         return _fields(tuple(kind.model_fields))
     for base, form in _FORMS:
@@ -72,58 +107,71 @@ def _form_of(kind: type) -> Callable[[Any], object]:
             return form
     if dataclasses.is_dataclass(kind):
         return _fields(tuple(field.name for field in dataclasses.fields(kind)))
-    return _refuse
+    return _by(_refuse)
 
 
-def _as_it_is(value: object) -> object:
-    return value
+def _fields(names: tuple[str, ...]) -> _Form:
+    keys = [(name, _word(name) + ":") for name in sorted(names)]
+
+    def text(value: object) -> str:
+        written = _written.get(id(value))
+        if written is not None and written() is value:
+            return written.text
+        parts = []
+        for name, key in keys:
+            item = getattr(value, name)
+            parts.append(key + _forms[type(item)].text(item))
+        made = "{" + ",".join(parts) + "}"
+        _keep(value, made)
+        return made
+
+    return _Form(lambda value: {name: jsonable(getattr(value, name)) for name in names}, text)
 
 
-def _fields(names: tuple[str, ...]) -> Callable[[object], object]:
-    def form(value: object) -> object:
-        return {name: jsonable(getattr(value, name)) for name in names}
-
-    return form
-
-
-def _mapping(value: Mapping[object, object]) -> object:
-    return {_key(key): jsonable(item) for key, item in value.items()}
-
-
-def _sequence(value: Sequence[object]) -> object:
-    return [jsonable(item) for item in value]
+def _keep(value: object, text: str) -> None:
+    """Remember the text of what can't change, and so has a hash, for as long as it lives."""
+    try:
+        hash(value)
+        written = _Written(value, _forget)
+    except TypeError:  # it can change, or is slotted and can't be watched
+        return
+    written.key, written.text = id(value), text
+    _written[written.key] = written
 
 
-def _set(value: Set[object]) -> object:
-    return sorted((jsonable(item) for item in value), key=_dump)
+def _by(other: Callable[[Any], object]) -> _Form:
+    """Written as something else is."""
+    return _Form(lambda value: jsonable(other(value)), lambda value: canonical(other(value)))
+
+
+def _quoted(form: Callable[[Any], str]) -> _Form:
+    """Written as a text in which nothing needs escaping."""
+    return _Form(form, lambda value: f'"{form(value)}"')
+
+
+def _mapping_text(value: Mapping[object, object]) -> str:
+    texts = {_key(key): canonical(item) for key, item in value.items()}
+    return "{" + ",".join([f"{_word(key)}:{texts[key]}" for key in sorted(texts)]) + "}"
+
+
+def _sequence_text(value: Sequence[object]) -> str:
+    kinds = {*map(type, value)}
+    text = _forms[kinds.pop()].text if len(kinds) == 1 else canonical
+    return "[" + ",".join(map(text, value)) + "]"
+
+
+def _set_text(value: Set[object]) -> str:
+    return "[" + ",".join(sorted(map(canonical, value))) + "]"
 
 
 def _float(value: float) -> float:
     if not math.isfinite(value):
         raise NotCanonical(f"{value} is not a finite number")
-    return value or 0.0
+    return float(value) or 0.0
 
 
 def _refuse(value: object) -> object:
     raise NotCanonical(f"{type(value).__name__} has no canonical form")
-
-
-_FORMS: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
-    (bool, bool),
-    (int, int),
-    (str, str),
-    (Decimal, plain),
-    (float, _float),
-    (datetime, instant),
-    (timedelta, timedelta.total_seconds),
-    (bytes, _refuse),
-    (bytearray, _refuse),
-    (memoryview, _refuse),
-    (Mapping, _mapping),
-    (Set, _set),
-    (Sequence, _sequence),
-)
-"""The first that a type is a subclass of is its form."""
 
 
 def _key(key: object) -> str:
@@ -134,20 +182,31 @@ def _key(key: object) -> str:
     return key
 
 
-def _dump(value: object) -> str:
-    try:
-        return _ENCODER.encode(value)
-    except (TypeError, ValueError) as error:
-        raise NotCanonical(str(error)) from error
+_forms: Final = _Forms(
+    {
+        type(None): _Form(lambda value: value, lambda _: "null"),
+        bool: _Form(bool, lambda value: "true" if value else "false"),
+        int: _Form(int, int.__repr__),
+        str: _Form(str, _word),
+        float: _Form(_float, lambda value: repr(_float(value))),
+    }
+)
 
-
-def canonical(value: object) -> str:
-    """Canonical JSON of models, dataclasses, mappings, sequences, sets and scalars.
-
-    Keys sorted, no spaces, UTF-8 as it is; decimals as plain strings; instants in UTC; sets sorted
-    by their canonical form. Raises `NotCanonical` for anything without one byte form.
-    """
-    return _dump(jsonable(value))
+_FORMS: Final[tuple[tuple[type, _Form], ...]] = (
+    (int, _by(int)),
+    (str, _by(str)),
+    (Decimal, _quoted(plain)),
+    (float, _by(_float)),
+    (datetime, _quoted(instant)),
+    (timedelta, _by(timedelta.total_seconds)),
+    (bytes, _by(_refuse)),
+    (bytearray, _by(_refuse)),
+    (memoryview, _by(_refuse)),
+    (Mapping, _Form(lambda value: {_key(key): jsonable(item) for key, item in value.items()}, _mapping_text)),
+    (Set, _Form(lambda value: sorted(map(jsonable, value), key=canonical), _set_text)),
+    (Sequence, _Form(lambda value: [jsonable(item) for item in value], _sequence_text)),
+)
+"""The first that a type is a subclass of is its form."""
 
 
 def sha256(text: str) -> str:

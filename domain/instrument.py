@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Literal
 
 from domain.money import ZERO
-from domain.value import NonNegative, Positive, Symbol, Value
+from domain.value import Instant, NonNegative, Positive, Symbol, Value
 
-InstrumentKind = Literal["spot", "swap"]
+InstrumentKind = Literal["spot", "swap", "option"]
+AssetClass = Literal["crypto", "equity", "fx", "commodity"]
+
+
+class OptionTerms(Value):
+    """What an option is on. Its price and quantity are per unit of the underlying."""
+
+    right: Literal["call", "put"]
+    strike: Positive
+    expires_at: Instant
 
 
 class Instrument(Value):
@@ -18,6 +27,9 @@ class Instrument(Value):
 
     symbol: Symbol
     kind: InstrumentKind
+    asset_class: AssetClass = "crypto"
+    option: OptionTerms | None = None
+    """Of options only."""
     tick_size: Positive
     lot_size: Positive
     min_notional: NonNegative = ZERO

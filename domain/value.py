@@ -22,12 +22,22 @@ def _in_utc(at: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment with a zone, kept in UTC. A datetime without a zone is refused."""
 
-Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+MAGNITUDE = 100
+"""Powers of ten, up and down, within which a number lies. `1E+999999` is nine characters and a megabyte of digits."""
+
+
+def _writable(value: Decimal) -> Decimal:
+    if abs(value.adjusted()) > MAGNITUDE:
+        raise ValueError(f"expected a number within 1E-{MAGNITUDE} and 1E+{MAGNITUDE}")
+    return value
+
+
+Amount = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_writable)]
 """A finite decimal of either sign."""
 
-Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False), AfterValidator(_writable)]
+NonNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False), AfterValidator(_writable)]
+Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_writable)]
 """A part of one: convictions, confidences, weights."""
 
 Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?$")]

@@ -66,6 +66,10 @@ class Venue(Protocol):
 
     async def quote(self, symbol: str) -> Quote: ...
 
+    async def time(self) -> datetime | None:
+        """The venue's clock; `None` where it does not tell."""
+        ...
+
     async def portfolio(self) -> Portfolio:
         """The venue's own books: cash, positions, fees."""
         ...

@@ -61,6 +61,9 @@ class ClosedVenue:
     async def quote(self, symbol: str) -> Quote:
         _shut(f"a quote of {symbol}")
 
+    async def time(self) -> datetime | None:
+        _shut("the venue's clock")
+
     async def portfolio(self) -> Portfolio:
         _shut("the venue's portfolio")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from agents.desk import Desk
+from agents.duty import ORDINARY, Duty
 from agents.model import Completion, LanguageModel, completion_of
 from agents.writer import OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
@@ -22,9 +23,12 @@ from domain.effects import Effects
 from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
+from graphs.brake import braked
 from graphs.session import TOOLS, Session
 from graphs.state import CycleState
+from memory.controls import Control
 from memory.orders import OrderRecord
+from policy.escalation import Step
 from tools.toolbox import Toolbox
 from tools.view import MarketView
 
@@ -39,6 +43,10 @@ class Stock(Value):
 
 
 _STOCK: Final = TypeAdapter(Stock)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_ORDERS: Final = TypeAdapter(tuple[OrderRecord, ...])
+CONTROL: Final = TypeAdapter(Control)
+_SKEW: Final[TypeAdapter[Decimal | None]] = TypeAdapter(Decimal | None)
 
 
 @lru_cache(maxsize=16)
@@ -87,6 +95,10 @@ class Cycle:
     """As this cycle finds it; a held position may lack a mark price, and then nothing can be entered."""
     working: tuple[OrderRecord, ...] = ()
     just_closed: frozenset[str] = frozenset()
+    duty: Duty = ORDINARY
+    step: Step = "none"
+    reconciled_at: datetime | None = None
+    clock_skew_ms: Decimal | None = None
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
@@ -113,11 +125,19 @@ class Cycle:
             portfolio=self.portfolio,
             working=self.working,
             just_closed=self.just_closed,
+            duty=self.duty,
             effects=effects,
             tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
             model=RecordedModel(session.model, effects, self),
             context=self.book.view(f"symbol:{subject}") if subject else self.book,
-            orders=OrderWriter(venue=session.venue, ledger=session.ledger, effects=effects, cycle=self.number),
+            orders=OrderWriter(
+                venue=session.venue,
+                ledger=session.ledger,
+                effects=effects,
+                cycle=self.number,
+                policy=session.settings.policy,
+                brake=lambda: session.brake.reason,
+            ),
             memory=self,
             settings=session.settings.desk,
         )
@@ -141,6 +161,8 @@ class Cycle:
         request = ModelRequest(model=self.session.model.name, settings=canonical({"schema": Opinion.__name__}))
         # The chain is the row's and the seals': an id that held it would differ between runs that decide the same.
         snapshot = Snapshot.of(synthesis, cycle=self.number, request=request, answer=answer)
+        for body in blobs(synthesis).values():
+            archive.note_blob(body)
         archive.note_snapshot(
             self.session.header.run_id,
             cycle=self.number,
@@ -148,7 +170,7 @@ class Cycle:
             id=snapshot.id,
             previous=self.previous_seal,
             body=snapshot,
-            blobs=[archive.note_blob(body) for body in blobs(synthesis).values()],
+            blobs=snapshot.references,
         )
         self.book.hooks.tell(Archived(snapshot.id, subject))
         return snapshot.id
@@ -158,6 +180,29 @@ class Cycle:
         value = {name: given for name, given in update.items() if name != "approved"}
         self.session.archive.note_step(
             self.session.header.run_id, cycle=self.number, node=node, subject=subject, value=value
+        )
+
+    async def look_at_control(self, effects: Effects) -> Control:
+        """The trading state in force, and how far our clock is off the venue's."""
+        session = self.session
+
+        async def look() -> Control:
+            return braked(await session.controls.state(session.header.run_id), session.brake)
+
+        async def compare() -> Decimal | None:
+            theirs = await session.venue.time()
+            return None if theirs is None else Decimal((session.clock.now() - theirs) // _MILLISECOND)
+
+        self.clock_skew_ms = await effects.once("venue:time", None, returns=_SKEW, perform=compare)
+        return await effects.once("control", None, returns=CONTROL, perform=look)
+
+    async def open_orders(self, effects: Effects) -> tuple[OrderRecord, ...]:
+        """Orders that may still trade, as the ledger has them."""
+        return await effects.once(
+            "ledger:working",
+            None,
+            returns=_ORDERS,
+            perform=lambda: self.session.ledger.orders(working_only=True),
         )
 
     async def take_stock(
@@ -179,6 +224,7 @@ class Cycle:
         self.marks = marks
         self.working = stock.working
         self.portfolio = stock.portfolio
+        self.reconciled_at = effects.now()
         traded = {report.symbol for report in reports if report.fills}
         self.just_closed = frozenset(traded - stock.portfolio.positions.keys())
 

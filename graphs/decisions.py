@@ -17,7 +17,7 @@ def decisions(state: CycleState, *, cycle: int, universe: tuple[str, ...]) -> tu
     plan = state.get("plan")
     proposals = {p.symbol: p for p in plan.proposals} if plan else {}
     declined = dict(plan.declined) if plan else {}
-    verdicts = {v.symbol: v for v in state.get("verdicts", [])}
+    verdicts = {v.symbol: v for v in (*state.get("verdicts", ()), *state.get("verdicts_again", ()))}
     quiet = dict(state["scan"].quiet)
     lines = []
     for symbol in universe:

@@ -11,20 +11,27 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from agents.desk import Desk
 from agents.execution import Approved
-from domain.candle import Quote
-from domain.decision import Proposal
+from domain.decision import Proposal, Thesis
 from domain.digest import canonical
-from domain.order import OrderState
+from domain.effects import Effects
+from graphs.brake import braked
 from graphs.cycle import Cycle
+from graphs.picture import picture, sent_since, sights
+from graphs.questions import asking, question
 from memory.admission import Admission
-from memory.ledger import TradingState
-from policy import Facts, Verdict, WorkingOrder
-from tools.quotes import QuoteParams, quote
+from memory.admissions import Admissions, Standing
+from memory.approvals import Approval
+from policy import Facts, Verdict
+from policy.account import Consent
 
-_STATE: Final[TypeAdapter[TradingState]] = TypeAdapter(TradingState)
-"""An effect: a person may change it at any time."""
+_STANDING: Final = TypeAdapter(Standing)
+"""An effect: other processes write to the same account, and a person may change its state at any time."""
+
+_QUESTIONS: Final[TypeAdapter[tuple[Approval, ...]]] = TypeAdapter(tuple[Approval, ...])
+_DONE: Final = TypeAdapter(bool)
+
+LATCHING: Final = "REPEATED_EXECUTION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +40,56 @@ class Judgement:
     approved: tuple[Approved, ...]
 
 
-async def gate(proposals: Sequence[Proposal], cycle: Cycle) -> Judgement:
-    """Judge proposals in their order, each with those allowed before it counted as working orders."""
+async def gate(
+    proposals: Sequence[Proposal],
+    cycle: Cycle,
+    *,
+    node: str = "gate",
+    theses: Sequence[Thesis] = (),
+    consents: tuple[Consent, ...] = (),
+) -> Judgement:
+    """Judge proposals in their order, each with those allowed before it counted as working orders.
+
+    The books are held from the reading of what stands to the writing of what was decided: of several
+    processes on one account each sees what the others were allowed. `node` names the second look, after
+    a person has answered.
+    """
     session = cycle.session
-    desk = cycle.desk("gate")
-    facts = await picture({p.symbol for p in proposals} | {o.request.symbol for o in cycle.working}, cycle, desk)
+    policy = session.settings.policy
+    desk = cycle.desk(node)
+    held = cycle.portfolio.positions if cycle.portfolio else {}
+    seen = await sights(
+        {p.symbol for p in proposals} | {o.request.symbol for o in cycle.working} | {*held}, cycle, desk
+    )
+    async with session.ledger.gate(cycle=cycle.number, at=seen.now) as books:
+
+        async def read() -> Standing:
+            found = await books.standing(sent_since=sent_since(policy, now=seen.now))
+            return found.model_copy(update={"control": braked(found.control, session.brake)})
+
+        standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
+        facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)
+        return await _judged(proposals, facts, books, cycle, effects=desk.effects, again=node != "gate")
+
+
+async def _judged(
+    proposals: Sequence[Proposal], facts: Facts, books: Admissions, cycle: Cycle, *, effects: Effects, again: bool
+) -> Judgement:
+    session = cycle.session
     admissions: list[Admission] = []
     verdicts: list[Verdict] = []
     approved: list[Approved] = []
     for proposal in proposals:
-        seen = facts.about(proposal)
-        verdict = session.engine.evaluate(proposal, seen)
+        near = facts.about(proposal)
+        verdict = session.engine.evaluate(proposal, near)
         ticket = None
         if verdict.outcome == "allow":
             order = proposal.order()
             ticket = session.office.issue(verdict, order, now=facts.now)
-            approved.append(Approved(order=order, ticket=ticket))
-            facts = facts.with_working(WorkingOrder.of(order, state=OrderState.APPROVED))
+            approved.append(Approved(order=order, ticket=ticket, judged=near.quotes[order.symbol]))
+            facts = facts.after(proposal)
+        elif any(f.code == LATCHING and f.outcome == "deny" and f.observed is not None for f in verdict.findings):
+            await _stop(proposal, books, effects)
         verdicts.append(verdict)
         admissions.append(
             Admission(
@@ -57,34 +97,37 @@ async def gate(proposals: Sequence[Proposal], cycle: Cycle) -> Judgement:
                 verdict_body=canonical(verdict),
                 verdict_digest=verdict.digest,
                 outcome=verdict.outcome,
-                facts_body=canonical(seen),
+                facts_body=canonical(near),
                 ticket=ticket,
+                n=int(again),
             )
         )
     if admissions:
-        await session.ledger.admit(admissions, cycle=cycle.number, at=facts.now)
+        await books.keep(admissions)
+    if not again and (doubted := asking(verdicts, session.settings.policy)):
+        await _ask(doubted, books, cycle, effects)
     return Judgement(tuple(verdicts), tuple(approved))
 
 
-async def picture(symbols: set[str], cycle: Cycle, desk: Desk) -> Facts:
-    """All that the engine may know in this cycle. What is missing stays missing."""
-    session = cycle.session
-    now = desk.effects.now()
-    state = await desk.effects.once("trading_state", None, returns=_STATE, perform=session.ledger.trading_state)
-    quotes = {}
-    for symbol in sorted(symbols):
-        read = await desk.tools.call(quote, QuoteParams(symbol=symbol))
-        if read.value is not None:
-            seen = read.value
-            quotes[symbol] = Quote(symbol=symbol, bid=seen.bid, ask=seen.ask, at=seen.at)
-    return Facts(
-        as_of=cycle.as_of,
-        now=now,
-        universe=session.universe,
-        instruments=session.settings.instruments,
-        quotes=quotes,
-        portfolio=cycle.portfolio,
-        working=tuple(WorkingOrder.of(o.request, state=o.state, filled=o.filled) for o in cycle.working),
-        day_start_equity=await session.ledger.day_start_equity(cycle.as_of),
-        trading_state=state,
-    )
+# What people are asked, and what is done in their place, is done once: a step that runs again, or is played
+# back, neither asks about an order again nor stops an agent that was re-armed since.
+
+
+async def _ask(doubted: Sequence[Verdict], books: Admissions, cycle: Cycle, effects: Effects) -> None:
+    async def put() -> tuple[Approval, ...]:
+        at = cycle.session.wall.now()
+        questions = tuple(question(verdict, cycle, at=at) for verdict in doubted)
+        await books.ask(questions)
+        return questions
+
+    await effects.once("ask", [verdict.digest for verdict in doubted], returns=_QUESTIONS, perform=put)
+
+
+async def _stop(proposal: Proposal, books: Admissions, effects: Effects) -> None:
+    agent, symbol = proposal.agent, proposal.symbol
+
+    async def latch() -> bool:
+        await books.latch(agent=agent, symbol=symbol, code=LATCHING)
+        return True
+
+    await effects.once("latch", {"agent": agent, "symbol": symbol}, returns=_DONE, perform=latch)

@@ -102,6 +102,7 @@ async def resume(run_id: str, *, database: Database, cycles: int | None = None) 
     session.remember(await session.archive.episodes(header.run_id))
     last = await session.archive.last_cycle(header.run_id)
     session.clock.set(last.record.as_of if last else _EPOCH)
+    session.step = last.record.step if last else "none"
     await session.archive.discard_open_cycle(header.run_id, cycle=record.cycles)
     await _restore(session, cycle=record.cycles)
     await session.archive.resume_run(header.run_id)

@@ -1,30 +1,57 @@
-"""Policies from files: the packaged profile, or one of the operator's."""
+"""Policies from files: the packaged profiles, or one of the operator's."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from domain.errors import NotFound, PolicyFileError
 from policy import Policy, parse_policy
 
-DEFAULT_PROFILE = "conservative"
+DEFAULT_PROFILE: Final = "conservative"
+
+PROFILES: Final = (DEFAULT_PROFILE, "standard", "prop-firm", "paper-lab")
+"""Packaged with the gate. The default first."""
 
 
-def policy_in_effect(path: Path | None) -> Policy:
-    """The policy in `path`, or the packaged default.
+def profile(name: str) -> Policy:
+    """One of `PROFILES`."""
+    text = (files("policy") / "profiles" / f"{name}.toml").read_text("utf-8")
+    return _parsed(text, source=name)
 
-    Raises `NotFound` for a missing file and `PolicyFileError` for one that can't be used.
+
+def policy_in_effect(asked: Path | None) -> Policy:
+    """The profile of that name, the policy in that file, or the default profile when none is asked for.
+
+    A profile's name means the profile; `./standard.toml` or a path with a folder is always a file. Raises
+    `NotFound` for a missing file and `PolicyFileError` for one that can't be used.
     """
-    if path is None:
-        text = (files("policy") / "profiles" / f"{DEFAULT_PROFILE}.toml").read_text("utf-8")
-        return parse_policy(text, source=DEFAULT_PROFILE)
+    name = DEFAULT_PROFILE if asked is None else str(asked)
+    if asked is None or name in PROFILES:
+        return profile(name)
     try:
-        text = path.read_text("utf-8")
+        text = asked.read_text("utf-8")
     except FileNotFoundError:
-        raise NotFound(f"there is no policy file {path}", remedy="Check --policy") from None
+        raise NotFound(
+            f"there is no policy file {asked}", remedy=f"Name a file, or one of {', '.join(PROFILES)}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyFileError(
-            f"the policy file {path} can't be read: {error}", remedy="It must be TOML in UTF-8"
+            f"the policy file {asked} can't be read: {error}", remedy="It must be TOML in UTF-8"
         ) from None
-    return parse_policy(text, source=str(path))
+    return _parsed(text, source=str(asked))
+
+
+def _parsed(text: str, *, source: str) -> Policy:
+    """Besides the form: the time zone is one that this machine knows, for what counts by days can't be told else."""
+    policy = parse_policy(text, source=source)
+    try:
+        ZoneInfo(policy.day.time_zone)
+    except (OSError, ValueError, LookupError):
+        raise PolicyFileError(
+            f"{source}: day.time_zone: {policy.day.time_zone!r} is no time zone known here",
+            remedy="Write an IANA name such as UTC or America/New_York",
+        ) from None
+    return policy

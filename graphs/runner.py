@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from domain.errors import UsageError
+from domain.errors import AgentctlError, UsageError
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
 from graphs.events import CycleEnded, CycleStarted, Event, Listener, NodeEnded, silent
 from graphs.reconciling import reconcile
+from graphs.retention import Retention
 from graphs.session import Session
 from graphs.state import CycleState
 from graphs.timing import Stopwatch
 from graphs.trading import TradingGraph
 from memory.records import CycleRecord, Figures
 
-Status = Literal["finished", "interrupted"]
+Status = Literal["finished", "interrupted", "waiting"]
+"""`waiting`: a person is asked about an order, and the cycle goes on when the question is answered."""
+
+
+class Waiting(Exception):
+    """A cycle that was left because a person is asked."""
 
 
 class Stop:
@@ -48,12 +55,20 @@ class Runner:
     """Drives a session through its cycles. A cycle that was left unfinished runs again, from its tape."""
 
     def __init__(
-        self, session: Session, graph: TradingGraph, *, listen: Listener = silent, stop: Stop | None = None
+        self,
+        session: Session,
+        graph: TradingGraph,
+        *,
+        listen: Listener = silent,
+        stop: Stop | None = None,
+        retention: Retention | None = None,
     ) -> None:
+        """Without `retention` every context is kept."""
         self._session = session
         self._graph = graph
         self._listen = listen
         self._stop = stop or Stop()
+        self._retention = retention
         saver = graph.checkpointer
         self._saver = saver if isinstance(saver, BaseCheckpointSaver) else None
         self.stopwatch = Stopwatch()
@@ -64,6 +79,13 @@ class Runner:
         Raises `LedgerBroken` when a finished run's ledger is not what the venue says, and `UsageError` when
         it was left within a cycle that is not to be gone on with.
         """
+        status = await self._go_on(cycles=cycles)
+        if self._retention:
+            closed = (await self._session.archive.run(self._session.header.run_id)).cycles
+            await self._retention.prune(self._session.database, self._session.header.run_id, closed=closed)
+        return status
+
+    async def _go_on(self, *, cycles: int) -> Status:
         session = self._session
         run_id = session.header.run_id
         record = await session.archive.run(run_id)
@@ -80,19 +102,33 @@ class Runner:
         async for as_of in session.market.ticks(after=last.record.as_of if last else None):
             if self._stop.asked:
                 return "interrupted"
+            await self._hold_if_braked()
             try:
                 seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
-            except GraphDrained:
+            except (GraphDrained, Waiting) as left:
                 await session.database.flush()
-                return "interrupted"
+                return "waiting" if isinstance(left, Waiting) else "interrupted"
             number += 1
             if number >= cycles:
                 break
+            if self._retention and self._retention.due(closed=number):
+                await self._retention.prune(session.database, run_id, closed=number)
         await reconcile(session)
         return "finished"
 
+    async def _hold_if_braked(self) -> None:
+        """Write down that trading is halted, where it can be written: it is so in any case."""
+        session = self._session
+        reason = session.brake.reason
+        if reason and not session.braked:
+            with suppress(AgentctlError):  # tried again before the next cycle
+                await session.controls.halt(
+                    scope=session.header.run_id, level="halt", by="brake", reason=reason, at=session.wall.now()
+                )
+                session.braked = True
+
     async def cycle(self, cycle: Cycle) -> str:
-        """Run and seal one cycle; returns its seal. Raises `GraphDrained` when it was left unfinished."""
+        """Run and seal one cycle; returns its seal. Raises `GraphDrained` or `Waiting` when it was left unfinished."""
         session = self._session
         begun = time.perf_counter()
         session.clock.set(cycle.as_of)
@@ -110,11 +146,13 @@ class Runner:
             figures=Figures.of(books) if books.priced else None,
             tokens=cycle.tokens,
             usd=cycle.usd,
+            step=cycle.step,
         )
         seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms)
         session.tape.end_cycle()
         fills = await session.ledger.fills(cycle=cycle.number)
         session.remember(state["episodes"])
+        cycle.session.step = cycle.step
         await self._forget_checkpoint(cycle.number - 1)
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         self.stopwatch.cycle(elapsed_ms, nodes_ms)
@@ -138,6 +176,8 @@ class Runner:
         )
         async for mode, chunk in cast("AsyncIterator[tuple[str, Any]]", passing):
             if mode == "values":
+                if "__interrupt__" in chunk:
+                    raise Waiting
                 state = chunk
             else:
                 self._hear(chunk, nodes_ms)

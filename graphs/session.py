@@ -12,20 +12,26 @@ from agents.model import LanguageModel
 from agents.settings import DeskSettings
 from context import DEFAULT_LANES, Hooks, LaneSettings
 from domain.candle import Timeframe
-from domain.clock import TickClock
+from domain.clock import Clock, TickClock
 from domain.decision import Episode
 from domain.instrument import Instrument
 from domain.value import Symbol, Value
 from domain.venue import Market, Venue
+from graphs.brake import Brake
+from graphs.wall import WallClock
+from memory.approvals import Approvals
 from memory.archive import Archive
+from memory.controls import Controls
 from memory.database import Database
 from memory.ledger import Ledger
 from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
+from policy.escalation import Step
 from tools.bars import candles
 from tools.costs import PaperCosts
 from tools.headlines import headlines
+from tools.history import history
 from tools.indicators import indicators
 from tools.plumbing import Plumbing
 from tools.quotes import quote
@@ -34,7 +40,7 @@ from tools.tool import Tool
 EPISODES_KEPT: Final = 100
 """Closed trades of a symbol that are remembered for lessons."""
 
-TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, indicators, quote)
+TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, history, indicators, quote)
 
 
 class RunSettings(Value):
@@ -64,6 +70,13 @@ class Session:
     office: TicketOffice
     hooks: Hooks = field(default_factory=Hooks)
     """Listeners to what happens in contexts."""
+    brake: Brake = field(default_factory=Brake)
+    braked: bool = False
+    """Whether the brake's halt was written down."""
+    wall: Clock = field(default_factory=WallClock)
+    """When people are asked and answer. Market time is `clock`."""
+    step: Step = "none"
+    """How near to its loss limits the last cycle found the account."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
 
     @cached_property
@@ -73,6 +86,14 @@ class Session:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.database, account=self.header.run_id, run_id=self.header.run_id)
+
+    @cached_property
+    def controls(self) -> Controls:
+        return Controls(self.database)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        return Approvals(self.database)
 
     @cached_property
     def engine(self) -> PolicyEngine:

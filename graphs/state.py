@@ -13,6 +13,7 @@ from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
 from policy import Verdict
+from policy.account import Consent
 
 
 class NodeFailure(Value):
@@ -33,5 +34,11 @@ class CycleState(TypedDict, total=False):
     plan: Plan
     verdicts: list[Verdict]
     approved: list[Approved]
+    """Of the last look of the gate."""
+    asked: list[str]
+    """Client order ids of the orders that a person is asked about."""
+    consents: list[Consent]
+    verdicts_again: list[Verdict]
+    """On orders that a person let stand."""
     episodes: list[Episode]
     failures: Annotated[list[NodeFailure], operator.add]

@@ -1,4 +1,7 @@
-"""The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning."""
+"""The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning.
+
+Where the gate asks for a person: review, the gate again, and Execution again.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,10 @@ from agents.signal import Scan, SignalAgent
 from domain.errors import Refused, ServiceUnavailable
 from domain.text import visible
 from graphs.cycle import Cycle
+from graphs.duties import take_on
 from graphs.events import GateSpoke, NodeEnded, NodeStarted
 from graphs.gate import gate
+from graphs.questions import answers, asking
 from graphs.state import CycleState, NodeFailure
 from graphs.words import in_words
 from tools.quotes import QuoteParams, quote
@@ -37,16 +42,24 @@ _RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ServiceUnavailable, jitter=
 
 
 async def tick(state: CycleState, cycle: Cycle) -> CycleState:
-    """Open the cycle: learn what became of working orders, and price what is held."""
+    """Open the cycle: learn what became of working orders, price what is held, and see what must be done."""
     desk = cycle.desk("tick")
-    reports = await desk.orders.sync()
+    reports = list(await desk.orders.sync())
+    control = await cycle.look_at_control(desk.effects)
+    if control.flatten:
+        reports += [await desk.orders.cancel(order) for order in await cycle.open_orders(desk.effects)]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
     marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
     await cycle.take_stock(desk.effects, marks=marks, reports=reports)
-    return {"reports": list(reports), "portfolio": cycle.portfolio}
+    await take_on(cycle, control, desk.effects)
+    return {"reports": reports, "portfolio": cycle.portfolio}
 
 
 async def signal(state: CycleState, cycle: Cycle) -> CycleState:
+    """Candidates; none while nothing could be sent, or everything is being left: no model is paid for that."""
+    duty = cycle.duty
+    if duty.flatten or not duty.sends:
+        return {"scan": Scan(quiet=tuple((symbol, duty.reason) for symbol in cycle.session.universe))}
     return {"scan": await SignalAgent()(cycle.desk("signal"))}
 
 
@@ -60,12 +73,32 @@ async def risk(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def judge(state: CycleState, cycle: Cycle) -> CycleState:
-    judged = await gate(state["plan"].proposals, cycle)
-    return {"verdicts": list(judged.verdicts), "approved": list(judged.approved)}
+    judged = await gate(state["plan"].proposals, cycle, theses=state.get("theses", []))
+    asked = [v.client_order_id for v in asking(judged.verdicts, cycle.session.settings.policy)]
+    return {"verdicts": list(judged.verdicts), "approved": list(judged.approved), "asked": asked}
 
 
 async def execution(state: CycleState, cycle: Cycle) -> CycleState:
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution")))}
+
+
+async def review(state: CycleState, cycle: Cycle) -> CycleState:
+    """What a person says to the orders that the gate would not decide alone. Interrupts the graph until then."""
+    return {"consents": list(await answers(state["verdicts"], cycle))}
+
+
+async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
+    """The whole gate again, on the facts of now, for the orders that a person let stand."""
+    meant = {consent.client_order_id for consent in state["consents"]}
+    proposals = [p for p in state["plan"].proposals if p.client_order_id in meant]
+    judged = await gate(
+        proposals, cycle, node="gate_again", theses=state.get("theses", []), consents=tuple(state["consents"])
+    )
+    return {"verdicts_again": list(judged.verdicts), "approved": list(judged.approved)}
+
+
+async def execution_again(state: CycleState, cycle: Cycle) -> CycleState:
+    return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution_again")))}
 
 
 async def learning(state: CycleState, cycle: Cycle) -> CycleState:
@@ -95,6 +128,9 @@ NODES: Final[dict[str, tuple[Node, Fallback | None]]] = {
     "risk": (risk, _no_plan),
     "gate": (judge, None),
     "execution": (execution, None),
+    "review": (review, None),
+    "gate_again": (judge_again, None),
+    "execution_again": (execution_again, None),
     "learning": (learning, None),
 }
 """Every node with what stands in for it when it fails. Those that touch money have nothing: the run stops."""
@@ -122,9 +158,9 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             failure = NodeFailure(node=name, subject=subject, error=said)
             update = {**fallback(said, state, cycle), "failures": [failure]}
         cycle.keep(name, subject, update)
-        if name == "gate":
-            for proposal, verdict in zip(state["plan"].proposals, update["verdicts"], strict=True):
-                tell(GateSpoke(cycle.number, proposal, verdict))
+        for verdict in (*update.get("verdicts", ()), *update.get("verdicts_again", ())):
+            proposal = next(p for p in state["plan"].proposals if p.digest == verdict.proposal_digest)
+            tell(GateSpoke(cycle.number, proposal, verdict))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update
@@ -146,7 +182,20 @@ def after_risk(state: CycleState) -> str:
 
 
 def after_gate(state: CycleState) -> str:
-    return "execution" if state["approved"] else "learning"
+    return "execution" if state["approved"] else after_execution(state)
+
+
+def after_execution(state: CycleState) -> str:
+    """Orders that were allowed don't wait for those that a person is asked about."""
+    return "review" if state["asked"] else "learning"
+
+
+def after_review(state: CycleState) -> str:
+    return "gate_again" if state["consents"] else "learning"
+
+
+def after_gate_again(state: CycleState) -> str:
+    return "execution_again" if state["approved"] else "learning"
 
 
 def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None) -> TradingGraph:
@@ -159,7 +208,10 @@ def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None)
     graph.add_conditional_edges("signal", after_signal, ["research", "risk", "learning"])
     graph.add_edge("research", "risk")
     graph.add_conditional_edges("risk", after_risk, ["gate", "learning"])
-    graph.add_conditional_edges("gate", after_gate, ["execution", "learning"])
-    graph.add_edge("execution", "learning")
+    graph.add_conditional_edges("gate", after_gate, ["execution", "review", "learning"])
+    graph.add_conditional_edges("execution", after_execution, ["review", "learning"])
+    graph.add_conditional_edges("review", after_review, ["gate_again", "learning"])
+    graph.add_conditional_edges("gate_again", after_gate_again, ["execution_again", "learning"])
+    graph.add_edge("execution_again", "learning")
     graph.add_edge("learning", END)
     return graph.compile(checkpointer=checkpointer, name="trading")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from domain.decision import Outcome
-from domain.digest import canonical, sha256
-from domain.errors import Refused
 from domain.value import Digest, Symbol, Value
+from graphs.deciding import archived_facts
 from memory.archive import Archive
 from memory.database import Database
-from policy import Facts, Policy, PolicyEngine, Verdict
+from policy import Policy, PolicyEngine, Verdict
 
 
 class VerdictChange(Value):
@@ -47,7 +46,7 @@ async def judge_again(run_id: str, policy: Policy, *, database: Database) -> Wha
     changes: list[VerdictChange] = []
     allowed = 0
     for record in records:
-        facts = _facts((await archive.blobs([record.facts]))[record.facts], key=record.facts)
+        facts = archived_facts((await archive.blobs([record.facts]))[record.facts], key=record.facts)
         then = Verdict.model_validate_json(record.verdict)
         now = engine.evaluate(record.proposal, facts)
         allowed += now.outcome == "allow"
@@ -71,12 +70,3 @@ async def judge_again(run_id: str, policy: Policy, *, database: Database) -> Wha
         allowed_now=allowed,
         changes=tuple(changes),
     )
-
-
-def _facts(body: str, *, key: str) -> Facts:
-    if sha256(body) != key:
-        raise Refused(f"the facts {key} were changed since they were archived")
-    facts = Facts.model_validate_json(body)
-    if canonical(facts) != body:
-        raise Refused(f"the facts {key} can't be read as they once were", remedy="Use the version that wrote them")
-    return facts

@@ -25,7 +25,11 @@ def in_words(node: str, update: CycleState) -> str:
             return "; ".join(wanted or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
         case "gate":
             return f"{len(update['approved'])} of {len(update['verdicts'])} allowed"
-        case "execution":
+        case "gate_again":
+            return f"{len(update['approved'])} of {len(update['verdicts_again'])} allowed after a person's word"
+        case "review":
+            return f"{len(update['consents'])} let stand" if update["consents"] else "none let stand"
+        case "execution" | "execution_again":
             return ", ".join(f"{r.symbol} {r.state.value}" for r in update["reports"])
         case "learning":
             return f"{len(update['episodes'])} trades closed" if update["episodes"] else "nothing closed"

@@ -3,8 +3,12 @@
 Imports `policy`, `context` and `domain`.
 """
 
+from memory.acts import Act, Acts
 from memory.admission import Admission
+from memory.admissions import Admissions, Standing
+from memory.approvals import Approval, Approvals
 from memory.archive import Archive
+from memory.controls import Control, Controls
 from memory.database import Database
 from memory.fault import Fault
 from memory.ledger import Ledger
@@ -13,9 +17,16 @@ from memory.records import ClosedCycle, CycleRecord, Figures, RunHeader, RunReco
 from memory.tape import Recording, Tape
 
 __all__ = [
+    "Act",
+    "Acts",
     "Admission",
+    "Admissions",
+    "Approval",
+    "Approvals",
     "Archive",
     "ClosedCycle",
+    "Control",
+    "Controls",
     "CycleRecord",
     "Database",
     "Fault",
@@ -26,6 +37,7 @@ __all__ = [
     "RunHeader",
     "RunRecord",
     "SnapshotRecord",
+    "Standing",
     "Step",
     "Tape",
     "VerdictRecord",

@@ -23,6 +23,8 @@ class Admission(Value):
     facts_body: str
     """What it was judged on, as canonical JSON; kept once by its digest."""
     ticket: Ticket | None = None
+    n: int = 0
+    """0 for the first judgement; 1, 2, ... when it was judged again after a person's answer."""
 
     def require_fit(self) -> None:
         """Raises `TicketRefused` for a ticket that is not this proposal's, or without an allow."""
@@ -43,6 +45,7 @@ class Admission(Value):
             proposal=self.proposal.digest,
             run_id=run_id,
             cycle=cycle,
+            agent=self.proposal.agent,
             state=OrderState.APPROVED,
             updated_at=at,
             stop_price=self.proposal.stop_price,
@@ -54,6 +57,7 @@ class Admission(Value):
             "run_id": run_id,
             "cycle": cycle,
             "client_order_id": self.proposal.client_order_id,
+            "n": self.n,
             "id": self.verdict_digest,
             "symbol": self.proposal.symbol,
             "outcome": self.outcome,

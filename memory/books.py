@@ -24,7 +24,8 @@ from memory.schema import accounts, fills, order_events, orders, positions, with
 # Built once: building a statement costs more than running it.
 _MINE: BindParameter[str] = bindparam("account")
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
-_ACCOUNT = select(accounts).where(accounts.c.account == _MINE).with_for_update()
+_ACCOUNT = select(accounts).where(accounts.c.account == _MINE)
+_HELD_ACCOUNT = _ACCOUNT.with_for_update()
 _ORDERS = select(orders).where(orders.c.account == _MINE)
 _ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
 _ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expanding=True)))
@@ -40,12 +41,13 @@ _EVENTS = (
 )
 
 
-async def account_row(connection: AsyncConnection, account: str) -> dict[str, Any]:
-    """The account's row, held until the transaction ends: writers of one account take turns.
+async def account_row(connection: AsyncConnection, account: str, *, held: bool = False) -> dict[str, Any]:
+    """The account's row; `held` until the transaction ends, so that writers of one account take turns.
 
     Raises `LedgerBroken` for an account that was never opened.
     """
-    row = (await connection.execute(_ACCOUNT, {"account": account})).mappings().one_or_none()
+    query = _HELD_ACCOUNT if held else _ACCOUNT
+    row = (await connection.execute(query, {"account": account})).mappings().one_or_none()
     if row is None:
         raise LedgerBroken(f"the account {account} was never opened")
     return dict(row)
@@ -134,7 +136,7 @@ class Books:
         self._fills.append((fill, after.quantity))
 
     async def write(self, connection: AsyncConnection) -> None:
-        """Everything that was changed, in rows."""
+        """Everything that was changed since it was last written, in rows."""
         name = self.account["account"]
         place = {"account": name, "run_id": self.run_id, "cycle": self.cycle}
         if self._fills:
@@ -158,6 +160,7 @@ class Books:
             rows = [order_row(name, order) for order in self._changed.values()]
             await put(connection, orders, [with_digest(orders, row) for row in rows])
             await insert_new(connection, order_events, happened)
+        self._fills, self._events, self._changed = [], [], {}
 
 
 async def _next(connection: AsyncConnection, account: str) -> int:

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import canonical
 from domain.errors import NotFound, Refused
-from memory.records import CycleRecord
+from memory.highwater import high_water
+from memory.records import CycleRecord, RunHeader
 from memory.rows import Row, insert_new, put
-from memory.schema import cycles, runs, with_digest
+from memory.schema import cycles, equity, runs, with_digest
 from memory.seal import leaves, leaves_text, seal
 
 # Built once: building a statement costs more than running it.
@@ -36,6 +37,7 @@ async def close_cycle(
 ) -> str:
     """Seal the cycle's rows and return the seal. See `Archive.close_cycle`."""
     run = await run_row(connection, run_id)
+    await _keep_figures(connection, run, record=record)
     body = canonical(record)
     rows = leaves_text(await leaves(connection, run_id=run_id, cycle=record.cycle))
     before = (await connection.execute(_LAST, {"run_id": run_id})).mappings().one_or_none()
@@ -58,3 +60,15 @@ async def close_cycle(
     await insert_new(connection, cycles, [with_digest(cycles, row)])
     await change_run(connection, run, {"cycles": run["cycles"] + 1, "seal": sealed})
     return sealed
+
+
+async def _keep_figures(connection: AsyncConnection, run: RowMapping, *, record: CycleRecord) -> None:
+    figures = record.figures
+    if figures is None:
+        return
+    high = await high_water(connection, run["run_id"], before=record.cycle)
+    if high is None:
+        high = RunHeader.model_validate_json(run["body"]).start_cash
+    place = {"run_id": run["run_id"], "cycle": record.cycle, "as_of": record.as_of}
+    row = {**place, **figures.model_dump(), "high": max(high, figures.equity)}
+    await insert_new(connection, equity, [with_digest(equity, row)])

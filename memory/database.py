@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Self
 
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.errors import AgentctlError, NotFound, ServiceUnavailable, UsageError
 from memory.address import Address
 from memory.inline import connect
-from memory.journal import Journal
+from memory.journal import Journal, Waiting
 from memory.migrate import migrate, stored_revision
 from memory.rows import Row
 from memory.schema import REVISION, metadata
@@ -42,6 +42,9 @@ class Database:
         # A database in memory has one connection: there, readers wait for the writer too.
         self._shared = address.sqlite and address.path is None
         self._journal = Journal()
+        self._writer_task: asyncio.Task[object] | None = None
+        self._noted_inside: Waiting = {}
+        self._undoing: list[Callable[[], None]] = []
 
     @classmethod
     async def open(cls, url: str, *, create: bool = True) -> Database:
@@ -90,14 +93,36 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        """All or nothing, one writer at a time. Rows noted so far are inserted first. Does not nest."""
+        """All or nothing, one writer at a time. Rows noted so far are inserted first, and those noted meanwhile last.
+
+        What the writer itself notes inside belongs to the transaction, and is forgotten with one that fails.
+        Raises `RuntimeError` inside another transaction of the same task: they do not nest.
+        """
+        self._require_outside()
         async with self._writing:
-            with self._translated():
-                async with AsyncExitStack() as stack:
-                    connection = await self._begin(stack)
-                    written = await self._journal.write(connection)
-                    yield connection
+            self._writer_task = asyncio.current_task()
+            try:
+                with self._translated():
+                    async with AsyncExitStack() as stack:
+                        connection = await self._begin(stack)
+                        written = await self._journal.write(connection)
+                        yield connection
+                        written |= await self._journal.write(connection, but=written)
+            except BaseException:
+                self._undo()
+                raise
+            finally:
+                self._writer_task, self._noted_inside, self._undoing = None, {}, []
             self._journal.forget(written)
+
+    def _require_outside(self) -> None:
+        if self._writer_task is not None and asyncio.current_task() is self._writer_task:
+            raise RuntimeError("a transaction is open in this task, and neither nests nor sees what is read beside it")
+
+    def _undo(self) -> None:
+        self._journal.forget(self._noted_inside)
+        for undo in self._undoing:
+            undo()
 
     async def _begin(self, stack: AsyncExitStack) -> AsyncConnection:
         """A connection in a transaction. Where another process writes, wait and let the loop go on."""
@@ -112,7 +137,11 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
-        """One consistent view of what is committed. Rows noted since the last commit are not in it."""
+        """One consistent view of what is committed. Rows noted since the last commit are not in it.
+
+        Raises `RuntimeError` inside a transaction of the same task, which would not see its own writes.
+        """
+        self._require_outside()
         if self._shared:
             async with self._writing:
                 with self._translated():
@@ -123,13 +152,17 @@ class Database:
                 async with self._reader.connect() as connection:
                     yield connection
 
-    def note(self, table: Table, row: Row) -> None:
+    def note(self, table: Table, row: Row, *, undo: Callable[[], None] | None = None) -> None:
         """Write `row` with the next commit, its digest added. Noting the same again changes nothing.
 
-        Raises `Refused` when other content was noted under its key; when other content is stored
-        there, the next commit raises it.
+        Noted inside a transaction by its own task, the row is part of it: when that fails, the row is
+        forgotten and `undo` called. Raises `Refused` when other content was noted under its key; when
+        other content is stored there, the next commit raises it.
         """
-        self._journal.note(table, row)
+        new = self._journal.note(table, row)
+        if self._writer_task is not None and asyncio.current_task() is self._writer_task:
+            self._noted_inside |= new
+            self._undoing += [undo] if undo else []
 
     async def flush(self) -> None:
         """Commit what was noted."""

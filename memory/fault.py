@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, Table
 
 from domain.errors import Refused
-from memory.schema import key_of
+from memory.schema import key_of, row_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,15 @@ class Fault:
     def __str__(self) -> str:
         place = f"{self.table} {self.key}".strip()
         return f"{place}: {self.field} {self.what}" if self.field else f"{place}: {self.what}"
+
+
+def genuine(table: Table, row: RowMapping) -> None:
+    """Raises `Refused` for a row that does not fit its digest: nothing may rest on it."""
+    if row["digest"] != row_digest(table, dict(row)):
+        raise Refused(
+            f"{table.name} {key_of(table, dict(row))} was changed since it was written",
+            remedy="agentctl replay --run RUN verifies a whole run",
+        )
 
 
 @contextmanager

@@ -22,21 +22,29 @@ class Journal:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def note(self, table: Table, row: Row) -> None:
-        """Add `row`, with its digest. Raises `Refused` when its key waits with other content."""
+    def note(self, table: Table, row: Row) -> Waiting:
+        """Add `row`, with its digest, and return what was not waiting before.
+
+        Raises `Refused` when its key waits with other content.
+        """
         row = with_digest(table, row)
         key = (table.name, *(row[column.name] for column in table.primary_key))
-        _, waiting = self._waiting.setdefault(key, (table, row))
-        if waiting["digest"] != row["digest"]:
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = (table, row)
+            return {key: self._waiting[key]}
+        if waiting[1]["digest"] != row["digest"]:
             raise Refused(f"{table.name} {key_of(table, row)} was noted with other content before")
+        return {}
 
-    async def write(self, connection: AsyncConnection) -> Waiting:
-        """Insert all that waits, and return it for `forget` after the commit.
+    async def write(self, connection: AsyncConnection, *, but: Waiting | None = None) -> Waiting:
+        """Insert all that waits, `but` what was written already, and return it for `forget` after the commit.
 
         Raises `Refused` for a row that is stored with other content. Such rows are dropped, or no
         later commit could pass.
         """
-        batch = dict(self._waiting)
+        done = but or {}
+        batch = {key: entry for key, entry in self._waiting.items() if done.get(key) is not entry}
         by_table: dict[Table, list[Row]] = {}
         for table, row in batch.values():
             by_table.setdefault(table, []).append(row)

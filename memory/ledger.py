@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, Text, func, select, type_coerce
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Episode, Ticket
-from domain.digest import sha256
+from domain.effects import Effects
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Portfolio
-from memory.admission import Admission, ticket_row
+from memory.activity import Activity, Spent
+from memory.acts import hold_acts
+from memory.admission import ticket_row
+from memory.admissions import Admissions
 from memory.audit import account_faults
 from memory.books import Books, account_row, read_orders, read_positions, working_states
+from memory.controls import Control, control_of
 from memory.database import Database
 from memory.episodes import closed_trades
 from memory.orders import OrderRecord, fill_from
+from memory.oversight import oversight_faults
 from memory.restoring import told
-from memory.rows import Row, insert_new, put
-from memory.schema import accounts, blobs, equity, fills, tickets, verdicts, with_digest
+from memory.rows import insert_new, put
+from memory.schema import accounts, fills, tickets, with_digest
+from policy.account import ClosedTrade, EquityMarks
 
-TradingState = Literal["active", "reducing", "halted"]
+_CONTROL: Final = TypeAdapter(Control)
 
 
 class Ledger:
     """The books of one account, written by one run. Every change is one transaction.
 
     It keeps intents before anything is sent and evidence after; it never guesses. Reads see what is
-    committed, which is everything this ledger did.
+    committed, which is everything this ledger did. Other runs and processes may write to the same
+    account: whoever changes it holds its row until the change is committed.
     """
 
     def __init__(self, database: Database, *, account: str, run_id: str) -> None:
         self._database = database
         self._account = account
         self._run_id = run_id
+        self._activity = Activity(database, account=account, run_id=run_id)
 
     async def open(self, *, currency: str, start_cash: Decimal) -> None:
         """Open the account, or see that it was opened so. Raises `Refused` when it was opened otherwise."""
@@ -51,9 +61,6 @@ class Ledger:
             "cash": start_cash,
             "realized": ZERO,
             "fees": ZERO,
-            "trading_state": "active",
-            "state_reason": "",
-            "state_by": "",
         }
         query = select(accounts).where(accounts.c.account == self._account)
         async with self._database.transaction() as connection:
@@ -64,52 +71,68 @@ class Ledger:
                 was = f"{found['start_cash']} {found['currency']}"
                 raise Refused(f"the account {self._account} was opened with {was}, not {start_cash} {currency}")
 
-    async def admit(self, admissions: Sequence[Admission], *, cycle: int, at: datetime) -> None:
-        """Keep every verdict, and an approved order with its ticket for each allow.
+    @asynccontextmanager
+    async def gate(self, *, cycle: int, at: datetime) -> AsyncIterator[Admissions]:
+        """Hold the account, from reading what stands to writing what was decided on it, as one transaction.
 
-        What this cycle admitted before is left as it is. Raises `TicketRefused` for a ticket that does
-        not fit its proposal and verdict, and `Refused` for a proposal that was judged otherwise before.
+        Whoever else writes to the account waits. Approved orders whose tickets expired by `at` are withdrawn
+        first. Inside, nothing else of this database can be read or committed by the same task.
         """
-        new = {admission.proposal.client_order_id: admission for admission in admissions}
-        for admission in admissions:
-            admission.require_fit()
-            self._database.note(blobs, {"digest": sha256(admission.facts_body), "body": admission.facts_body})
         async with self._database.transaction() as connection:
-            books = await self._books(connection, ids=new, cycle=cycle)
-            judged = [admission.verdict_row(run_id=self._run_id, cycle=cycle) for admission in new.values()]
-            issued: list[Row] = []
-            for key, admission in new.items():
-                if admission.ticket is not None and key not in books.orders:
-                    order = admission.approved(run_id=self._run_id, cycle=cycle, at=at)
-                    books.change(order, at=at, evidence={"verdict": admission.verdict_digest})
-                    issued.append(with_digest(tickets, ticket_row(admission.ticket, account=self._account)))
-            await insert_new(connection, verdicts, [with_digest(verdicts, row) for row in judged])
-            await insert_new(connection, tickets, issued)
-            await books.write(connection)
+            account = await account_row(connection, self._account, held=True)
+            books = Books(account=account, run_id=self._run_id, cycle=cycle, orders={}, positions={})
+            admissions = Admissions(connection, self._database, books=books, at=at)
+            await admissions.expire()
+            yield admissions
 
-    async def claim(self, ticket: Ticket, *, cycle: int, at: datetime) -> bool:
+    async def claim(self, ticket: Ticket, *, cycle: int, at: datetime, reducing: bool, effects: Effects) -> bool:
         """Take the one right to send: the ticket is used and the order SUBMITTING, before anything is sent.
 
-        `False` when it was taken before: then the order was sent or may have been. Raises
-        `TicketRefused` for a ticket that the ledger doesn't know so, or that has expired.
+        `False` when it was taken before: then the order was sent or may have been. Raises `TicketRefused`
+        for a ticket that the ledger doesn't know so, or that has expired, and while trading is halted; while
+        it is reducing, unless the order is. The control in force is an effect, for people change it.
         """
-        query = select(tickets).where(tickets.c.account == self._account, tickets.c.id == ticket.id)
         async with self._database.transaction() as connection:
-            books = await self._books(connection, ids=[ticket.client_order_id], cycle=cycle)
-            row = (await connection.execute(query)).mappings().one_or_none()
-            order = books.orders.get(ticket.client_order_id)
-            known = ticket_row(ticket, account=self._account)
-            if row is None or order is None or any(row[name] != known[name] for name in known if name != "used_at"):
-                raise TicketRefused(f"the ledger has no such ticket for {ticket.client_order_id}")
-            if row["used_at"] is not None or order.state is not OrderState.APPROVED:
-                return False
-            if at >= ticket.expires_at:
-                raise TicketRefused(f"the ticket for {ticket.client_order_id} has expired")
-            sent = {"state": OrderState.SUBMITTING, "submitted_at": at, "updated_at": at}
-            books.change(order.model_copy(update=sent), at=at, evidence={"ticket": ticket.id})
-            await put(connection, tickets, [with_digest(tickets, {**row, "used_at": at})])
-            await books.write(connection)
-            return True
+            refusal = await self._claimed(connection, ticket, cycle=cycle, at=at, reducing=reducing, effects=effects)
+        if isinstance(refusal, str):  # raised out here, for what was seen is to be kept
+            raise TicketRefused(refusal)
+        return refusal
+
+    async def _claimed(
+        self,
+        connection: AsyncConnection,
+        ticket: Ticket,
+        *,
+        cycle: int,
+        at: datetime,
+        reducing: bool,
+        effects: Effects,
+    ) -> bool | str:
+        """Whether the right was there to be taken, or why it is refused."""
+        books = await self._books(connection, ids=[ticket.client_order_id], cycle=cycle)
+        query = select(tickets).where(tickets.c.account == self._account, tickets.c.id == ticket.id)
+        row = (await connection.execute(query)).mappings().one_or_none()
+        order = books.orders.get(ticket.client_order_id)
+        known = ticket_row(ticket, account=self._account)
+        if row is None or order is None or any(row[name] != known[name] for name in known if name != "used_at"):
+            return f"the ledger has no such ticket for {ticket.client_order_id}"
+        await hold_acts(connection, shared=True)
+
+        async def look() -> Control:
+            return (await control_of(connection, self._account)).unnamed
+
+        control = await effects.once("ledger:control", ticket.client_order_id, returns=_CONTROL, perform=look)
+        if row["used_at"] is not None or order.state is not OrderState.APPROVED:
+            return False
+        if at >= ticket.expires_at:
+            return f"the ticket for {ticket.client_order_id} has expired"
+        if control.refuses(reducing=reducing):
+            return f"trading is {control.in_words}"
+        sent = {"state": OrderState.SUBMITTING, "submitted_at": at, "updated_at": at}
+        books.change(order.model_copy(update=sent), at=at, evidence={"ticket": ticket.id})
+        await put(connection, tickets, [with_digest(tickets, {**row, "used_at": at})])
+        await books.write(connection)
+        return True
 
     async def record(self, report: OrderReport, *, cycle: int) -> bool:
         """Book what the venue says of one order; `False` when it was known. See `record_all`."""
@@ -193,24 +216,20 @@ class Ledger:
         async with self._database.reading() as connection:
             return await told(connection, self._account, before=before)
 
-    async def trading_state(self) -> TradingState:
+    async def control(self) -> Control:
+        """The trading state in force for the account."""
         async with self._database.reading() as connection:
-            state: TradingState = (await account_row(connection, self._account))["trading_state"]
-            return state
+            return await control_of(connection, self._account)
 
-    async def day_start_equity(self, as_of: datetime) -> Decimal | None:
-        """The run's equity when the UTC day of `as_of` began: its last before, else the starting cash."""
-        day = as_of.astimezone(UTC).date().isoformat()
-        before = (
-            select(equity.c.equity)
-            .where(equity.c.run_id == self._run_id, type_coerce(equity.c.as_of, Text) < day)
-            .order_by(equity.c.cycle.desc())
-            .limit(1)
-        )
-        start = select(accounts.c.start_cash).where(accounts.c.account == self._account)
-        async with self._database.reading() as connection:
-            found: Decimal | None = await connection.scalar(before)
-            return await connection.scalar(start) if found is None else found
+    async def equity_marks(self, as_of: datetime, *, day_start: datetime, week_start: datetime) -> EquityMarks:
+        """See `memory.activity`, as for the two below."""
+        return await self._activity.equity_marks(as_of, day_start=day_start, week_start=week_start)
+
+    async def closed_since(self, moment: datetime) -> tuple[ClosedTrade, ...]:
+        return await self._activity.closed_since(moment)
+
+    async def usage(self, day_start: datetime) -> Spent:
+        return await self._activity.usage(day_start)
 
     async def closed_trades(self, *, cycle: int) -> tuple[Episode, ...]:
         """The trades that went flat through fills booked in `cycle`, by symbol."""
@@ -233,12 +252,12 @@ class Ledger:
     async def check(self) -> None:
         """Raises `LedgerBroken` naming the first thing that does not add up, or was changed."""
         async with self._database.reading() as connection:
-            faults = await account_faults(connection, self._account)
+            faults = await account_faults(connection, self._account) or await oversight_faults(connection)
         if faults:
             raise LedgerBroken(f"{faults[0]}")
 
     async def _books(self, connection: AsyncConnection, *, ids: Collection[str], cycle: int) -> Books:
-        account = await account_row(connection, self._account)
+        account = await account_row(connection, self._account, held=True)
         orders = await read_orders(connection, self._account, ids=ids)
         return Books(account=account, run_id=self._run_id, cycle=cycle, orders=orders, positions={})
 

@@ -29,6 +29,8 @@ class OrderRecord(Value):
     run_id: str
     cycle: int
     """The cycle that decided it."""
+    agent: str
+    """Who proposed it."""
     state: OrderState
     filled: NonNegative = ZERO
     average_price: Positive | None = None
@@ -140,6 +142,7 @@ def order_row(account: str, order: OrderRecord) -> dict[str, object]:
         "run_id": order.run_id,
         "cycle": order.cycle,
         "symbol": order.request.symbol,
+        "agent": order.agent,
         "request": canonical(order.request),
         "proposal": order.proposal,
         "stop_price": order.stop_price,

@@ -49,7 +49,7 @@ def snapshot_record(row: RowMapping) -> SnapshotRecord:
 
 
 def verdict_record(row: RowMapping) -> VerdictRecord:
-    rest = _fields(row, "run_id", "cycle", "client_order_id", "id", "symbol", "outcome", "verdict", "facts")
+    rest = _fields(row, "run_id", "cycle", "client_order_id", "n", "id", "symbol", "outcome", "verdict", "facts")
     with as_written(verdicts, row):
         return VerdictRecord(proposal=Proposal.model_validate_json(row["proposal"]), **rest)
 

@@ -11,6 +11,7 @@ from domain.digest import digest
 from domain.order import ClientOrderId
 from domain.portfolio import Portfolio
 from domain.value import Amount, Digest, Instant, NonNegative, Symbol, Value
+from policy.escalation import Step as EscalationStep
 
 RunStatus = Literal["running", "interrupted", "finished", "failed"]
 EndStatus = Literal["interrupted", "finished", "failed"]
@@ -119,6 +120,8 @@ class CycleRecord(Value):
     tokens: int = 0
     usd: Decimal | None = None
     """What its model calls cost; `None` where a price is not known."""
+    step: EscalationStep = "none"
+    """How near the cycle found the account to its loss limits."""
 
 
 class ClosedCycle(Value):
@@ -141,7 +144,7 @@ class Step(Value):
 
 
 class SnapshotRecord(Value):
-    """One archived context. `body` is canonical JSON; `blobs` are the texts that it rests on."""
+    """One archived context. `body` is canonical JSON; `blobs` are the texts that it points at."""
 
     run_id: str
     cycle: int
@@ -159,6 +162,8 @@ class VerdictRecord(Value):
     run_id: str
     cycle: int
     client_order_id: ClientOrderId
+    n: int = 0
+    """Above 0: judged again after a person's answer."""
     id: Digest
     symbol: Symbol
     outcome: Outcome

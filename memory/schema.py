@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueCons
 from domain.digest import digest, sha256
 from memory.columns import DecimalText, InstantText
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. Equal to what the database says, Alembic need not be imported."""
 
 VERSION_TABLE = "agentctl_version"
@@ -120,6 +120,8 @@ verdicts = Table(
     _key("run_id"),
     _number("cycle", key=True),
     _key("client_order_id"),
+    # 0: the first judgement; 1, 2, ...: judged again after a person's answer.
+    _number("n", key=True),
     _text("id"),
     _text("symbol"),
     _text("outcome"),
@@ -140,6 +142,8 @@ equity = Table(
     _decimal("realized"),
     _decimal("unrealized"),
     _decimal("fees"),
+    # The most that the run's equity has been so far: a maximum over text would be none. See `memory.highwater`.
+    _decimal("high"),
     _text("digest"),
 )
 
@@ -162,9 +166,6 @@ accounts = Table(
     _decimal("cash"),
     _decimal("realized"),
     _decimal("fees"),
-    _text("trading_state"),
-    _text("state_reason"),
-    _text("state_by"),
     _text("digest"),
 )
 
@@ -176,6 +177,7 @@ orders = Table(
     _text("run_id"),
     _number("cycle"),
     _text("symbol"),
+    _text("agent"),
     _text("request"),
     _text("proposal"),
     _decimal("stop_price", optional=True),
@@ -204,6 +206,7 @@ order_events = Table(
     _text("body"),
     _text("digest"),
     Index(None, "run_id", "cycle"),
+    Index(None, "account", "n", "at"),
 )
 
 tickets = Table(
@@ -247,15 +250,83 @@ fills = Table(
 
 positions = Table("positions", metadata, _key("account"), _key("symbol"), _text("body"), _text("digest"))
 
+acts = Table(
+    "acts",
+    metadata,
+    _number("n", key=True),
+    _instant("at"),
+    _text("kind"),
+    _text("scope"),
+    _text("by"),
+    _text("reason"),
+    _text("body"),
+    _text("previous"),
+    _text("digest"),
+)
+
+controls = Table(
+    "controls",
+    metadata,
+    _key("scope"),
+    _text("state"),
+    _number("flatten"),
+    _instant("since"),
+    _text("by"),
+    _text("reason"),
+    _text("digest"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _key("id"),
+    _text("account"),
+    _text("run_id"),
+    _number("cycle"),
+    _text("client_order_id"),
+    _text("order_digest"),
+    _text("verdict"),
+    _text("codes"),
+    _instant("requested_at"),
+    _instant("expires_at"),
+    _text("status"),
+    _instant("decided_at", optional=True),
+    _text("by"),
+    _text("reason"),
+    _text("digest"),
+    Index(None, "status"),
+    Index(None, "account"),
+    Index(None, "run_id", "cycle"),
+)
+
+latches = Table(
+    "latches",
+    metadata,
+    _key("account"),
+    _key("agent"),
+    _key("symbol"),
+    _text("code"),
+    _instant("since"),
+    # Re-armed: the entries up to then are forgiven. The row stays, so that they are not counted again.
+    _instant("cleared_through", optional=True),
+    _text("digest"),
+)
+
+OVERSIGHT = (acts, controls, approvals, latches)
+"""What people did to the desk. It is under no cycle's seal, for people act outside cycles: see `memory.oversight`."""
+
 
 @cache
 def digested(table: Table) -> tuple[str, ...]:
     """The columns under a row's digest.
 
     Whose row it is stays outside, so that equal content has an equal digest in two runs. A run's own
-    row is the exception: it says who it is.
+    row and what people did are the exceptions: they say whose they are. `equity.high` follows from the
+    rows before it, and is verified so.
     """
-    outside = {"digest"} if table is runs else {"digest", "run_id", "account"}
+    outside = {"digest"} if table is runs or table in OVERSIGHT else {"digest", "run_id", "account"}
+    if table is equity:
+        outside |= {"high"}
     return tuple(column.name for column in table.columns if column.name not in outside)
 
 
@@ -263,7 +334,9 @@ def row_digest(table: Table, row: Mapping[str, object]) -> str:
     """The digest that `row` must carry. Values and their stored text give the same."""
     if table is blobs:
         return sha256(str(row["body"]))
-    return digest({name: row[name] for name in digested(table)})
+    first = table is verdicts and row["n"] == 0
+    # As it was before orders could be judged again: digests and seals of that time stay what they were.
+    return digest({name: row[name] for name in digested(table) if not (first and name == "n")})
 
 
 def with_digest(table: Table, row: Mapping[str, object]) -> dict[str, object]:

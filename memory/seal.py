@@ -16,6 +16,8 @@ SEALED = (tape, steps, snapshots, verdicts, order_events, fills, equity, episode
 """The tables under a cycle's seal, in the order in which a difference is best looked for."""
 
 _OUTSIDE = frozenset({"run_id", "account", "cycle"})
+_FIRST = "0"
+"""The number of a verdict that is an order's first."""
 _KEYS = 3
 
 
@@ -57,12 +59,25 @@ def _leaf(name: str, *columns: str) -> Leaf:
 
 
 def leaves_text(rows: tuple[Leaf, ...]) -> str:
-    return canonical([[row.table, *row.key, row.digest] for row in rows])
+    """The leaves as a seal covers them.
+
+    An order's first verdict is named by the order alone, as it was before there could be others: so a
+    cycle of that time has the seal that it had, also when it is replayed.
+    """
+    return canonical([[row.table, *_written(row), row.digest] for row in rows])
+
+
+def _written(row: Leaf) -> tuple[str, ...]:
+    return row.key[:-1] if row.table == verdicts.name and row.key[-1] == _FIRST else row.key
+
+
+def _read(table: str, key: tuple[str, ...]) -> tuple[str, ...]:
+    return (*key, _FIRST) if table == verdicts.name and len(key) == _WIDTH[table] - 1 else key
 
 
 def leaves_from(text: str) -> tuple[Leaf, ...]:
     """What `leaves_text` wrote. Raises `ValueError` for anything else."""
-    rows = tuple(Leaf(table, tuple(key), row_digest) for table, *key, row_digest in json.loads(text))
+    rows = tuple(Leaf(table, _read(table, tuple(key)), row_digest) for table, *key, row_digest in json.loads(text))
     for row in rows:
         if _WIDTH.get(row.table) != len(row.key) or not all(isinstance(part, str) for part in (*row.key, row.digest)):
             raise ValueError(f"{row} is no row under a seal")

@@ -103,9 +103,15 @@ class Tape:
         return str(entry["body"])
 
     def record(self, key: Key, *, name: str, request: str, body: str) -> None:
+        """Keep what an effect returned. Within a transaction it is a part of that, and gone when that fails."""
         row = self._row(key, name=name, request=request, body=body)
-        self._database.note(tape, row)
-        self._entries[key] = {**row, "digest": row_digest(tape, row)}
+        entries = self._entries
+
+        def undo() -> None:
+            entries.pop(key, None)
+
+        self._database.note(tape, row, undo=undo)
+        entries[key] = {**row, "digest": row_digest(tape, row)}
 
     def decode(self, body: str, *, returns: TypeAdapter[T], key: Key) -> T:
         try:

@@ -3,9 +3,10 @@
 Imports `domain` only. No I/O, no clock, no randomness: same input, same bytes out.
 """
 
+from policy.account import WorkingOrder
 from policy.checks import CHECKS
 from policy.engine import PolicyEngine
-from policy.facts import Facts, WorkingOrder
+from policy.facts import Facts
 from policy.file import parse_policy
 from policy.policy import Policy
 from policy.tickets import TicketOffice

@@ -1,38 +1,45 @@
-"""One proposal against one set of facts: the quantities that several checks need, each worked out once.
+"""One proposal against one picture: the quantities that several checks need, each worked out once.
 
-An order is valued at the worst price it can be expected to fill at, and working orders as if all of
-them filled. No order on one side offsets one on the other.
+The order is valued at the worst price it can be expected to fill at, on top of all that is in the book.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 
 from pydantic import ValidationError
 
 from domain.candle import Quote
 from domain.decision import Proposal
 from domain.instrument import Instrument
-from domain.money import BPS, ZERO
-from domain.order import OrderRequest, Side
-from domain.portfolio import Portfolio
+from domain.money import ZERO
+from domain.order import OrderRequest
+from policy.account import Consent, SentOrder, WorkingOrder
+from policy.book import Book, stop_distance
 from policy.facts import Facts
+from policy.market import Bars
+from policy.once import once
 from policy.policy import Policy
-from policy.ruling import FactMissing, required
+from policy.ruling import FactMissing
+
+_MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS = Decimal(1_000_000)
+"""In a second."""
 
 
 class Case:
     """Every property raises `FactMissing` when the facts don't hold what it needs."""
 
-    def __init__(self, proposal: Proposal, facts: Facts, *, policy: Policy) -> None:
+    def __init__(self, proposal: Proposal, facts: Facts, *, policy: Policy, book: Book | None = None) -> None:
+        """`book` is that of `facts` and `policy`, where it was made before."""
         self.proposal = proposal
         self.facts = facts
         self.policy = policy
+        self.book = book or Book(facts, policy=policy)
 
-    @cached_property
+    @once
     def order(self) -> OrderRequest | None:
         """What would be sent; none when the proposal's fields make no order."""
         try:
@@ -40,48 +47,51 @@ class Case:
         except ValidationError:
             return None
 
-    @cached_property
+    @once
     def instrument(self) -> Instrument:
         return self.instrument_of(self.proposal.symbol)
 
-    @cached_property
+    @once
     def currency(self) -> str:
         """What prices and notionals are counted in."""
         return self.instrument.quote
 
-    @cached_property
+    @once
     def quote(self) -> Quote:
         quote = self.facts.quotes.get(self.proposal.symbol)
         if quote is None:
             raise FactMissing("there is no quote")
         return quote
 
-    @cached_property
-    def portfolio(self) -> Portfolio:
-        if self.facts.portfolio is None:
-            raise FactMissing("the portfolio is unknown")
-        return self.facts.portfolio
+    @once
+    def mid(self) -> Decimal:
+        """The middle of the market."""
+        return self.quote.mid
 
-    @cached_property
+    @once
     def equity(self) -> Decimal:
         """In the currency that the instrument is priced in: shares of another's equity mean nothing."""
-        portfolio = self.portfolio
+        portfolio = self.book.portfolio
         if portfolio.currency != self.currency:
             raise FactMissing(f"the account is in {portfolio.currency} and the price in {self.currency}")
-        return portfolio.cash + sum((p.quantity * self._mark(s) for s, p in portfolio.positions.items()), ZERO)
+        return self.book.equity
 
-    @cached_property
+    @once
     def held(self) -> Decimal:
         """Signed quantity in the judged symbol."""
-        return self.portfolio.quantity(self.proposal.symbol)
+        return self.book.portfolio.quantity(self.proposal.symbol)
 
-    @cached_property
+    @once
+    def working(self) -> Sequence[WorkingOrder]:
+        """All working orders in the judged symbol."""
+        return self.book.working.get(self.proposal.symbol, ())
+
+    @once
     def queued(self) -> Decimal:
         """What working orders on the same side of the symbol may still trade."""
-        symbol, side = self.proposal.symbol, self.proposal.side
-        return sum((o.remaining for o in self.facts.working if o.symbol == symbol and o.side == side), ZERO)
+        return sum((order.remaining for order in self.working if order.side == self.proposal.side), ZERO)
 
-    @cached_property
+    @once
     def reducing(self) -> bool:
         """Whether the order says reduce-only and, by the facts, can do nothing else. Doubt makes it an entry."""
         if not self.proposal.reduce_only or self.facts.portfolio is None:
@@ -90,88 +100,69 @@ class Case:
         opposite = held < 0 if self.proposal.side == "buy" else held > 0
         return opposite and self.proposal.quantity + self.queued <= abs(held)
 
-    @cached_property
-    def slippage(self) -> Decimal:
-        """The part of one by which a market order may fill beyond the touch."""
-        return required(self.policy.pricing).market_slippage_bps / BPS
-
-    @cached_property
+    @once
     def worst_price(self) -> Decimal:
         """A buy's limit, or the ask and slippage; a sale counts at the ask, or its limit when that is higher."""
-        return self._valued_at(self.proposal.side, limit_price=self.proposal.limit_price, ask=self.quote.ask)
+        return self.book.valued_at(self.proposal.side, limit_price=self.proposal.limit_price, ask=self.quote.ask)
 
-    @cached_property
+    @once
+    def furthest_price(self) -> Decimal:
+        """The worst price for the trader that it may fill at: its limit, or the touch and slippage."""
+        proposal = self.proposal
+        return self.book.entered_at(proposal.side, symbol=proposal.symbol, limit_price=proposal.limit_price)
+
+    @once
     def notional(self) -> Decimal:
         return self.proposal.quantity * self.worst_price
 
-    @cached_property
+    @once
     def exposures(self) -> Mapping[str, Decimal]:
-        """Worst exposure of each symbol if this order and all working ones fill, in quote currency.
+        """Worst exposure of each symbol if this order and all working ones fill: the larger of its two sides."""
+        if self.reducing:
+            return self.book.exposures
+        symbol, (longs, shorts) = self.proposal.symbol, self.book.sides
+        own, other = (longs, shorts) if self.proposal.side == "buy" else (shorts, longs)
+        judged = max(own.get(symbol, ZERO) + self.notional, other.get(symbol, ZERO))
+        return dict(sorted({**self.book.exposures, symbol: judged}.items()))
 
-        Per symbol the larger of two: what is held long plus all buys, what is held short plus all
-        sales. Reduce-only orders add nothing and, as they may not fill, take nothing away.
-        """
-        longs: defaultdict[str, Decimal] = defaultdict(Decimal)
-        shorts: defaultdict[str, Decimal] = defaultdict(Decimal)
-        for symbol, position in self.portfolio.positions.items():
-            value = position.quantity * self._mark(symbol)
-            (longs if value > 0 else shorts)[symbol] += abs(value)
-        for order in self.facts.working:
-            if not order.reduce_only:
-                price = self._valued_at(order.side, limit_price=order.limit_price, ask=self._ask(order.symbol))
-                (longs if order.side == "buy" else shorts)[order.symbol] += order.remaining * price
-        if not self.reducing:
-            (longs if self.proposal.side == "buy" else shorts)[self.proposal.symbol] += self.notional
-        return {symbol: max(longs[symbol], shorts[symbol]) for symbol in sorted({*longs, *shorts})}
+    @once
+    def risk(self) -> Decimal:
+        """What the judged entry may lose from its worst price to its stop."""
+        proposal = self.proposal
+        return proposal.quantity * stop_distance(proposal.side, entry=self.furthest_price, stop=proposal.stop_price)
 
-    @cached_property
+    @once
     def committed(self) -> Decimal:
         """Money that this order and all working entries may take, fees counted.
 
         A sale of spot brings money in and takes none; a swap is counted in full, without leverage.
         """
-        taken = self.notional * self._funded(self.proposal.symbol, side=self.proposal.side)
-        for order in self.facts.working:
-            if not order.reduce_only:
-                price = self._valued_at(order.side, limit_price=order.limit_price, ask=self._ask(order.symbol))
-                taken += order.remaining * price * self._funded(order.symbol, side=order.side)
-        return taken
+        taken = self.notional * self.book.funded(self.proposal.symbol, side=self.proposal.side)
+        return taken + self.book.committed
 
-    @cached_property
+    @once
     def free_cash(self) -> Decimal:
         """Equity that no position ties up. Without shorts this is the cash."""
-        tied = sum((abs(p.quantity) * self._mark(s) for s, p in self.portfolio.positions.items()), ZERO)
-        return self.equity - tied
+        return self.equity - self.book.tied
+
+    def consent(self, code: str) -> Consent | None:
+        """A person's leave that the finding with `code` stands aside for exactly this order."""
+        order = self.order
+        if order is None:
+            return None
+        named = (c for c in self.facts.consents if c.order_digest == order.digest and code in c.codes)
+        return next((consent for consent in named if self.facts.now < consent.expires_at), None)
+
+    def sent_within(self, window_s: int) -> Sequence[SentOrder]:
+        """What was let through in the judged symbol less than `window_s` ago."""
+        return self.book.sent_within(window_s).get(self.proposal.symbol, ())
+
+    def age_s(self, at: datetime) -> Decimal:
+        """Seconds from `at` to now; negative when it lies ahead."""
+        return Decimal((self.facts.now - at) // _MICROSECOND) / _MICROSECONDS
+
+    def bars_of(self, symbol: str) -> Bars:
+        return self.book.bars(symbol)
 
     def instrument_of(self, symbol: str) -> Instrument:
-        instrument = self.facts.instruments.get(symbol)
-        if instrument is None:
-            raise FactMissing(f"the instrument {symbol} is unknown")
-        return instrument
-
-    def _mark(self, symbol: str) -> Decimal:
-        mark = self.portfolio.marks.get(symbol)
-        if mark is None:
-            raise FactMissing(f"the position in {symbol} has no mark price")
-        return mark
-
-    def _ask(self, symbol: str) -> Decimal:
-        quote = self.facts.quotes.get(symbol)
-        price = quote.ask if quote else self.portfolio.marks.get(symbol)
-        if price is None:
-            raise FactMissing(f"the working order in {symbol} has no price")
-        return price
-
-    def _valued_at(self, side: Side, *, limit_price: Decimal | None, ask: Decimal) -> Decimal:
-        if side == "sell":
-            return ask if limit_price is None else max(limit_price, ask)
-        if limit_price is not None:
-            return limit_price
-        return ask * (1 + self.slippage)
-
-    def _funded(self, symbol: str, *, side: Side) -> Decimal:
-        """The part of a notional that must be paid for: all of it and the fee, or nothing."""
-        instrument = self.instrument_of(symbol)
-        if side == "sell" and instrument.kind == "spot":
-            return ZERO
-        return 1 + max(instrument.maker_fee, instrument.taker_fee)
+        return self.book.instrument(symbol)

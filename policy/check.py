@@ -1,44 +1,109 @@
-"""A check: one reason code, one rule with its source, one function over a case."""
+"""A check: one reason code, one rule with its source, one function over a case and its section of the policy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
+from domain.instrument import InstrumentKind
+from domain.value import MAGNITUDE
 from policy.case import Case
+from policy.limits import Graded, Section, Soft
 from policy.ruling import FactMissing, Ruling, deny, passed
 from policy.verdict import Finding
+
+Rule = Callable[..., Ruling]
+"""Takes a case, and its section of the policy where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What refuses an order, and by which rule. `entry_only` passes by an order that only reduces."""
+    """What refuses an order, and by which rule.
+
+    `section` names its limits in a policy; without them it refuses. `entry_only` passes by an order
+    that only reduces, and `only_for` one kind of instrument passes by all others. A `waivable` refusal
+    stands aside for the one order that a person named.
+    """
 
     code: str
     source: str
+    section: str | None
     entry_only: bool
-    rule: Callable[[Case], Ruling]
+    waivable: bool
+    only_for: InstrumentKind | None
+    rule: Rule
+
+    @property
+    def refuses(self) -> str:
+        """What it refuses, in words: the docstring of its rule."""
+        return self.rule.__doc__ or ""
 
     def __call__(self, case: Case) -> Finding:
         """The finding on `case`. Never raises: what can't be judged is refused."""
-        outcome, message, observed, limit, unit = self._ruling(case)
-        return Finding(code=self.code, outcome=outcome, message=message, observed=observed, limit=limit, unit=unit)
+        try:
+            ruling = self._ruling(case)
+            if not _writable(ruling):
+                ruling = deny("the numbers are out of any range")
+        except FactMissing as missing:
+            ruling = deny(missing.message)
+        except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
+            ruling = deny(f"the check failed with {type(error).__name__}")
+        if ruling.observed is None:
+            return _in_words(self.code, ruling)
+        return Finding(self.code, *ruling)
 
     def _ruling(self, case: Case) -> Ruling:
-        try:
-            if self.entry_only and case.reducing:
-                return passed("passed by: the order only reduces")
+        if self.entry_only and case.reducing:
+            return passed("passed by: the order only reduces")
+        if self.only_for is not None and case.instrument.kind != self.only_for:
+            return passed(f"passed by: for {self.only_for}s only")
+        if self.section is None:
             return self.rule(case)
-        except FactMissing as missing:
-            return deny(missing.message)
-        except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
-            return deny(f"the check failed with {type(error).__name__}")
+        limits: Section | None = getattr(case.policy, self.section)
+        if limits is None:
+            return deny("the policy sets no limit here")
+        if isinstance(limits, Soft) and not limits.enabled:
+            return passed("turned off by the policy")
+        return self._graded(case, limits, self.rule(case, limits))
+
+    def _graded(self, case: Case, limits: Section, ruling: Ruling) -> Ruling:
+        """A breach as the policy grades it, or a warning where a person has said that it may stand."""
+        if ruling.outcome == "deny" and isinstance(limits, Soft | Graded):
+            ruling = ruling._replace(outcome=limits.on_breach)
+        if ruling.outcome == "review" or (ruling.outcome == "deny" and self.waivable):
+            consent = case.consent(self.code)
+            if consent is not None:
+                return ruling._replace(outcome="warn", message=f"{ruling.message}; {consent.by} lets it stand")
+        return ruling
 
 
-def check(*, code: str, source: str, entry_only: bool = False) -> Callable[[Callable[[Case], Ruling]], Check]:
+@lru_cache(maxsize=1_000)
+def _in_words(code: str, ruling: Ruling) -> Finding:
+    """A finding without numbers: half of all are, and most say the same every time."""
+    return Finding(code, *ruling)
+
+
+def _writable(ruling: Ruling) -> bool:
+    """Whether an `Amount` can hold its numbers."""
+    for number in (ruling.observed, ruling.limit):
+        if number is not None and not (number.is_finite() and abs(number.adjusted()) <= MAGNITUDE):
+            return False
+    return True
+
+
+def check(
+    *,
+    code: str,
+    source: str,
+    section: str | None = None,
+    entry_only: bool = False,
+    waivable: bool = False,
+    only_for: InstrumentKind | None = None,
+) -> Callable[[Rule], Check]:
     """Make a rule a check. The rule's docstring says what it refuses."""
 
-    def made(rule: Callable[[Case], Ruling]) -> Check:
-        return Check(code=code, source=source, entry_only=entry_only, rule=rule)
+    def made(rule: Rule) -> Check:
+        return Check(code, source, section, entry_only, waivable, only_for, rule)
 
     return made

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
 
 from domain.decision import Proposal
+from policy.book import Book
 from policy.case import Case
 from policy.check import Check
 from policy.checks import CHECKS
@@ -26,20 +27,25 @@ _EXACT = Context(
 
 
 class PolicyEngine:
-    """Judges proposals by one policy. Pure: no clock, no state, same input, same bytes out."""
+    """Judges proposals by one policy. Pure: no clock, same input, same bytes out.
+
+    It remembers the book of the last facts, as these are frozen and several proposals are judged on them.
+    """
 
     def __init__(self, policy: Policy, *, checks: Sequence[Check] = CHECKS) -> None:
         self.policy = policy
         self.digest = policy.digest
         self._checks = tuple(sorted(checks, key=lambda check: check.code))
+        self._book: Book | None = None
 
     def evaluate(self, proposal: Proposal, facts: Facts) -> Verdict:
         """The verdict on `proposal`, with the finding of every check in the order of their codes.
 
         Raises `NotCanonical` for values without a byte form, which only unvalidated objects can hold.
         """
+        book = self._book_of(facts)
         with localcontext(_EXACT):
-            case = Case(proposal, facts, policy=self.policy)
+            case = Case(proposal, facts, policy=self.policy, book=book)
             findings = tuple(check(case) for check in self._checks)
             order = case.order
         proposal_digest = proposal.digest
@@ -50,6 +56,12 @@ class PolicyEngine:
             order_digest=order.digest if order else None,
             findings=findings,
             policy_digest=self.digest,
-            facts_digest=facts.digest,
+            facts_digest=book.digest,
             proposal_digest=proposal_digest,
         )
+
+    def _book_of(self, facts: Facts) -> Book:
+        book = self._book
+        if book is None or book.facts is not facts:
+            book = self._book = Book(facts, policy=self.policy)
+        return book

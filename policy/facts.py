@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Self
+from collections.abc import Mapping, Set
+from typing import Self, TypeVar
 
 from pydantic import model_validator
 
@@ -12,34 +11,24 @@ from domain.candle import Quote
 from domain.decision import Proposal
 from domain.digest import digest
 from domain.instrument import Instrument
-from domain.order import ClientOrderId, OrderRequest, OrderState, Side
+from domain.order import OrderState
 from domain.portfolio import Portfolio
-from domain.value import Amount, Instant, Positive, Symbol, Value
+from domain.value import Amount, Instant, Symbol, Value
+from policy.account import (
+    Arming,
+    ClosedTrade,
+    Consent,
+    EquityMarks,
+    Latch,
+    Mode,
+    Rearmed,
+    SentOrder,
+    Usage,
+    WorkingOrder,
+)
+from policy.market import Bars, Session, Support
 
-
-class WorkingOrder(Value):
-    """An order that may still trade, by what of it is left."""
-
-    client_order_id: ClientOrderId
-    symbol: Symbol
-    side: Side
-    remaining: Positive
-    limit_price: Positive | None = None
-    reduce_only: bool = False
-    state: OrderState
-
-    @classmethod
-    def of(cls, order: OrderRequest, *, state: OrderState, filled: Decimal = Decimal(0)) -> Self:
-        """`order` with `filled` of it done. Raises `ValidationError` when nothing is left."""
-        return cls(
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            remaining=order.quantity - filled,
-            limit_price=order.limit_price,
-            reduce_only=order.reduce_only,
-            state=state,
-        )
+T = TypeVar("T")
 
 
 class Facts(Value):
@@ -50,16 +39,43 @@ class Facts(Value):
     """
 
     as_of: Instant
+    """The moment of the cycle."""
     now: Instant
-    universe: tuple[Symbol, ...]
-    instruments: Mapping[Symbol, Instrument]
-    quotes: Mapping[Symbol, Quote]
-    portfolio: Portfolio | None
-    working: tuple[WorkingOrder, ...] = ()
-    day_start_equity: Amount | None
-    """Equity when the day began, in UTC."""
+    """The moment of judging; the age of everything else is counted from here."""
+    mode: Mode = "paper"
+    armed: Arming | None = None
     trading_state: str | None
     """`active`, `reducing` or `halted`; anything else refuses."""
+
+    universe: tuple[Symbol, ...]
+    instruments: Mapping[Symbol, Instrument]
+    suspended: frozenset[Symbol] = frozenset()
+    """Symbols that the venue does not trade at the moment."""
+    sessions: Mapping[Symbol, Session] = {}
+    """Where a symbol has sessions, which one it is in. Crypto is open unless it says otherwise."""
+    quotes: Mapping[Symbol, Quote]
+    bars: Mapping[Symbol, Bars] = {}
+    deltas: Mapping[Symbol, Amount] = {}
+    """Of options, per unit of the underlying."""
+
+    portfolio: Portfolio | None
+    working: tuple[WorkingOrder, ...] = ()
+    equity_marks: EquityMarks = EquityMarks()
+    closed: tuple[ClosedTrade, ...] = ()
+    """Lately closed trades, the oldest first."""
+    sent: tuple[SentOrder, ...] = ()
+    """Orders let through lately, the oldest first."""
+    latches: tuple[Latch, ...] = ()
+    rearmed: tuple[Rearmed, ...] = ()
+    usage: Usage | None = None
+    reconciled_at: Instant | None = None
+    """When the books were last held against the venue's and agreed."""
+    clock_skew_ms: Amount | None = None
+    """Our clock less the venue's."""
+
+    support: Mapping[Symbol, tuple[Support, ...]] = {}
+    """What the thesis on a symbol cites."""
+    consents: tuple[Consent, ...] = ()
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
@@ -78,20 +94,36 @@ class Facts(Value):
     def about(self, proposal: Proposal) -> Facts:
         """The part of these facts that bears on `proposal`, small enough to archive with each verdict.
 
-        Its own order is left out of `working`: judged again after a crash, it does not stand in its own way.
+        Its own order is left out of `working` and `sent`: judged again after a crash, it does not stand in
+        its own way.
         """
         own = proposal.client_order_id
         working = tuple(order for order in self.working if order.client_order_id != own)
-        near = {proposal.symbol, *(order.symbol for order in working)}
+        held = self.portfolio.positions if self.portfolio else {}
+        near = {proposal.symbol, *(order.symbol for order in working), *held}
         return self.model_copy(
             update={
                 "universe": tuple(symbol for symbol in self.universe if symbol in near),
-                "instruments": {symbol: found for symbol, found in self.instruments.items() if symbol in near},
-                "quotes": {symbol: found for symbol, found in self.quotes.items() if symbol in near},
+                "instruments": _only(self.instruments, near),
+                "suspended": self.suspended & near,
+                "sessions": _only(self.sessions, near),
+                "quotes": _only(self.quotes, near),
+                "bars": _only(self.bars, near),
+                "deltas": _only(self.deltas, near),
                 "working": working,
+                "sent": tuple(order for order in self.sent if order.client_order_id != own),
+                "support": _only(self.support, {proposal.symbol}),
+                "consents": tuple(consent for consent in self.consents if consent.client_order_id == own),
             }
         )
 
-    def with_working(self, order: WorkingOrder) -> Facts:
-        """These facts after one more order was let through: what the next proposal is judged against."""
-        return self.model_copy(update={"working": (*self.working, order)})
+    def after(self, proposal: Proposal) -> Facts:
+        """These facts once `proposal` was let through: what the next one is judged against."""
+        order = WorkingOrder.of(proposal.order(), state=OrderState.APPROVED, stop_price=proposal.stop_price)
+        return self.model_copy(
+            update={"working": (*self.working, order), "sent": (*self.sent, SentOrder.of(proposal, at=self.now))}
+        )
+
+
+def _only(found: Mapping[str, T], symbols: Set[str]) -> dict[str, T]:
+    return {symbol: value for symbol, value in found.items() if symbol in symbols}

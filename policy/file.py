@@ -1,25 +1,71 @@
-"""The policy file: TOML text to a `Policy`, or every problem in it at once. Reading the file is the caller's."""
+"""The policy file: TOML text to a `Policy`, or every problem in it at once; and back. Reading files is the caller's."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
-from typing import get_args
+from typing import Final, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from domain.digest import plain
 from domain.errors import PolicyFileError
 from domain.text import visible
-from domain.value import Value
-from policy.policy import Policy
+from domain.value import Symbol, Value
+from policy.limits.conduct import AgentName, Clock
+from policy.policy import Policy, PolicyName
 
 _SHOWN = 60
 """Characters of a wrong value that are shown."""
 
-_EXPECTED = {"model_type": "expected a section of settings", "frozen_set_type": "expected a list"}
+_NO_PLACE = ("[key]", "literal[")
+"""Parts of pydantic's paths that stand for no place in the file."""
+
+_SECTION = "a section of settings"
+_NUMBER = "a number"
+_EXPECTED: Final[Mapping[str, str]] = {
+    "model_type": _SECTION,
+    "dict_type": "a table of settings",
+    "mapping_type": "a table of settings",
+    "frozen_set_type": "a list",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+}
 """Where pydantic's own words speak of classes."""
+
+_BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+}
+
+
+def _pattern(annotated: object) -> str:
+    (found,) = (p for meta in get_args(annotated)[1:] for p in _patterns(meta))
+    return found
+
+
+def _patterns(meta: object) -> list[str]:
+    """Of a `StringConstraints`, or of a `Field`, which keeps its constraints in a list."""
+    inner = [getattr(each, "pattern", None) for each in (meta, *getattr(meta, "metadata", ()))]
+    return [pattern for pattern in inner if isinstance(pattern, str)]
+
+
+_FORMS: Final[Mapping[str, str]] = {
+    _pattern(Symbol): "a symbol such as BTC/USDT",
+    _pattern(PolicyName): "a name in small letters such as my-policy",
+    _pattern(AgentName): "an agent's name such as risk",
+    _pattern(Clock): "a time of day such as 09:30",
+}
 
 
 def parse_policy(text: str, *, source: str) -> Policy:
@@ -36,10 +82,40 @@ def parse_policy(text: str, *, source: str) -> Policy:
     try:
         return Policy.model_validate(stated)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        lines = [f"{source} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"]
-        lines += [f"  {_line(problem)}" for problem in problems]
-        raise PolicyFileError("\n".join(lines)) from error
+        lines = _lines(error.errors(include_url=False))
+        head = f"{source} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:"
+        raise PolicyFileError("\n  ".join([head, *lines])) from error
+
+
+def toml(policy: Policy) -> str:
+    """`policy` as a file that states every setting in effect; `parse_policy` gives the same one back."""
+    lines = [f"name = {written(policy.name)}"]
+    for name in Policy.model_fields:
+        section = getattr(policy, name)
+        if isinstance(section, Value):
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {written(value)}" for key, value in section if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def written(value: object) -> str:
+    """One setting as TOML writes it; `unset` for none, which TOML leaves out."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, Set):
+        return f"[{', '.join(sorted(written(each) for each in value))}]"
+    if isinstance(value, Value):
+        value = {key: each for key, each in value if each is not None}
+    if isinstance(value, Mapping):
+        pairs = (f"{key if str(key).isidentifier() else json.dumps(key)} = {written(value[key])}" for key in value)
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    return str(value)
 
 
 def _number(text: str) -> Decimal:
@@ -49,31 +125,58 @@ def _number(text: str) -> Decimal:
         return Decimal("NaN")
 
 
-def _line(problem: ErrorDetails) -> str:
-    path = [str(part) for part in problem["loc"]]
-    where = visible(".".join(path), limit=_SHOWN)
+def _lines(problems: Sequence[ErrorDetails]) -> list[str]:
+    """One line a problem. Pydantic names each kind that a value could have been of its own."""
+    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for problem in problems:
+        path = tuple(part for each in problem["loc"] if not (part := str(each)).startswith(_NO_PLACE))
+        places.setdefault(path, []).append(problem)
+    return [_line(path, found) for path, found in places.items()]
+
+
+def _line(path: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
+    where, problem = visible(".".join(path), limit=_SHOWN), problems[0]
     if problem["type"] == "missing":
         return f"{where}: is missing"
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key{_nearest(path)}"
-    expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    if isinstance(problem["input"], dict):
-        return f"{where}: {expected}"
-    return f"{where}: {expected}, not {visible(_as_written(problem['input']), limit=_SHOWN)}"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    expected = ", or ".join(dict.fromkeys(_expected(each) for each in problems))
+    return f"{where}: expected {expected}, not {_found(problem['input'])}"
 
 
-def _as_written(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+def _expected(problem: ErrorDetails) -> str:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        hint = " (ten per cent is 0.1)" if (key, context[key]) == ("le", 1) else ""
+        return f"{words} {context[key]}{hint}"
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(context["pattern"], f"text like {context['pattern']}")
+    return _EXPECTED.get(kind) or problem["msg"].removeprefix("Input should be ")
 
 
-def _nearest(path: list[str]) -> str:
+def _found(value: object) -> str:
+    """As it stands in the file, so that it can be found there; of a table or a list only that it is one."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    shown = written(value) if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    return visible(shown, limit=_SHOWN)
+
+
+def _nearest(path: Sequence[str]) -> str:
     """The keys that could stand there, the most alike alone where one is."""
     known = sorted(_section(path[:-1]).model_fields)
     alike = difflib.get_close_matches(path[-1], known, n=1)
     return f"; did you mean {alike[0]}?" if alike else f"; known are {', '.join(known)}"
 
 
-def _section(path: list[str]) -> type[Value]:
+def _section(path: Sequence[str]) -> type[Value]:
     found: type[Value] = Policy
     for name in path:
         annotation = found.model_fields[name].annotation

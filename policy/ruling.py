@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, get_args
 
 from domain.digest import plain
 from domain.errors import Refused
@@ -11,8 +11,6 @@ from domain.money import ZERO
 
 Grade = Literal["pass", "warn", "review", "deny"]
 """From the mildest to the strictest. A warning lets an order through."""
-
-L = TypeVar("L")
 
 
 class Ruling(NamedTuple):
@@ -29,11 +27,7 @@ class FactMissing(Refused):
     """What a check needs is not known. The engine makes it a refusal; it never leaves the policy."""
 
 
-def required(limits: L | None) -> L:
-    """A section of the policy. Raises `FactMissing` when the policy has none: no limit means refuse."""
-    if limits is None:
-        raise FactMissing("the policy sets no limit here")
-    return limits
+_GRADES = get_args(Grade)
 
 
 def passed(message: str) -> Ruling:
@@ -51,3 +45,8 @@ def within(observed: Decimal, limit: Decimal, *, unit: str, warn_at: Decimal) ->
     if observed > ZERO and observed >= limit * warn_at:
         return Ruling("warn", f"near the limit of {plain(limit)} {unit}", observed, limit, unit)
     return Ruling("pass", "within the limit", observed, limit, unit)
+
+
+def strictest(*rulings: Ruling) -> Ruling:
+    """The first of the strictest, where one check compares several numbers."""
+    return max(rulings, key=lambda ruling: _GRADES.index(ruling.outcome))

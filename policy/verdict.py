@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from domain.decision import Outcome
 from domain.digest import digest
@@ -14,8 +15,14 @@ from domain.value import Amount, Digest, Symbol, Value
 from policy.ruling import Grade
 
 
-class Finding(Value):
-    """What one check found. `observed` and `limit` are in `unit`, where numbers were compared."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `observed` and `limit` are in `unit`, where numbers were compared.
+
+    A dataclass, as forty are made for every verdict; validated like any value where one is read back.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     code: str
     outcome: Grade
@@ -25,10 +32,13 @@ class Finding(Value):
     unit: str = ""
 
 
+_PERMITTED = frozenset({"pass", "warn", "review"})
+
+
 def outcome_of(findings: Iterable[Finding]) -> Outcome:
-    """The strictest finding decides. Nothing found is nothing checked, and refused."""
+    """The strictest finding decides. Nothing found is nothing checked, and refused; so is any other word."""
     grades = {finding.outcome for finding in findings}
-    if not grades or "deny" in grades:
+    if not grades or not grades <= _PERMITTED:
         return "deny"
     return "review" if "review" in grades else "allow"
 

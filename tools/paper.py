@@ -85,6 +85,9 @@ class PaperVenue:
     async def quote(self, symbol: str) -> Quote:
         return await self._market.quote(symbol, as_of=self._clock.now())
 
+    async def time(self) -> datetime | None:
+        return self._clock.now()
+
     async def portfolio(self) -> Portfolio:
         """The books, with every open position marked at its last close."""
         async with self._turn:

@@ -9,12 +9,14 @@ from importlib.metadata import version
 
 from agentctl.archive import wait
 from agentctl.clashes import foreign_owners, require_own_packages
+from agentctl.commands.status import in_force, scope_in_words
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agents.models import open_model
 from agents.providers import KEYS
 from domain.errors import AgentctlError, NotFound, Refused
 from domain.value import Value
+from graphs.brake import HALT_FILE
 from graphs.profiles import policy_in_effect
 from memory.archive import Archive
 from memory.database import Database
@@ -36,6 +38,8 @@ def examine(*, db: str | None, as_json: bool) -> None:
         "settings": lambda: f"model {load().model}, market {load().market}",
         "policy": lambda: f"{(policy := policy_in_effect(load().policy)).name} {policy.digest[:12]}",
         "database": lambda: wait(_database(url)),
+        "trading state": lambda: wait(_trading_state(url)),
+        "halt file": _halt_file,
         "model": lambda: f"{open_model(load().model, asking=True).name} can be asked",
         "tokenizer": lambda: f"{open_model(load().model, asking=False).tokenizer.name} counts offline",
         "keys": _keys,
@@ -74,6 +78,21 @@ async def _database(url: str) -> str:
         return "none yet; the first run makes it"
     async with database:
         return f"{database.address}: {len(await Archive(database).runs(limit=1_000))} runs"
+
+
+async def _trading_state(url: str) -> str:
+    try:
+        database = await Database.open(url, create=False)
+    except NotFound:
+        return "active"
+    async with database:
+        standing = await in_force(database)
+    return "; ".join(f"{scope_in_words(each.scope)} is {each.in_words}" for each in standing) or "active"
+
+
+def _halt_file() -> str:
+    file = load().data_dir / HALT_FILE
+    return f"{file} is there, and halts every run of this folder" if file.exists() else "none"
 
 
 def _keys() -> str:

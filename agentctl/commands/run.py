@@ -12,23 +12,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Literal
 
 from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
+from agentctl.commands.approvals import asked_in_words, waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.output import print_json, steadily, warn
+from agentctl.question import Question
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
 from context import DEFAULT_LANES
 from domain.errors import UsageError
+from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
 from graphs.forking import Changes, fork
 from graphs.opening import prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
 from graphs.result import RunResult
-from graphs.runner import Runner, Stop
+from graphs.retention import Retention
+from graphs.runner import Runner, Status, Stop
 from graphs.session import Session
 from graphs.summary import summary
 from graphs.trading import build
@@ -37,6 +42,9 @@ from memory.records import EndStatus
 
 INTERRUPTED = 130
 """The shell's code for Ctrl-C: the run is whole and can go on, but is not done."""
+
+WAITING = 6
+"""The run waits for a person's word on an order, and goes on when it is resumed."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a service manager sends."""
@@ -86,7 +94,7 @@ def fork_command(
     settings = load(db=db)
     changes = Changes(model=model, policy=other, lanes=settings.lanes)
 
-    async def work() -> RunResult:
+    async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = _new_id(now)
@@ -107,16 +115,31 @@ def fork_command(
     conclude(asyncio.run(work()), as_json=as_json)
 
 
-def conclude(result: RunResult, *, as_json: bool) -> None:
-    """Print how a run went; exit code 130 when it was interrupted."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, and what it asks a person when it waits for one."""
+
+    result: RunResult
+    questions: tuple[Question, ...] = ()
+
+
+def conclude(ended: Ended, *, as_json: bool) -> None:
+    """Print how a run went; exit code 130 when it was interrupted, and 6 when it waits for a person."""
+    result = ended.result
     if as_json:
         print_json(result)
     else:
         show_result(result)
-    if result.status == "interrupted":
-        warn(f"interrupted after {result.cycles} cycles; nothing is lost")
-        warn(f"go on with: agentctl run --resume {result.run_id} --cycles {result.asked}")
-        sys.exit(INTERRUPTED)
+    if result.status not in ("interrupted", "waiting"):
+        return
+    warn(f"{result.status} after {result.cycles} cycles; nothing is lost")
+    for question in ended.questions:
+        id = question.approval.id
+        warn(f"a person is asked: {asked_in_words(question)}")
+        warn(f"  agentctl approvals show {id}")
+        warn(f"  agentctl approvals approve {id} --reason TEXT, or: agentctl approvals reject {id} --reason TEXT")
+    warn(f"go on with: agentctl run --resume {result.run_id} --cycles {result.asked}")
+    sys.exit(INTERRUPTED if result.status == "interrupted" else WAITING)
 
 
 def _refuse_with_resume(asked: Asked) -> None:
@@ -128,7 +151,7 @@ def _refuse_with_resume(asked: Asked) -> None:
         )
 
 
-async def _new(asked: Asked) -> RunResult:
+async def _new(asked: Asked) -> Ended:
     settings = load(
         market=asked.market,
         symbols=_symbols(asked.symbols),
@@ -161,7 +184,7 @@ async def _new(asked: Asked) -> RunResult:
             return await _drive(session, settings, cycles=options.cycles)
 
 
-async def _resume(asked: Asked, run_id: str) -> RunResult:
+async def _resume(asked: Asked, run_id: str) -> Ended:
     settings = load(db=asked.db)
     async with await Database.open(settings.database_url, create=False) as database:
         meant = await run_meant(database, run_id)
@@ -175,35 +198,51 @@ async def _resume(asked: Asked, run_id: str) -> RunResult:
             return await _drive(session, settings, cycles=cycles)
 
 
-async def _drive(session: Session, settings: Settings, *, cycles: int) -> RunResult:
-    """Run to the end or to Ctrl-C, and say in the archive how it ended."""
+async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
+    """Run to the end, to Ctrl-C or to a question, and say in the archive how it ended."""
     stop = Stop()
+    session.brake = Brake(settings.data_dir / HALT_FILE)
     run_id = session.header.run_id
     notes = session.market.notes
+    keep = settings.archive.keep_cycles
     async with checkpointer(settings.checkpoints) as saver:
         with screen(session, cycles=cycles) as watching:
-            runner = Runner(session, build(checkpointer=saver), listen=watching.hear, stop=stop)
-            status: EndStatus = "failed"
+            runner = Runner(
+                session,
+                build(checkpointer=saver),
+                listen=watching.hear,
+                stop=stop,
+                retention=Retention(keep_cycles=keep) if keep else None,
+            )
+            status: Status | Literal["failed"] = "failed"
             try:
-                with _stoppable(stop, watching):
+                with _heeding_signals(stop, session.brake, watching):
                     status = await runner.run(cycles=cycles)
             except asyncio.CancelledError:
                 if not stop.asked:
                     raise
                 status = "interrupted"
             finally:
-                await session.archive.end_run(run_id, status, at=datetime.now(UTC))
+                kept: EndStatus = "interrupted" if status == "waiting" else status
+                await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
                 if status == "failed":
                     warn(f"run {run_id} stopped; nothing is lost. Once mended: agentctl run --resume {run_id}")
     record = await session.archive.run(run_id)
-    return await summary(
+    result = await summary(
         record, database=session.database, timings=runner.stopwatch.timings(), asked=cycles, notes=notes
     )
+    if status != "waiting":
+        return Ended(result)
+    questions = await waiting_questions(session.database, run_id, at=session.wall.now())
+    return Ended(result.model_copy(update={"status": status}), questions)
 
 
 @contextmanager
-def _stoppable(stop: Stop, watching: Screen) -> Generator[None]:
-    """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable."""
+def _heeding_signals(stop: Stop, brake: Brake, watching: Screen) -> Generator[None]:
+    """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable.
+
+    SIGUSR1 pulls the brake: the run goes on, and nothing is sent any more.
+    """
     loop = asyncio.get_running_loop()
     running = asyncio.current_task()
 
@@ -214,12 +253,17 @@ def _stoppable(stop: Stop, watching: Screen) -> Generator[None]:
         stop.ask()
         watching.say("stopping after this step; Ctrl-C again to stop at once")
 
-    for each in _STOPS:
-        loop.add_signal_handler(each, asked)
+    def pulled() -> None:
+        brake.pull("SIGUSR1")
+        watching.heed()
+
+    handlers = {**dict.fromkeys(_STOPS, asked), signal.SIGUSR1: pulled}
+    for each, handler in handlers.items():
+        loop.add_signal_handler(each, handler)
     try:
         yield
     finally:
-        for each in _STOPS:
+        for each in handlers:
             loop.remove_signal_handler(each)
 
 

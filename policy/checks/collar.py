@@ -5,18 +5,27 @@ from __future__ import annotations
 from domain.money import BPS
 from policy.case import Case
 from policy.check import check
-from policy.ruling import Ruling, required, within
+from policy.limits.order import CollarLimits
+from policy.ruling import Ruling, strictest, within
 
 
-@check(code="PRICE_COLLAR", source="RTS 6 Art. 15(1)(a); SEC 15c3-5(c)(1)(ii); FIA 2024, price tolerance")
-def price_in_collar(case: Case) -> Ruling:
-    """Refuse a price further than `band_bps` from the middle of the market, on either side.
+@check(
+    code="PRICE_COLLAR",
+    source="RTS 6 Art. 15(1)(a); SEC 15c3-5(c)(1)(ii); FIA 2024, price tolerance",
+    section="price_collar",
+)
+def price_in_collar(case: Case, limits: CollarLimits) -> Ruling:
+    """Refuse a price, or an entry's stop price, further than its band from the middle of the market.
 
     A market order is priced at the touch it would meet, so that a torn-open spread refuses it. The
-    distance is compared as |price - mid| <= band * mid, so that no division can hide a zero.
+    distance is compared as |price - mid| <= band * mid, so that no division can hide a zero. The stop
+    of an order that only reduces is never used.
     """
-    limits = required(case.policy.price_collar)
-    limit_price, quote = case.proposal.limit_price, case.quote
+    limit_price, stop_price, quote = case.proposal.limit_price, case.proposal.stop_price, case.quote
     price = quote.ask if limit_price is None else limit_price  # the bid is just as far from the middle
-    band = quote.mid * limits.band_bps / BPS
-    return within(abs(price - quote.mid), band, unit=f"{case.currency} from the mid price", warn_at=limits.warn_at)
+    unit = f"{case.currency} from the mid price"
+    ruling = within(abs(price - case.mid), case.mid * limits.band_bps / BPS, unit=unit, warn_at=limits.warn_at)
+    if stop_price is None or case.reducing:
+        return ruling
+    distance, band = abs(stop_price - case.mid), case.mid * limits.stop_band_bps / BPS
+    return strictest(ruling, within(distance, band, unit=f"{unit} to the stop", warn_at=limits.warn_at))

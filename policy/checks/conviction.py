@@ -5,13 +5,19 @@ from __future__ import annotations
 from domain.digest import plain
 from policy.case import Case
 from policy.check import check
-from policy.ruling import Ruling, required
+from policy.limits.conduct import ConvictionLimits
+from policy.ruling import Ruling
 
 
-@check(code="CONVICTION", source="RTS 6 Art. 15(4), trading strategy and risk tolerance", entry_only=True)
-def sure_enough(case: Case) -> Ruling:
+@check(
+    code="CONVICTION",
+    source="RTS 6 Art. 15(4), trading strategy and risk tolerance",
+    section="conviction",
+    entry_only=True,
+    waivable=True,
+)
+def sure_enough(case: Case, limits: ConvictionLimits) -> Ruling:
     """Refuse an entry below the minimum conviction; send one below `review_below` to a person."""
-    limits = required(case.policy.conviction)
     conviction, unit = case.proposal.conviction, "of 1"
     if conviction < limits.minimum:
         message = f"conviction {plain(conviction)} is below {plain(limits.minimum)}"

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import get_args
 
+from domain.decision import Proposal
 from domain.digest import plain
 from domain.money import on_grid
+from domain.order import OrderType, Side, TimeInForce
 from policy.case import Case
 from policy.check import check
 from policy.ruling import Ruling, deny, passed
 
+_CHOICES = (("side", get_args(Side)), ("type", get_args(OrderType)), ("time_in_force", get_args(TimeInForce)))
+_NUMBERS = ("quantity", "limit_price", "stop_price", "target_price", "reference_price")
+_MAGNITUDE = 30
+"""Powers of ten, up and down. No market trades beyond; within, every product of the gate is exact and short."""
 
-@check(code="WELL_FORMED", source="SEC 15c3-5(c)(1)(ii); RTS 6 Art. 15(1)(a)-(c)")
+
+@check(
+    code="WELL_FORMED",
+    source="SEC 15c3-5(c)(1)(ii); RTS 6 Art. 15(1)(a)-(c)",
+)
 def well_formed(case: Case) -> Ruling:
-    """Refuse an order off the grid of ticks and lots, below the minimum notional, or with fields at odds.
+    """Refuse an order with unknown words or senseless numbers, off the grid, or below the minimum notional.
 
     Refused, never rounded: what is sent is what was proposed. A limit order has a limit price and a
-    market order none.
+    market order none. Numbers are looked at before anything is computed with them, also where they
+    came in unvalidated.
     """
-    proposal = case.proposal
-    if (proposal.type == "limit") != (proposal.limit_price is not None):
+    faults = list(_senseless(case.proposal))
+    if faults:
+        return deny("; ".join(faults))
+    if (case.proposal.type == "limit") != (case.proposal.limit_price is not None):
         return deny("a limit order needs a limit price, and a market order has none")
     if case.order is None:
         return deny("the fields make no order")
@@ -27,19 +42,35 @@ def well_formed(case: Case) -> Ruling:
     return deny("; ".join(problems)) if problems else passed("well-formed")
 
 
-def _off_grid(case: Case) -> list[str]:
+def _senseless(proposal: Proposal) -> Iterator[str]:
+    """What no validated proposal holds, and numbers of a size that nothing has. The values are not repeated."""
+    for name, known in _CHOICES:
+        if getattr(proposal, name) not in known:
+            yield f"the {name} is none of {', '.join(known)}"
+    for name in _NUMBERS:
+        value = getattr(proposal, name)
+        if value is None and name != "quantity":
+            continue
+        if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
+            yield f"the {name} is no positive number"
+        elif abs(value.adjusted()) > _MAGNITUDE:
+            yield f"the {name} is beyond 1E-{_MAGNITUDE} or 1E+{_MAGNITUDE}"
+    conviction: object = proposal.conviction
+    if not isinstance(conviction, Decimal) or not conviction.is_finite() or not 0 <= conviction <= 1:
+        yield "the conviction is no part of one"
+
+
+def _off_grid(case: Case) -> Iterator[str]:
     quantity, price, instrument = case.proposal.quantity, case.proposal.limit_price, case.instrument
-    problems = []
     if not on_grid(quantity, instrument.lot_size):
-        problems.append(f"the quantity {plain(quantity)} is no multiple of the lot {plain(instrument.lot_size)}")
+        yield f"the quantity {plain(quantity)} is no multiple of the lot {plain(instrument.lot_size)}"
     if price is not None and not on_grid(price, instrument.tick_size):
-        problems.append(f"the price {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}")
+        yield f"the price {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
     notional = quantity * _stated_price(case)
     if notional < instrument.min_notional:
-        problems.append(f"the notional {plain(notional)} is below the minimum {plain(instrument.min_notional)}")
-    return problems
+        yield f"the notional {plain(notional)} is below the minimum {plain(instrument.min_notional)}"
 
 
 def _stated_price(case: Case) -> Decimal:
     """A venue measures its minimum on the limit, or on the market where there is none."""
-    return case.quote.mid if case.proposal.limit_price is None else case.proposal.limit_price
+    return case.mid if case.proposal.limit_price is None else case.proposal.limit_price

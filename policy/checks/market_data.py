@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 from domain.digest import plain
+from domain.money import BPS
 from policy.case import Case
 from policy.check import check
-from policy.ruling import Ruling, deny, required
-
-_MICROSECOND = timedelta(microseconds=1)
-_PER_SECOND = Decimal(1_000_000)
+from policy.limits.market import MarketDataLimits
+from policy.ruling import Ruling, deny
 
 
-@check(code="MARKET_DATA", source="FIA 2024, market data reasonability; SEC 15c3-5(c)(1)(ii)")
-def quote_usable(case: Case) -> Ruling:
-    """Refuse when the quote is missing, crossed, from the future, or older than `max_age_s`."""
-    limits = required(case.policy.market_data)
+@check(
+    code="MARKET_DATA",
+    source="FIA 2024, market data reasonability; SEC 15c3-5(c)(1)(ii)",
+    section="market_data",
+)
+def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
+    """Refuse when the quote is missing, crossed, from the future or too old, and an entry when it jumped.
+
+    A jump is the distance of the middle of the market from the last close. A market that really
+    jumped must still let a position be left.
+    """
     quote = case.quote
-    age_s = Decimal((case.facts.now - quote.at) // _MICROSECOND) / _PER_SECOND
+    age_s = case.age_s(quote.at)
     if age_s < 0:
         return deny(f"the quote is {plain(-age_s)} s from the future")
     if quote.bid > quote.ask:
         return deny(f"the quote is crossed: bid {plain(quote.bid)}, ask {plain(quote.ask)}")
-    if age_s > limits.max_age_s:
-        message = f"the quote is {plain(age_s)} s old, and {plain(limits.max_age_s)} s are allowed"
-        return Ruling("deny", message, age_s, limits.max_age_s, "s")
-    return Ruling("pass", "fresh", age_s, limits.max_age_s, "s")
+    max_age_s = _max_age_s(case, limits)
+    if age_s > max_age_s:
+        message = f"the quote is {plain(age_s)} s old, and {plain(max_age_s)} s are allowed"
+        return Ruling("deny", message, age_s, max_age_s, "s")
+    if not case.reducing:
+        last_close = case.bars_of(case.proposal.symbol).last_close
+        jump, allowed = abs(case.mid - last_close), last_close * limits.max_jump_bps / BPS
+        if jump > allowed:
+            message = f"the market is {plain(jump)} from the last close, and {plain(allowed)} is allowed"
+            return Ruling("deny", message, jump, allowed, case.currency)
+    return Ruling("pass", "fresh", age_s, max_age_s, "s")
+
+
+def _max_age_s(case: Case, limits: MarketDataLimits) -> Decimal:
+    instrument, ages = case.instrument, limits.max_age_s_of
+    own = [ages[name] for name in (instrument.kind, instrument.asset_class) if name in ages]
+    return min(own, default=limits.max_age_s)

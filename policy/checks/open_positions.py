@@ -6,12 +6,18 @@ from decimal import Decimal
 
 from policy.case import Case
 from policy.check import check
-from policy.ruling import Ruling, required, within
+from policy.limits.account import OpenPositionsLimits
+from policy.ruling import Ruling, within
 
 
-@check(code="OPEN_POSITIONS", source="RTS 6 Art. 15(4)", entry_only=True)
-def few_enough_positions(case: Case) -> Ruling:
+@check(
+    code="OPEN_POSITIONS",
+    source="RTS 6 Art. 15(4)",
+    section="open_positions",
+    entry_only=True,
+    waivable=True,
+)
+def few_enough_positions(case: Case, limits: OpenPositionsLimits) -> Ruling:
     """Refuse an entry that could make more open positions than `maximum`, working entries counted."""
-    limits = required(case.policy.open_positions)
     count = sum(1 for exposure in case.exposures.values() if exposure)
     return within(Decimal(count), Decimal(limits.maximum), unit="open positions", warn_at=limits.warn_at)

@@ -8,7 +8,10 @@ from policy.check import check
 from policy.ruling import Ruling, deny, passed
 
 
-@check(code="REDUCE_ONLY", source="SEC 15c3-5(c)(1)(ii); DESIGN rule 7")
+@check(
+    code="REDUCE_ONLY",
+    source="SEC 15c3-5(c)(1)(ii); DESIGN rule 7",
+)
 def only_reduces(case: Case) -> Ruling:
     """Refuse a reduce-only order that could enlarge or flip the position, working exits counted.
 

@@ -7,7 +7,10 @@ from policy.check import check
 from policy.ruling import Ruling, deny, passed
 
 
-@check(code="TRADING_STATE", source="RTS 6 Art. 12; FIA 2024, kill switch")
+@check(
+    code="TRADING_STATE",
+    source="RTS 6 Art. 12; FIA 2024, kill switch",
+)
 def trading_permitted(case: Case) -> Ruling:
     """Refuse everything when halted, entries when reducing, and everything when the state is not known."""
     match case.facts.trading_state:

@@ -16,13 +16,15 @@ from agents.rules import RulesModel
 from agents.scripted import ScriptedModel
 from agents.signal import SignalAgent
 from builders.desks import SWAP, UPTREND, Told, a_desk, a_position, a_price, an_account, readings, some_news
-from builders.policy import POLICY
+from builders.policy import POLICY, SUPPORT, some_bars
 from builders.tools import BTC, ETH, START
 from context import ContextBook
 from domain.candle import Quote
 from domain.decision import Opinion, Proposal, Thesis
 from domain.value import Value
 from policy import Facts, Finding, PolicyEngine
+from policy.account import EquityMarks, Usage
+from policy.market import Support
 from tools.sentiment import sentiment
 
 FEW = hypothesis_settings(max_examples=40, deadline=None)
@@ -59,6 +61,11 @@ async def thought(text: str, *, opinion: Opinion | None) -> list[Thesis]:
     return theses
 
 
+def around_100(symbol: str) -> Quote:
+    bid, ask, size = Decimal("99.5"), Decimal("100.5"), Decimal(1_000)
+    return Quote(symbol=symbol, bid=bid, ask=ask, bid_size=size, ask_size=size, at=START)
+
+
 async def decided(theses: Sequence[Thesis]) -> tuple[list[Proposal], list[tuple[Finding, ...]]]:
     """What Risk proposes and the policy finds, with the free text of the proposals taken off."""
     desk = a_desk(*market(), portfolio=HELD)
@@ -68,9 +75,14 @@ async def decided(theses: Sequence[Thesis]) -> tuple[list[Proposal], list[tuple[
         now=START,
         universe=desk.universe,
         instruments=desk.instruments,
-        quotes={s: Quote(symbol=s, bid=Decimal("99.5"), ask=Decimal("100.5"), at=START) for s in desk.universe},
+        quotes={s: around_100(s) for s in desk.universe},
         portfolio=desk.portfolio,
-        day_start_equity=Decimal(10_000),
+        bars={s: some_bars() for s in desk.universe},
+        equity_marks=EquityMarks(day_start=Decimal(10_000), week_start=Decimal(10_000), high=Decimal(10_000)),
+        usage=Usage(usd=Decimal(0), tokens=0, tool_calls=0, refusals_in_a_row=0),
+        reconciled_at=START,
+        clock_skew_ms=Decimal(0),
+        support={s: tuple(Support.model_validate(one) for one in SUPPORT) for s in desk.universe},
         trading_state="active",
     )
     findings = [PolicyEngine(POLICY).evaluate(proposal, facts).findings for proposal in plan.proposals]
@@ -95,6 +107,7 @@ async def test_whatever_the_words_only_stance_and_conviction_reach_an_order(
             horizon="intraday",
             evidence=(),
             rationale="",
+            snapshot=thesis.snapshot,
         )
         for thesis in theses
     ]
@@ -111,7 +124,7 @@ async def test_the_market_of_these_tests_leads_to_orders() -> None:
         (BTC, "buy", False),
         (SWAP, "buy", False),
     ]
-    assert all(finding.outcome != "deny" for found in findings for finding in found)
+    assert [(f.code, f.message) for found in findings for f in found if f.outcome == "deny"] == []
 
 
 @FEW

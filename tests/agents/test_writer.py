@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,23 +14,33 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from agents.execution import Approved, ExecutionAgent
 from agents.writer import OrderWriter
 from builders.desks import a_desk
 from builders.markets import START, a_market, a_venue, bars
-from builders.memory import a_proposal, a_ticket, an_admission, at
+from builders.memory import a_proposal, a_ticket, admit, an_admission, at
 from builders.venue_contract import VenueContract
 from builders.venues import Crash, Mood, MoodyVenue
+from domain.candle import Quote
 from domain.clock import TickClock
 from domain.decision import Proposal, Ticket
+from domain.effects import Effects
 from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
-from memory import Database, Ledger, Tape
+from graphs import policy_in_effect
+from graphs.brake import Brake
+from memory import Controls, Database, Ledger, Tape
+from memory.controls import Level
 from memory.orders import OrderRecord
+from memory.schema import tape as tape_rows
+from memory.tape import Recording
 from tools.paper import PaperVenue
 
 BTC = "BTC/USDT"
+JUDGED = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=at(5))
+"""About what the market shows all the time."""
 
 
 @dataclass
@@ -43,9 +54,17 @@ class Office:
     ledger: Ledger
     intents: list[OrderState] = field(default_factory=list)
     """What the ledger said of an order when the venue was asked to take it."""
+    brake: Brake = field(default_factory=Brake)
 
     @classmethod
-    async def open(cls, database: Database, *, submits: Sequence[Mood] = (), finds: Sequence[Mood] = ()) -> Office:
+    async def open(
+        cls,
+        database: Database,
+        *,
+        submits: Sequence[Mood] = (),
+        finds: Sequence[Mood] = (),
+        cancels: Sequence[Mood] = (),
+    ) -> Office:
         clock = TickClock(at(5))
         paper = a_venue(a_market(bars(*["100"] * 40), symbol=BTC), clock)
         ledger = Ledger(database, account="r1", run_id="r1")
@@ -55,14 +74,14 @@ class Office:
         async def watch(order: OrderRequest) -> None:
             intents.append((await ledger.order(order.client_order_id)).state)
 
-        venue = MoodyVenue(paper, submits=submits, finds=finds, watch=watch)
+        venue = MoodyVenue(paper, submits=submits, finds=finds, cancels=cancels, watch=watch)
         return cls(database, clock, paper, venue, ledger, intents)
 
     async def approve(self, **over: Any) -> tuple[OrderRequest, Ticket]:
         proposal: Proposal = a_proposal(**over)
         admission = an_admission(proposal)
         assert admission.ticket is not None
-        await self.ledger.admit([admission], cycle=proposal.cycle, at=proposal.as_of)
+        await admit(self.ledger, admission, cycle=proposal.cycle, at=proposal.as_of)
         return proposal.order(), admission.ticket
 
     async def writer(self, cycle: int = 1, *, node: str = "execution") -> OrderWriter:
@@ -70,11 +89,32 @@ class Office:
         await self.database.flush()
         tape = Tape(self.database, run_id="r1")
         await tape.begin_cycle(cycle)
-        effects = tape.effects(cycle=cycle, node=node, subject="", clock=self.clock)
-        return OrderWriter(venue=self.venue, ledger=self.ledger, effects=effects, cycle=cycle)
+        return self.at_work(tape.effects(cycle=cycle, node=node, subject="", clock=self.clock), cycle=cycle)
+
+    def at_work(self, effects: Effects, *, cycle: int = 1) -> OrderWriter:
+        return OrderWriter(
+            venue=self.venue,
+            ledger=self.ledger,
+            effects=effects,
+            cycle=cycle,
+            policy=policy_in_effect(None),
+            brake=lambda: self.brake.reason,
+        )
 
     async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
-        return await (await self.writer()).send(order, ticket)
+        return await (await self.writer()).send(order, ticket, judged=JUDGED)
+
+    async def halt(self, level: Level = "halt") -> None:
+        await Controls(self.database).halt(scope="r1", level=level, by="Ada", reason="a doubt", at=at(5))
+
+    async def bought(self) -> None:
+        """A position that can be left."""
+        order, ticket = await self.approve(rationale="an earlier one")
+        await (await self.writer(node="earlier")).send(order, ticket, judged=JUDGED)
+        self.clock.set(at(10))
+        await self.sync()
+        self.venue.calls.clear()
+        self.venue.arrived.clear()
 
     async def sync(self, cycle: int = 2) -> tuple[OrderReport, ...]:
         return await (await self.writer(cycle, node="tick")).sync()
@@ -207,7 +247,7 @@ async def test_a_withdrawn_order_is_not_sent_when_the_step_runs_again(database: 
     office = await Office.open(database)
     order, ticket = await office.approve()
     first = await office.send(order, ticket.model_copy(update={"id": "forged"}))
-    again = await (await office.writer(node=node)).send(order, ticket)
+    again = await (await office.writer(node=node)).send(order, ticket, judged=JUDGED)
     assert (again, office.calls) == (first, [])
     assert (await office.kept(order)).state is OrderState.CANCELLED
 
@@ -216,7 +256,7 @@ async def test_an_order_in_doubt_is_not_sent_again_without_its_tape_either(datab
     office = await Office.open(database, submits=["order lost"])
     order, ticket = await office.approve()
     await office.send(order, ticket)
-    report = await (await office.writer(node="another step")).send(order, ticket)
+    report = await (await office.writer(node="another step")).send(order, ticket, judged=JUDGED)
     assert (report.state, office.calls, office.venue.arrived) == (OrderState.EXPIRED, ["submit", "find"], [])
 
 
@@ -226,7 +266,7 @@ async def test_an_order_that_is_out_is_not_called_cancelled_because_of_a_wrong_t
     await office.send(order, ticket)
     other = await office.writer(node="another step")
     with pytest.raises(TicketRefused):
-        await other.send(order, ticket.model_copy(update={"id": "forged"}))
+        await other.send(order, ticket.model_copy(update={"id": "forged"}), judged=JUDGED)
     assert (await office.kept(order)).state is OrderState.WORKING
 
 
@@ -236,10 +276,196 @@ async def test_a_ticket_that_the_venue_refuses_is_an_order_never_sent(database: 
     (other, _) = await office.approve(quantity=Decimal(3))
     # known to the ledger, and bound to another order at the venue's door
     misfit = a_ticket(a_proposal(), verdict_digest=an_admission().verdict_digest)
-    report = await (await office.writer()).send(order.model_copy(update={"quantity": Decimal(9)}), misfit)
+    report = await office.send(order.model_copy(update={"quantity": Decimal(9)}), misfit)
     assert (report.state, office.venue.arrived) == (OrderState.REJECTED, [])
     assert report.reason.startswith("not sent: ")
     assert (await office.kept(other)).state is OrderState.APPROVED
+
+
+# What changed since the gate's word
+
+
+async def withdrawn(office: Office, order: OrderRequest, ticket: Ticket, *, because: str) -> None:
+    """Nothing is sent, and the order is withdrawn for good."""
+    report = await office.send(order, ticket)
+    assert (report.state, report.reason) == (OrderState.CANCELLED, f"not sent: {because}")
+    kept = await office.kept(order)
+    assert (kept.state, kept.reason, kept.submitted_at) == (OrderState.CANCELLED, report.reason, None)
+    assert await office.send(order, ticket) == report, "the step run again"
+    assert (office.calls, office.venue.arrived) == ([], [])
+
+
+async def test_a_brake_that_is_pulled_after_the_gates_word_stops_the_send(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    office.brake.pull("smoke")
+    await withdrawn(office, order, ticket, because="the brake is pulled: smoke")
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+async def test_a_price_that_moved_away_after_the_gates_word_stops_the_send(database: Database, side: str) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve(side=side)
+    away = Decimal(1) if side == "buy" else Decimal(-1)
+    office.venue.shows = Quote(symbol=BTC, bid=JUDGED.bid + away, ask=JUDGED.ask + away, at=at(5))
+    await withdrawn(office, order, ticket, because="the price moved 1 against it since it was judged")
+
+
+async def test_a_price_that_moved_in_its_favour_stops_nothing(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    office.venue.shows = Quote(symbol=BTC, bid=JUDGED.bid - 1, ask=JUDGED.ask - 1, at=at(5))
+    assert (await office.send(order, ticket)).state is OrderState.WORKING
+
+
+async def test_an_old_quote_at_the_venue_stops_the_send(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    office.venue.shows = JUDGED.model_copy(update={"at": at(5) - timedelta(seconds=901)})
+    await withdrawn(
+        office, order, ticket, because=f"the quote is not fresh: it is from {office.venue.shows.at.isoformat()}"
+    )
+
+
+@pytest.mark.parametrize(("level", "state"), [("halt", "halted"), ("reduce", "reducing")])
+async def test_a_halt_between_the_gates_word_and_the_send_stops_an_entry(
+    database: Database, level: Level, state: str
+) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    await office.halt(level)
+    await withdrawn(office, order, ticket, because=f"trading is {state} by Ada: a doubt")
+
+
+@pytest.mark.parametrize("level", ["reduce", "flatten"])
+async def test_while_trading_is_reducing_exits_are_sent(database: Database, level: Level) -> None:
+    office = await Office.open(database)
+    await office.bought()
+    order, ticket = await office.approve(cycle=3, as_of=at(10), side="sell", reduce_only=True)
+    await office.halt(level)
+    report = await (await office.writer(3)).send(order, ticket, judged=JUDGED)
+    assert (report.state, office.calls) == (OrderState.WORKING, ["submit"])
+
+
+async def test_resumed_while_halted_an_order_that_never_arrived_is_not_sent_again(database: Database) -> None:
+    office = await Office.open(database, submits=["crash before"])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    await office.halt()
+    report = await office.send(order, ticket)
+    assert (report.state, report.reason) == (OrderState.EXPIRED, "not sent again: trading is halted by Ada: a doubt")
+    assert (await office.kept(order)).state is OrderState.EXPIRED
+    assert await office.send(order, ticket) == report
+    assert (office.calls, office.venue.arrived) == (["submit", "find"], [])
+
+
+async def test_resumed_while_halted_an_order_that_arrived_is_found(database: Database) -> None:
+    office = await Office.open(database, submits=["crash after"])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    await office.halt()
+    assert (await office.send(order, ticket)).state is OrderState.WORKING
+    assert (office.calls, office.venue.arrived) == (["submit", "find"], [order.client_order_id])
+
+
+@pytest.mark.parametrize("doubt", ["brake", "price", "reducing"])
+async def test_an_order_is_sent_again_only_when_it_might_be_sent_for_the_first_time(
+    database: Database, doubt: str
+) -> None:
+    office = await Office.open(database, submits=["crash before"])
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    match doubt:
+        case "brake":
+            office.brake.pull("smoke")
+        case "price":
+            office.venue.shows = Quote(symbol=BTC, bid=JUDGED.bid + 1, ask=JUDGED.ask + 1, at=at(5))
+        case _:
+            await office.halt("reduce")
+    report = await office.send(order, ticket)
+    assert (report.state, report.reason.startswith("not sent again: ")) == (OrderState.EXPIRED, True)
+    assert office.venue.arrived == []
+
+
+EFFECTS = ["clock", "venue:leave", "ledger:control", "venue:submit"]
+
+
+@pytest.mark.parametrize("submits", [[], ["crash before"], ["crash after"], ["answer lost"]])
+@pytest.mark.parametrize("halted", [False, True])
+async def test_effects_come_in_one_order_however_often_the_step_runs_and_when_it_is_played_back(
+    database: Database, submits: list[Mood], halted: bool
+) -> None:
+    office = await Office.open(database, submits=submits)
+    order, ticket = await office.approve()
+    with suppress(Crash):
+        await office.send(order, ticket)
+    if halted:
+        await office.halt()
+    report = await office.send(order, ticket)
+    await database.flush()
+    async with database.reading() as connection:
+        names = await connection.scalars(select(tape_rows.c.name).order_by(tape_rows.c.n))
+        assert list(names) == EFFECTS
+    async with await Database.in_memory() as into:
+        replay = await Office.open(into)
+        await replay.approve()
+        tape = Tape(into, run_id="r1", recording=Recording(database, "r1"))
+        await tape.begin_cycle(1)
+        played = tape.effects(cycle=1, node="execution", subject="", clock=replay.clock)
+        assert await replay.at_work(played).send(order, ticket, judged=JUDGED) == report
+        assert (replay.calls, await replay.kept(order)) == ([], await office.kept(order))
+
+
+# Taking back
+
+
+async def a_resting_order(database: Database, *, cancels: Sequence[Mood] = ()) -> tuple[Office, OrderRequest]:
+    office = await Office.open(database, cancels=cancels)
+    order, ticket = await office.approve(type="limit", limit_price=Decimal(80), stop_price=Decimal(70))
+    assert (await office.send(order, ticket)).state is OrderState.WORKING
+    return office, order
+
+
+async def test_an_order_is_taken_back_once_and_booked_once(database: Database) -> None:
+    office, order = await a_resting_order(database)
+    resting = await office.kept(order)
+    report = await (await office.writer(2, node="tick")).cancel(resting)
+    before = await office.kept(order)
+    assert (report.state, before.state) == (OrderState.CANCELLED, OrderState.CANCELLED)
+    assert await (await office.writer(2, node="tick")).cancel(resting) == report
+    assert await office.kept(order) == before
+    assert office.calls == ["submit", "cancel"]
+
+
+@pytest.mark.parametrize("cancel", ["answer lost", "order lost"])
+async def test_a_cancel_without_an_answer_is_unknown_until_the_venue_says_more(
+    database: Database, cancel: Mood
+) -> None:
+    office, order = await a_resting_order(database, cancels=[cancel])
+    report = await (await office.writer(2, node="tick")).cancel(await office.kept(order))
+    assert (report.state, (await office.kept(order)).state) == (OrderState.UNKNOWN, OrderState.UNKNOWN)
+    await office.sync(3)
+    ended = OrderState.CANCELLED if cancel == "answer lost" else OrderState.WORKING
+    assert (await office.kept(order)).state is ended
+
+
+async def test_an_order_that_the_venue_does_not_know_has_expired_when_it_is_taken_back(database: Database) -> None:
+    office = await Office.open(database, submits=["order lost"])
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    report = await (await office.writer(2, node="tick")).cancel(await office.kept(order))
+    assert (report.state, report.reason) == (OrderState.EXPIRED, "the venue has no such order")
+    assert (await office.kept(order)).state is OrderState.EXPIRED
+
+
+async def test_a_venue_that_is_down_takes_nothing_back_and_leaves_the_books(database: Database) -> None:
+    office, order = await a_resting_order(database, cancels=["down"])
+    with pytest.raises(VenueUnavailable):
+        await (await office.writer(2, node="tick")).cancel(await office.kept(order))
+    assert (await office.kept(order)).state is OrderState.WORKING
 
 
 # Asking again
@@ -325,7 +551,8 @@ async def test_an_order_in_doubt_does_not_stop_the_next(database: Database) -> N
     office = await Office.open(database, submits=["order lost"])
     approved = [await office.approve(), await office.approve(quantity=Decimal(1))]
     desk = a_desk(orders=await office.writer())
-    reports = await ExecutionAgent()([Approved(order=order, ticket=ticket) for order, ticket in approved], desk)
+    handed = [Approved(order=order, ticket=ticket, judged=JUDGED) for order, ticket in approved]
+    reports = await ExecutionAgent()(handed, desk)
     assert [report.state for report in reports] == [OrderState.UNKNOWN, OrderState.WORKING]
     assert [report.client_order_id for report in reports] == [order.client_order_id for order, _ in approved]
 

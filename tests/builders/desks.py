@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 
 from agents.desk import Desk
+from agents.duty import ORDINARY
 from agents.model import Completion
 from agents.rules import RulesModel
 from agents.settings import DeskSettings, RiskSettings
@@ -194,6 +195,7 @@ def out(symbol: str = BTC, side: str = "sell", quantity: str | Decimal = "5", **
         "proposal": "0" * 64,
         "run_id": "r1",
         "cycle": 0,
+        "agent": "risk",
         "state": OrderState.WORKING,
         "submitted_at": START,
         "updated_at": START,
@@ -220,6 +222,7 @@ def a_desk(*told: Value, **over: Any) -> Desk:
         "portfolio": an_account(),
         "working": (),
         "just_closed": frozenset(),
+        "duty": ORDINARY,
         "effects": effects,
         "tools": a_toolbox(candles, headlines, indicators, quote, effects=effects),
         "model": RulesModel(),

@@ -9,15 +9,33 @@ from typing import Any
 
 from domain.decision import Decision, Proposal, Ticket
 from domain.digest import canonical, digest
+from domain.effects import Unrecorded
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
-from memory import Admission, Archive, CycleRecord, Database, Figures, Ledger, RunHeader, Tape
+from memory import (
+    Admission,
+    Approval,
+    Approvals,
+    Archive,
+    Controls,
+    CycleRecord,
+    Database,
+    Figures,
+    Ledger,
+    RunHeader,
+    Tape,
+)
+from memory.approvals import approval_id
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def at(minutes: int) -> datetime:
     return START + timedelta(minutes=minutes)
+
+
+FIRST = at(5)
+"""When the first cycle judges and sends."""
 
 
 def a_header(**over: Any) -> RunHeader:
@@ -153,13 +171,46 @@ def a_report(
     )
 
 
+async def admit(ledger: Ledger, *admissions: Admission, cycle: int = 1, at: datetime = FIRST) -> None:
+    """What the gate decided, written as the gate does."""
+    async with ledger.gate(cycle=cycle, at=at) as held:
+        await held.keep(admissions)
+
+
+async def claim(
+    ledger: Ledger, ticket: Ticket | None, *, cycle: int = 1, at: datetime = FIRST, reducing: bool = False
+) -> bool:
+    """Take the right to send, as the order writer does."""
+    assert ticket is not None
+    return await ledger.claim(ticket, cycle=cycle, at=at, reducing=reducing, effects=Unrecorded(Watch()))
+
+
+def a_question(admission: Admission, **over: Any) -> Approval:
+    order = admission.proposal.order()
+    return Approval(
+        **{
+            "id": approval_id(admission.verdict_digest, run_id="r1"),
+            "account": "r1",
+            "run_id": "r1",
+            "cycle": admission.proposal.cycle,
+            "client_order_id": order.client_order_id,
+            "order_digest": order.digest,
+            "verdict": admission.verdict_digest,
+            "codes": ("CONVICTION",),
+            "requested_at": START,
+            "expires_at": at(15),
+        }
+        | over
+    )
+
+
 async def trade(ledger: Ledger, proposal: Proposal, *, price: str = "100", fee: str = "0.2") -> Fill:
     """One order from the gate to its whole fill, in the proposal's cycle."""
     admission = an_admission(proposal)
     assert admission.ticket is not None
     fill = a_fill(proposal, price=Decimal(price), fee=Decimal(fee))
-    await ledger.admit([admission], cycle=proposal.cycle, at=proposal.as_of)
-    assert await ledger.claim(admission.ticket, cycle=proposal.cycle, at=proposal.as_of)
+    await admit(ledger, admission, cycle=proposal.cycle, at=proposal.as_of)
+    assert await claim(ledger, admission.ticket, cycle=proposal.cycle, at=proposal.as_of)
     await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[fill]), cycle=proposal.cycle)
     return fill
 
@@ -175,7 +226,10 @@ class Watch:
 
 
 async def a_small_run(database: Database, *, run_id: str = "r1") -> None:
-    """Two cycles that leave a row in every table: a trade that opens and closes, and one that is refused."""
+    """Two cycles that leave a row in every table: a trade that opens and closes, and one that is refused.
+
+    A person answered a question and halted the account, and an agent was stopped.
+    """
     from pydantic import TypeAdapter
 
     archive, tape = Archive(database), Tape(database, run_id=run_id)
@@ -206,9 +260,20 @@ async def a_small_run(database: Database, *, run_id: str = "r1") -> None:
             ledger, a_proposal(cycle=cycle, as_of=at(5 * cycle), side=side), price="100" if cycle == 1 else "110"
         )
         refused = a_proposal(cycle=cycle, as_of=at(5 * cycle), quantity=Decimal(50))
-        await ledger.admit([an_admission(refused, outcome="deny")], cycle=cycle, at=at(5 * cycle))
+        await admit(ledger, an_admission(refused, outcome="deny"), cycle=cycle, at=at(5 * cycle))
         for n, episode in enumerate(await ledger.closed_trades(cycle=cycle)):
             archive.note_episode(run_id, cycle=cycle, n=n, episode=episode)
         await archive.close_cycle(run_id, a_cycle(cycle), timings={"signal": 0.01})
         tape.end_cycle()
+    await oversee(database, ledger, run_id=run_id)
     await archive.end_run(run_id, "finished", at=at(60))
+
+
+async def oversee(database: Database, ledger: Ledger, *, run_id: str) -> None:
+    """An act of each sort: a yes, an agent that is stopped, and a halt."""
+    asked = a_question(an_admission(outcome="review"), id=f"q{digest(run_id)[:15]}", account=run_id, run_id=run_id)
+    async with ledger.gate(cycle=2, at=at(10)) as held:
+        await held.ask([asked])
+        await held.latch(agent="risk", symbol="BTC/USDT", code="REPEATED_EXECUTION")
+    await Approvals(database).decide(asked.id, approve=True, by="Ada", reason="I looked at it", at=at(11))
+    await Controls(database).halt(scope=run_id, level="halt", by="Ada", reason="enough for today", at=at(12))

@@ -12,27 +12,48 @@ from domain.instrument import Instrument
 from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from policy import Facts, Finding, Policy, PolicyEngine, Verdict, WorkingOrder
+from policy.market import Bars
 
 NOW = datetime(2025, 1, 2, 12, 0, tzinfo=UTC)
 BTC = "BTC/USDT"
 ETH = "ETH/USDT"
 SWAP = "BTC/USDT:USDT"
+MINUTE = timedelta(minutes=1)
 
 POLICY = Policy.model_validate(
     {
         "name": "test",
-        "pricing": {"market_slippage_bps": 0},
         "order_type": {"types": ["market", "limit"], "times_in_force": ["GTC", "IOC"]},
+        "pricing": {"market_slippage_bps": 0},
+        "max_quantity": {"share_of_bar_volume": "0.1"},
         "max_notional": {"share_of_equity": "0.1"},
-        "price_collar": {"band_bps": 500},
-        "market_data": {"max_age_s": 900},
+        "price_collar": {"band_bps": 500, "stop_band_bps": 2_000},
+        "drift": {"maximum_bps": 100},
+        "spread": {"maximum_bps": 300},
+        "depth": {"share_of_touch": "0.5"},
+        "market_data": {"max_age_s": 900, "max_jump_bps": 1_000},
+        "reconciliation": {"max_age_s": 600},
+        "clock": {"max_skew_ms": 1_000},
+        "corroboration": {"minimum_sources": 2},
         "position": {"share_of_equity": "0.15"},
         "exposure": {"gross_share_of_equity": "0.6"},
+        "net_exposure": {"share_of_equity": "0.5"},
+        "leverage": {"maximum": "0.4"},
         "open_positions": {"maximum": 2},
+        "correlation": {"threshold": "0.8", "minimum_bars": 4, "share_of_equity": "0.3"},
         "cash": {"reserve_share_of_equity": "0.05"},
         "daily_loss": {"share_of_day_start": "0.03"},
+        "weekly_loss": {"share_of_week_start": "0.05"},
+        "drawdown": {"share_of_high": "0.1"},
+        "cooldown": {"after_loss_s": 3_600, "losses_in_a_row": 3, "pause_s": 7_200},
         "risk_per_trade": {"share_of_equity": "0.01"},
+        "open_risk": {"share_of_equity": "0.03"},
+        "value_at_risk": {"confidence": "0.8", "minimum_bars": 5, "horizon_bars": 1, "share_of_equity": "0.02"},
+        "order_rate": {"window_s": 60, "per_symbol": 3, "in_all": 5},
+        "repetition": {"entries": 3, "window_s": 3_600},
+        "duplicate": {"window_s": 60},
         "conviction": {"minimum": "0.55"},
+        "agent_budget": {"usd": 5, "tokens": 100_000, "tool_calls": 1_000, "refusals_in_a_row": 10},
     }
 )
 """Limits in round numbers, and no slippage, so that tests can count along."""
@@ -50,14 +71,23 @@ def a_proposal(**over: Any) -> Proposal:
         "quantity": "5",
         "limit_price": "100",
         "stop_price": "95",
+        "reference_price": "100",
         "conviction": "0.8",
+        "snapshot": "5" * 64,
     }
     return Proposal.model_validate(given | over)
 
 
 def an_exit(**over: Any) -> Proposal:
     """A reduce-only market sale of 5."""
-    given = {"side": "sell", "type": "market", "limit_price": None, "stop_price": None, "reduce_only": True}
+    given = {
+        "side": "sell",
+        "type": "market",
+        "limit_price": None,
+        "stop_price": None,
+        "snapshot": None,
+        "reduce_only": True,
+    }
     return a_proposal(**(given | over))
 
 
@@ -67,15 +97,20 @@ def an_instrument(symbol: str = BTC, **over: Any) -> Instrument:
 
 
 def a_quote(symbol: str = BTC, **over: Any) -> Quote:
-    """Around 100, and a minute old."""
-    given = {"symbol": symbol, "bid": "99", "ask": "101", "at": NOW - timedelta(minutes=1)}
+    """Around 100, a minute old, with 20 on either side."""
+    given = {"symbol": symbol, "bid": "99", "ask": "101", "bid_size": "20", "ask_size": "20", "at": NOW - MINUTE}
     return Quote.model_validate(given | over)
 
 
 def a_portfolio(*, held: dict[str, str] | None = None, **over: Any) -> Portfolio:
     """Equity of 10,000 at prices of 100: what is held was paid for in cash."""
     held = held or {}
-    positions = {s: Position(symbol=s, quantity=Decimal(q), cost=Decimal(q) * 100) for s, q in held.items()}
+    positions = {
+        s: Position(
+            symbol=s, quantity=Decimal(q), cost=Decimal(q) * 100, stop_price=Decimal(95 if q[0] != "-" else 105)
+        )
+        for s, q in held.items()
+    }
     given = {
         "currency": "USDT",
         "as_of": NOW,
@@ -89,6 +124,16 @@ def a_portfolio(*, held: dict[str, str] | None = None, **over: Any) -> Portfolio
     return Portfolio.model_validate(given | over)
 
 
+def some_bars(**over: Any) -> Bars:
+    """Six bars around 100, with a volume of 100 each."""
+    given = {"last_close": "100", "average_volume": "100", "returns_ppm": (1_000, -2_000, 500, -500, 2_000, -1_000)}
+    return Bars.model_validate(given | over)
+
+
+OTHER_RETURNS = (-1_000, -1_500, 2_000, 700, -900, 600)
+"""Of ETH: hardly correlated with those of `some_bars`."""
+
+
 def working(**over: Any) -> WorkingOrder:
     """A limit buy of 1 at 100."""
     given = {
@@ -97,9 +142,13 @@ def working(**over: Any) -> WorkingOrder:
         "side": "buy",
         "remaining": "1",
         "limit_price": "100",
+        "stop_price": "95",
         "state": OrderState.WORKING,
     }
     return WorkingOrder.model_validate(given | over)
+
+
+SUPPORT = ({"source": "okx", "trusted": True}, {"source": "newswire", "trusted": False})
 
 
 def some_facts(*, held: dict[str, str] | None = None, **over: Any) -> Facts:
@@ -113,8 +162,13 @@ def some_facts(*, held: dict[str, str] | None = None, **over: Any) -> Facts:
         "quotes": {symbol: a_quote(symbol) for symbol in symbols},
         "portfolio": a_portfolio(held=held),
         "working": (),
-        "day_start_equity": "10000",
+        "equity_marks": {"day_start": "10000", "week_start": "10000", "high": "10000"},
         "trading_state": "active",
+        "bars": {BTC: some_bars(), ETH: some_bars(returns_ppm=OTHER_RETURNS), SWAP: some_bars()},
+        "usage": {"usd": "1", "tokens": 1_000, "tool_calls": 10, "refusals_in_a_row": 0},
+        "reconciled_at": NOW - MINUTE,
+        "clock_skew_ms": "5",
+        "support": dict.fromkeys(symbols, SUPPORT),
     }
     return Facts.model_validate(given | over)
 

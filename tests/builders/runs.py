@@ -13,6 +13,8 @@ from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect,
 from graphs.events import Listener, silent
 from graphs.summary import summary
 from memory import Database
+from memory.records import EndStatus
+from policy import Policy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,6 +43,15 @@ async def run(
     return await drive(session, cycles=asked.cycles, listen=listen, stop=stop)
 
 
+REVIEWED = {"conviction": {"minimum": "0.5", "review_below": "1"}}
+"""A section of a policy with which a person is asked about every entry."""
+
+
+def a_policy(**over: Any) -> Policy:
+    """The packaged policy with sections of its own."""
+    return Policy.model_validate(policy_in_effect(None).model_dump() | over)
+
+
 async def go_on(database: Database, *, run_id: str = "r1", cycles: int) -> RunResult:
     """A run that was cut short, driven to its end."""
     return await drive(await resume(run_id, database=database), cycles=cycles)
@@ -49,7 +60,8 @@ async def go_on(database: Database, *, run_id: str = "r1", cycles: int) -> RunRe
 async def drive(session: Any, *, cycles: int, listen: Listener = silent, stop: Stop | None = None) -> RunResult:
     runner = Runner(session, build(), listen=listen, stop=stop)
     status = await runner.run(cycles=cycles)
-    await session.archive.end_run(session.header.run_id, status, at=NOW)
+    kept: EndStatus = "interrupted" if status == "waiting" else status
+    await session.archive.end_run(session.header.run_id, kept, at=NOW)
     record = await session.archive.run(session.header.run_id)
     return await summary(record, database=session.database, timings=runner.stopwatch.timings())
 

@@ -113,7 +113,7 @@ async def passed(cycle: Cycle) -> tuple[CycleState, list[Event]]:
 
 
 async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **over: Any) -> Proposal:
-    """A buy of a share of the starting cash, with a stop two per cent away."""
+    """A buy of a share of the starting cash, with a stop two per cent away, on a decision that nobody looks up."""
     seen = await cycle.session.market.quote(symbol, as_of=cycle.as_of)
     instrument = cycle.session.settings.instruments[symbol]
     lots = cycle.session.header.start_cash * Decimal(share) / seen.ask // instrument.lot_size
@@ -127,5 +127,7 @@ async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **ov
         "quantity": lots * instrument.lot_size,
         "stop_price": (seen.bid * Decimal("0.98") // instrument.tick_size) * instrument.tick_size,
         "conviction": Decimal("0.8"),
+        "reference_price": seen.mid,
+        "snapshot": "5" * 64,
     }
     return Proposal.model_validate(given | over)

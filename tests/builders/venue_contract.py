@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -50,6 +50,10 @@ class VenueContract:
         quote = await stage.venue.quote(stage.symbol)
         assert 0 < quote.bid < quote.ask
         assert quote.at <= stage.now()
+
+    async def test_the_clock_is_the_venues_own_or_it_tells_none(self, stage):
+        theirs = await stage.venue.time()
+        assert theirs is None or abs(theirs - stage.now()) < timedelta(minutes=1)
 
     async def test_a_symbol_that_is_not_there_is_named(self, stage):
         with pytest.raises(SymbolUnknown, match="NOPE/USDT"):

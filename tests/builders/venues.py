@@ -29,7 +29,10 @@ async def _nothing(order: OrderRequest) -> None:
 
 
 class MoodyVenue:
-    """`venue` with a mood for each call of `submit` and of `find`, in order; after the last, all is well."""
+    """`venue` with a mood for each call of `submit`, `find` and `cancel`, in order; after the last, all is well.
+
+    Its quotes are the market's, unless `shows` says otherwise.
+    """
 
     def __init__(
         self,
@@ -37,16 +40,20 @@ class MoodyVenue:
         *,
         submits: Sequence[Mood] = (),
         finds: Sequence[Mood] = (),
+        cancels: Sequence[Mood] = (),
         watch: Callable[[OrderRequest], Awaitable[None]] = _nothing,
     ) -> None:
         self._venue = venue
         self._submits = list(submits)
         self._finds = list(finds)
+        self._cancels = list(cancels)
         self._watch = watch
         self.calls: list[tuple[str, str]] = []
         """(what was asked, client order id), in order."""
         self.arrived: list[str] = []
         """The ids of the orders that got through, as often as they did."""
+        self.shows: Quote | None = None
+        """In place of every quote."""
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return await self._venue.instruments()
@@ -55,7 +62,10 @@ class MoodyVenue:
         return await self._venue.candles(symbol, limit=limit, until=until)
 
     async def quote(self, symbol: str) -> Quote:
-        return await self._venue.quote(symbol)
+        return self.shows or await self._venue.quote(symbol)
+
+    async def time(self) -> datetime | None:
+        return await self._venue.time()
 
     async def portfolio(self) -> Portfolio:
         return await self._venue.portfolio()
@@ -77,7 +87,9 @@ class MoodyVenue:
         return await _in(mood, lambda: self._venue.find(client_order_id, symbol))
 
     async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
-        return await self._venue.cancel(client_order_id, symbol)
+        self.calls.append(("cancel", client_order_id))
+        mood = self._cancels.pop(0) if self._cancels else "well"
+        return await _in(mood, lambda: self._venue.cancel(client_order_id, symbol))
 
     async def open_orders(self) -> Sequence[OrderReport]:
         return await self._venue.open_orders()

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
-from builders.desks import a_position, an_account, out
-from builders.runs import options
-from builders.sessions import BTC, ETH, a_session, an_entry, at_the_gate
+from builders.desks import a_position, an_account
+from builders.memory import admit, an_admission, claim
+from builders.runs import REVIEWED
+from builders.runs import a_policy as packaged
+from builders.sessions import BTC, ETH, NOW, an_entry, at_the_gate
+from builders.sessions import a_session as new_session
+from domain.clock import TickClock
 from domain.decision import Proposal
 from domain.order import OrderState
+from graphs.brake import HALT_FILE, Brake
+from graphs.cycle import Cycle
 from graphs.gate import gate
 from graphs.session import Session
-from memory.schema import accounts, tickets, verdicts
+from memory import Acts
+from memory.approvals import approval_id
+from memory.controls import Level
+from memory.schema import tickets, verdicts
 from policy import Policy, Verdict
+
+BARE = {"corroboration": {"enabled": False, "minimum_sources": 1}}
+"""Proposals that no thesis stands behind."""
 
 
 def a_policy(**over: Any) -> Policy:
-    """The packaged policy with sections of its own."""
-    return Policy.model_validate(options().policy.model_dump() | over)
+    """The packaged policy for bare proposals, with sections of its own."""
+    return packaged(**BARE | over)
 
 
-async def halt(session: Session, state: str) -> None:
+def a_session(**over: Any) -> Any:
+    return new_session(**{"policy": a_policy()} | over)
+
+
+async def halt(session: Session, level: Level) -> None:
     """What a person does to the account from outside."""
-    async with session.database.transaction() as connection:
-        await connection.execute(update(accounts).values(trading_state=state))
+    await session.controls.halt(scope="r1", level=level, by="Ada", reason="a doubt", at=NOW)
+
+
+async def outstanding(session: Session, cycle: Cycle, symbol: str) -> None:
+    """An order of an earlier cycle that was sent and may still trade."""
+    order = (await an_entry(cycle)).model_copy(update={"cycle": cycle.number - 1, "symbol": symbol})
+    admission = an_admission(order)
+    await admit(session.ledger, admission, cycle=order.cycle, at=cycle.as_of)
+    assert await claim(session.ledger, admission.ticket, cycle=order.cycle, at=cycle.as_of)
+    cycle.working = await session.ledger.orders(working_only=True)
 
 
 def denials(verdict: Verdict) -> set[str]:
@@ -121,16 +147,16 @@ async def test_a_position_without_a_mark_refuses_entries_and_lets_the_others_lea
 
 async def test_a_working_order_elsewhere_is_priced_and_does_not_stand_in_the_way() -> None:
     async with a_session() as session:
-        cycle = await at_the_gate(session)
-        cycle.working = (out(ETH, side="buy", quantity="1"),)
+        cycle = await at_the_gate(session, 1)
+        await outstanding(session, cycle, ETH)
         judged = await gate([await an_entry(cycle, BTC)], cycle)
     assert [(v.outcome, v.reasons) for v in judged.verdicts] == [("allow", ())]
 
 
 async def test_a_working_order_that_nobody_can_price_refuses_entries() -> None:
     async with a_session(mute=[ETH]) as session:
-        cycle = await at_the_gate(session)
-        cycle.working = (out(ETH, side="buy", quantity="1"),)
+        cycle = await at_the_gate(session, 1)
+        await outstanding(session, cycle, ETH)
         judged = await gate([await an_entry(cycle, BTC)], cycle)
     assert "EXPOSURE" in denials(judged.verdicts[0])
 
@@ -143,10 +169,10 @@ async def test_a_verdict_that_asks_for_a_person_gives_no_ticket() -> None:
     assert judged.approved == ()
 
 
-@pytest.mark.parametrize(("state", "entry", "leaving"), [("reducing", "deny", "allow"), ("halted", "deny", "deny")])
-async def test_the_trading_state_is_obeyed(state: str, entry: str, leaving: str) -> None:
+@pytest.mark.parametrize(("level", "entry", "leaving"), [("reduce", "deny", "allow"), ("halt", "deny", "deny")])
+async def test_the_trading_state_is_obeyed(level: Level, entry: str, leaving: str) -> None:
     async with a_session() as session:
-        await halt(session, state)
+        await halt(session, level)
         cycle = await at_the_gate(session)
         cycle.portfolio = an_account(a_position(BTC, quantity="0.1"), cash="90000", marks={BTC: Decimal(94_000)})
         leave = {"side": "sell", "stop_price": None, "reduce_only": True, "quantity": Decimal("0.1")}
@@ -161,7 +187,7 @@ async def test_the_trading_state_is_an_effect_that_a_step_run_again_sees_as_it_w
     async with a_session() as session:
         cycle = await at_the_gate(session)
         first = await gate([await an_entry(cycle)], cycle)
-        await halt(session, "halted")
+        await halt(session, "halt")
         again = await at_the_gate(session)
         assert (await gate([await an_entry(again)], again)).verdicts == first.verdicts
         later = await at_the_gate(session, 1, bar=1)
@@ -224,3 +250,126 @@ async def test_nothing_proposed_is_nothing_judged() -> None:
         cycle = await at_the_gate(session)
         judged = await gate([], cycle)
     assert (judged.verdicts, judged.approved) == ((), ())
+
+
+# The brake
+
+
+async def test_a_pulled_brake_refuses_everything_whatever_the_database_says() -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        session.brake.pull("smoke")
+        cycle.portfolio = an_account(a_position(BTC, quantity="0.1"), cash="90000", marks={BTC: Decimal(94_000)})
+        leave = {"side": "sell", "stop_price": None, "reduce_only": True, "quantity": Decimal("0.1")}
+        judged = await gate([await an_entry(cycle, BTC, **leave), await an_entry(cycle, ETH)], cycle)
+        assert (await session.controls.state("r1")).state == "active"
+    assert [denials(v) >= {"TRADING_STATE"} for v in judged.verdicts] == [True, True]
+    assert judged.approved == ()
+
+
+def test_a_halt_file_pulls_the_brake_and_says_why_and_the_brake_stays_pulled_without_it(tmp_path: Path) -> None:
+    file = tmp_path / HALT_FILE
+    brake = Brake(file)
+    assert brake.reason == ""
+    file.write_text("  flood in the cellar\n")
+    assert brake.reason == "the file HALT: flood in the cellar"
+    file.unlink()
+    assert brake.reason == "the file HALT: flood in the cellar"
+    brake.pull("another")
+    assert brake.reason == "the file HALT: flood in the cellar", "the first to pull it is named"
+
+
+def test_a_halt_file_that_can_not_be_read_is_a_halt(tmp_path: Path) -> None:
+    (tmp_path / HALT_FILE).mkdir()
+    assert Brake(tmp_path / HALT_FILE).reason == "the file HALT"
+
+
+# Stopped agents
+
+
+REPEATED = {"repetition": {"entries": 1, "window_s": 3_600}}
+
+
+async def test_an_agent_that_enters_too_often_is_stopped_until_a_person_re_arms_it() -> None:
+    async with a_session(policy=a_policy(**REPEATED)) as session:
+        first, too_many = [await entered(session, number) for number in (0, 1)]
+        (stopped,) = await session.controls.latches("r1")
+        still = await entered(session, 2)
+        await session.controls.rearm(account="r1", agent="risk", symbol=BTC, by="Ada", reason="I looked", at=NOW)
+        again = await entered(session, 3)
+        at_once = await entered(session, 4)
+        (stopped_again,) = await session.controls.latches("r1")
+        kinds = [act.kind for act in reversed(await Acts(session.database).all())]
+    assert [v.outcome for v in (first, too_many, still, again, at_once)] == ["allow", "deny", "deny", "allow", "deny"]
+    assert "REPEATED_EXECUTION: the agent would enter" in " ".join(too_many.reasons)
+    assert "stopped in this symbol until a person re-arms it" in " ".join(still.reasons)
+    assert (stopped.agent, stopped.symbol, stopped.code) == ("risk", BTC, "REPEATED_EXECUTION")
+    assert stopped_again.since > stopped.since
+    assert kinds == ["latch", "rearm", "latch"]
+
+
+async def test_a_stopped_agent_may_go_on_elsewhere() -> None:
+    async with a_session(policy=a_policy(**REPEATED)) as session:
+        for number in (0, 1):
+            await entered(session, number)
+        elsewhere = await entered(session, 2, symbol=ETH)
+    assert elsewhere.outcome == "allow"
+
+
+async def test_the_gate_run_again_does_not_stop_an_agent_that_was_re_armed_meanwhile() -> None:
+    async with a_session(policy=a_policy(**REPEATED)) as session:
+        for number in (0, 1):
+            await entered(session, number)
+        await session.controls.rearm(account="r1", agent="risk", symbol=BTC, by="Ada", reason="I looked", at=NOW)
+        again = await entered(session, 1)
+        assert await session.controls.latches("r1") == ()
+    assert again.outcome == "deny"
+
+
+async def entered(session: Session, number: int, *, symbol: str = BTC) -> Verdict:
+    """A small entry in the cycle of that number, a bar each."""
+    cycle = await at_the_gate(session, number, bar=number)
+    judged = await gate([await an_entry(cycle, symbol, share="0.01")], cycle)
+    return judged.verdicts[0]
+
+
+# Questions
+
+
+async def test_a_person_is_asked_once_about_an_order_that_the_gate_would_not_decide_alone() -> None:
+    async with a_session(policy=a_policy(**REVIEWED)) as session:
+        cycle = await at_the_gate(session)
+        session.wall = TickClock(NOW)
+        judged = await gate([await an_entry(cycle)], cycle)
+        (asked,) = await session.approvals.pending("r1")
+        session.wall.set(NOW + timedelta(hours=1))
+        await gate([await an_entry(cycle)], await at_the_gate(session))
+        assert await session.approvals.pending() == (asked,)
+    (verdict,) = judged.verdicts
+    assert (asked.run_id, asked.cycle, asked.client_order_id) == ("r1", 0, verdict.client_order_id)
+    assert (asked.order_digest, asked.verdict, asked.codes) == (verdict.order_digest, verdict.digest, ("CONVICTION",))
+    assert (asked.requested_at, asked.expires_at) == (NOW, NOW + timedelta(seconds=3_600))
+
+
+@pytest.mark.parametrize("overrides", [False, True])
+async def test_about_a_refusal_a_person_is_asked_only_where_the_policy_says_so_and_all_of_it_can_be_waived(
+    overrides: bool,
+) -> None:
+    policy = a_policy(review={"ttl_s": 60, "overrides": overrides}, stop={"required": True})
+    async with a_session(policy=policy) as session:
+        cycle = await at_the_gate(session)
+        unsure = await an_entry(cycle, BTC, conviction="0.1")
+        unsure_without_a_stop = await an_entry(cycle, ETH, conviction="0.1", stop_price=None)
+        judged = await gate([unsure, unsure_without_a_stop], cycle)
+        asked = await session.approvals.pending()
+    assert [v.outcome for v in judged.verdicts] == ["deny", "deny"]
+    assert [a.client_order_id for a in asked] == ([unsure.client_order_id] if overrides else [])
+
+
+async def test_two_runs_that_decide_the_same_ask_each_for_itself() -> None:
+    async with a_session(policy=a_policy(**REVIEWED)) as session:
+        cycle = await at_the_gate(session)
+        await gate([await an_entry(cycle)], cycle)
+        (mine,) = await session.approvals.pending()
+        assert mine.id != approval_id(mine.verdict, run_id="another")
+        assert mine.id == approval_id(mine.verdict, run_id="r1")

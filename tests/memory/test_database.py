@@ -197,6 +197,42 @@ async def test_what_was_noted_before_a_commit_is_in_it(database: Database) -> No
         assert len((await connection.execute(select(steps))).all()) == 450
 
 
+async def test_what_is_noted_inside_a_transaction_is_in_its_commit(database: Database) -> None:
+    async with database.transaction():
+        database.note(steps, a_step())
+    assert await count(database) == 1
+
+
+async def test_what_a_failed_transaction_noted_is_forgotten_and_what_others_noted_is_kept(database: Database) -> None:
+    undone = []
+
+    async def other() -> None:
+        database.note(steps, a_step(subject="other"))
+
+    async def fail() -> None:
+        async with database.transaction():
+            database.note(steps, a_step(subject="own"), undo=lambda: undone.append("own"))
+            await asyncio.create_task(other())
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        await fail()
+    database.note(steps, a_step(subject="own", body="[]"))
+    await database.flush()
+    assert undone == ["own"]
+    async with database.reading() as connection:
+        assert set(await connection.scalars(select(steps.c.subject))) == {"own", "other"}
+
+
+async def test_a_transaction_in_a_transaction_is_a_mistake_and_not_a_deadlock(database: Database) -> None:
+    async with database.transaction():
+        with pytest.raises(RuntimeError, match="transaction is open"):
+            async with database.transaction():
+                pass
+        with pytest.raises(RuntimeError, match="transaction is open"):
+            await count(database)
+
+
 async def test_the_same_row_twice_is_one_row(database: Database) -> None:
     database.note(steps, a_step())
     database.note(steps, a_step())

@@ -12,22 +12,21 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from builders.memory import (
-    a_cycle,
     a_fill,
-    a_header,
     a_proposal,
     a_report,
     a_ticket,
+    admit,
     an_admission,
     at,
-    some_figures,
+    claim,
     trade,
 )
 from domain.digest import digest
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
 from domain.order import OrderState
 from domain.portfolio import Position
-from memory import Admission, Archive, Database, Ledger
+from memory import Admission, Database, Ledger
 from memory.schema import accounts, fills, order_events, verdicts
 
 
@@ -39,8 +38,8 @@ async def a_ledger(database: Database, *, start_cash: str = "10000") -> Ledger:
 
 async def sent(ledger: Ledger, admission: Admission) -> None:
     assert admission.ticket is not None
-    await ledger.admit([admission], cycle=1, at=at(5))
-    assert await ledger.claim(admission.ticket, cycle=1, at=at(5))
+    await admit(ledger, admission)
+    assert await claim(ledger, admission.ticket)
 
 
 async def states(database: Database) -> list[str]:
@@ -54,7 +53,6 @@ async def test_an_account_is_opened_once_and_found_open_again(database: Database
     await ledger.open(currency="USDT", start_cash=Decimal("10000.00"))
     portfolio = await ledger.portfolio(marks={}, as_of=at(0))
     assert (portfolio.cash, portfolio.equity, portfolio.positions) == (Decimal(10_000), Decimal(10_000), {})
-    assert await ledger.trading_state() == "active"
     with pytest.raises(Refused, match="10000 USDT"):
         await ledger.open(currency="USDT", start_cash=Decimal(5))
 
@@ -66,7 +64,7 @@ async def test_an_account_that_was_never_opened_has_no_portfolio(database: Datab
 
 async def test_a_refusal_is_kept_and_makes_no_order(database: Database) -> None:
     ledger = await a_ledger(database)
-    await ledger.admit([an_admission(outcome="deny")], cycle=1, at=at(5))
+    await admit(ledger, an_admission(outcome="deny"))
     assert await ledger.orders() == ()
     async with database.reading() as connection:
         assert list(await connection.scalars(select(verdicts.c.outcome))) == ["deny"]
@@ -75,7 +73,7 @@ async def test_a_refusal_is_kept_and_makes_no_order(database: Database) -> None:
 async def test_the_gate_may_admit_the_same_again(database: Database) -> None:
     ledger, admission = await a_ledger(database), an_admission()
     await sent(ledger, admission)
-    await ledger.admit([admission], cycle=1, at=at(6))
+    await admit(ledger, admission, at=at(6))
     (order,) = await ledger.orders(working_only=True)
     assert (order.state, order.submitted_at, order.cycle) == (OrderState.SUBMITTING, at(5), 1)
     assert await states(database) == ["approved", "submitting"]
@@ -83,9 +81,9 @@ async def test_the_gate_may_admit_the_same_again(database: Database) -> None:
 
 async def test_a_proposal_is_not_judged_otherwise_the_second_time(database: Database) -> None:
     ledger = await a_ledger(database)
-    await ledger.admit([an_admission(outcome="deny")], cycle=1, at=at(5))
+    await admit(ledger, an_admission(outcome="deny"))
     with pytest.raises(Refused, match="verdicts"):
-        await ledger.admit([an_admission()], cycle=1, at=at(5))
+        await admit(ledger, an_admission())
     assert await ledger.orders() == ()
 
 
@@ -101,17 +99,17 @@ async def test_a_ticket_that_does_not_fit_admits_nothing(database: Database, oth
     ledger, fitting = await a_ledger(database), an_admission()
     ticket = a_ticket(fitting.proposal, verdict_digest=fitting.verdict_digest).model_copy(update=other)
     with pytest.raises(TicketRefused):
-        await ledger.admit([an_admission(ticket=ticket)], cycle=1, at=at(5))
+        await admit(ledger, an_admission(ticket=ticket))
     with pytest.raises(TicketRefused):
-        await ledger.admit([an_admission(outcome="deny", ticket=fitting.ticket)], cycle=1, at=at(5))
+        await admit(ledger, an_admission(outcome="deny", ticket=fitting.ticket))
     assert await ledger.orders() == ()
 
 
 async def test_the_right_to_send_is_taken_once(database: Database) -> None:
     ledger, admission = await a_ledger(database), an_admission()
     assert admission.ticket is not None
-    await ledger.admit([admission], cycle=1, at=at(5))
-    claims = await asyncio.gather(*(ledger.claim(admission.ticket, cycle=1, at=at(5)) for _ in range(3)))
+    await admit(ledger, admission)
+    claims = await asyncio.gather(*(claim(ledger, admission.ticket) for _ in range(3)))
     assert sorted(claims) == [False, False, True]
 
 
@@ -119,8 +117,8 @@ async def test_two_connections_cannot_both_take_the_right_to_send(url: str) -> N
     first, second, admission = await Database.open(url), await Database.open(url), an_admission()
     assert admission.ticket is not None
     ledgers = [await a_ledger(first), await a_ledger(second)]
-    await ledgers[0].admit([admission], cycle=1, at=at(5))
-    claims = await asyncio.gather(*(ledger.claim(admission.ticket, cycle=1, at=at(5)) for ledger in ledgers))
+    await admit(ledgers[0], admission)
+    claims = await asyncio.gather(*(claim(ledger, admission.ticket) for ledger in ledgers))
     assert sorted(claims) == [False, True]
     await first.close()
     await second.close()
@@ -130,12 +128,12 @@ async def test_a_strange_or_expired_ticket_claims_nothing(database: Database) ->
     ledger, admission = await a_ledger(database), an_admission()
     ticket = admission.ticket
     assert ticket is not None
-    await ledger.admit([admission], cycle=1, at=at(5))
+    await admit(ledger, admission)
     for strange in ({"id": "t0"}, {"order_digest": digest("x")}, {"expires_at": ticket.expires_at + timedelta(days=1)}):
         with pytest.raises(TicketRefused, match="no such ticket"):
-            await ledger.claim(ticket.model_copy(update=strange), cycle=1, at=at(5))
+            await claim(ledger, ticket.model_copy(update=strange))
     with pytest.raises(TicketRefused, match="expired"):
-        await ledger.claim(ticket, cycle=1, at=ticket.expires_at)
+        await claim(ledger, ticket, at=ticket.expires_at)
     assert await states(database) == ["approved"]
 
 
@@ -143,9 +141,9 @@ async def test_an_order_that_was_not_claimed_can_be_withdrawn_and_then_not_claim
     ledger, admission = await a_ledger(database), an_admission()
     key = admission.proposal.client_order_id
     assert admission.ticket is not None
-    await ledger.admit([admission], cycle=1, at=at(5))
+    await admit(ledger, admission)
     assert await ledger.withdraw(key, reason="the run ended", cycle=1, at=at(6))
-    assert not await ledger.claim(admission.ticket, cycle=1, at=at(6))
+    assert not await claim(ledger, admission.ticket, at=at(6))
     assert (await ledger.order(key)).state is OrderState.CANCELLED
     with pytest.raises(NotFound):
         await ledger.withdraw("acnone", reason="", cycle=1, at=at(6))
@@ -294,19 +292,6 @@ async def test_a_trade_is_closed_in_the_cycle_that_made_it_flat(database: Databa
         Decimal("0.6"),
     )
     assert (episode.opened_at, episode.closed_at) == (at(6), at(16))
-
-
-async def test_the_day_starts_with_the_last_equity_of_the_day_before(database: Database) -> None:
-    archive, ledger = Archive(database), await a_ledger(database)
-    await archive.begin_run(a_header())
-    assert await ledger.day_start_equity(at(0)) == Decimal(10_000)
-    moments = (at(24 * 60 - 5), at(24 * 60 - 1), at(24 * 60), at(24 * 60) + timedelta(microseconds=1))
-    for cycle, as_of in enumerate(moments, start=1):
-        figures = some_figures(equity=Decimal(cycle))
-        await archive.close_cycle("r1", a_cycle(cycle, as_of=as_of, figures=figures), timings={})
-    assert await ledger.day_start_equity(at(24 * 60 - 1)) == Decimal(10_000)
-    assert await ledger.day_start_equity(at(24 * 60) + timedelta(hours=1)) == Decimal(2)
-    assert await ledger.day_start_equity(at(48 * 60)) == Decimal(4)
 
 
 async def test_books_that_do_not_add_up_are_named(database: Database) -> None:

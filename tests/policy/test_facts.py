@@ -29,6 +29,8 @@ def test_facts_come_back_from_their_canonical_form() -> None:
 
 def test_facts_about_a_proposal_hold_its_symbol_and_those_of_working_orders() -> None:
     about = some_facts(working=[working(symbol=ETH)]).about(a_proposal())
+    assert set(about.bars) == {BTC, ETH}
+    assert set(about.support) == {BTC}
     assert set(about.quotes) == set(about.instruments) == set(about.universe) == {BTC, ETH}
     assert SWAP not in canonical(some_facts().about(a_proposal()).instruments)
 
@@ -40,17 +42,19 @@ def test_facts_about_a_proposal_are_small() -> None:
 
 def test_a_proposal_does_not_stand_in_its_own_way() -> None:
     proposal = a_proposal()
-    booked = some_facts().with_working(WorkingOrder.of(proposal.order(), state=OrderState.APPROVED))
-    assert booked.about(proposal).working == ()
-    assert len(booked.about(a_proposal(quantity="4")).working) == 1
+    booked = some_facts().after(proposal)
+    assert (booked.about(proposal).working, booked.about(proposal).sent) == ((), ())
+    other = booked.about(a_proposal(quantity="4"))
+    assert (len(other.working), len(other.sent)) == (1, 1)
 
 
 def test_an_order_let_through_counts_for_the_next() -> None:
     first = a_proposal(quantity="10")
     facts = some_facts()
     assert judge(first, facts).outcome == "allow"
-    then = facts.with_working(WorkingOrder.of(first.order(), state=OrderState.APPROVED))
+    then = facts.after(first)
     assert [r.split(":")[0] for r in judge(a_proposal(quantity="5.25"), then).reasons] == ["POSITION"]
+    assert then.working[0].stop_price == first.stop_price
 
 
 def test_a_working_order_is_what_is_left_of_it() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from policy.ruling import FactMissing, required, within
+from policy.ruling import within
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,3 @@ def test_a_limit_may_be_met_and_is_warned_of_from_its_level_on(observed: str, li
 def test_a_refusal_says_the_numbers() -> None:
     ruling = within(Decimal("12.50"), Decimal("1E+1"), unit="USDT", warn_at=Decimal(1))
     assert ruling.message == "12.5 is above the limit of 10 USDT"
-
-
-def test_a_limit_that_is_not_set_is_missing() -> None:
-    assert required("limits") == "limits"
-    with pytest.raises(FactMissing):
-        required(None)

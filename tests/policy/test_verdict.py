@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from builders.policy import a_proposal, judge, some_facts
 from domain.digest import canonical
 from policy import Finding, Verdict
+from policy.ruling import Grade
 from policy.verdict import outcome_of
 
 
-def found(*outcomes: str) -> list[Finding]:
-    return [Finding.model_validate({"code": "X", "outcome": outcome, "message": ""}) for outcome in outcomes]
+def found(*outcomes: Grade) -> list[Finding]:
+    return [Finding(code="X", outcome=outcome, message="") for outcome in outcomes]
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,10 @@ def found(*outcomes: str) -> list[Finding]:
         (("pass", "warn"), "allow"),
         (("pass", "warn", "review"), "review"),
         (("deny", "review", "pass"), "deny"),
+        (("allow",), "deny"),
     ],
 )
-def test_the_strictest_finding_decides(outcomes: tuple[str, ...], outcome: str) -> None:
+def test_the_strictest_finding_decides(outcomes: tuple[Grade, ...], outcome: str) -> None:
     assert outcome_of(found(*outcomes)) == outcome
 
 
@@ -38,4 +40,4 @@ def test_an_allow_over_a_denial_cannot_be_written_down() -> None:
 def test_a_verdict_comes_back_from_its_canonical_form() -> None:
     verdict = judge(a_proposal(quantity="10.25"))
     assert Verdict.model_validate_json(canonical(verdict)).digest == verdict.digest
-    assert verdict.reasons == ("MAX_NOTIONAL: 1025 is above the limit of 1000 USDT",)
+    assert "MAX_NOTIONAL: 1025 is above the limit of 1000 USDT" in verdict.reasons

@@ -1,0 +1,111 @@
+"""`agentctl policy`: policies as files. What they say, what is wrong with them, and how they differ."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agentctl.archive import reading, run_meant, wait
+from agentctl.output import print_json, print_table
+from agentctl.settings import load
+from domain.errors import Refused
+from domain.text import visible
+from graphs.deciding import Comparison, compare_policies
+from graphs.profiles import PROFILES, policy_in_effect, profile
+from policy import CHECKS, Policy
+from policy.difference import Change, changes
+from policy.file import toml
+from policy.reference import reference
+from policy.tightness import loosened
+
+_SHOWN = 40
+_VALUE_SHOWN = 200
+
+
+def show_policy(asked: Path | None, *, as_json: bool) -> None:
+    """Every setting in effect, as a policy file would state it."""
+    policy = policy_in_effect(asked or load().policy)
+    if as_json:
+        print_json({"digest": policy.digest, "policy": policy})
+    else:
+        print(f"# digest {policy.digest}\n{toml(policy)}", end="")
+
+
+def check_policy(asked: Path, *, as_json: bool) -> None:
+    """Every problem at once, which is exit code 2; else how the policy differs from the one in effect."""
+    policy, usual = policy_in_effect(asked), policy_in_effect(load().policy)
+    found, looser = changes(usual, policy), loosened(policy, than=usual)
+    if as_json:
+        report = {"policy": policy.name, "digest": policy.digest, "compared_to": usual.name}
+        return print_json({**report, "changes": found, "loosened": looser})
+    print(f"{asked} is a policy: {policy.name}, digest {policy.digest[:12]}")
+    if not found:
+        print(f"it sets what {usual.name} does, which is in effect by default")
+        return None
+    _change_table(found, usual, policy)
+    return print(f"{len(looser)} of {len(found)} settings that differ may refuse less than {usual.name} does")
+
+
+def diff_policies(left: Path, right: Path, *, run: str | None, db: str | None, as_json: bool) -> None:
+    """Exit code 3 when they differ in any setting."""
+    one, other = policy_in_effect(left), policy_in_effect(right)
+    found = changes(one, other)
+    judged = None if run is None else wait(_compared(run, one, other, db))
+    if as_json:
+        print_json({"left": _named(one), "right": _named(other), "changes": found, "judged": judged})
+    else:
+        if found:
+            _change_table(found, one, other)
+        else:
+            print(f"{one.name} and {other.name} set the same")
+        if judged is not None:
+            _judged_table(judged, one, other)
+    if found:
+        sys.exit(Refused.exit_code)
+
+
+async def _compared(run: str, left: Policy, right: Policy, db: str | None) -> Comparison:
+    async with reading(db) as database:
+        run_id = (await run_meant(database, run)).header.run_id
+        return await compare_policies(run_id, left, right, database=database)
+
+
+def _named(policy: Policy) -> dict[str, str]:
+    return {"name": policy.name, "digest": policy.digest}
+
+
+def _change_table(found: Sequence[Change], left: Policy, right: Policy) -> None:
+    rows = [
+        (each.path, visible(each.left, limit=_VALUE_SHOWN), visible(each.right, limit=_VALUE_SHOWN), each.right_is)
+        for each in found
+    ]
+    columns = ("setting", left.name, right.name, f"{right.name} is")
+    print_table("settings that differ", columns, rows)
+
+
+def _judged_table(judged: Comparison, left: Policy, right: Policy) -> None:
+    print(
+        f"of {judged.judged} proposals of {judged.run_id}, {left.name} allows {judged.left_allows} and {right.name} "
+        f"{judged.right_allows}; {len(judged.disagreements)} verdicts change"
+    )
+    rows = [
+        (str(d.cycle), d.symbol, d.left, d.right, "; ".join(d.right_because or d.left_because))
+        for d in judged.disagreements
+    ]
+    if rows:
+        columns = ("cycle", "symbol", left.name, right.name, "because")
+        print_table("verdicts that change", columns, rows[:_SHOWN], right=("cycle",))
+        if len(rows) > _SHOWN:
+            print(f"{len(rows) - _SHOWN} more: --json shows all")
+
+
+def show_policy_schema() -> None:
+    from agentctl.policy_schema import policy_schema
+
+    print_json(policy_schema())
+
+
+def show_reference() -> None:
+    """The page `docs/policy.md`."""
+    print(reference(CHECKS, [profile(name) for name in PROFILES]), end="")

@@ -1,0 +1,118 @@
+"""`agentctl status`: what is in force, what waits for a person, and what was done last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agentctl.archive import reading, run_meant, wait
+from agentctl.output import print_json, print_table
+from agentctl.question import standing, when
+from agentctl.settings import load
+from domain.text import visible
+from domain.value import Value
+from graphs.brake import HALT_FILE, Brake, braked
+from memory.acts import EVERYWHERE, Act, Acts
+from memory.approvals import Approval, Approvals
+from memory.controls import Control, Controls, LatchRecord
+from memory.database import Database
+
+_ACTS_SHOWN = 10
+_ACTS_READ = 10_000
+"""Acts among which the accounts are looked for that anything was done to."""
+_RESTRICTING = frozenset({"halt", "flattened"})
+
+
+class Status(Value):
+    """`trading` is the strictest of what is in force where it was asked for, the halt file counted."""
+
+    scope: str
+    trading: Control
+    halt_file: str | None
+    in_force: tuple[Control, ...]
+    latches: tuple[LatchRecord, ...]
+    approvals: tuple[Approval, ...]
+    """Those that wait for an answer."""
+    acts: tuple[Act, ...]
+    """The last, the newest first."""
+
+
+def status(*, run: str | None, db: str | None, as_json: bool) -> None:
+    """Print what is in force for a run, or for all of them."""
+    file = (load(db=db).data_dir / HALT_FILE).absolute()
+
+    async def work() -> Status:
+        async with reading(db) as database:
+            account = None if run is None else (await run_meant(database, run)).header.run_id
+            return await _status(database, account=account, file=file)
+
+    found = wait(work())
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+async def in_force(database: Database) -> tuple[Control, ...]:
+    """What restricts trading, by scope. An account's own restriction is not seen while a stricter one of `*` stands."""
+    controls = Controls(database)
+    acts = await Acts(database).all(limit=_ACTS_READ)
+    scopes = sorted({act.scope for act in acts if act.kind in _RESTRICTING})
+    states = [(scope, await controls.state(scope)) for scope in scopes]
+    return tuple(control for scope, control in states if control.scope == scope and control.state != "active")
+
+
+def scope_in_words(scope: str) -> str:
+    return "every account of the database" if scope == EVERYWHERE else f"the run {scope}"
+
+
+async def _status(database: Database, *, account: str | None, file: Path) -> Status:
+    controls, now = Controls(database), datetime.now(UTC)
+    acts = await Acts(database).all(limit=_ACTS_READ)
+    accounts = {act.scope for act in acts if act.kind == "latch"} if account is None else {account}
+    pending = await Approvals(database).pending(account)
+    everywhere = await in_force(database)
+    brake, control = Brake(file), await controls.state(account or EVERYWHERE)
+    return Status(
+        scope=account or EVERYWHERE,
+        trading=braked(control, brake).model_copy(update={"scope": control.scope}),
+        halt_file=str(file) if brake.reason else None,
+        in_force=tuple(c for c in everywhere if account is None or c.scope in (account, EVERYWHERE)),
+        latches=tuple([latch for each in sorted(accounts) for latch in await controls.latches(each)]),
+        approvals=tuple(a for a in pending if standing(a, at=now) == "pending"),
+        acts=tuple(a for a in acts if account is None or a.scope in (account, EVERYWHERE))[:_ACTS_SHOWN],
+    )
+
+
+def _show(found: Status) -> None:
+    trading = found.trading
+    active = "active, but for what is in force below" if found.in_force else "active"
+    said = active if trading.state == "active" else visible(trading.in_words)
+    print(f"{scope_in_words(found.scope)}: {said}")
+    if found.halt_file:
+        print(f"the halt file {found.halt_file} is there: it halts every run of this folder until it is deleted")
+    rows: Sequence[Sequence[str]] = [
+        (
+            c.scope,
+            f"{c.state}, to become flat" if c.flatten else c.state,
+            when(c.since) if c.since else "",
+            c.by,
+            c.reason,
+        )
+        for c in found.in_force
+    ]
+    _table("in force", ("scope", "state", "since", "by", "reason"), rows)
+    rows = [(each.account, each.agent, each.symbol, each.code, when(each.since)) for each in found.latches]
+    _table("stopped until agentctl rearm", ("run", "agent", "symbol", "by check", "since, market time"), rows)
+    rows = [(a.id, a.run_id, str(a.cycle), ", ".join(a.codes), when(a.expires_at)) for a in found.approvals]
+    _table(
+        "waiting for a person: agentctl approvals show ID", ("approval", "run", "cycle", "asked by", "expires"), rows
+    )
+    rows = [(str(act.n), when(act.at), act.kind, act.scope, act.by, act.reason) for act in found.acts]
+    _table("the last acts", ("n", "at", "act", "scope", "by", "reason"), rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if rows:
+        print_table(title, columns, rows)

@@ -1,0 +1,76 @@
+"""Duties: what the trading state, and losses that come near their limits, ask of a cycle."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from typing import Final, get_args
+
+from agents.duty import Duty
+from domain.digest import plain
+from domain.effects import Effects
+from domain.errors import Refused
+from graphs.brake import braked
+from graphs.cycle import CONTROL, Cycle
+from graphs.days import day_start, week_start
+from memory.acts import HOUSE
+from memory.controls import Control
+from policy.escalation import Escalation, Step, escalation, size_factor
+
+_STEPS: Final[tuple[Step, ...]] = get_args(Step)
+"""From the mildest to the strictest."""
+
+
+async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
+    """Set the cycle's duty, and halt the account where its losses have reached what the policy allows.
+
+    A step is taken when it is first reached, and not again in every cycle that the account stays there. What
+    is done to the account is an effect: played back, it is not done again, and people may have undone it.
+    """
+    session = cycle.session
+    portfolio = cycle.portfolio
+    near, factor = Escalation(), Decimal(1)
+    if portfolio is not None and portfolio.priced:
+        policy = session.settings.policy
+        marks = await session.ledger.equity_marks(
+            cycle.as_of,
+            day_start=day_start(cycle.as_of, policy.day),
+            week_start=week_start(cycle.as_of, policy.day),
+        )
+        near = escalation(policy, marks, portfolio.equity)
+        factor = size_factor(policy, marks, portfolio.equity)
+    reached = _STEPS.index(near.step) > _STEPS.index(session.step)
+    cycle.step = near.step
+    if reached and near.step == "flatten" and control.state != "halted" and not control.flatten:
+        control = await effects.once(
+            "control:flatten", None, returns=CONTROL, perform=lambda: _flatten(cycle, _used(near))
+        )
+    if control.flatten and portfolio is not None and not portfolio.positions and not cycle.working:
+        control = await effects.once("control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle))
+    cycle.duty = Duty(
+        entries=control.state == "active",
+        sends=control.state != "halted",
+        flatten=control.flatten,
+        halve=reached and near.step == "halve",
+        size_factor=factor,
+        reason=control.reason if control.state != "active" else _used(near),
+    )
+
+
+def _used(near: Escalation) -> str:
+    return f"{plain(near.used * 100)} % of the limit of {near.code} is used up" if near.code else ""
+
+
+async def _flatten(cycle: Cycle, reason: str) -> Control:
+    """What is then in force: with a brake or another's halt, that may be stricter."""
+    session = cycle.session
+    account = session.header.run_id
+    with suppress(Refused):  # a person was quicker, and stricter
+        await session.controls.halt(scope=account, level="flatten", by=HOUSE, reason=reason, at=session.wall.now())
+    return braked(await session.controls.state(account), session.brake)
+
+
+async def _flattened(cycle: Cycle) -> Control:
+    session = cycle.session
+    await session.controls.flattened(scope=session.header.run_id, at=session.wall.now())
+    return braked(await session.controls.state(session.header.run_id), session.brake)

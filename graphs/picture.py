@@ -1,0 +1,127 @@
+"""The picture that the gate judges by: everything the engine may know, gathered once for the proposals of a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from agents.desk import Desk
+from domain.candle import Quote
+from domain.decision import Thesis
+from graphs.cycle import Cycle
+from graphs.days import day_start, week_start
+from memory.activity import Spent
+from memory.admissions import Standing
+from policy import Facts, Policy, WorkingOrder
+from policy.account import ClosedTrade, Consent, EquityMarks, Usage
+from policy.market import Bars, Support
+from tools.history import HistoryParams, history
+from tools.quotes import QuoteParams, quote
+
+_FEWEST_RETURNS: Final = 50
+"""For the average volume, and so that another policy can be asked about this picture later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """All that is read before the books are held: nothing slow may happen while they are."""
+
+    now: datetime
+    quotes: Mapping[str, Quote]
+    bars: Mapping[str, Bars]
+    equity_marks: EquityMarks
+    closed: tuple[ClosedTrade, ...]
+    usage: Spent
+
+
+async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
+    """Quotes and bars of `symbols`, and the run's own past. What a market does not show is not there."""
+    policy, ledger = cycle.session.settings.policy, cycle.session.ledger
+    today = day_start(cycle.as_of, policy.day)
+    quotes: dict[str, Quote] = {}
+    bars: dict[str, Bars] = {}
+    for symbol in sorted(symbols):
+        seen = (await desk.tools.call(quote, QuoteParams(symbol=symbol))).value
+        if seen is not None:
+            quotes[symbol] = Quote(symbol=symbol, bid=seen.bid, ask=seen.ask, at=seen.at)
+        told = (await desk.tools.call(history, HistoryParams(symbol=symbol, returns=_returns_wanted(policy)))).value
+        if told is not None:
+            bars[symbol] = Bars(
+                last_close=told.last_close, average_volume=told.average_volume, returns_ppm=told.returns_ppm
+            )
+    return Sights(
+        now=desk.effects.now(),
+        quotes=quotes,
+        bars=bars,
+        equity_marks=await ledger.equity_marks(
+            cycle.as_of, day_start=today, week_start=week_start(cycle.as_of, policy.day)
+        ),
+        closed=await ledger.closed_since(cycle.as_of - _lookback(policy)),
+        usage=await ledger.usage(today),
+    )
+
+
+def picture(
+    seen: Sights, standing: Standing, *, theses: Iterable[Thesis], consents: tuple[Consent, ...], cycle: Cycle
+) -> Facts:
+    """The facts of this moment. What is missing stays missing."""
+    session = cycle.session
+    used = seen.usage
+    return Facts(
+        as_of=cycle.as_of,
+        now=seen.now,
+        mode=session.header.mode,
+        trading_state=standing.control.state,
+        universe=session.universe,
+        instruments=session.settings.instruments,
+        quotes=seen.quotes,
+        bars=seen.bars,
+        portfolio=cycle.portfolio,
+        working=tuple(
+            WorkingOrder.of(o.request, state=o.state, filled=o.filled, stop_price=o.stop_price)
+            for o in standing.working
+        ),
+        equity_marks=seen.equity_marks,
+        closed=seen.closed,
+        sent=standing.sent,
+        latches=standing.latches,
+        rearmed=standing.rearmed,
+        usage=Usage(
+            usd=None if used.usd is None or cycle.usd is None else used.usd + cycle.usd,
+            tokens=used.tokens + cycle.tokens,
+            tool_calls=used.tool_calls,
+            refusals_in_a_row=standing.refusals_in_a_row,
+        ),
+        reconciled_at=cycle.reconciled_at,
+        clock_skew_ms=cycle.clock_skew_ms,
+        support={thesis.symbol: tuple(_support(thesis, cycle)) for thesis in theses},
+        consents=consents,
+    )
+
+
+def sent_since(policy: Policy, *, now: datetime) -> datetime:
+    """From when on sent orders bear on what may be sent now."""
+    windows = [
+        limits.window_s for limits in (policy.order_rate, policy.repetition, policy.duplicate) if limits is not None
+    ]
+    return now - timedelta(seconds=max(windows, default=0))
+
+
+def _lookback(policy: Policy) -> timedelta:
+    rest = policy.cooldown
+    return timedelta(seconds=0 if rest is None else max(rest.after_loss_s, rest.pause_s))
+
+
+def _returns_wanted(policy: Policy) -> int:
+    wanted = [limits.minimum_bars for limits in (policy.value_at_risk, policy.correlation) if limits and limits.enabled]
+    return max(wanted + [_FEWEST_RETURNS])
+
+
+def _support(thesis: Thesis, cycle: Cycle) -> Iterable[Support]:
+    shown = cycle.seen.get(thesis.symbol)
+    items = {one.item.id: one.item for one in shown.selected} if shown else {}
+    for item_id in thesis.evidence:
+        if item_id in items:
+            yield Support(source=items[item_id].source, trusted=items[item_id].trust != "untrusted")

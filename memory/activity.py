@@ -1,0 +1,149 @@
+"""What a run has come to so far, as far as its limits count it: equity at some moments, closed trades, usage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.value import NonNegative, Value
+from memory.books import account_row
+from memory.database import Database
+from memory.fault import as_written
+from memory.highwater import high_water
+from memory.readers import episode
+from memory.schema import cycles, episodes, equity, tape
+from policy.account import ClosedTrade, EquityMarks
+
+_TRADES = 200
+
+# Built once: building a statement costs more than running it.
+_EQUITY = (
+    select(equity.c.as_of, equity.c.equity)
+    .where(equity.c.run_id == bindparam("run_id"))
+    .order_by(equity.c.cycle.desc())
+)
+_EPISODES = (
+    select(episodes)
+    .where(episodes.c.run_id == bindparam("run_id"))
+    .order_by(episodes.c.cycle.desc(), episodes.c.n.desc())
+    .limit(_TRADES)
+)
+_CLOSED = (
+    select(cycles)
+    .where(cycles.c.run_id == bindparam("run_id"), cycles.c.cycle > bindparam("after"))
+    .order_by(cycles.c.cycle.desc())
+)
+_CALLS = (
+    select(tape.c.cycle, func.count().label("calls"))
+    .where(
+        tape.c.run_id == bindparam("run_id"),
+        tape.c.cycle.between(bindparam("first"), bindparam("last")),
+        tape.c.name.startswith("tool:"),
+    )
+    .group_by(tape.c.cycle)
+)
+_PAGE = 100
+
+
+class Spent(Value):
+    """What the closed cycles since a moment used."""
+
+    usd: NonNegative | None = Decimal(0)
+    """`None` once a model was asked whose price is unknown: unknown, not free."""
+    tokens: int = 0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    cycle: int
+    as_of: datetime
+    usd: Decimal | None
+    tokens: int
+    tool_calls: int
+
+
+class Activity:
+    """The past of one run in its account. What closed cycles hold does not change, and is read once."""
+
+    def __init__(self, database: Database, *, account: str, run_id: str) -> None:
+        self._database = database
+        self._account = account
+        self._run_id = run_id
+        self._used: list[_Used] = []
+        self._used_since: datetime | None = None
+        self._marks: dict[datetime, Decimal] = {}
+
+    async def equity_marks(self, as_of: datetime, *, day_start: datetime, week_start: datetime) -> EquityMarks:
+        """Equity at the end of the last cycle before each moment, else the starting cash, and the most so far.
+
+        `as_of` is that of the running cycle: what was before a moment that has passed does not change.
+        """
+        moments = (day_start, week_start)
+        async with self._database.reading() as connection:
+            start: Decimal = (await account_row(connection, self._account))["start_cash"]
+            marks = dict(self._marks)
+            for moment in moments:
+                if moment not in marks:
+                    marks[moment] = await self._equity_before(connection, moment, start)
+            high = await high_water(connection, self._run_id)
+        self._marks = {moment: marks[moment] for moment in moments if moment <= as_of}
+        return EquityMarks(
+            day_start=marks[day_start], week_start=marks[week_start], high=start if high is None else high
+        )
+
+    async def _equity_before(self, connection: AsyncConnection, moment: datetime, start: Decimal) -> Decimal:
+        async with connection.stream(_EQUITY, {"run_id": self._run_id}) as found:
+            async for as_of, mark in found:
+                if as_of < moment:
+                    return Decimal(mark)
+        return start
+
+    async def closed_since(self, moment: datetime) -> tuple[ClosedTrade, ...]:
+        """Trades that this run closed at `moment` or later, the oldest first; no more than the last 200."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(_EPISODES, {"run_id": self._run_id})).mappings().all()
+        trades = [episode(row) for row in reversed(rows)]
+        return tuple(
+            ClosedTrade(symbol=trade.symbol, closed_at=trade.closed_at, profit=trade.profit)
+            for trade in trades
+            if trade.closed_at >= moment
+        )
+
+    async def usage(self, day_start: datetime) -> Spent:
+        """What the closed cycles of this run used from `day_start` on."""
+        if self._used_since is not None and day_start < self._used_since:
+            self._used = []
+        kept = [used for used in self._used if used.as_of >= day_start]
+        async with self._database.reading() as connection:
+            kept += await self._newly_closed(connection, day_start, after=self._used[-1].cycle if self._used else -1)
+        self._used, self._used_since = kept or self._used[-1:], day_start
+        prices = [used.usd for used in kept]
+        known = [usd for usd in prices if usd is not None]
+        return Spent(
+            usd=sum(known, Decimal(0)) if len(known) == len(prices) else None,
+            tokens=sum(used.tokens for used in kept),
+            tool_calls=sum(used.tool_calls for used in kept),
+        )
+
+    async def _newly_closed(self, connection: AsyncConnection, since: datetime, *, after: int) -> list[_Used]:
+        found = []
+        async with connection.stream(_CLOSED, {"run_id": self._run_id, "after": after}) as rows:
+            async for row in rows.mappings():
+                if row["as_of"] < since:
+                    break
+                with as_written(cycles, row):
+                    said = json.loads(row["body"])
+                    usd = None if said["usd"] is None else Decimal(said["usd"])
+                    found.append((row["cycle"], row["as_of"], usd, int(said["tokens"])))
+        if not found:
+            return []
+        found.reverse()
+        span = {"run_id": self._run_id, "first": found[0][0], "last": found[-1][0]}
+        calls = {row.cycle: row.calls for row in await connection.execute(_CALLS, span)}
+        return [_Used(*one, tool_calls=calls.get(one[0], 0)) for one in found]

@@ -1,0 +1,179 @@
+"""The gate's transaction: what stands is read, judged upon and written while the account's row is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.digest import sha256
+from domain.order import OrderState
+from domain.value import Value
+from memory.admission import Admission, ticket_row
+from memory.approvals import Approval, ask
+from memory.books import Books, read_orders, working_states
+from memory.controls import Control, LatchRecord, control_of, latch, latches_of
+from memory.database import Database
+from memory.orders import OrderRecord
+from memory.rows import Row, insert_new
+from memory.schema import blobs, order_events, tickets, verdicts, with_digest
+from policy.account import Latch, Rearmed, SentOrder
+
+EXPIRED = "its ticket expired"
+
+_LOOK_BACK = 1_000
+_ENTRY = '"reduce_only":false'
+"""In canonical JSON it stands for the field alone: within a text, its quotes would be escaped."""
+
+# Built once: building a statement costs more than running it.
+_LET_THROUGH = select(order_events.c.client_order_id, order_events.c.at).where(
+    order_events.c.account == bindparam("account"),
+    order_events.c.n == 0,
+    order_events.c.at >= bindparam("since", type_=order_events.c.body.type),
+)
+_TICKETS = select(tickets.c.client_order_id, tickets.c.expires_at).where(
+    tickets.c.account == bindparam("account"), tickets.c.client_order_id.in_(bindparam("ids", expanding=True))
+)
+_JUDGED = (
+    select(
+        verdicts.c.cycle,
+        verdicts.c.client_order_id,
+        verdicts.c.outcome,
+        verdicts.c.proposal.contains(_ENTRY, autoescape=True).label("entry"),
+    )
+    .where(verdicts.c.run_id == bindparam("run_id"))
+    .order_by(verdicts.c.cycle.desc(), verdicts.c.client_order_id.desc(), verdicts.c.n.desc())
+    .limit(_LOOK_BACK)
+)
+
+
+class Standing(Value):
+    """How an account stands at the moment of judging, whoever writes to it."""
+
+    working: tuple[OrderRecord, ...]
+    """Orders that may still trade, with leave to send counted from when it was given."""
+    control: Control
+    sent: tuple[SentOrder, ...]
+    """Orders let through lately, whatever became of them; the oldest first."""
+    latches: tuple[Latch, ...]
+    rearmed: tuple[Rearmed, ...] = ()
+    refusals_in_a_row: int
+    """Entries that this run was denied since a cycle let one through; no more than 1,000 verdicts are looked at."""
+
+
+class Admissions:
+    """What may be done while the account's row is held. Made by `Ledger.gate` alone.
+
+    Nobody else's admission or claim comes in between, so what was judged on what stood still holds when it
+    is written. Nothing slow belongs in here: every other writer of the account waits.
+    """
+
+    def __init__(self, connection: AsyncConnection, database: Database, *, books: Books, at: datetime) -> None:
+        self._connection = connection
+        self._database = database
+        self._books = books
+        self._at = at
+        self._account: str = books.account["account"]
+
+    async def expire(self) -> None:
+        """End the reservations that ran out: approved orders whose tickets nobody can use any more are withdrawn."""
+        approved = await read_orders(self._connection, self._account, states=[OrderState.APPROVED.value])
+        if not approved:
+            return
+        found = await self._connection.execute(_TICKETS, {"account": self._account, "ids": list(approved)})
+        for client_order_id, expires_at in sorted(found, key=lambda row: str(row[0])):
+            if expires_at <= self._at:
+                ended = {"state": OrderState.CANCELLED, "reason": EXPIRED, "updated_at": self._at}
+                order = approved[client_order_id].model_copy(update=ended)
+                self._books.change(order, at=self._at, evidence={"reason": EXPIRED})
+        await self._books.write(self._connection)
+
+    async def standing(self, *, sent_since: datetime) -> Standing:
+        """What stands now. To be read as an effect: other processes and people change it."""
+        stopped = await latches_of(self._connection, self._account)
+        working = await read_orders(self._connection, self._account, states=working_states())
+        return Standing(
+            working=tuple(working.values()),
+            control=await control_of(self._connection, self._account),
+            sent=await self._sent(sent_since),
+            latches=tuple(Latch(agent=e.agent, symbol=e.symbol) for e in stopped if e.cleared_through is None),
+            rearmed=tuple(
+                Rearmed(agent=e.agent, symbol=e.symbol, through=e.cleared_through) for e in stopped if e.cleared_through
+            ),
+            refusals_in_a_row=await self._refusals_in_a_row(),
+        )
+
+    async def keep(self, admissions: Sequence[Admission]) -> None:
+        """Keep every verdict, and an approved order with its ticket for each allow.
+
+        What this cycle admitted before is left as it is. Raises `TicketRefused` for a ticket that does
+        not fit its proposal and verdict, and `Refused` for a proposal that was judged otherwise before.
+        """
+        run_id, cycle = self._books.run_id, self._books.cycle
+        ids = [admission.proposal.client_order_id for admission in admissions]
+        known = await read_orders(self._connection, self._account, ids=ids)
+        issued: list[Row] = []
+        for admission in admissions:
+            admission.require_fit()
+            self._database.note(blobs, {"digest": sha256(admission.facts_body), "body": admission.facts_body})
+            if admission.ticket is not None and admission.proposal.client_order_id not in known:
+                order = admission.approved(run_id=run_id, cycle=cycle, at=self._at)
+                known[order.client_order_id] = order
+                self._books.change(order, at=self._at, evidence={"verdict": admission.verdict_digest})
+                issued.append(with_digest(tickets, ticket_row(admission.ticket, account=self._account)))
+        judged = [admission.verdict_row(run_id=run_id, cycle=cycle) for admission in admissions]
+        await insert_new(self._connection, verdicts, [with_digest(verdicts, row) for row in judged])
+        await insert_new(self._connection, tickets, issued)
+        await self._books.write(self._connection)
+
+    async def ask(self, questions: Sequence[Approval]) -> None:
+        """Put questions to a person; one that was put before stays as it is, answered or not."""
+        await ask(self._connection, questions)
+
+    async def latch(self, *, agent: str, symbol: str, code: str) -> None:
+        """Stop `agent` in `symbol` until a person re-arms it, for the finding `code`. Again, it changes nothing."""
+        record = LatchRecord(account=self._account, agent=agent, symbol=symbol, code=code, since=self._at)
+        await latch(self._connection, record)
+
+    async def _sent(self, since: datetime) -> tuple[SentOrder, ...]:
+        # Fractions of a second do not sort as text: the database gives whole seconds, and the rest is left out here.
+        whole = since.replace(microsecond=0, tzinfo=None).isoformat()
+        found = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": whole})
+        times = {client_order_id: at for client_order_id, at in found if at >= since}
+        orders = await read_orders(self._connection, self._account, ids=list(times))
+        sent = [_sent_order(order, at=times[order.client_order_id]) for order in orders.values()]
+        return tuple(sorted(sent, key=lambda order: (order.at, order.client_order_id)))
+
+    async def _refusals_in_a_row(self) -> int:
+        seen: set[str] = set()
+        allowed_in: int | None = None
+        denied: dict[int, int] = {}
+        for cycle, client_order_id, outcome, entry in await self._connection.execute(
+            _JUDGED, {"run_id": self._books.run_id}
+        ):
+            if allowed_in is not None and cycle < allowed_in:
+                break
+            if not entry or client_order_id in seen:
+                continue  # judged again, the last word counts
+            seen.add(client_order_id)
+            if outcome == "allow":
+                allowed_in = cycle
+            denied[cycle] = denied.get(cycle, 0) + (outcome == "deny")
+        return sum(count for cycle, count in denied.items() if cycle != allowed_in)
+
+
+def _sent_order(order: OrderRecord, *, at: datetime) -> SentOrder:
+    request = order.request
+    return SentOrder(
+        client_order_id=request.client_order_id,
+        agent=order.agent,
+        symbol=request.symbol,
+        side=request.side,
+        type=request.type,
+        quantity=request.quantity,
+        limit_price=request.limit_price,
+        reduce_only=request.reduce_only,
+        at=at,
+    )

@@ -1,0 +1,37 @@
+"""Authority: who may propose an order, on which decision, and who armed a live desk."""
+
+from __future__ import annotations
+
+from policy.case import Case
+from policy.check import check
+from policy.limits.conduct import AuthorityLimits
+from policy.ruling import Ruling, deny, passed
+
+
+@check(
+    code="AUTHORITY",
+    source="RTS 6 Art. 15(5); SEC 15c3-5(c)(2)(iii)",
+    section="authority",
+)
+def authorised(case: Case, limits: AuthorityLimits) -> Ruling:
+    """Refuse another agent than those listed, an entry without its decision, and a live order on a desk not armed.
+
+    A desk is armed by a named person and until a moment; the moment itself is too late for an entry. What was
+    entered on a desk that was armed may be left on it after that.
+    """
+    proposal, facts = case.proposal, case.facts
+    if proposal.agent not in limits.agents:
+        return deny(f"the agent is not among {', '.join(sorted(limits.agents)) or 'none'}")
+    if limits.decision_required and proposal.snapshot is None and not case.reducing:
+        return deny("the entry does not name the decision that it rests on")
+    if facts.mode == "paper":
+        return passed("a paper desk")
+    if facts.mode != "live":
+        return deny("the mode is unknown")
+    if facts.armed is None:
+        return deny("nobody has armed the live desk")
+    if not facts.armed.by.strip():
+        return deny("the live desk was armed by nobody with a name")
+    if facts.now >= facts.armed.until and not case.reducing:
+        return deny("the live desk is no longer armed")
+    return passed("a live desk, armed")

@@ -1,0 +1,33 @@
+"""Corroboration: that an entry rests on more than one voice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from policy.case import Case
+from policy.check import check
+from policy.limits.market import CorroborationLimits
+from policy.ruling import Ruling
+
+
+@check(
+    code="CORROBORATION",
+    source="DESIGN rule 5",
+    section="corroboration",
+    entry_only=True,
+    waivable=True,
+)
+def corroborated(case: Case, limits: CorroborationLimits) -> Ruling:
+    """Refuse an entry that cites fewer independent sources than required, or nothing but untrusted text.
+
+    Several pieces of evidence from one source are one voice. A thesis that cites nothing has no
+    sources, which is known, and is graded like any other breach.
+    """
+    support = case.facts.support.get(case.proposal.symbol, ())
+    count, least = Decimal(len({piece.source for piece in support})), Decimal(limits.minimum_sources)
+    if count < least:
+        message = f"cites {count} independent sources, and {least} are needed"
+        return Ruling("deny", message, count, least, "sources")
+    if limits.trusted and not any(piece.trusted for piece in support):
+        return Ruling("deny", "cites nothing but untrusted text", count, least, "sources")
+    return Ruling("pass", "corroborated", count, least, "sources")

@@ -1,0 +1,22 @@
+"""Drawdown: how far the account may fall from its best before entries stop."""
+
+from __future__ import annotations
+
+from policy.case import Case
+from policy.check import check
+from policy.escalation import HIGH
+from policy.limits.account import DrawdownLimits
+from policy.ruling import Ruling, within
+from policy.used import loss_from
+
+
+@check(
+    code="DRAWDOWN",
+    source="RTS 6 Art. 15(4); proprietary firms' rules",
+    section="drawdown",
+    entry_only=True,
+)
+def drawdown_within(case: Case, limits: DrawdownLimits) -> Ruling:
+    """Refuse an entry when equity lies further than its share below the high-water mark."""
+    fall = loss_from(case.facts.equity_marks.high, case.equity, share=limits.share_of_high, called=HIGH)
+    return within(fall.amount, fall.limit, unit=case.currency, warn_at=limits.warn_at)

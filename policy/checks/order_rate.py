@@ -1,0 +1,32 @@
+"""Order rate: how many orders may be sent in a while."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from policy.case import Case
+from policy.check import check
+from policy.limits.conduct import RateLimits
+from policy.ruling import Ruling, strictest, within
+
+
+@check(
+    code="ORDER_RATE",
+    source="RTS 6 Art. 15(1)(d); SEC 15c3-5(c)(1)(ii); FIA 2024, message throttles",
+    section="order_rate",
+)
+def rate_within(case: Case, limits: RateLimits) -> Ruling:
+    """Refuse more orders than the window holds, in the symbol and in all, the judged one counted.
+
+    Entries leave `kept_for_exits` of both free, so that they can't use up the room to leave. An order
+    counts from when it was let through, whatever became of it.
+    """
+    kept = 0 if case.reducing else limits.kept_for_exits
+    here = 1 + len(case.sent_within(limits.window_s))
+    in_all = 1 + sum(map(len, case.book.sent_within(limits.window_s).values()))
+
+    def judged(count: int, limit: int, what: str) -> Ruling:
+        unit = f"orders in {limits.window_s} s {what}"
+        return within(Decimal(count), Decimal(max(limit - kept, 0)), unit=unit, warn_at=limits.warn_at)
+
+    return strictest(judged(here, limits.per_symbol, "in the symbol"), judged(in_all, limits.in_all, "in all"))

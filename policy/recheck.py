@@ -1,0 +1,35 @@
+"""The look at the market between the gate's leave and the send: whether what was judged still stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from domain.candle import Quote
+from domain.digest import plain
+from domain.money import BPS
+from domain.order import OrderRequest
+from policy.policy import Policy
+
+
+def moved(order: OrderRequest, *, judged: Quote, seen: Quote, now: datetime, policy: Policy) -> str:
+    """Why `order`, let through on the quote `judged`, must not be sent on the quote `seen`; empty when it may.
+
+    The price that it would meet may not have moved against it by more than the drift that the policy
+    allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. RTS 6
+    Art. 15(1)(a); DESIGN, rule 6.
+    """
+    if policy.market_data is None or policy.price_collar is None:
+        return "the policy sets no limit on prices"
+    kept_s = policy.market_data.max_age_s
+    if not -1 <= Decimal(str((now - seen.at).total_seconds())) <= kept_s:
+        return f"the quote is not fresh: it is from {seen.at.isoformat()}"
+    if seen.bid > seen.ask:
+        return "the quote is crossed"
+    against = seen.ask - judged.ask if order.side == "buy" else judged.bid - seen.bid
+    band_bps = policy.price_collar.band_bps
+    if not order.reduce_only and policy.drift is not None and policy.drift.enabled:
+        band_bps = min(band_bps, policy.drift.maximum_bps)
+    if against * BPS > band_bps * judged.mid:
+        return f"the price moved {plain(against)} against it since it was judged"
+    return ""

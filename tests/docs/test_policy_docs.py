@@ -1,0 +1,49 @@
+"""The policy's page is what the checks and profiles say today."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from agentctl.policy_schema import policy_schema
+from graphs.profiles import PROFILES, profile
+from policy import CHECKS, Policy
+from policy.limits import Tighter
+from policy.reference import reference
+from policy.tightness import SECTIONS, tighter
+
+PAGE = (Path(__file__).parents[2] / "docs/policy.md").read_text("utf-8")
+
+
+def test_the_page_is_fresh() -> None:
+    """Write it again: `agentctl policy reference > docs/policy.md`."""
+    assert reference(CHECKS, [profile(name) for name in PROFILES]) == PAGE
+
+
+def test_the_page_names_every_check_with_its_source_and_every_setting() -> None:
+    for check in CHECKS:
+        assert f"### {check.code}\n" in PAGE
+        assert check.source in PAGE
+    for section, kind in SECTIONS.items():
+        for name in kind.model_fields.keys() - {"enabled", "warn_at", "on_breach"}:
+            assert f"`{section}.{name}`" in PAGE
+
+
+def test_the_page_does_not_depend_on_the_order_of_the_checks() -> None:
+    profiles = [profile(name) for name in PROFILES]
+    assert reference(CHECKS[::-1], profiles) == reference(CHECKS, profiles)
+
+
+def test_the_schema_describes_every_setting_with_its_direction() -> None:
+    schema = policy_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert set(schema["properties"]) == set(Policy.model_fields)
+    for kind in SECTIONS.values():
+        told = schema["$defs"][kind.__name__]["properties"]
+        assert set(told) == set(kind.model_fields)
+        for name, setting in told.items():
+            direction = tighter(kind, name)
+            if direction not in (None, Tighter.NEITHER):
+                assert setting["description"].endswith(f"Refuses more: {direction.value}."), (kind.__name__, name)
+    days = schema["$defs"]["DayLimits"]["properties"]["time_zone"]["description"]
+    assert days == "An IANA name, as `America/New_York`."

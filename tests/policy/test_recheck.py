@@ -1,0 +1,61 @@
+"""The look between the gate's leave and the send."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders.policy import NOW, POLICY, a_policy, a_proposal, a_quote, an_exit
+from policy import Policy
+from policy.recheck import moved
+
+JUDGED = a_quote()
+"""99 to 101; the test policy lets an entry drift by 100 basis points of the middle, which is 1."""
+
+
+def word(proposal: object = None, *, policy: Policy = POLICY, **seen: object) -> str:
+    order = (proposal or a_proposal()).order()  # type: ignore[attr-defined]
+    return moved(order, judged=JUDGED, seen=a_quote(**{"at": NOW, **seen}), now=NOW, policy=policy)
+
+
+@pytest.mark.parametrize(("ask", "stands"), [("101", True), ("102", True), ("102.01", False), ("90", True)])
+def test_an_entry_stands_while_the_price_has_not_run_away_from_it(ask: str, stands: bool) -> None:
+    assert (word(bid="89", ask=ask) == "") == stands
+
+
+def test_a_sale_is_measured_at_the_bid() -> None:
+    sale = a_proposal(side="sell", stop_price="105")
+    assert word(sale, bid="98", ask="101") == ""
+    assert word(sale, bid="97.99", ask="101") == "the price moved 1.01 against it since it was judged"
+    assert word(sale, bid="120", ask="121") == ""
+
+
+def test_leaving_has_the_whole_collar() -> None:
+    assert word(an_exit(), bid="94", ask="101") == ""
+    assert word(an_exit(), bid="93.99", ask="101") != ""
+
+
+def test_without_a_drift_limit_the_collar_binds_entries_too() -> None:
+    lax = a_policy(drift={"enabled": False, "maximum_bps": 100})
+    assert word(policy=lax, ask="106") == ""
+    assert word(policy=lax, ask="106.01") != ""
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        ({"at": NOW - timedelta(seconds=900)}, ""),
+        ({"at": NOW - timedelta(seconds=901)}, "the quote is not fresh"),
+        ({"at": NOW + timedelta(seconds=2)}, "the quote is not fresh"),
+        ({"bid": "102", "ask": "101"}, "the quote is crossed"),
+    ],
+)
+def test_what_can_not_be_judged_again_is_not_sent(seen: dict[str, object], why: str) -> None:
+    said = word(**seen)
+    assert said.startswith(why) if why else said == ""
+
+
+@pytest.mark.parametrize("section", ["market_data", "price_collar"])
+def test_a_policy_without_limits_on_prices_sends_nothing(section: str) -> None:
+    assert word(policy=POLICY.model_copy(update={section: None})) == "the policy sets no limit on prices"
