@@ -50,7 +50,7 @@ async def main() -> None:
             print(f"{symbol}: nothing proposed, {reason}")
 
         heading("Gate: the verdict")
-        for verdict in await paper.gate(plan.proposals):
+        for verdict in await paper.gate(plan.proposals, theses=[thesis]):
             show_verdict(verdict)
 
 

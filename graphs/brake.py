@@ -47,4 +47,5 @@ def braked(control: Control, brake: Brake) -> Control:
     """`control` as it is in force, and as it is recorded: nothing moves while the brake is pulled."""
     if not brake.reason:
         return control.unnamed
-    return control.unnamed.model_copy(update={"state": "halted", "flatten": False, "by": "brake", "reason": brake.reason})
+    pulled = {"state": "halted", "flatten": False, "by": "brake", "reason": brake.reason}
+    return control.unnamed.model_copy(update=pulled)

@@ -53,8 +53,15 @@ async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
         flatten=control.flatten,
         halve=reached and near.step == "halve",
         size_factor=factor,
-        reason=control.reason if control.state != "active" else _used(near),
+        reason=_reason(control, near, factor),
     )
+
+
+def _reason(control: Control, near: Escalation, factor: Decimal) -> str:
+    """Why it is not an ordinary cycle; empty where it is one."""
+    if control.state != "active":
+        return control.reason
+    return _used(near) if near.step != "none" or factor < 1 else ""
 
 
 def _used(near: Escalation) -> str:

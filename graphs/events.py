@@ -53,7 +53,14 @@ class CycleEnded:
     elapsed_ms: float
 
 
-Event = CycleStarted | NodeStarted | NodeEnded | GateSpoke | CycleEnded
+@dataclass(frozen=True, slots=True)
+class MarketSaid:
+    """What a live market waits for, or what of it did not answer."""
+
+    text: str
+
+
+Event = CycleStarted | NodeStarted | NodeEnded | GateSpoke | CycleEnded | MarketSaid
 Listener = Callable[[Event], None]
 
 

@@ -17,6 +17,7 @@ from domain.digest import canonical
 from domain.effects import Effects
 from graphs.brake import braked
 from graphs.cycle import Cycle
+from graphs.days import day_start
 from graphs.picture import picture, sent_since, sights
 from graphs.questions import asking, question
 from memory.admission import Admission
@@ -64,7 +65,9 @@ async def gate(
     async with session.ledger.gate(cycle=cycle.number, at=seen.now) as books:
 
         async def read() -> Standing:
-            found = await books.standing(sent_since=sent_since(policy, now=seen.now))
+            found = await books.standing(
+                sent_since=sent_since(policy, now=seen.now), day_start=day_start(cycle.as_of, policy.day)
+            )
             return found.model_copy(update={"control": braked(found.control, session.brake)})
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)

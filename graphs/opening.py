@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Protocol
 
 from agents.model import LanguageModel
 from agents.models import open_model
 from domain.candle import Timeframe
-from domain.clock import TickClock
+from domain.clock import Clock, TickClock
 from domain.digest import canonical
 from domain.errors import NotFound, UsageError
 from domain.venue import Market
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.options import RunOptions
 from graphs.session import RunSettings, Session
+from graphs.wall import WallClock
 from memory.archive import Archive
 from memory.database import Database
 from memory.records import Era, RunHeader
@@ -33,7 +36,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Where a market's clock stands before the first tick."""
 
 
-async def prepare(options: RunOptions, *, run_id: str, at: datetime) -> tuple[RunHeader, Market, LanguageModel]:
+class OpenMarket(Protocol):
+    """How a market is opened by its name: `tools.market.open_market`, or a test's own way."""
+
+    def __call__(
+        self, spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+    ) -> Market: ...
+
+
+async def prepare(
+    options: RunOptions, *, run_id: str, at: datetime, opener: OpenMarket = open_market
+) -> tuple[RunHeader, Market, LanguageModel]:
     """Everything that can be wrong with a run's options is found here, before anything is written.
 
     Raises `NotFound` for an unknown graph and what the market and the model raise.
@@ -42,7 +55,9 @@ async def prepare(options: RunOptions, *, run_id: str, at: datetime) -> tuple[Ru
         raise NotFound(f"there is no graph {options.graph!r}", remedy=f"There are: {', '.join(GRAPHS)}")
     model = open_model(options.model, asking=True)
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
-    market = open_market(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed)
+    market = opener(
+        options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock()
+    )
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currencies = {i.quote for i in instruments.values()}
     if len(currencies) != 1:
@@ -80,7 +95,9 @@ async def start(header: RunHeader, market: Market, model: LanguageModel, *, data
     return session
 
 
-async def resume(run_id: str, *, database: Database, cycles: int | None = None) -> Session:
+async def resume(
+    run_id: str, *, database: Database, cycles: int | None = None, opener: OpenMarket = open_market
+) -> Session:
     """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
 
     `cycles` says how far: a run that has got there asks no model, and needs no key.
@@ -91,7 +108,7 @@ async def resume(run_id: str, *, database: Database, cycles: int | None = None) 
     record = await Archive(database).run(run_id)
     header = record.header
     timeframe = Timeframe(header.timeframe)
-    market = open_market(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed)
+    market = opener(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed, wall=WallClock())
     era = header.era(record.cycles)
     if header.eras and record.cycles < header.eras[-1].from_cycle:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")

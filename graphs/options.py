@@ -19,7 +19,7 @@ class RunOptions(Value):
     policy: Policy
     graph: str = "trading"
     market: str = "sim"
-    """`sim`, or `file:PATH` for recorded candles."""
+    """`sim`, `file:PATH` for recorded candles, or an exchange by its name in ccxt."""
     symbols: tuple[Symbol, ...] | None = None
     """All that the market has, when not given."""
     timeframe: str | None = None

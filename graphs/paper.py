@@ -9,7 +9,7 @@ from typing import Self
 from agents.desk import Desk
 from context import Synthesis
 from domain.candle import Candle
-from domain.decision import Proposal
+from domain.decision import Proposal, Thesis
 from domain.errors import UsageError
 from graphs.cycle import Cycle
 from graphs.gate import gate
@@ -79,9 +79,9 @@ class PaperDesk:
         """The place of one agent; Research works on a `subject`, its symbol."""
         return self.cycle.desk(node, subject)
 
-    async def gate(self, proposals: Sequence[Proposal]) -> tuple[Verdict, ...]:
-        """The gate's word on each proposal."""
-        return (await gate(proposals, self.cycle)).verdicts
+    async def gate(self, proposals: Sequence[Proposal], *, theses: Sequence[Thesis] = ()) -> tuple[Verdict, ...]:
+        """The gate's word on each proposal. Entries must be supported by what the `theses` cite."""
+        return (await gate(proposals, self.cycle, theses=theses)).verdicts
 
     def seen(self, symbol: str) -> Synthesis:
         """The context that a model was last shown for `symbol`. Raises `KeyError` before it was asked."""

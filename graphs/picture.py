@@ -116,7 +116,7 @@ def _lookback(policy: Policy) -> timedelta:
 
 def _returns_wanted(policy: Policy) -> int:
     wanted = [limits.minimum_bars for limits in (policy.value_at_risk, policy.correlation) if limits and limits.enabled]
-    return max(wanted + [_FEWEST_RETURNS])
+    return max([*wanted, _FEWEST_RETURNS])
 
 
 def _support(thesis: Thesis, cycle: Cycle) -> Iterable[Support]:

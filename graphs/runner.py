@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -12,9 +14,10 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from domain.errors import AgentctlError, UsageError
+from domain.venue import LiveMarket
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
-from graphs.events import CycleEnded, CycleStarted, Event, Listener, NodeEnded, silent
+from graphs.events import CycleEnded, CycleStarted, Event, Listener, MarketSaid, NodeEnded, silent
 from graphs.reconciling import reconcile
 from graphs.retention import Retention
 from graphs.session import Session
@@ -37,11 +40,27 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self._control: RunControl | None = None
+        self._waiting: asyncio.Future[datetime | None] | None = None
 
     def ask(self) -> None:
         self.asked = True
         if self._control:
             self._control.request_drain("asked to stop")
+        if self._waiting:
+            self._waiting.cancel()
+
+    async def unless_asked(self, tick: Awaitable[datetime | None]) -> datetime | None:
+        """`tick` when it comes; `None` when the run is asked to stop before: the wait for it ends at once."""
+        self._waiting = asyncio.ensure_future(tick)
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            running = asyncio.current_task()
+            if not self.asked or (running is not None and running.cancelling()):
+                raise
+            return None
+        finally:
+            self._waiting = None
 
     def control(self) -> RunControl:
         """The control of the next pass through the graph."""
@@ -99,9 +118,7 @@ class Runner:
                 )
             await reconcile(session)
             return "finished"
-        async for as_of in session.market.ticks(after=last.record.as_of if last else None):
-            if self._stop.asked:
-                return "interrupted"
+        async for as_of in self._moments(number, after=last.record.as_of if last else None):
             await self._hold_if_braked()
             try:
                 seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
@@ -113,8 +130,28 @@ class Runner:
                 break
             if self._retention and self._retention.due(closed=number):
                 await self._retention.prune(session.database, run_id, closed=number)
+        if self._stop.asked and number < cycles:
+            return "interrupted"
         await reconcile(session)
         return "finished"
+
+    async def _moments(self, number: int, *, after: datetime | None) -> AsyncIterator[datetime]:
+        """When the cycles from `number` on run: one that was begun at its own moment, the others as the market ticks.
+
+        Ends with the market, and when a stop is asked for.
+        """
+        market, begun_at = self._session.market, await self._session.tape.begun_at(number)
+        if isinstance(market, LiveMarket):
+            market.watch(lambda text: self._listen(MarketSaid(text)))
+        if begun_at is not None and not self._stop.asked:
+            after = begun_at
+            yield begun_at
+        ticks = market.ticks(after=after)
+        while not self._stop.asked:
+            as_of = await self._stop.unless_asked(anext(ticks, None))
+            if as_of is None:
+                return
+            yield as_of
 
     async def _hold_if_braked(self) -> None:
         """Write down that trading is halted, where it can be written: it is so in any case."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import sha256
@@ -18,7 +18,7 @@ from memory.controls import Control, LatchRecord, control_of, latch, latches_of
 from memory.database import Database
 from memory.orders import OrderRecord
 from memory.rows import Row, insert_new
-from memory.schema import blobs, order_events, tickets, verdicts, with_digest
+from memory.schema import blobs, cycles, order_events, tickets, verdicts, with_digest
 from policy.account import Latch, Rearmed, SentOrder
 
 EXPIRED = "its ticket expired"
@@ -43,9 +43,12 @@ _JUDGED = (
         verdicts.c.outcome,
         verdicts.c.proposal.contains(_ENTRY, autoescape=True).label("entry"),
     )
-    .where(verdicts.c.run_id == bindparam("run_id"))
+    .where(verdicts.c.run_id == bindparam("run_id"), verdicts.c.cycle >= bindparam("first"))
     .order_by(verdicts.c.cycle.desc(), verdicts.c.client_order_id.desc(), verdicts.c.n.desc())
     .limit(_LOOK_BACK)
+)
+_BEFORE = select(func.max(cycles.c.cycle)).where(
+    cycles.c.run_id == bindparam("run_id"), cycles.c.as_of < bindparam("moment", type_=cycles.c.body.type)
 )
 
 
@@ -60,7 +63,10 @@ class Standing(Value):
     latches: tuple[Latch, ...]
     rearmed: tuple[Rearmed, ...] = ()
     refusals_in_a_row: int
-    """Entries that this run was denied since a cycle let one through; no more than 1,000 verdicts are looked at."""
+    """Entries that this run was denied since a cycle let one through, or since the day began.
+
+    No more than 1,000 verdicts are looked at.
+    """
 
 
 class Admissions:
@@ -76,33 +82,42 @@ class Admissions:
         self._books = books
         self._at = at
         self._account: str = books.account["account"]
+        self._orders: dict[str, OrderRecord] = {}
+        """Read once: while the account is held nobody else changes them."""
 
-    async def expire(self) -> None:
-        """End the reservations that ran out: approved orders whose tickets nobody can use any more are withdrawn."""
-        approved = await read_orders(self._connection, self._account, states=[OrderState.APPROVED.value])
+    async def begin(self) -> None:
+        """Read the working orders, and end the reservations that ran out.
+
+        Approved orders whose tickets nobody can use any more are withdrawn.
+        """
+        self._orders = await read_orders(self._connection, self._account, states=working_states())
+        approved = [o.client_order_id for o in self._orders.values() if o.state is OrderState.APPROVED]
         if not approved:
             return
-        found = await self._connection.execute(_TICKETS, {"account": self._account, "ids": list(approved)})
+        found = await self._connection.execute(_TICKETS, {"account": self._account, "ids": approved})
         for client_order_id, expires_at in sorted(found, key=lambda row: str(row[0])):
             if expires_at <= self._at:
                 ended = {"state": OrderState.CANCELLED, "reason": EXPIRED, "updated_at": self._at}
-                order = approved[client_order_id].model_copy(update=ended)
+                order = self._orders[client_order_id] = self._orders[client_order_id].model_copy(update=ended)
                 self._books.change(order, at=self._at, evidence={"reason": EXPIRED})
         await self._books.write(self._connection)
 
-    async def standing(self, *, sent_since: datetime) -> Standing:
-        """What stands now. To be read as an effect: other processes and people change it."""
+    async def standing(self, *, sent_since: datetime, day_start: datetime | None = None) -> Standing:
+        """What stands now. To be read as an effect: other processes and people change it.
+
+        Refusals are counted from `day_start` on, and without it from the beginning.
+        """
         stopped = await latches_of(self._connection, self._account)
-        working = await read_orders(self._connection, self._account, states=working_states())
+        working = [order for order in self._orders.values() if order.state.working]
         return Standing(
-            working=tuple(working.values()),
+            working=tuple(sorted(working, key=lambda order: (order.cycle, order.client_order_id))),
             control=await control_of(self._connection, self._account),
             sent=await self._sent(sent_since),
             latches=tuple(Latch(agent=e.agent, symbol=e.symbol) for e in stopped if e.cleared_through is None),
             rearmed=tuple(
                 Rearmed(agent=e.agent, symbol=e.symbol, through=e.cleared_through) for e in stopped if e.cleared_through
             ),
-            refusals_in_a_row=await self._refusals_in_a_row(),
+            refusals_in_a_row=await self._refusals_in_a_row(day_start),
         )
 
     async def keep(self, admissions: Sequence[Admission]) -> None:
@@ -113,14 +128,14 @@ class Admissions:
         """
         run_id, cycle = self._books.run_id, self._books.cycle
         ids = [admission.proposal.client_order_id for admission in admissions]
-        known = await read_orders(self._connection, self._account, ids=ids)
+        await self._read([client_order_id for client_order_id in ids if client_order_id not in self._orders])
         issued: list[Row] = []
         for admission in admissions:
             admission.require_fit()
             self._database.note(blobs, {"digest": sha256(admission.facts_body), "body": admission.facts_body})
-            if admission.ticket is not None and admission.proposal.client_order_id not in known:
+            if admission.ticket is not None and admission.proposal.client_order_id not in self._orders:
                 order = admission.approved(run_id=run_id, cycle=cycle, at=self._at)
-                known[order.client_order_id] = order
+                self._orders[order.client_order_id] = order
                 self._books.change(order, at=self._at, evidence={"verdict": admission.verdict_digest})
                 issued.append(with_digest(tickets, ticket_row(admission.ticket, account=self._account)))
         judged = [admission.verdict_row(run_id=run_id, cycle=cycle) for admission in admissions]
@@ -137,21 +152,28 @@ class Admissions:
         record = LatchRecord(account=self._account, agent=agent, symbol=symbol, code=code, since=self._at)
         await latch(self._connection, record)
 
+    async def _read(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._orders |= await read_orders(self._connection, self._account, ids=ids)
+
     async def _sent(self, since: datetime) -> tuple[SentOrder, ...]:
         # Fractions of a second do not sort as text: the database gives whole seconds, and the rest is left out here.
-        whole = since.replace(microsecond=0, tzinfo=None).isoformat()
-        found = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": whole})
+        found = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": _whole(since)})
         times = {client_order_id: at for client_order_id, at in found if at >= since}
-        orders = await read_orders(self._connection, self._account, ids=list(times))
-        sent = [_sent_order(order, at=times[order.client_order_id]) for order in orders.values()]
+        await self._read([client_order_id for client_order_id in times if client_order_id not in self._orders])
+        sent = [_sent_order(self._orders[client_order_id], at=at) for client_order_id, at in times.items()]
         return tuple(sorted(sent, key=lambda order: (order.at, order.client_order_id)))
 
-    async def _refusals_in_a_row(self) -> int:
+    async def _refusals_in_a_row(self, since: datetime | None) -> int:
+        run_id, last = self._books.run_id, None
+        if since is not None:
+            last = await self._connection.scalar(_BEFORE, {"run_id": run_id, "moment": _whole(since)})
+        first = 0 if last is None else last + 1
         seen: set[str] = set()
         allowed_in: int | None = None
         denied: dict[int, int] = {}
         for cycle, client_order_id, outcome, entry in await self._connection.execute(
-            _JUDGED, {"run_id": self._books.run_id}
+            _JUDGED, {"run_id": run_id, "first": first}
         ):
             if allowed_in is not None and cycle < allowed_in:
                 break
@@ -162,6 +184,10 @@ class Admissions:
                 allowed_in = cycle
             denied[cycle] = denied.get(cycle, 0) + (outcome == "deny")
         return sum(count for cycle, count in denied.items() if cycle != allowed_in)
+
+
+def _whole(moment: datetime) -> str:
+    return moment.replace(microsecond=0, tzinfo=None).isoformat()
 
 
 def _sent_order(order: OrderRecord, *, at: datetime) -> SentOrder:

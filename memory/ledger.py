@@ -82,7 +82,7 @@ class Ledger:
             account = await account_row(connection, self._account, held=True)
             books = Books(account=account, run_id=self._run_id, cycle=cycle, orders={}, positions={})
             admissions = Admissions(connection, self._database, books=books, at=at)
-            await admissions.expire()
+            await admissions.begin()
             yield admissions
 
     async def claim(self, ticket: Ticket, *, cycle: int, at: datetime, reducing: bool, effects: Effects) -> bool:

@@ -66,6 +66,21 @@ class Tape:
         async with self._database.reading() as connection:
             return (await connection.scalar(query)) is not None
 
+    async def begun_at(self, cycle: int) -> datetime | None:
+        """The moment of a cycle that was begun, as it read its clock first; `None` when it recorded no such thing.
+
+        A cycle has one moment: every reading in it is the same.
+        """
+        query = select(tape).where(tape.c.run_id == self._run_id, tape.c.cycle == cycle, tape.c.name == "clock")
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query.order_by(tape.c.node, tape.c.n).limit(1))).mappings().first()
+        if found is None:
+            return None
+        row = dict(found)
+        if row["digest"] != row_digest(tape, row):
+            raise Refused(f"the tape was changed at {key_of(tape, row)}: the row does not fit its digest")
+        return _INSTANT.validate_json(str(row["body"]))
+
     def end_cycle(self) -> None:
         """Forget the cycle's entries; what was noted is on its way to the database."""
         self._entries = {}

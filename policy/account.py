@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Self
 
 from domain.decision import Proposal
 from domain.digest import digest
@@ -137,6 +137,3 @@ class Consent(Value):
     @property
     def digest(self) -> str:
         return digest(self)
-
-
-Mode = Literal["paper", "live"]

@@ -123,7 +123,7 @@ class Case:
         symbol, (longs, shorts) = self.proposal.symbol, self.book.sides
         own, other = (longs, shorts) if self.proposal.side == "buy" else (shorts, longs)
         judged = max(own.get(symbol, ZERO) + self.notional, other.get(symbol, ZERO))
-        return dict(sorted({**self.book.exposures, symbol: judged}.items()))
+        return {**self.book.exposures, symbol: judged}
 
     @once
     def risk(self) -> Decimal:

@@ -10,6 +10,7 @@ from domain.instrument import InstrumentKind
 from domain.value import MAGNITUDE
 from policy.case import Case
 from policy.limits import Graded, Section, Soft
+from policy.policy import Policy
 from policy.ruling import FactMissing, Ruling, deny, passed
 from policy.verdict import Finding
 
@@ -41,31 +42,41 @@ class Check:
 
     def __call__(self, case: Case) -> Finding:
         """The finding on `case`. Never raises: what can't be judged is refused."""
-        try:
-            ruling = self._ruling(case)
-            if not _writable(ruling):
-                ruling = deny("the numbers are out of any range")
-        except FactMissing as missing:
-            ruling = deny(missing.message)
-        except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
-            ruling = deny(f"the check failed with {type(error).__name__}")
-        if ruling.observed is None:
-            return _in_words(self.code, ruling)
-        return Finding(self.code, *ruling)
+        return self.under(case.policy)(case)
 
-    def _ruling(self, case: Case) -> Ruling:
-        if self.entry_only and case.reducing:
-            return passed("passed by: the order only reduces")
-        if self.only_for is not None and case.instrument.kind != self.only_for:
-            return passed(f"passed by: for {self.only_for}s only")
+    def under(self, policy: Policy) -> Callable[[Case], Finding]:
+        """This check by the limits of `policy`, looked up once for all cases."""
+        code, entry_only, only_for, rule = self.code, self.entry_only, self.only_for, self._rule(policy)
+
+        def found(case: Case) -> Finding:
+            try:
+                if entry_only and case.reducing:
+                    ruling = passed("passed by: the order only reduces")
+                elif only_for is not None and case.instrument.kind != only_for:
+                    ruling = passed(f"passed by: for {only_for}s only")
+                else:
+                    ruling = rule(case)
+                for number in (ruling.observed, ruling.limit):
+                    if number is not None and not (number.is_finite() and abs(number.adjusted()) <= MAGNITUDE):
+                        ruling = deny("the numbers are out of any range")
+            except FactMissing as missing:
+                ruling = deny(missing.message)
+            except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
+                ruling = deny(f"the check failed with {type(error).__name__}")
+            return _in_words(code, ruling) if ruling.observed is None else Finding(code, *ruling)
+
+        return found
+
+    def _rule(self, policy: Policy) -> Callable[[Case], Ruling]:
         if self.section is None:
-            return self.rule(case)
-        limits: Section | None = getattr(case.policy, self.section)
+            return self.rule
+        limits: Section | None = getattr(policy, self.section)
         if limits is None:
-            return deny("the policy sets no limit here")
+            return lambda _: deny("the policy sets no limit here")
         if isinstance(limits, Soft) and not limits.enabled:
-            return passed("turned off by the policy")
-        return self._graded(case, limits, self.rule(case, limits))
+            return lambda _: passed("turned off by the policy")
+        rule = self.rule
+        return lambda case: self._graded(case, limits, rule(case, limits))
 
     def _graded(self, case: Case, limits: Section, ruling: Ruling) -> Ruling:
         """A breach as the policy grades it, or a warning where a person has said that it may stand."""
@@ -82,14 +93,6 @@ class Check:
 def _in_words(code: str, ruling: Ruling) -> Finding:
     """A finding without numbers: half of all are, and most say the same every time."""
     return Finding(code, *ruling)
-
-
-def _writable(ruling: Ruling) -> bool:
-    """Whether an `Amount` can hold its numbers."""
-    for number in (ruling.observed, ruling.limit):
-        if number is not None and not (number.is_finite() and abs(number.adjusted()) <= MAGNITUDE):
-            return False
-    return True
 
 
 def check(

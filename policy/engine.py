@@ -35,7 +35,7 @@ class PolicyEngine:
     def __init__(self, policy: Policy, *, checks: Sequence[Check] = CHECKS) -> None:
         self.policy = policy
         self.digest = policy.digest
-        self._checks = tuple(sorted(checks, key=lambda check: check.code))
+        self._checks = tuple(check.under(policy) for check in sorted(checks, key=lambda check: check.code))
         self._book: Book | None = None
 
     def evaluate(self, proposal: Proposal, facts: Facts) -> Verdict:

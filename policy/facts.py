@@ -20,12 +20,12 @@ from policy.account import (
     Consent,
     EquityMarks,
     Latch,
-    Mode,
     Rearmed,
     SentOrder,
     Usage,
     WorkingOrder,
 )
+from policy.limits.conduct import Mode
 from policy.market import Bars, Session, Support
 
 T = TypeVar("T")

@@ -6,22 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from domain.candle import Timeframe
+from domain.clock import Clock
 from domain.errors import UsageError
 from domain.venue import Market
+from tools.exchange_client import ExchangeClient
+from tools.exchange_market import ExchangeMarket
 from tools.recorded import FileMarket
 from tools.sim import SimMarket
 
 _FILE = "file:"
 
 
-def open_market(spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int) -> Market:
-    """The market that `spec` names: `sim`, or `file:PATH` for recorded candles.
+def open_market(
+    spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+) -> Market:
+    """The market that `spec` names: `sim`, `file:PATH` for recorded candles, or an exchange by its name in ccxt.
 
-    `symbols` and `timeframe` left open take the market's own. Raises `UsageError` for another name, and
-    what `FileMarket.open` and `SimMarket` raise.
+    `symbols` and `timeframe` left open take the market's own; on an exchange symbols must be chosen. `wall` is
+    the clock by which an exchange's bars are waited for. Raises `UsageError` for another name, and what
+    `FileMarket.open`, `SimMarket` and `ExchangeMarket` raise. Nothing is asked of an exchange yet.
     """
     if spec == "sim":
         return SimMarket(seed=seed, symbols=symbols, timeframe=timeframe)
-    if spec.startswith(_FILE) and len(spec) > len(_FILE):
+    if spec.startswith(_FILE):
+        if spec == _FILE:
+            raise UsageError("file: names no file or folder", remedy="Write file:PATH")
         return FileMarket.open(Path(spec.removeprefix(_FILE)), symbols=symbols, timeframe=timeframe)
-    raise UsageError(f"the market {spec!r} is not known, or not built yet", remedy="Known are sim and file:PATH")
+    return ExchangeMarket(ExchangeClient(spec), symbols=symbols, timeframe=timeframe, wall=wall)

@@ -15,7 +15,7 @@ from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import TERMINAL, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Portfolio
-from domain.venue import Market
+from domain.venue import LiveMarket, Market
 from tools.acceptance import rejection, worst_price
 from tools.books import Books
 from tools.costs import PaperCosts
@@ -54,6 +54,7 @@ class PaperVenue:
         self._open: list[PaperOrder] = []
         self._tickets: dict[str, str] = {}
         self._seen_until: datetime | None = None
+        self._behind: dict[str, datetime] = {}
         # One question at a time: matching waits for the market, and no bar may be matched twice.
         self._turn = asyncio.Lock()
 
@@ -86,7 +87,9 @@ class PaperVenue:
         return await self._market.quote(symbol, as_of=self._clock.now())
 
     async def time(self) -> datetime | None:
-        return self._clock.now()
+        """The exchange's clock on a live market, else the market's own time."""
+        now = self._clock.now()
+        return await self._market.time(as_of=now) if isinstance(self._market, LiveMarket) else now
 
     async def portfolio(self) -> Portfolio:
         """The books, with every open position marked at its last close."""
@@ -164,6 +167,7 @@ class PaperVenue:
             return f"{order.symbol} is priced in {instrument.quote}, and the account is in {self._currency}"
         try:
             quote = await self._market.quote(order.symbol, as_of=now)
+            locked_cash = await self._locked_cash(instruments, now=now)
         except VenueUnavailable as error:
             return error.message
         return rejection(
@@ -172,7 +176,7 @@ class PaperVenue:
             quote=quote,
             books=self._books,
             working=self._working(),
-            locked_cash=await self._locked_cash(instruments, now=now),
+            locked_cash=locked_cash,
             costs=self._costs,
         )
 
@@ -189,11 +193,14 @@ class PaperVenue:
         return locked
 
     async def _catch_up(self) -> datetime:
-        """Match every bar that has closed by now and was not matched before. Returns now."""
+        """Match every bar that has closed by now and was not matched before. Returns now.
+
+        A symbol of which the market shows nothing now is caught up with when it does.
+        """
         now = self._clock.now()
         working = self._working()
         if working and now != self._seen_until:
-            # All is asked before anything is matched: a market that fails leaves the books as they were.
+            # All is asked before anything is matched: an error leaves the books as they were.
             sessions = await self._sessions(working, until=now)
             for closed_at in sorted(sessions):
                 match(self._working(), sessions=sessions[closed_at], books=self._books, costs=self._costs)
@@ -210,12 +217,20 @@ class PaperVenue:
             first.setdefault(order.request.symbol, order.submitted_at)
         found: dict[datetime, dict[str, Session]] = {}
         for symbol, submitted_at in first.items():
-            since = max(submitted_at, self._seen_until or submitted_at)
+            since = max(submitted_at, self._behind.get(symbol) or self._seen_until or submitted_at)
             limit = (until - since) // self._market.timeframe.length + 1
-            for bar in await self._market.candles(symbol, limit=limit, until=until):
-                if bar.closed_at > since and bar.opened_at >= submitted_at:
-                    quote = await self._market.quote(symbol, as_of=bar.opened_at)
-                    found.setdefault(bar.closed_at, {})[symbol] = Session(instruments[symbol], bar, quote)
+            try:
+                bars = [
+                    Session(instruments[symbol], bar, await self._market.quote(symbol, as_of=bar.opened_at))
+                    for bar in await self._market.candles(symbol, limit=limit, until=until)
+                    if bar.closed_at > since and bar.opened_at >= submitted_at
+                ]
+            except VenueUnavailable:
+                self._behind[symbol] = since
+                continue
+            self._behind.pop(symbol, None)
+            for session in bars:
+                found.setdefault(session.bar.closed_at, {})[symbol] = session
         return found
 
 

@@ -34,12 +34,10 @@ def _left(usage: Usage | None, limits: BudgetLimits) -> Ruling:
     if longest is not None and row >= longest:
         message = f"{row} entries in a row were refused: a person should look"
         return Ruling("deny", message, Decimal(row), Decimal(longest), "refusals in a row")
-    unit, tightest = "", None
-    for name, used in _uses(usage, limits).items():
-        if tightest is None or used.exceeds(tightest):
+    (unit, tightest), *others = _uses(usage, limits).items()  # a budget that is on has a limit
+    for name, used in others:
+        if used.exceeds(tightest):
             unit, tightest = name, used
-    if tightest is None:
-        return Ruling("pass", "within the limit")
     return within(tightest.amount, tightest.limit, unit=unit, warn_at=limits.warn_at)
 
 

@@ -14,7 +14,8 @@ from policy.ruling import Ruling, deny, passed
     section="authority",
 )
 def authorised(case: Case, limits: AuthorityLimits) -> Ruling:
-    """Refuse another agent than those listed, an entry without its decision, and a live order on a desk not armed.
+    """Refuse another agent than those listed, an entry without its decision or on a desk of another mode, and
+    a live order on a desk not armed.
 
     A desk is armed by a named person and until a moment; the moment itself is too late for an entry. What was
     entered on a desk that was armed may be left on it after that.
@@ -24,10 +25,12 @@ def authorised(case: Case, limits: AuthorityLimits) -> Ruling:
         return deny(f"the agent is not among {', '.join(sorted(limits.agents)) or 'none'}")
     if limits.decision_required and proposal.snapshot is None and not case.reducing:
         return deny("the entry does not name the decision that it rests on")
+    if facts.mode not in ("paper", "live"):
+        return deny("the mode is unknown")
+    if facts.mode not in limits.modes and not case.reducing:
+        return deny(f"the policy is for {', '.join(sorted(limits.modes)) or 'no'} desks")
     if facts.mode == "paper":
         return passed("a paper desk")
-    if facts.mode != "live":
-        return deny("the mode is unknown")
     if facts.armed is None:
         return deny("nobody has armed the live desk")
     if not facts.armed.by.strip():

@@ -22,9 +22,9 @@ def leverage_within(case: Case, limits: LeverageLimits) -> Ruling:
     A swap counts with its larger side, whatever margin it takes; anything else only while it is held
     short. Compared as exposure <= maximum * equity, so that no equity allows none.
     """
-    symbols = case.book.on_margin
+    exposures, symbols = case.exposures, case.book.on_margin
     if case.instrument.kind == "swap":
         symbols |= {case.proposal.symbol}
-    exposure = sum((case.exposures[symbol] for symbol in symbols), ZERO)
+    exposure = sum((exposures[symbol] for symbol in symbols), ZERO)
     limit = limits.maximum * case.equity
     return within(exposure, limit, unit=f"{case.currency} on margin", warn_at=limits.warn_at)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
 from domain.value import NonNegative, Share
 from policy.limits.section import Count, Graded, Seconds, Section, Soft, Switch, Tighter
 
+Mode = Literal["paper", "live"]
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
@@ -54,8 +55,10 @@ class DuplicateLimits(Section):
 
 
 class AuthorityLimits(Section):
-    """Who may propose orders."""
+    """Who may propose orders, and where."""
 
+    modes: Annotated[frozenset[Mode], Tighter.FEWER] = frozenset(get_args(Mode))
+    """Which desks may enter by this policy: `paper`, `live`."""
     agents: Annotated[frozenset[AgentName], Tighter.FEWER] = frozenset({"risk"})
     decision_required: Annotated[Switch, Tighter.TRUE] = True
     """Whether an entry must name the archived context that it was decided on."""

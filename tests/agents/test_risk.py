@@ -12,7 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from agents.risk import Plan, RiskAgent, exits, size
+from agents.duty import Duty
+from agents.risk import Plan, RiskAgent, exits, riskiest, size
 from agents.settings import RiskSettings
 from builders.desks import (
     SWAP,
@@ -470,3 +471,57 @@ async def test_an_entry_buys_at_once_or_not_at_all_and_an_exit_until_it_is_out()
     assert (entry.reduce_only, entry.time_in_force) == (False, "IOC")
     out_of_it = await one(a_price(bid="80", ask="81"), portfolio=an_account(a_position()))
     assert (out_of_it.reduce_only, out_of_it.time_in_force) == (True, "GTC")
+
+
+# Duties
+
+
+@pytest.mark.parametrize("entries", [True, False])
+async def test_while_entries_are_not_worth_proposing_exits_are(entries: bool) -> None:
+    duty = Duty(entries=entries, reason="a doubt")
+    told = (a_price(), readings(), a_price(ETH, bid="89", ask="90"))
+    planned = await plan(*told, theses=[a_thesis()], portfolio=an_account(a_position(ETH)), duty=duty)
+    assert [p.symbol for p in planned.proposals] == ([ETH, BTC] if entries else [ETH])
+    assert dict(planned.declined) == ({} if entries else {BTC: "no entries: a doubt"})
+
+
+async def test_a_flatten_leaves_the_whole_of_every_position_that_has_a_price() -> None:
+    held = an_account(a_position(), a_position(ETH, quantity="4"), a_position(SWAP, quantity="-2"))
+    duty = Duty(entries=False, flatten=True, reason="a doubt")
+    planned = await plan(a_price(), a_price(SWAP), portfolio=held, duty=duty)
+    assert [(p.symbol, p.side, p.quantity, p.reduce_only, p.rationale) for p in planned.proposals] == [
+        (BTC, "sell", 5, True, "flatten"),
+        (SWAP, "buy", 2, True, "flatten"),
+    ]
+    assert dict(planned.declined) == {ETH: "no quote to judge the position by"}
+
+
+async def test_half_of_the_riskiest_position_is_left_on_the_lot_and_a_stop_still_leaves_the_whole() -> None:
+    held = an_account(a_position(quantity="4.75"), a_position(ETH, quantity="4", stop_price="99"))
+    halving = Duty(halve=True, reason="near")
+    planned = await plan(a_price(), a_price(ETH), portfolio=held, duty=halving)
+    assert [(p.symbol, p.quantity, p.rationale) for p in planned.proposals] == [(BTC, Decimal("2.25"), "halved: near")]
+    stopped = await plan(a_price(bid="89", ask="90"), a_price(ETH), portfolio=held, duty=halving)
+    assert [(p.symbol, p.quantity, p.rationale) for p in stopped.proposals] == [(BTC, Decimal("4.75"), "stop")]
+
+
+@given(st.decimals(min_value=0, max_value=1, places=6))
+@hypothesis_settings(max_examples=30, deadline=None)
+async def test_a_smaller_size_factor_never_makes_a_larger_entry(factor: Decimal) -> None:
+    whole, part = [
+        (await plan(a_price(), readings(), theses=[a_thesis()], duty=Duty(size_factor=each))).proposals
+        for each in (Decimal(1), factor)
+    ]
+    most = sum(p.quantity for p in whole) * Decimal("100.5")
+    assert most > 0
+    assert sum(p.quantity for p in part) * Decimal("100.5") <= min(most, 1_000 * factor)
+
+
+def test_of_positions_without_a_stop_or_a_mark_the_one_that_cost_most_is_the_riskiest() -> None:
+    open_ended = a_position(quantity="1", stop_price=None)
+    assert riskiest(an_account(open_ended, a_position(ETH, quantity="5"))) == BTC
+    assert riskiest(an_account(a_position(quantity="1"), a_position(ETH, quantity="5"))) == ETH
+    assert (
+        riskiest(an_account(a_position(quantity="1"), a_position(ETH, quantity="5"), marks={BTC: Decimal(100)})) == ETH
+    )
+    assert riskiest(an_account()) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.settings import DeskSettings, RiskSettings
+from domain.clock import Clock
 from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
 from graphs.events import Listener, silent
 from graphs.summary import summary
@@ -55,6 +56,14 @@ def a_policy(**over: Any) -> Policy:
 async def go_on(database: Database, *, run_id: str = "r1", cycles: int) -> RunResult:
     """A run that was cut short, driven to its end."""
     return await drive(await resume(run_id, database=database), cycles=cycles)
+
+
+async def again(database: Database, *, cycles: int, run_id: str = "r1", wall: Clock | None = None) -> RunResult:
+    """A run that waits or was cut short, gone on with at a moment of the wall."""
+    session = await resume(run_id, database=database, cycles=cycles)
+    if wall is not None:
+        session.wall = wall
+    return await drive(session, cycles=cycles)
 
 
 async def drive(session: Any, *, cycles: int, listen: Listener = silent, stop: Stop | None = None) -> RunResult:

@@ -15,6 +15,9 @@ import z3
 
 from policy.ruling import FactMissing, Ruling
 
+TIMEOUT_MS = 10_000
+"""For one path."""
+
 Number = Decimal | int
 Branch = tuple[z3.BoolRef, bool]
 """A condition, and whether it holds."""
@@ -43,6 +46,7 @@ class Paths:
         """What is true of the numbers that came up on the way, on every path."""
         self._known: dict[int, bool] = {}
         self._proven: list[frozenset[tuple[int, bool]]] = []
+        self._products: set[int] = set()
         self._terms: dict[tuple[str, int, int], z3.ExprRef] = {}
 
     def start(self, planned: list[bool]) -> None:
@@ -73,6 +77,15 @@ class Paths:
                 raise _Settled
         return self._known[name]
 
+    def learn_signs(self, one: z3.ArithRef, other: z3.ArithRef, product: z3.ArithRef) -> None:
+        """Which sign a product has. It is so of all numbers, and saves the solver from finding it."""
+        if product.get_id() in self._products or z3.is_rational_value(one) or z3.is_rational_value(other):
+            return
+        self._products.add(product.get_id())
+        alike = z3.Or(z3.And(one >= 0, other >= 0), z3.And(one <= 0, other <= 0))
+        unlike = z3.Or(z3.And(one >= 0, other <= 0), z3.And(one <= 0, other >= 0))
+        self.given += [z3.Implies(alike, product >= 0), z3.Implies(unlike, product <= 0)]
+
     def settle(self, branches: Sequence[Branch]) -> None:
         """From now on no run goes on once it has taken all of `branches`."""
         self._proven.append(frozenset((condition.get_id(), holds) for condition, holds in branches))
@@ -94,7 +107,7 @@ class Symbolic:
 
     def _asked(self, kind: str, other: Symbolic | Number, make: Callable[[z3.ArithRef], z3.BoolRef]) -> bool:
         right = term_of(other)
-        return self.paths.decide(self.paths.made(kind, self.term, right, lambda: z3.simplify(make(right))))
+        return self.paths.decide(self.paths.made(kind, self.term, right, lambda: expanded(make(right))))
 
     def __add__(self, other: Symbolic | Number) -> Symbolic:
         return self._made("+", other, lambda right: self.term + right)
@@ -106,7 +119,9 @@ class Symbolic:
         return self._made("r-", other, lambda left: left - self.term)
 
     def __mul__(self, other: Symbolic | Number) -> Symbolic:
-        return self._made("*", other, lambda right: self.term * right)
+        product = self._made("*", other, lambda right: self.term * right)
+        self.paths.learn_signs(self.term, term_of(other), product.term)
+        return product
 
     def __truediv__(self, other: Number) -> Symbolic:
         """By a stated number only: the checks divide by nothing that they are given."""
@@ -120,7 +135,7 @@ class Symbolic:
         return self * -1
 
     def __abs__(self) -> Symbolic:
-        return self._made("abs", 0, lambda zero: z3.If(self.term >= zero, self.term, -self.term))
+        return self if self >= 0 else -self
 
     def __gt__(self, other: Symbolic | Number) -> bool:
         return self._asked(">", other, lambda right: self.term > right)
@@ -179,6 +194,11 @@ def term_of(value: Symbolic | Number) -> z3.ArithRef:
     return _stated[value]
 
 
+def expanded(condition: z3.BoolRef) -> z3.BoolRef:
+    """With every product of sums as a sum of products, so that equal terms look alike."""
+    return z3.simplify(condition, som=True)
+
+
 def allowed(judge: Callable[[], Ruling]) -> bool:
     """Whether `judge` lets the order through, as the gate takes it: what raises for doubt refuses.
 
@@ -201,7 +221,7 @@ def counterexample(
     solver = z3.Solver()
     # Products of unknowns as unknowns of their own: quick, and what has no model so has none at all.
     solver.set("arith.nl", False)
-    solver.add(*domain, z3.Not(claim))
+    solver.add(*map(expanded, (*domain, z3.Not(claim))))
     planned: list[bool] = []
     while True:
         paths.start(planned)
@@ -222,7 +242,7 @@ def counterexample(
 
 def _broken(solver: z3.Solver, paths: Paths) -> z3.ModelRef | None:
     """A model of the path on which the claim is false; none settles the branches that its proof needed."""
-    solver.add(*paths.given)
+    solver.add(*map(expanded, paths.given))
     paths.given.clear()
     marks: dict[z3.BoolRef, Branch] = {}
     for condition, holds in paths.taken:
@@ -232,7 +252,9 @@ def _broken(solver: z3.Solver, paths: Paths) -> z3.ModelRef | None:
     if solver.check(*marks) == z3.unsat:
         paths.settle([marks[mark] for mark in solver.unsat_core()])
         return None
+    print("EXACT", [(str(c)[:300], h) for c,h in paths.taken]) #DEV
     exact = z3.SolverFor("QF_NRA")
+    exact.set("timeout", TIMEOUT_MS)
     exact.add(*solver.assertions(), *marks)
     found = exact.check()
     if found == z3.unknown:

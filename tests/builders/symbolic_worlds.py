@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
 
 import z3
 
@@ -88,6 +89,7 @@ class World:
         self.slippage_bps = self._natural("slippage")
         self.orders = (shape.judged, *shape.working)
         self.numbers = tuple(self._numbers(order, n) for n, order in enumerate(self.orders))
+        self.domain += [fact for n in range(len(self.orders)) for fact in self._ordered(n)]
         self.proposal = self._proposal()
         self.facts = self._facts()
         self.policy = self._policy()
@@ -146,12 +148,12 @@ class World:
 
     def lost_held(self, symbol: str) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What the position in `symbol` loses from its mark price to its stop; nothing when that is met already."""
-        loss, held, mark, stop = z3.Real(f"lost {symbol}"), self.held[symbol].term, self.mark[symbol].term, None
-        if symbol in self.stop:
-            stop = self.stop[symbol].term
-        long = loss <= held * (mark if stop is None else mark - stop)
-        short = z3.BoolVal(True) if stop is None else loss <= held * (mark - stop)
-        return loss, z3.Or(loss <= 0, z3.And(held > 0, long), z3.And(held < 0, short))
+        loss, held, mark = z3.Real(f"lost {symbol}"), self.held[symbol].term, self.mark[symbol].term
+        if symbol not in self.stop:
+            return loss, z3.Or(loss <= 0, z3.And(held > 0, loss <= held * mark), held < 0)
+        stop = self.stop[symbol].term
+        open_stop = z3.Or(z3.And(held > 0, stop < mark), z3.And(held < 0, stop > mark))
+        return loss, z3.Or(loss <= 0, z3.And(open_stop, loss <= held * (mark - stop)))
 
     def _positive(self, name: str) -> Symbolic:
         number = self.paths.number(name)
@@ -174,6 +176,20 @@ class World:
             limit_price=self._positive(f"limit {n}") if order.priced else None,
             stop_price=self._positive(f"stop {n}") if order.stopped else None,
         )
+
+    def _ordered(self, n: int) -> Iterator[z3.BoolRef]:
+        """That of two prices, or fees, the larger makes the larger product: so of all numbers, and hard to find."""
+        quantity, symbol, prices = self.numbers[n].quantity.term, self.orders[n].symbol, self.prices(n)
+        maker, taker = self.maker[symbol].term, self.taker[symbol].term
+        for price in prices:
+            worth = quantity * price
+            yield worth > 0
+            yield z3.And(worth * maker >= 0, worth * taker >= 0)
+            yield z3.If(maker >= taker, worth * maker >= worth * taker, worth * maker <= worth * taker)
+        for one, other in combinations(prices, 2):
+            for part in (1, maker, taker):
+                larger, smaller = quantity * one * part, quantity * other * part
+                yield z3.If(one >= other, larger >= smaller, larger <= smaller)
 
     def _proposal(self) -> Proposal:
         judged, numbers = self.orders[0], self.numbers[0]

@@ -50,9 +50,9 @@ async def halt(session: Session, level: Level) -> None:
     await session.controls.halt(scope="r1", level=level, by="Ada", reason="a doubt", at=NOW)
 
 
-async def outstanding(session: Session, cycle: Cycle, symbol: str) -> None:
+async def outstanding(session: Session, cycle: Cycle, order: Proposal) -> None:
     """An order of an earlier cycle that was sent and may still trade."""
-    order = (await an_entry(cycle)).model_copy(update={"cycle": cycle.number - 1, "symbol": symbol})
+    order = order.model_copy(update={"cycle": cycle.number - 1})
     admission = an_admission(order)
     await admit(session.ledger, admission, cycle=order.cycle, at=cycle.as_of)
     assert await claim(session.ledger, admission.ticket, cycle=order.cycle, at=cycle.as_of)
@@ -148,7 +148,7 @@ async def test_a_position_without_a_mark_refuses_entries_and_lets_the_others_lea
 async def test_a_working_order_elsewhere_is_priced_and_does_not_stand_in_the_way() -> None:
     async with a_session() as session:
         cycle = await at_the_gate(session, 1)
-        await outstanding(session, cycle, ETH)
+        await outstanding(session, cycle, await an_entry(cycle, ETH))
         judged = await gate([await an_entry(cycle, BTC)], cycle)
     assert [(v.outcome, v.reasons) for v in judged.verdicts] == [("allow", ())]
 
@@ -156,7 +156,7 @@ async def test_a_working_order_elsewhere_is_priced_and_does_not_stand_in_the_way
 async def test_a_working_order_that_nobody_can_price_refuses_entries() -> None:
     async with a_session(mute=[ETH]) as session:
         cycle = await at_the_gate(session, 1)
-        await outstanding(session, cycle, ETH)
+        await outstanding(session, cycle, (await an_entry(cycle)).model_copy(update={"symbol": ETH}))
         judged = await gate([await an_entry(cycle, BTC)], cycle)
     assert "EXPOSURE" in denials(judged.verdicts[0])
 

@@ -16,6 +16,7 @@ from builders.processes import NO_NETWORK, agentctl
 from builders.runs import archive, options, run
 from domain.errors import MarketDataError, UsageError
 from graphs import RunResult
+from graphs.wall import WallClock
 from memory import Archive, Database, Ledger
 from tools.market import open_market
 
@@ -51,7 +52,7 @@ async def worth(database: Database, result: RunResult) -> Decimal:
     """Equity from nothing but the starting cash, the fills and the last prices."""
     last = await Archive(database).last_cycle(result.run_id)
     assert last is not None
-    market = open_market(result.market, symbols=result.symbols, timeframe=None, seed=0)
+    market = open_market(result.market, symbols=result.symbols, timeframe=None, seed=0, wall=WallClock())
     value = result.equity.start
     held: dict[str, Decimal] = {}
     for fill in await Ledger(database, account=result.run_id, run_id=result.run_id).fills():
@@ -119,7 +120,7 @@ async def test_what_is_no_candles_is_refused_by_file_and_line(tmp_path: Path, fi
 
 async def test_gaps_are_noted_by_file_and_line_and_the_run_goes_on(tmp_path: Path) -> None:
     market = f"file:{recorded('odd') / 'XRP-ETH_1m.csv.gz'}"
-    notes = open_market(market, symbols=None, timeframe=None, seed=0).notes
+    notes = open_market(market, symbols=None, timeframe=None, seed=0, wall=WallClock()).notes
     assert "XRP-ETH_1m.csv.gz:5: 1 bars missing before 2019-10-11 00:04" in notes
     async with archive(tmp_path) as database:
         result = await run(database, options(market=market, cycles=20, cash=Decimal(100)))

@@ -16,10 +16,12 @@ from sqlalchemy import Table
 
 from agentctl.cli import main
 from agents.settings import DeskSettings, RiskSettings
+from builders.memory import oversee
 from builders.processes import NO_NETWORK, agentctl
 from builders.runs import archive, options, run
 from graphs import RunResult, Stop
 from graphs.events import Event, NodeEnded
+from memory import Ledger
 from memory.schema import metadata
 
 CYCLES = 8
@@ -39,7 +41,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
 
     async def work() -> RunResult:
         async with archive(folder) as database:
-            return await run(database, ASKED)
+            ended = await run(database, ASKED)
+            await oversee(database, Ledger(database, account="r1", run_id="r1"), run_id="r1")
+            return ended
 
     return folder / "agentctl.db", asyncio.run(work())
 
@@ -171,7 +175,7 @@ def test_a_byte_of_the_file_inside_a_stored_text_is_found(
         if table.name == "blobs":  # its text alone: another digest in its row is a torn index, and found as that
             place, first = together.encode()[:100], 64
         else:
-            place, first = together.rpartition("/")[2].encode()[-100:], 0
+            place, first = together.rstrip("/").rpartition("/")[2].encode()[-100:], 0
         image = bytearray(db.read_bytes())
         assert image.count(place) == 1
         image[image.index(place) + pick.randrange(first, len(place))] ^= bit

@@ -16,13 +16,13 @@ from agents.settings import DeskSettings
 from agents.signal import Scan
 from builders.desks import a_position, a_signal, an_account
 from builders.policy import a_proposal
-from builders.runs import options
-from builders.sessions import BTC, ETH, a_cycle, a_session, passed
+from builders.runs import a_policy, options
+from builders.sessions import BTC, ETH, NOW, a_cycle, a_session, passed
 from context import Synthesis
 from context.tokenizer import Tokenizer
 from graphs.events import Event, NodeEnded, NodeStarted
 from graphs.state import NodeFailure
-from graphs.trading import after_gate, after_risk, after_signal
+from graphs.trading import after_execution, after_gate, after_gate_again, after_review, after_risk, after_signal
 from policy import Policy
 
 T = TypeVar("T", bound=BaseModel)
@@ -84,8 +84,17 @@ def test_every_signal_is_researched_at_once(portfolio: Any) -> None:
 def test_nothing_proposed_and_nothing_approved_go_on_to_learning() -> None:
     assert after_risk({"plan": Plan()}) == "learning"
     assert after_risk({"plan": Plan(proposals=(a_proposal(),))}) == "gate"
-    assert after_gate({"approved": []}) == "learning"
-    assert after_gate({"approved": [object()]}) == "execution"  # type: ignore[list-item]
+    assert after_gate({"approved": [], "asked": []}) == "learning"
+    assert after_gate({"approved": [object()], "asked": ["ac1"]}) == "execution"  # type: ignore[list-item]
+
+
+def test_a_person_is_asked_after_what_was_allowed_is_sent_and_what_they_let_stand_is_judged_again() -> None:
+    assert after_gate({"approved": [], "asked": ["ac1"]}) == "review"
+    assert (after_execution({"asked": ["ac1"]}), after_execution({"asked": []})) == ("review", "learning")
+    assert after_review({"consents": []}) == "learning"
+    assert after_review({"consents": [object()]}) == "gate_again"  # type: ignore[list-item]
+    assert after_gate_again({"approved": []}) == "learning"
+    assert after_gate_again({"approved": [object()]}) == "execution_again"  # type: ignore[list-item]
 
 
 async def test_a_quiet_market_goes_straight_to_learning() -> None:
@@ -101,6 +110,36 @@ async def test_a_trade_goes_all_the_way() -> None:
     assert nodes(heard) == ["tick", "signal", "research", "risk", "gate", "execution", "learning"]
     assert {r.client_order_id for r in state["reports"]} == {a.order.client_order_id for a in state["approved"]}
     assert failed(heard) == set()
+
+
+async def test_what_was_allowed_is_sent_before_a_person_answers_about_the_rest() -> None:
+    async with a_session(desk=EAGER) as session:
+        both, _ = await passed(await a_cycle(session, bar=BUSY))
+    first, second = both["plan"].proposals
+    asking = a_policy(open_positions={"maximum": 1, "on_breach": "review"})
+    async with a_session(desk=EAGER, policy=asking) as session:
+        _, heard = await passed(await a_cycle(session, bar=BUSY))
+        sent = [order.client_order_id for order in await session.venue.open_orders()]
+        asked = [question.client_order_id for question in await session.approvals.pending()]
+    assert nodes(heard)[-2:] == ["execution", "review"]
+    assert (sent, asked) == ([first.client_order_id], [second.client_order_id])
+
+
+async def test_while_trading_is_halted_nothing_is_thought_and_nothing_is_sent() -> None:
+    async with a_session(desk=EAGER) as session:
+        await session.controls.halt(scope="r1", level="halt", by="Ada", reason="a doubt", at=NOW)
+        state, heard = await passed(await a_cycle(session, bar=BUSY))
+        assert (await session.venue.open_orders(), await session.ledger.orders()) == ([], ())
+    assert nodes(heard) == ["tick", "signal", "learning"]
+    assert dict(state["scan"].quiet) == {BTC: "a doubt", ETH: "a doubt"}
+
+
+async def test_while_trading_is_reducing_markets_are_watched_and_nothing_is_entered() -> None:
+    async with a_session(desk=EAGER) as session:
+        await session.controls.halt(scope="*", level="reduce", by="Ada", reason="a doubt", at=NOW)
+        state, heard = await passed(await a_cycle(session, bar=BUSY))
+    assert nodes(heard) == ["tick", "signal", "research", "risk", "learning"]
+    assert {said for _, said in state["plan"].declined} == {"no entries: a doubt"}
 
 
 async def test_what_is_refused_reaches_no_venue() -> None:

@@ -13,7 +13,9 @@ from sqlalchemy import select
 
 from builders.memory import (
     Watch,
+    a_cycle,
     a_fill,
+    a_header,
     a_proposal,
     a_question,
     a_report,
@@ -133,6 +135,21 @@ async def test_refusals_are_counted_since_the_last_cycle_that_let_an_entry_throu
         counts.append((await standing(ledger)).refusals_in_a_row)
     assert counts == [1, 2, 2, 0, 1, 1, 2]
     assert (await standing(await a_ledger(database, run_id="r2"))).refusals_in_a_row == 0
+
+
+async def test_a_new_day_counts_refusals_anew(database: Database) -> None:
+    """Else a run that was refused often enough would be refused for it for ever."""
+    ledger, archive = await a_ledger(database), Archive(database)
+    await archive.begin_run(a_header())
+    for cycle in (1, 2, 3):
+        await admit(ledger, an_admission(a_proposal(cycle=cycle), outcome="deny"), cycle=cycle)
+        if cycle < 3:
+            await archive.close_cycle("r1", a_cycle(cycle), timings={})
+    counts = []
+    for minute in (0, 5, 6, 11):
+        async with ledger.gate(cycle=3, at=at(16)) as held:
+            counts.append((await held.standing(sent_since=at(0), day_start=at(minute))).refusals_in_a_row)
+    assert counts == [3, 3, 2, 1]
 
 
 # Reservations that run out

@@ -102,10 +102,10 @@ OPERATORS: tuple[Operator, ...] = (
 
 
 def _is_text(node: cst.CSTNode) -> bool:
-    """Whether it is written for people: an f-string, or a literal of more than a word."""
+    """Whether it is written for people: an f-string, a literal of more than a word, what is called a message."""
     if isinstance(node, cst.SimpleString):
         return _WORD.fullmatch(node.raw_value) is None
-    return isinstance(node, (cst.FormattedString, cst.ConcatenatedString))
+    return m.matches(node, m.FormattedString() | m.ConcatenatedString() | m.Name("message"))
 
 
 def _speaks(call: cst.Call) -> bool:

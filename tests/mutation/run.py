@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 LIST = REPOSITORY / "docs" / "mutants.md"
 _ENTRY = re.compile(r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S)
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "data", "node_modules")
-_LATE = ("test_properties.py", "test_profiles.py")
+_LATE = ("test_profiles.py", "test_proof.py", "test_properties.py")
 """Slow to import or to run: tried on what survives the others."""
 
 
@@ -68,8 +68,10 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
             mutant = outcome.mutant
             print(f"{outcome.result}: {mutant.path}:{mutant.lines.start} {mutant.where}\n{mutant.diff}", flush=True)
 
+    early = [str(file) for file in sorted(Path("tests/policy").glob("test_*.py")) if file.name not in _LATE]
+    late = [str(Path("tests/policy") / name) for name in _LATE]
     inside = [mutant for mutant in mutants if mutant.in_function]
-    suite, outcomes = try_in_place(inside, root, tests="tests/policy", workers=given.workers, tell=tell)
+    suite, outcomes = try_in_place(inside, root, files=early, workers=given.workers, tell=tell)
     if suite.failed:
         print("these tests fail without a mutant:", *suite.failed, sep="\n  ")
         return 2
@@ -78,8 +80,6 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
         left = [mutant for mutant in mutants if not mutant.in_function]
         left += [outcome.mutant for outcome in outcomes if outcome.result == "survived"]
         outcomes = [outcome for outcome in outcomes if outcome.result != "survived"]
-        early = [str(file) for file in sorted(Path("tests/policy").glob("test_*.py")) if file.name not in _LATE]
-        late = [str(Path("tests/policy") / name) for name in _LATE]
         outcomes += try_imported(left, root, suite=suite, files=(early, late), workers=given.workers, tell=tell)
     return _report(outcomes, given, seconds=time.monotonic() - start)
 

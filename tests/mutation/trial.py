@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pickle
 import resource
+import select
 import signal
 import sys
 import time
@@ -58,7 +59,7 @@ class Suite:
 
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
-    """By test: the lines of `policy/` that it runs. Tests of properties are not traced and count as running all."""
+    """By test: the lines of `policy/` that it runs. Tests of properties are left to the second trial."""
     failed: list[str] = field(default_factory=list)
 
 
@@ -94,9 +95,13 @@ def _forked(work: Callable[[], object], *, workers: dict[int, int], silent: bool
 
 def _awaited(workers: dict[int, int]) -> tuple[int, object]:
     """The next child that is done, and its value; none when it was stopped."""
-    pid, status = os.wait()
-    with os.fdopen(workers.pop(pid), "rb") as pipe:
-        return pid, (pickle.load(pipe) if status == 0 else None)  # noqa: S301
+    (reader, *_), _, _ = select.select(list(workers.values()), [], [])
+    pid = next(pid for pid, its in workers.items() if its == reader)
+    del workers[pid]
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return pid, (pickle.loads(told) if status == 0 else None)  # noqa: S301
 
 
 def _tried(
@@ -133,9 +138,7 @@ class InPlace:
         if session.testsfailed:
             raise session.Interrupted("the tests could not be collected")
         self._items = {item.nodeid: item for item in session.items if item.name not in OTHER_PROCESS}
-        self._properties = {
-            name for name, item in self._items.items() if hasattr(getattr(item, "obj", None), "hypothesis")
-        }
+        self._properties = {n for n, item in self._items.items() if hasattr(getattr(item, "obj", None), "hypothesis")}
         workers: dict[int, int] = {}
         _forked(self._measured, workers=workers)
         measured = _awaited(workers)[1]
@@ -147,8 +150,9 @@ class InPlace:
         for name, lines in measured.lines.items():
             for line in lines:
                 self._where[line].append(name)
+        self._functions = [thing for thing in gc.get_objects() if isinstance(thing, types.FunctionType)]
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # so that no child copies what it only looks at
         for mutant, value in _tried(self._mutants, self._trial, count=self._workers):
             outcome = _judged(mutant, value)
             self.outcomes.append(outcome)
@@ -189,11 +193,10 @@ class InPlace:
         names = {name for number in mutant.lines for name in self._where.get((mutant.path, number), ())}
         kills, nearby = self._kills[mutant.where], self._kills[mutant.path]
         code = Path(mutant.path).stem.upper()
-        told = sorted(names, key=lambda n: (-kills[n], -nearby[n], code not in n.upper(), self.suite.seconds[n]))
-        return told + sorted(self._properties, key=lambda n: (-kills[n], -nearby[n], self.suite.seconds[n]))
+        return sorted(names, key=lambda n: (-kills[n], -nearby[n], code not in n.upper(), self.suite.seconds[n]))
 
     def _trial(self, mutant: Mutant) -> str:
-        if not _put_in_place(mutant, self._root):
+        if not _put_in_place(mutant, self._root, self._functions):
             return "unfit"
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         for name in self._ordered(mutant):
@@ -228,17 +231,16 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(inner)
 
 
-def _put_in_place(mutant: Mutant, root: Path) -> bool:
+def _put_in_place(mutant: Mutant, root: Path, functions: Iterable[types.FunctionType]) -> bool:
     """Give the functions of the module that is already imported their changed code. False when it doesn't fit."""
     changed = {code.co_qualname: code for code in _codes(_compiled(mutant, root))}
     file, found = str(root / mutant.path), False
-    for thing in gc.get_objects():
-        if isinstance(thing, types.FunctionType) and thing.__code__.co_filename == file:
-            new = changed.get(thing.__code__.co_qualname)
-            if new is None or len(new.co_freevars) != len(thing.__code__.co_freevars):
+    for function in functions:
+        if function.__code__.co_filename == file:
+            new = changed.get(function.__code__.co_qualname)
+            if new is None or len(new.co_freevars) != len(function.__code__.co_freevars):
                 return False
-            found = found or new.co_code != thing.__code__.co_code or new.co_consts != thing.__code__.co_consts
-            thing.__code__ = new
+            function.__code__, found = new, True
     return found
 
 
@@ -297,13 +299,13 @@ def _imported_trial(mutant: Mutant, root: Path, *, suite: Suite, files: Sequence
 
 
 def try_in_place(
-    mutants: Sequence[Mutant], root: Path, *, tests: str, workers: int, tell: Callable[[Outcome], None]
+    mutants: Sequence[Mutant], root: Path, *, files: Sequence[str], workers: int, tell: Callable[[Outcome], None]
 ) -> tuple[Suite, list[Outcome]]:
     """Run in a child, so that this process stays without the modules that are to be changed."""
 
     def work() -> tuple[Suite, list[Outcome]]:
         plugin = InPlace(mutants, root, workers=workers, tell=tell)
-        code = pytest.main([*_PYTEST, tests], plugins=[plugin])
+        code = pytest.main([*_PYTEST, *files], plugins=[plugin])
         if not plugin.suite.seconds:
             raise SystemExit(f"the tests could not be collected: exit code {code}")
         return plugin.suite, plugin.outcomes

@@ -338,6 +338,21 @@ def test_a_live_desk_is_armed_by_somebody_until_a_moment(by: str, until: datetim
     assert grade("AUTHORITY", an_exit(), facts) == leaving, "what was entered may be left when the time has run out"
 
 
+@pytest.mark.parametrize(
+    ("modes", "paper", "live"), [(["paper"], "pass", "deny"), (["live"], "deny", "pass"), ([], "deny", "deny")]
+)
+def test_a_policy_is_for_desks_of_its_modes_and_leaving_is_for_all(modes: list[str], paper: str, live: str) -> None:
+    policy = a_policy(authority={"modes": modes})
+    armed = some_facts(mode="live", armed={"by": "ada", "until": NOW + MINUTE}, held=LONG)
+    assert grade("AUTHORITY", policy=policy) == paper
+    assert grade("AUTHORITY", facts=armed, policy=policy) == live
+    assert (
+        grade("AUTHORITY", an_exit(), armed, policy)
+        == grade("AUTHORITY", an_exit(), some_facts(held=LONG), policy)
+        == "pass"
+    )
+
+
 def test_a_live_desk_that_nobody_armed_sends_nothing_and_a_paper_desk_needs_no_arming() -> None:
     nobody = "AUTHORITY: nobody has armed the live desk"
     assert nobody in judge(facts=some_facts(mode="live")).reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,11 +10,15 @@ from decimal import ROUND_UP, Context, Decimal, localcontext
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from builders.policy import BTC, POLICY, a_proposal, an_exit, finding, judge, some_facts
-from domain.digest import canonical
+from builders import policy_worlds as worlds
+from builders.policy import BTC, ETH, POLICY, a_proposal, an_exit, finding, judge, some_facts, working
+from domain.decision import Proposal
+from domain.digest import canonical, sha256
 from domain.errors import NotCanonical
-from policy import CHECKS, Policy, PolicyEngine
+from policy import CHECKS, Facts, Policy, PolicyEngine, Verdict
 from policy.case import Case
 from policy.check import check
 from policy.ruling import Ruling
@@ -54,6 +59,28 @@ def test_a_check_that_raises_refuses() -> None:
     assert verdict.reasons == ("BROKEN: the check failed with ZeroDivisionError",)
 
 
+@pytest.mark.parametrize("number", ["1e101", "1e-101", "NaN", "Infinity"])
+@pytest.mark.parametrize("name", ["observed", "limit"])
+def test_a_number_that_a_finding_cannot_hold_refuses(name: str, number: str) -> None:
+    @check(code="ODD", source="this test")
+    def odd(case: Case) -> Ruling:
+        return Ruling("pass", "fine", Decimal(1), Decimal(1), "of 1")._replace(**{name: Decimal(number)})
+
+    found = finding(PolicyEngine(POLICY, checks=[odd]).evaluate(a_proposal(), some_facts()), "ODD")
+    assert (found.outcome, found.message) == ("deny", "the numbers are out of any range")
+    assert (found.observed, found.limit) == (None, None)
+
+
+def test_a_number_at_the_edge_of_what_a_finding_holds_stands() -> None:
+    @check(code="ODD", source="this test")
+    def odd(case: Case) -> Ruling:
+        return Ruling("pass", "fine", Decimal("1e100"), Decimal("1e-100"), "of 1")
+
+    verdict = PolicyEngine(POLICY, checks=[odd]).evaluate(a_proposal(), some_facts())
+    assert verdict.outcome == "allow"
+    assert Verdict.model_validate_json(canonical(verdict)) == verdict
+
+
 def test_an_engine_without_checks_allows_nothing() -> None:
     assert PolicyEngine(POLICY, checks=()).evaluate(a_proposal(), some_facts()).outcome == "deny"
 
@@ -75,6 +102,49 @@ def test_a_verdict_carries_the_digests_of_all_it_rests_on() -> None:
     assert verdict.proposal_digest == proposal.digest
     assert verdict.order_digest == proposal.order().digest
     assert verdict.client_order_id == proposal.client_order_id
+
+
+def test_the_facts_are_digested_as_they_are_archived() -> None:
+    facts = some_facts(held={BTC: "5"}, working=[working()])
+    assert judge(facts=facts).facts_digest == sha256(canonical(facts))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.one_of(worlds.proposals(), worlds.small_entries()), min_size=2, max_size=4),
+    st.one_of(worlds.facts(), worlds.strained()),
+)
+def test_what_was_judged_on_the_same_facts_before_changes_no_verdict(judged: list[Proposal], world: Facts) -> None:
+    engine = PolicyEngine(POLICY)
+    assert [engine.evaluate(p, world) for p in judged] == [judge(p, world) for p in judged]
+
+
+def test_a_changed_copy_of_the_facts_is_judged_and_digested_anew() -> None:
+    engine, proposal = PolicyEngine(POLICY), a_proposal()
+    facts = some_facts(held={ETH: "5"}, working=[working(symbol=ETH)])
+    before = engine.evaluate(proposal, facts)
+    grown = facts.working[0].model_copy(update={"remaining": Decimal(90)})
+    changed = facts.model_copy(update={"working": (grown,)})
+    after = engine.evaluate(proposal, changed)
+    assert (before.outcome, after.outcome) == ("allow", "deny")
+    assert after == judge(proposal, Facts.model_validate_json(canonical(changed)))
+    assert after.facts_digest != before.facts_digest
+    assert engine.evaluate(proposal, facts) == before
+
+
+def test_a_change_of_any_part_of_the_facts_changes_their_digest() -> None:
+    facts = some_facts(held={BTC: "5"}, working=[working()])
+    parts = json.loads(canonical(facts))
+    changed = [
+        Facts.model_validate({**parts, "portfolio": {**parts["portfolio"], "cash": "1"}}),
+        Facts.model_validate({**parts, "working": [{**parts["working"][0], "remaining": "2"}]}),
+        Facts.model_validate({**parts, "quotes": {**parts["quotes"], BTC: {**parts["quotes"][BTC], "bid": "98"}}}),
+        Facts.model_validate({**parts, "bars": {**parts["bars"], BTC: {**parts["bars"][BTC], "returns_ppm": [1]}}}),
+        facts.after(a_proposal()),
+        facts.about(a_proposal()),
+    ]
+    digests = {judge(facts=each).facts_digest for each in [facts, *changed]}
+    assert len(digests) == 1 + len(changed)
 
 
 def test_the_callers_arithmetic_does_not_reach_the_gate() -> None:

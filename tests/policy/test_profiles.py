@@ -45,7 +45,10 @@ def test_the_default_profile_is_the_conservative_one() -> None:
 def test_each_profile_is_tighter_than_the_next() -> None:
     conservative, standard, paper = profile("conservative"), profile("standard"), profile("paper-lab")
     assert loosened(conservative, than=standard) == ()
-    assert loosened(standard, than=paper) == ("review.overrides: true, not false",)
+    assert loosened(standard, than=paper) == (
+        "review.overrides: true, not false",
+        'authority.modes: ["live", "paper"], not ["paper"]',
+    )
     assert loosened(profile("prop-firm"), than=conservative) == ("daily_loss.share_of_day_start: 0.045, not 0.03",)
 
 

@@ -184,11 +184,7 @@ def shrinking(rule):
 
 if __name__ == "__main__":
     for k in (0,1):
-        for code, claim in (("POSITION",position_kept),("EXPOSURE",gross_kept),("NET_EXPOSURE",net_kept),("OPEN_RISK",open_risk_kept)):
-            check_all(code,claim,shapes(ENTRIES,ANY_WORKING,k),budget=10)
-        for sw in ((JUDGED,),(OTHER,),()):
-            check_all("LEVERAGE",margin_kept,shapes(ENTRIES,ANY_WORKING,k,swaps=sw),budget=5)
-            check_all("CASH",reserve_kept,shapes(ENTRIES,ANY_WORKING,k,swaps=sw),budget=5)
+        check_all("OPEN_RISK",open_risk_kept,shapes(ENTRIES,ANY_WORKING,k),budget=10)
     for code,claim in (("DAILY_LOSS",loss_kept),("WEEKLY_LOSS",loss_kept),("DRAWDOWN",fall_kept),("RISK_PER_TRADE",trade_risk_kept)):
         check_all(code,claim,shapes(ENTRIES,ANY_WORKING,0))
     check_all("RISK_PER_TRADE",trade_risk_kept,shapes((Order("buy",stopped=False),Order("sell",stopped=False)),ANY_WORKING,0))
@@ -196,5 +192,11 @@ if __name__ == "__main__":
     for sw in ((),(JUDGED,)):
       for a in (True,False):
         check_all("SHORT",not_sold_short,shapes((SELL,EXIT_SELL),LIMIT_WORKING,2,swaps=sw,shorts=a))
+    for k in (1,2):
+        for code, claim in (("POSITION",position_kept),("EXPOSURE",gross_kept),("NET_EXPOSURE",net_kept)):
+            check_all(code,claim,shapes(ENTRIES,ANY_WORKING,k),budget=5)
+        for sw in ((JUDGED,),()):
+            check_all("LEVERAGE",margin_kept,shapes(ENTRIES,ANY_WORKING,k,swaps=sw),budget=5)
+            check_all("CASH",reserve_kept,shapes(ENTRIES,ANY_WORKING,k,swaps=sw),budget=5)
     check_all("MAX_NOTIONAL",notional_kept,shapes((*ENTRIES,EXIT_SELL,EXIT_BUY),ANY_WORKING,0,held=()), shrinking(notional_within.rule),budget=30)
     check_all("MAX_NOTIONAL",notional_kept,shapes((*ENTRIES,EXIT_SELL,EXIT_BUY),ANY_WORKING,0), shrinking(notional_within.rule),budget=30)

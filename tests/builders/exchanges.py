@@ -1,0 +1,130 @@
+"""An exchange on this machine whose clock and bars go on, as ours does, whenever somebody sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from domain.candle import Timeframe
+from domain.clock import Clock
+from tools.bar_grid import last_close
+from tools.exchange_client import ExchangeClient
+from tools.exchange_double.candles import Bar
+from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_market import ExchangeMarket
+
+START = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
+"""Half a minute after a bar of any length up to an hour has closed."""
+
+FAST: dict[str, object] = {"rateLimit": 1, "timeout_on_exit": 0, "timeout": 2_000}
+"""ccxt's settings in tests: it neither spaces its requests nor waits at the end."""
+
+
+@dataclass
+class Wall:
+    """Our clock; a sleep moves it on."""
+
+    at: datetime = START
+    slept: list[float] = field(default_factory=list)
+    woken: Callable[[], None] | None = None
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+        if self.woken:
+            self.woken()
+
+
+@dataclass
+class Theirs:
+    """The exchange's clock: ours, and how far it is ahead."""
+
+    wall: Wall
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return self.wall.now() + self.ahead
+
+
+def bar_at(opened_at: datetime, *, length: timedelta, base: Decimal) -> Bar:
+    """A bar of a market that climbs, two steps up and one down, so that there is something to buy."""
+    n = int((opened_at - START) / length)
+    step = base / 1_000
+    opened = base + n * step / 2 + (step if n % 3 == 1 else -step if n % 3 == 2 else 0)
+    close = base + (n + 1) * step / 2 + (step if n % 3 == 0 else -step if n % 3 == 1 else 0)
+    return Bar(
+        opened_at=opened_at,
+        open=opened,
+        high=max(opened, close) + step / 4,
+        low=min(opened, close) - step / 4,
+        close=close,
+        volume=Decimal(120 + n % 17),
+    )
+
+
+@dataclass
+class Stage:
+    """The double, the wall, and how to open a market on them."""
+
+    double: ServedDouble
+    wall: Wall
+    theirs: Theirs
+    symbols: tuple[str, ...]
+    timeframe: Timeframe
+    bases: dict[str, Decimal]
+
+    def show(self, *, before: int = 1_000, after: int = 400, without: Collection[datetime] = ()) -> None:
+        """The bars that the exchange has from here on; of those that lie ahead it shows each once it has opened."""
+        length = self.timeframe.length
+        now = last_close(self.wall.at, self.timeframe)
+        opened = [now + n * length for n in range(-before, after)]
+        for symbol, base in self.bases.items():
+            shown = [bar_at(at, length=length, base=base) for at in opened if at not in without]
+            self.double.engine.set_bars(symbol, int(length.total_seconds()), shown)
+        self.touch()
+
+    def touch(self) -> None:
+        """Bid and ask as the bar that is under way opened."""
+        for symbol, base in self.bases.items():
+            now = last_close(self.wall.at, self.timeframe)
+            price = bar_at(now, length=self.timeframe.length, base=base).open
+            self.double.engine.set_touch(symbol, bid=price, ask=price + Decimal("0.1"), size="3.5")
+
+    def client(self, **settings: object) -> ExchangeClient:
+        return ExchangeClient("okx", settings={**self._address(), **FAST, **settings})
+
+    def _address(self) -> dict[str, object]:
+        # Without a key: only what is public may be asked.
+        return {"urls": self.double.client_settings()["urls"]}
+
+    def market(self, client: ExchangeClient | None = None, **over: Any) -> ExchangeMarket:
+        given = {"symbols": self.symbols, "timeframe": self.timeframe, "wall": self.wall, "sleep": self.wall.sleep}
+        return ExchangeMarket(client or self.client(), **(given | over))
+
+    def opener(
+        self, spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+    ) -> ExchangeMarket:
+        """For `graphs.prepare` and `graphs.resume`."""
+        return self.market(symbols=symbols, timeframe=timeframe)
+
+
+@contextmanager
+def a_stage(
+    symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT"), *, timeframe: str = "5m", at: datetime = START
+) -> Iterator[Stage]:
+    """An OKX with bars and books for `symbols`, at `at` by its own clock and ours."""
+    bases = {symbol: Decimal(60_000) if symbol.startswith("BTC") else Decimal(3_000) for symbol in symbols}
+    wall = Wall(at)
+    theirs = Theirs(wall)
+    with okx_double(clock=theirs) as double:
+        stage = Stage(double, wall, theirs, tuple(symbols), Timeframe(timeframe), bases)
+        wall.woken = stage.touch
+        stage.show()
+        yield stage

@@ -1,0 +1,144 @@
+"""One exchange's public data through ccxt: its numbers as text, every failure one `VenueUnavailable`.
+
+ccxt is imported when a client is made, never before: a run on the simulation does without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from domain.candle import Timeframe
+from domain.errors import UsageError, VenueUnavailable
+from domain.text import visible
+from tools.exchange_numbers import as_sent
+
+Row = Mapping[str, object]
+"""One of ccxt's structures: a market, an order book."""
+
+Precision = Literal["ticks", "places", "digits"]
+"""What an exchange's precisions are: steps, numbers of decimal places, or numbers of significant digits."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SMALLEST_PAGE = 100
+_LEVELS = 20
+"""Of an order book; the one depth that every large exchange takes."""
+
+_KINDS: Mapping[str, Sequence[str]] = {
+    "okx": ("spot", "swap"),
+    "binance": ("spot", "linear"),
+    "bybit": ("spot", "linear"),
+}
+"""Which markets are loaded where an exchange lists kinds that can't be traded here: options are thousands."""
+
+_LARGE = ("okx", "binance", "bybit", "kraken", "coinbase", "gate", "kucoin", "bitget")
+
+
+class ExchangeClient:
+    """Asks one exchange. Connections are open while it is entered, and only then; ccxt's rate limiter is on."""
+
+    def __init__(self, exchange: str, *, settings: Mapping[str, object] | None = None) -> None:
+        """`settings` are ccxt's own. Raises `UsageError` for an exchange that ccxt does not know."""
+        import ccxt.async_support as ccxt
+
+        if exchange not in ccxt.exchanges:
+            near = get_close_matches(exchange.lower(), ccxt.exchanges, n=3)
+            raise UsageError(
+                f"the market {exchange!r} is not known",
+                remedy=(f"Did you mean {' or '.join(near)}? " if near else "")
+                + f"Known are sim, file:PATH and {len(ccxt.exchanges)} exchanges of ccxt, such as {', '.join(_LARGE)}",
+            )
+        self.exchange = exchange
+        self._errors: type[Exception] = ccxt.BaseError
+        self._ccxt: Any = as_sent(getattr(ccxt, exchange))(
+            {
+                "aiohttp_trust_env": True,
+                "options": {"fetchMarkets": {"types": list(_KINDS[exchange])}} if exchange in _KINDS else {},
+                **(settings or {}),
+            }
+        )
+        self._entered = 0
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._entered -= 1
+        if not self._entered:
+            await self._ccxt.close()
+
+    @property
+    def timeframes(self) -> Sequence[str]:
+        """The lengths of bars that it has, empty where it does not say."""
+        return tuple(self._ccxt.timeframes or ())
+
+    @property
+    def shows(self) -> bool:
+        """Whether it shows candles and order books at all."""
+        return bool(self._ccxt.has.get("fetchOHLCV")) and bool(self._ccxt.has.get("fetchOrderBook"))
+
+    @property
+    def tells_time(self) -> bool:
+        return bool(self._ccxt.has.get("fetchTime"))
+
+    @property
+    def precision(self) -> Precision:
+        modes: dict[int, Precision] = {2: "places", 3: "digits", 4: "ticks"}
+        return modes[self._ccxt.precisionMode]
+
+    async def markets(self) -> Mapping[str, Row]:
+        """Everything that is listed, by unified symbol; asked once."""
+        with self._asking("its markets"):
+            markets: Mapping[str, Row] = await self._ccxt.load_markets()
+        return markets
+
+    async def time(self) -> datetime:
+        """The exchange's clock."""
+        with self._asking("its time"):
+            return _at(await self._ccxt.fetch_time())
+
+    async def bars(self, symbol: str, timeframe: Timeframe, *, since: datetime, limit: int) -> Sequence[Sequence[object]]:
+        """Rows of opening time in milliseconds, open, high, low, close and volume, in any order, the unclosed one too."""
+        with self._asking(f"candles of {symbol}"):
+            rows = await self._ccxt.fetch_ohlcv(symbol, str(timeframe), (since - _EPOCH) // _MILLISECOND, limit)
+            return [list(row) for row in rows]
+
+    async def book(self, symbol: str) -> Row:
+        """The order book's first levels, with the exchange's time where it tells."""
+        with self._asking(f"the order book of {symbol}"):
+            book = await self._ccxt.fetch_order_book(symbol, _LEVELS)
+            return {**book, "timestamp": None if book["timestamp"] is None else _at(book["timestamp"])}
+
+    def page(self, symbol: str) -> int:
+        """How many bars one request may ask for."""
+        limit = self._ccxt.feature_value(symbol, "fetchOHLCV", "limit", _SMALLEST_PAGE)
+        return int(limit or _SMALLEST_PAGE)
+
+    @contextmanager
+    def _asking(self, what: str) -> Generator[None]:
+        """Whatever goes wrong with an answer is one error: the caller can only go without, and ask again."""
+        try:
+            yield
+        except self._errors as error:
+            said = visible(str(error), limit=200)
+            raise VenueUnavailable(
+                f"{self.exchange} did not give {what}: {type(error).__name__}: {said}",
+                remedy="Check the network, the proxy variables and the exchange's status page, and run it again",
+            ) from error
+        except OSError as error:
+            raise VenueUnavailable(f"{self.exchange} did not give {what}: {visible(str(error), limit=200)}") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # ccxt reads what it got without looking: a broken answer surfaces as one of these.
+            raise VenueUnavailable(
+                f"{self.exchange} gave an answer for {what} that can't be read ({type(error).__name__})"
+            ) from error
+
+
+def _at(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=int(Decimal(milliseconds)))

@@ -1,0 +1,114 @@
+"""Instruments as an exchange describes them, on the grid that it states, in base and quote currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+from domain.errors import SymbolUnknown, UsageError
+from domain.instrument import Instrument, InstrumentKind
+from domain.money import ZERO
+from tools.exchange_client import Precision, Row
+from tools.exchange_numbers import exact
+
+_FINEST = Decimal("1e-8")
+"""No exchange that counts in significant digits goes below."""
+
+_BASE_VOLUME = frozenset({"okx", "binance", "binanceusdm", "bybit", "bitget"})
+"""Exchanges of which it is known that candles of swaps count volume in the base currency, not in contracts."""
+
+
+def listed(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> Row:
+    """What `exchange` says of a symbol that can be traded here.
+
+    Raises `SymbolUnknown` naming near ones, and `UsageError` for a market that is closed or of another kind.
+    """
+    market = markets.get(symbol)
+    if market is None:
+        near = get_close_matches(symbol, markets, n=3)
+        raise SymbolUnknown(
+            f"{symbol} is not listed on {exchange}",
+            remedy=f"Did you mean {', '.join(near)}?" if near else "Write spot as BTC/USDT, a perpetual as BTC/USDT:USDT",
+        )
+    if market.get("active") is False:
+        raise UsageError(f"{symbol} is not trading on {exchange} now", remedy="Choose another of --symbols")
+    if not market.get("spot") and not (market.get("swap") and market.get("linear")):
+        raise UsageError(
+            f"{symbol} on {exchange} is neither spot nor a linear perpetual", remedy="Only these can be traded"
+        )
+    return market
+
+
+def contract_size(market: Row) -> Decimal:
+    """How much of the base currency one unit of the exchange's sizes is: 1 on spot. Raises `ValueError`."""
+    return exact(market.get("contractSize")) if market.get("swap") else Decimal(1)
+
+
+def instrument_of(
+    market: Row, symbol: str, *, exchange: str, precision: Precision, price: Decimal | None = None
+) -> Instrument:
+    """The instrument, with quantities in base currency. `price` is needed where precision is in digits.
+
+    A maker's rebate is no fee: paper pays none out. Raises `UsageError` when the exchange leaves the grid open.
+    """
+    kind: InstrumentKind = "spot" if market.get("spot") else "swap"
+    steps, fees = _part(market, "precision"), {name: market.get(name) for name in ("maker", "taker")}
+    cost = _part(_part(market, "limits"), "cost").get("min")
+    try:
+        unit = contract_size(market)
+        if kind == "swap" and unit != 1 and exchange not in _BASE_VOLUME:
+            raise UsageError(
+                f"whether {exchange} counts the volume of {symbol} in contracts or in {symbol.split('/')[0]} isn't known",
+                remedy="Choose spot there, or another exchange",
+            )
+        # Where prices are in digits, sizes are still in decimal places: so it is at each such exchange.
+        return Instrument(
+            symbol=symbol,
+            kind=kind,
+            tick_size=step(steps.get("price"), precision=precision, price=price),
+            lot_size=step(steps.get("amount"), precision="places" if precision == "digits" else precision) * unit,
+            min_notional=ZERO if cost is None else exact(cost),
+            maker_fee=_fee(fees["maker"]),
+            taker_fee=_fee(fees["taker"]),
+        )
+    except (ValueError, ValidationError) as error:
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise UsageError(
+            f"{exchange} does not say on which grid {symbol} trades: {said}", remedy="Choose another of --symbols"
+        ) from error
+
+
+def step(stated: object, *, precision: Precision, price: Decimal | None = None) -> Decimal:
+    """The grid's step from a precision in the exchange's own terms. Raises `ValueError`.
+
+    In significant digits the step grows with the price: it is the one at `price`.
+    """
+    number = exact(stated)
+    if precision == "ticks":
+        return number
+    if number != number.to_integral_value() or abs(number) > 30:
+        raise ValueError(f"{stated!r} is not a number of digits")
+    if precision == "places":
+        return Decimal(1).scaleb(-int(number))
+    if price is None or price <= 0 or number < 1:
+        raise ValueError("its step depends on a price")
+    return max(_FINEST, Decimal(1).scaleb(price.adjusted() - int(number) + 1))
+
+
+def _fee(stated: object) -> Decimal:
+    return ZERO if stated is None else max(ZERO, exact(stated))
+
+
+def _part(market: Row, name: str) -> Row:
+    part = market.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def chosen(symbols: Sequence[str] | None, *, exchange: str) -> tuple[str, ...]:
+    """The symbols of a run, each once. Raises `UsageError` when none are named: an exchange lists thousands."""
+    if not symbols:
+        raise UsageError(f"{exchange} lists too much to trade it all", remedy="Choose: --symbols BTC/USDT,ETH/USDT")
+    return tuple(dict.fromkeys(symbols))

@@ -1,0 +1,298 @@
+"""A real exchange's public market: looked at once after each bar has closed, and shown as it was found then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeVar
+
+from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.clock import Clock
+from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
+from domain.instrument import Instrument
+from tools.bar_grid import last_close
+from tools.exchange_bars import BarWindow
+from tools.exchange_client import ExchangeClient, Row
+from tools.exchange_feed import KEPT_BARS, ExchangeFeed, quote_of
+from tools.exchange_instruments import chosen, contract_size, instrument_of, listed
+from tools.plumbing import Sleep
+from tools.spread import quote_from
+
+T = TypeVar("T")
+
+DEFAULT_TIMEFRAME = Timeframe("5m")
+GRACE = timedelta(seconds=2)
+"""After a bar has closed, for the exchange to finish it."""
+
+_RETRY_AFTER_S = (1.0, 2.0)
+_PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Between looks at an exchange that answers nothing."""
+_NAP_S = 30.0
+"""The longest sleep in one piece: a machine that was suspended finds out soon what time it is."""
+_AHEAD = timedelta(seconds=1)
+"""How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
+_SLOW = timedelta(seconds=2)
+"""A clock read over a longer way tells nothing of a second."""
+_LOOKS_KEPT = 8
+_NOTES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    moment: datetime
+    quotes: Mapping[str, Quote]
+    ahead: timedelta | None
+    """The exchange's clock less ours."""
+
+
+class ExchangeMarket:
+    """Some symbols of one exchange, in one timeframe, without a key.
+
+    One look is one consistent picture: candles and quotes are answered from what was read by the moment asked
+    about. A symbol that did not answer has no quote in that look. For moments at which nobody looked (those
+    that a run slept through) bid and ask are those that the bar closed by then stands for, as in a recording.
+    """
+
+    def __init__(
+        self,
+        client: ExchangeClient,
+        *,
+        symbols: Sequence[str] | None,
+        timeframe: Timeframe | None,
+        wall: Clock,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data."""
+        self._client = client
+        self._timeframe = timeframe or DEFAULT_TIMEFRAME
+        self._symbols = chosen(symbols, exchange=client.exchange)
+        if not client.shows:
+            raise UsageError(f"{client.exchange} shows no candles or no order book", remedy="Choose another --market")
+        if client.timeframes and str(self._timeframe) not in client.timeframes:
+            raise UsageError(
+                f"{client.exchange} has no bars of {self._timeframe}",
+                remedy=f"It has {', '.join(client.timeframes)}",
+            )
+        self._feed = ExchangeFeed(client, self._timeframe)
+        self._wall = wall
+        self._sleep = sleep
+        self._tell: Callable[[str], None] = _nobody
+        self._windows = {symbol: BarWindow(self._timeframe, most=KEPT_BARS) for symbol in self._symbols}
+        self._listed: Mapping[str, Row] = {}
+        self._instruments: Mapping[str, Instrument] = {}
+        self._looks: deque[_Look] = deque(maxlen=_LOOKS_KEPT)
+        self._ahead: timedelta | None = None
+        self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        # One reader at a time: agents ask at once, and a window is brought up by one of them.
+        self._turn = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._client.exchange
+
+    @property
+    def timeframe(self) -> Timeframe:
+        return self._timeframe
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        untimed = f"{self.name} does not tell its time, so that no clock skew is known"
+        return (*self._notes, *(() if self._client.tells_time else (untimed,)))
+
+    def watch(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        """Asked once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
+        async with self._turn:
+            if not self._instruments:
+                async with self._client:
+                    await self._load()
+        return self._instruments
+
+    async def _load(self) -> None:
+        markets = await self._client.markets()
+        self._listed = {symbol: listed(markets, symbol, exchange=self.name) for symbol in self._symbols}
+        found: dict[str, Instrument] = {}
+        for symbol, market in self._listed.items():
+            price = (await self._quote(symbol)).bid if self._client.precision == "digits" else None
+            found[symbol] = instrument_of(
+                market, symbol, exchange=self.name, precision=self._client.precision, price=price
+            )
+        self._instruments = MappingProxyType(found)
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        """See `Market.candles`. Raises `VenueUnavailable` when the exchange did not show all bars closed by then."""
+        window = self._window(symbol)
+        close = last_close(until, self._timeframe)
+        async with self._turn:
+            if window.known_until is None or window.known_until < close:
+                if self._looks:
+                    raise VenueUnavailable(f"{self.name} did not show the candles of {symbol} up to {close:%H:%M}")
+                # Before the first look a run may finish the cycle that it was left in.
+                async with self._client:
+                    await self._load_once()
+                    await self._bring_up(symbol, close=close)
+            found = window.window(limit=limit, until=until)
+            since = close - limit * self._timeframe.length
+            end = window.asked_from
+            if len(found) < limit and end is not None and since < end:
+                async with self._client:
+                    older = await self._feed.before(symbol, since=since, end=end)
+                if not older:
+                    window.asked_from = since
+                found = [*older, *found][-limit:]
+        return found
+
+    async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
+        self._window(symbol)
+        look = next((look for look in reversed(self._looks) if look.moment <= as_of), None)
+        if look is not None and (symbol in look.quotes or look is self._looks[-1]):
+            found = look.quotes.get(symbol)
+            if found is not None and found.at <= as_of:
+                return found
+            raise VenueUnavailable(f"{self.name} showed no bid and ask of {symbol} at {look.moment:%H:%M:%S}")
+        bars = await self.candles(symbol, limit=1, until=as_of)
+        if not bars:
+            raise VenueUnavailable(f"{self.name} showed no bar of {symbol} closed by {as_of:%Y-%m-%d %H:%M}")
+        return quote_from(bars[-1], (await self.instruments())[symbol])
+
+    async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
+        """None: exchanges have no news."""
+        return ()
+
+    async def time(self, *, as_of: datetime) -> datetime | None:
+        look = self._looks[-1] if self._looks else None
+        return None if look is None or look.moment != as_of or look.ahead is None else as_of + look.ahead
+
+    async def ticks(self, *, after: datetime | None = None) -> AsyncIterator[datetime]:
+        """One tick a bar, without end: at once when a bar has closed since `after`, else when the next one has.
+
+        Bars missed meanwhile are read with it, and get no tick of their own: nobody decides on old prices.
+        While the exchange answers nothing at all there is no tick.
+        """
+        seen, failed = None if after is None else last_close(after, self._timeframe), 0
+        while True:
+            close = last_close(self._settled(), self._timeframe)
+            if seen is not None:
+                close = max(close, seen + self._timeframe.length)
+            await self._wait_for(close)
+            async with self._turn, self._client:
+                await self._compare_clocks()
+                await self._wait_for(close)  # once more, when the exchange's clock is behind ours
+                look = await self._look(close, after=after)
+            if look is None:
+                pause_s = _PAUSES_S[min(failed, len(_PAUSES_S) - 1)]
+                failed += 1
+                self._tell(f"{self.name} does not answer; it is asked again in {pause_s:.0f} s")
+                await self._sleep(pause_s)
+                continue
+            seen, failed = close, 0
+            if last_close(look.moment, self._timeframe) > close:
+                self._tell(f"the bar that closed at {close:%H:%M} UTC is passed over: the next one closed meanwhile")
+                continue
+            self._looks.append(look)
+            after = look.moment
+            yield look.moment
+
+    def _settled(self) -> datetime:
+        """The moment that both clocks have reached."""
+        return self._wall.now() + min(timedelta(0), self._ahead or timedelta(0))
+
+    async def _wait_for(self, close: datetime) -> None:
+        told = False
+        while (left_s := (close + GRACE - self._settled()).total_seconds()) > 0:
+            if not told:
+                told = True
+                self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
+            await self._sleep(min(left_s, _NAP_S))
+
+    async def _compare_clocks(self) -> None:
+        """How far the exchange's clock is ahead of ours, taken in the middle of the way there and back."""
+        self._ahead = None
+        if not self._client.tells_time:
+            return
+        asked_at = self._wall.now()
+        try:
+            theirs = await self._client.time()
+        except VenueUnavailable:
+            return
+        way = self._wall.now() - asked_at
+        if way <= _SLOW:
+            self._ahead = theirs - (asked_at + way / 2)
+
+    async def _look(self, close: datetime, *, after: datetime | None) -> _Look | None:
+        """What all symbols show now; `None` when not one of them answered."""
+        try:
+            await self._load_once()
+        except VenueUnavailable as error:
+            self._tell(error.message)
+            return None
+        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
+        failures = [failure for _, failure in seen if failure is not None]
+        for failure in failures[:1] if len(failures) == len(seen) else failures:
+            self._tell(failure.message)
+        if not any(window.known_until == close for window in self._windows.values()):
+            return None
+        now = self._wall.now()
+        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
+        moment = max(now, close, *(quote.at for quote in quotes.values() if quote.at <= now + _AHEAD))
+        if after is not None and moment <= after:  # our clock was put back
+            moment = after + timedelta(milliseconds=1)
+        return _Look(moment=moment, quotes=quotes, ahead=self._ahead)
+
+    async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
+        """A symbol's quote when its candles could be read too, else why not."""
+        bars, quote = await asyncio.gather(
+            self._tried(lambda: self._bring_up(symbol, close=close)),
+            self._tried(lambda: self._quote(symbol)),
+        )
+        if isinstance(bars, VenueUnavailable):
+            return None, bars
+        return (None, quote) if isinstance(quote, VenueUnavailable) else (quote, None)
+
+    async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T | VenueUnavailable:
+        """The answer, that of a second or third attempt, or why there was none."""
+        for wait_s in _RETRY_AFTER_S:
+            try:
+                return await ask()
+            except VenueUnavailable:
+                await self._sleep(wait_s)
+        try:
+            return await ask()
+        except VenueUnavailable as error:
+            return error
+
+    async def _quote(self, symbol: str) -> Quote:
+        asked_at = self._wall.now()
+        unit = contract_size(self._listed[symbol])
+        return quote_of(await self._client.book(symbol), symbol, unit=unit, asked_at=asked_at)
+
+    async def _bring_up(self, symbol: str, *, close: datetime) -> None:
+        for gap in await self._feed.bring_up(self._windows[symbol], symbol, close=close):
+            missing = (gap.end - gap.start) // self._timeframe.length
+            self._notes.append(f"{symbol}: {missing} bars missing before {gap.end:%Y-%m-%d %H:%M}")
+
+    async def _load_once(self) -> None:
+        if not self._instruments:
+            await self._load()
+
+    def _window(self, symbol: str) -> BarWindow:
+        if symbol not in self._windows:
+            raise SymbolUnknown(f"{symbol} is not in this market", remedy=f"There are {', '.join(self._windows)}")
+        return self._windows[symbol]
+
+
+def _nobody(text: str) -> None:
+    """Where nobody watches."""
+
+
+def _in_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{amount} {unit}" for amount, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if amount]
+    return " ".join(parts[:2]) or "a moment"
