@@ -1,0 +1,28 @@
+"""The page of the exchange double shows what runs and names all that there is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from tools.exchange_double.faults import EVERY_FAULT
+from tools.exchange_double.okx.wire import SPOKEN
+from tools.exchange_double.served import ServedDouble
+
+PAGE = (Path(__file__).parents[2] / "docs/exchange_double.md").read_text("utf-8")
+
+
+async def test_the_example_runs(exchange_double: ServedDouble) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(example, "docs/exchange_double.md", "exec"), names)
+    (test,) = [value for name, value in names.items() if name.startswith("test_") and inspect.isfunction(value)]
+    await test(exchange_double)
+
+
+def test_the_page_names_every_fault_with_its_settings_and_every_address() -> None:
+    for fault in EVERY_FAULT:
+        settings = ", ".join(inspect.signature(type(fault)).parameters)
+        assert f"| `{type(fault).__name__}({settings})` |" in PAGE
+    assert re.findall(r"`((?:GET|POST) [a-z/-]+)`", PAGE) == list(SPOKEN)

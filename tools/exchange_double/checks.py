@@ -1,0 +1,51 @@
+"""What an order must satisfy before the exchange accepts it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.money import ZERO, on_grid
+from tools.exchange_double.listing import Listing
+from tools.exchange_double.matcher import Matcher, other
+from tools.exchange_double.orders import NewOrder, Reason, Refused
+
+
+def check(new: NewOrder, listing: Listing, matcher: Matcher) -> None:
+    """Form first, then what it may do, then whether it can be paid. Raises `Refused` for the first that fails."""
+    if new.limit_price is not None and (new.limit_price <= 0 or not on_grid(new.limit_price, listing.tick_size)):
+        raise Refused(Reason.OFF_TICK)
+    size = matcher.on_offer(new) if new.in_quote else new.quantity
+    if size < listing.min_size:
+        raise Refused(Reason.BELOW_MINIMUM)
+    if not on_grid(size, listing.lot_size):
+        raise Refused(Reason.OFF_LOT)
+    if new.reduce_only:
+        if not listing.swap:
+            raise Refused(Reason.REDUCE_ONLY_ON_SPOT)
+        if not matcher.closable(new):
+            raise Refused(Reason.NOTHING_TO_REDUCE)
+        return
+    pays_in = listing.base if new.side == "sell" and not listing.swap else listing.quote
+    if _needs(new, listing, matcher) > matcher.funds().available(pays_in):
+        raise Refused(Reason.NO_FUNDS)
+
+
+def _needs(new: NewOrder, listing: Listing, matcher: Matcher) -> Decimal:
+    """The most that the order takes of the currency it pays in: on swaps the margin of what it opens."""
+    if listing.swap:
+        opens = new.quantity - matcher.closable(new)
+        return _cost(new, opens, matcher) * listing.contract_size / matcher.leverage[new.symbol]
+    if new.side == "sell" or new.in_quote:
+        return new.quantity
+    return _cost(new, new.quantity, matcher)
+
+
+def _cost(new: NewOrder, quantity: Decimal, matcher: Matcher) -> Decimal:
+    """Price times size: at the limit, or of what a market order finds in the book."""
+    if new.limit_price is not None:
+        return quantity * new.limit_price
+    cost, left = ZERO, quantity
+    for level in matcher.books[new.symbol].side(other(new.side)):
+        part = min(level.size, left)
+        cost, left = cost + part * level.price, left - part
+    return cost

@@ -1,0 +1,259 @@
+"""The double's engine: one account's orders against a market that a test drives.
+
+It knows no HTTP and no exchange's dialect, and its only time is the clock it is given. The market's liquidity
+is a `Book` that a test sets; our resting orders are first in their queue. A trade happens at a level of the
+book when we take, at our own limit price when we rest.
+
+What it leaves out: other accounts, liquidation (cash can go below zero on swaps), hedged positions, borrowing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, localcontext
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from domain.clock import Clock
+from domain.money import ZERO, floor_to
+from domain.order import Side
+from tools.exchange_double.account import Kind, Movement
+from tools.exchange_double.book import Level
+from tools.exchange_double.candles import Bar
+from tools.exchange_double.checks import check
+from tools.exchange_double.funds import Funds
+from tools.exchange_double.listing import LISTINGS, Listing
+from tools.exchange_double.matcher import Matcher, limit_of, other
+from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Reason, Refused, Status
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXACT = Context(prec=100, traps=[InvalidOperation, DivisionByZero])
+"""Room for every digit of any sum or product here."""
+
+DEEP = Decimal(1_000_000)
+"""The size at a touch that a test sets without one."""
+
+
+def _atomic(method: Callable[Concatenate[Engine, P], R]) -> Callable[Concatenate[Engine, P], R]:
+    """One at a time, and exact: a test drives the engine from its thread while a server asks it from another."""
+
+    @wraps(method)
+    def guarded(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.lock, localcontext(EXACT):
+            return method(self, *args, **kwargs)
+
+    return guarded
+
+
+class Engine:
+    """Markets, orders and one account: what a test may do to a venue, and what a client may ask of it."""
+
+    def __init__(self, clock: Clock, *, listings: Sequence[Listing] = LISTINGS) -> None:
+        self.clock = clock
+        self.listings: Mapping[str, Listing] = {listing.symbol: listing for listing in listings}
+        self.lock = threading.RLock()
+        self._matcher = Matcher(clock, self.listings)
+        self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
+        self._newest: dict[str, str] = {}
+        self._cancel_all_at: datetime | None = None
+
+    # What a test does to the market and the account.
+
+    @_atomic
+    def deposit(self, currency: str, amount: Decimal | str | int) -> None:
+        """Add to the account from outside; a negative amount takes out. Raises `ValueError` when there is less."""
+        amount = Decimal(amount)
+        if self._matcher.funds().available(currency) + amount < 0:
+            raise ValueError(f"there is no {-amount} {currency} to take out")
+        self._matcher.account.move(currency, amount, kind=Kind.TRANSFER, at=self.clock.now())
+
+    @_atomic
+    def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Replace the market's liquidity. Resting orders that it crosses trade at their own price."""
+        self._matcher.books[symbol].set(bids=bids, asks=asks)
+        self._matcher.meet(symbol, "buy")
+        self._matcher.meet(symbol, "sell")
+
+    def set_touch(
+        self, symbol: str, *, bid: Decimal | str, ask: Decimal | str, size: Decimal | str | int = DEEP
+    ) -> None:
+        """A book of one level on either side."""
+        size = Decimal(size)
+        self.set_book(symbol, bids=[Level(Decimal(bid), size)], asks=[Level(Decimal(ask), size)])
+
+    @_atomic
+    def trade(
+        self, symbol: str, *, price: Decimal | str, size: Decimal | str | None = None, aggressor: Side = "sell"
+    ) -> None:
+        """Somebody else trades through `price`: our resting orders there or better trade first, up to `size`.
+
+        An aggressor who sells hits our buys, the highest first. Without a size all of them trade.
+        """
+        price, left = Decimal(price), None if size is None else Decimal(size)
+        self._matcher.last[symbol] = price
+        for queued in self._matcher.queue(symbol, other(aggressor)):
+            order = self._matcher.orders[queued.order_id]
+            if not order.new.reaches(price):
+                break
+            part = order.remaining if left is None else min(order.remaining, left)
+            if order.open and part:
+                done = self._matcher.fill(order.order_id, price=limit_of(order), size=part, maker=True)
+                left = None if left is None else left - done
+
+    @_atomic
+    def fill(self, order_id: str, size: Decimal | str | None = None) -> None:
+        """Fill a resting order at its own price, in part when a size is given."""
+        order = self._matcher.orders[order_id]
+        part = order.remaining if size is None else min(Decimal(size), order.remaining)
+        if order.open and part:
+            self._matcher.fill(order_id, price=limit_of(order), size=part, maker=True)
+
+    @_atomic
+    def fund(self, symbol: str, rate: Decimal | str) -> Decimal:
+        """Settle one funding of a swap at its mark price: a long pays a positive rate. Returns what cash gained.
+
+        Raises `Refused` when there is no mark price.
+        """
+        mark = self._matcher.mark_price(symbol)
+        if mark is None:
+            raise Refused(Reason.NO_MARKET)
+        listing, at = self.listings[symbol], self.clock.now()
+        return self._matcher.account.fund(listing, rate=Decimal(rate), mark=mark, at=at)
+
+    @_atomic
+    def set_mark(self, symbol: str, price: Decimal | str) -> None:
+        """Without one, the mark is the last price."""
+        self._matcher.marks[symbol] = Decimal(price)
+
+    @_atomic
+    def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        self._matcher.leverage[symbol] = leverage
+
+    @_atomic
+    def set_bars(self, symbol: str, interval_s: int, bars: Iterable[Bar]) -> None:
+        """The candles of one interval."""
+        self._bars[symbol, interval_s] = tuple(sorted(bars, key=lambda bar: bar.opened_at))
+
+    # What a client asks for.
+
+    @_atomic
+    def place(self, new: NewOrder, *, ids_unique_when_open: bool = False, stop_after: Decimal | None = None) -> Order:
+        """Accept an order, match it, and return what it has become.
+
+        A client order id may be used once; with `ids_unique_when_open` (Binance) again after its order ended.
+        With `stop_after` the venue fills that part of the order and cancels the rest. Raises `Refused`.
+        """
+        listing = self.listings.get(new.symbol)
+        if listing is None:
+            raise Refused(Reason.UNKNOWN_SYMBOL)
+        known = self.find(client_order_id=new.client_order_id)
+        if known is not None and (known.open or not ids_unique_when_open):
+            raise Refused(Reason.DUPLICATE_ID)
+        check(new, listing, self._matcher)
+        order_id, at = str(2_000_000_000_000_000_000 + len(self._matcher.orders)), self.clock.now()
+        in_base = new.side == "buy" and not listing.swap
+        fee_currency = listing.base if in_base else listing.quote
+        self._matcher.put(Order(order_id=order_id, new=new, fee_currency=fee_currency, created_at=at, updated_at=at))
+        if new.client_order_id:
+            self._newest[new.client_order_id] = order_id
+        self._work(order_id, stop_after)
+        return self._matcher.orders[order_id]
+
+    @_atomic
+    def cancel(self, order_id: str) -> Order:
+        """Cancel what is left of an order. Raises `Refused` when there is nothing to cancel."""
+        order = self._matcher.orders.get(order_id)
+        if order is None:
+            raise Refused(Reason.UNKNOWN_ORDER)
+        if not order.open:
+            raise Refused(Reason.ALREADY_FILLED if order.status is Status.FILLED else Reason.ALREADY_CANCELLED)
+        return self._matcher.cancel(order_id, Cause.USER)
+
+    @_atomic
+    def cancel_all_at(self, at: datetime | None) -> None:
+        """Arm the dead-man switch: every open order is cancelled once the clock reaches `at`. `None` disarms it."""
+        self._cancel_all_at = at
+
+    @_atomic
+    def tick(self) -> None:
+        """Do what is due by the clock."""
+        if self._cancel_all_at is not None and self.clock.now() >= self._cancel_all_at:
+            self._cancel_all_at = None
+            for order in self.open_orders:
+                self._matcher.cancel(order.order_id, Cause.TIMER)
+
+    # What can be seen.
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Every order ever accepted, oldest first."""
+        return tuple(self._matcher.orders.values())
+
+    @property
+    def open_orders(self) -> tuple[Order, ...]:
+        """Those that may still trade."""
+        return self._matcher.open_orders
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """Oldest first."""
+        return tuple(self._matcher.fills)
+
+    @property
+    def movements(self) -> tuple[Movement, ...]:
+        """Every change of cash, oldest first."""
+        return tuple(self._matcher.account.movements)
+
+    def find(self, *, order_id: str = "", client_order_id: str = "") -> Order | None:
+        """By the venue's id, else the newest under a client's id."""
+        return self._matcher.orders.get(order_id or self._newest.get(client_order_id, ""))
+
+    @_atomic
+    def depth(self, symbol: str, side: Side) -> tuple[Level, ...]:
+        """What anyone sees of one side: the market's levels and our resting orders, best first."""
+        sizes = {level.price: level.size for level in self._matcher.books[symbol].side(side)}
+        for order in self._matcher.queue(symbol, side):
+            sizes[limit_of(order)] = sizes.get(limit_of(order), ZERO) + order.remaining
+        return tuple(Level(price, sizes[price]) for price in sorted(sizes, reverse=side == "buy"))
+
+    def bars(self, symbol: str, interval_s: int) -> tuple[Bar, ...]:
+        """Oldest first."""
+        return self._bars.get((symbol, interval_s), ())
+
+    def last(self, symbol: str) -> Decimal | None:
+        """The last trade's price; without one the middle of the touch."""
+        return self._matcher.last_price(symbol)
+
+    def leverage(self, symbol: str) -> Decimal:
+        return self._matcher.leverage[symbol]
+
+    @_atomic
+    def funds(self) -> Funds:
+        """Balances and positions as they stand."""
+        return self._matcher.funds()
+
+    def funds_before_last_fill(self) -> Funds | None:
+        """As they stood before the last fill; `None` when nothing was filled yet. A lagging balance shows this."""
+        return self._matcher.before_last_fill
+
+    def _work(self, order_id: str, stop_after: Decimal | None) -> None:
+        """Take what the book offers, then rest, or cancel what may not rest."""
+        new = self._matcher.orders[order_id].new
+        if new.post_only and any(new.reaches(level.price) for level in self.depth(new.symbol, other(new.side))):
+            self._matcher.cancel(order_id, Cause.POST_ONLY)
+            return
+        if new.time_in_force == "FOK" and self._matcher.on_offer(new) < new.quantity:
+            self._matcher.cancel(order_id, Cause.FILL_OR_KILL)
+            return
+        lot = self.listings[new.symbol].lot_size
+        target = None if stop_after is None or new.in_quote else floor_to(new.quantity * stop_after, lot)
+        self._matcher.take(order_id, target=target)
+        rests = new.type == "limit" and new.time_in_force == "GTC"
+        if target is not None and rests:
+            self.fill(order_id, target - self._matcher.orders[order_id].filled)
+        if self._matcher.orders[order_id].open and (target is not None or not rests):
+            self._matcher.cancel(order_id, Cause.IMMEDIATE if target is None else Cause.VENUE)

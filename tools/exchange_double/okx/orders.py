@@ -1,0 +1,174 @@
+"""Placing and cancelling at OKX: a refusal is a row of its own, in an answer with status 200."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from domain.order import OrderType, Side, TimeInForce
+from tools.exchange_double.okx.call import Call, answer, decimal
+from tools.exchange_double.okx.errors import REFUSALS, OkxError, missing, wrong
+from tools.exchange_double.okx.text import Row, millis
+from tools.exchange_double.orders import NewOrder, Order, Reason, Refused
+from tools.exchange_double.wire import Answer
+
+_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+_TYPES: dict[str, tuple[OrderType, TimeInForce]] = {
+    "market": ("market", "GTC"),
+    "limit": ("limit", "GTC"),
+    "post_only": ("limit", "GTC"),
+    "ioc": ("limit", "IOC"),
+    "fok": ("limit", "FOK"),
+    "optimal_limit_ioc": ("market", "IOC"),
+}
+"""OKX's order types: what they are, and how long they last."""
+
+_SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
+_NOT_SPOKEN = ("attachAlgoOrds", "pxUsd", "pxVol", "stpMode", "banAmend", "pxAmendType", "tradeQuoteCcy")
+"""Parameters that would change what an order does, and that the double does not know: refused, not passed over."""
+
+
+def place(call: Call) -> Answer:
+    """One order."""
+    return _place([call.fields()], call)
+
+
+def place_several(call: Call) -> Answer:
+    """A batch. This is where ccxt sends a single order too."""
+    return _place(call.several(), call)
+
+
+def cancel(call: Call) -> Answer:
+    """One order, by either id."""
+    return _cancel([call.fields()], call)
+
+
+def cancel_several(call: Call) -> Answer:
+    """A batch."""
+    return _cancel(call.several(), call)
+
+
+def cancel_after(call: Call) -> Answer:
+    """The dead-man switch: 0 disarms it, else 10 to 120 seconds."""
+    seconds = int(decimal(call.fields(), "timeOut"))
+    if seconds and not 10 <= seconds <= 120:
+        raise wrong("timeOut")
+    at = call.now + timedelta(seconds=seconds) if seconds else None
+    call.engine.cancel_all_at(at)
+    return answer([{"triggerTime": millis(at) if at else "0", "tag": "", "ts": millis(call.now)}])
+
+
+def _place(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
+    rows: list[Row] = []
+    for fields in requests:
+        row = _row(fields, call)
+        try:
+            placed = call.engine.place(
+                _new_order(fields, call),
+                ids_unique_when_open=call.effects.ids_unique_when_open,
+                stop_after=call.effects.stop_after,
+            )
+            row |= {"ordId": placed.order_id, "sCode": "0", "sMsg": "Order placed"}
+        except (OkxError, Refused) as error:
+            row |= _refused(error)
+        rows.append(row)
+    return _rows(rows)
+
+
+def _cancel(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
+    rows: list[Row] = []
+    for fields in requests:
+        row = _row(fields, call) | {"ordId": str(fields.get("ordId", ""))}
+        try:
+            found = _wanted(fields, call)
+            row |= {"ordId": found.order_id, "clOrdId": found.new.client_order_id}
+            if call.effects.fill_before_cancel:
+                call.engine.fill(found.order_id)
+            call.engine.cancel(found.order_id)
+            row |= {"sCode": "0", "sMsg": ""}
+        except (OkxError, Refused) as error:
+            row |= _refused(error)
+        rows.append(row)
+    return _rows(rows)
+
+
+def _row(fields: Mapping[str, object], call: Call) -> Row:
+    return {
+        "clOrdId": str(fields.get("clOrdId", "")),
+        "ordId": "",
+        "tag": str(fields.get("tag", "")),
+        "ts": millis(call.now),
+    }
+
+
+def _refused(error: OkxError | Refused) -> Row:
+    code, message = (error.code, error.message) if isinstance(error, OkxError) else REFUSALS[error.reason]
+    return {"sCode": code, "sMsg": message}
+
+
+def _rows(rows: Sequence[Row]) -> Answer:
+    """Code 0 when all went well, 1 when none did, 2 in between."""
+    failed = sum(row["sCode"] != "0" for row in rows)
+    if not failed:
+        return answer(rows)
+    if failed == len(rows):
+        return answer(rows, code="1", message="All operations failed")
+    return answer(rows, code="2", message="Bulk operation partially succeeded.")
+
+
+def _wanted(fields: Mapping[str, object], call: Call) -> Order:
+    """The order that a cancel names. Raises `OkxError` or `Refused`."""
+    listing = call.listing_of(str(fields.get("instId", "")))
+    order_id, client_order_id = str(fields.get("ordId", "")), str(fields.get("clOrdId", ""))
+    if not order_id and not client_order_id:
+        raise OkxError("51003", "Either client order ID or order ID is required.")
+    found = call.engine.find(order_id=order_id, client_order_id=client_order_id)
+    if found is None or found.new.symbol != listing.symbol:
+        raise Refused(Reason.UNKNOWN_ORDER)
+    return found
+
+
+def _new_order(fields: Mapping[str, object], call: Call) -> NewOrder:
+    """Raises `OkxError` for what OKX would not take, and for what the double does not speak."""
+    for name in ("instId", "tdMode", "side", "ordType", "sz"):
+        if fields.get(name) in (None, ""):
+            raise missing(name)
+    for name in _NOT_SPOKEN:
+        if fields.get(name):
+            raise OkxError("51000", f"Parameter {name} error: the double does not speak it")
+    listing = call.listing_of(str(fields["instId"]))
+    kind, side = _TYPES.get(str(fields["ordType"])), _SIDES.get(str(fields["side"]))
+    if kind is None or (fields["ordType"] == "optimal_limit_ioc" and not listing.swap):
+        raise wrong("ordType")
+    if side is None:
+        raise wrong("side")
+    if fields["tdMode"] != ("cross" if listing.swap else "cash"):
+        raise wrong("tdMode")
+    if fields.get("posSide", "net") not in ("net", ""):
+        raise wrong("posSide")
+    client_order_id = str(fields.get("clOrdId", ""))
+    if client_order_id and not _CLIENT_ORDER_ID.fullmatch(client_order_id):
+        raise wrong("clOrdId")
+    order_type, time_in_force = kind
+    in_quote = not listing.swap and order_type == "market" and _target(fields, side) == "quote_ccy"
+    if in_quote and side == "sell":
+        raise wrong("tgtCcy")
+    return NewOrder(
+        symbol=listing.symbol,
+        side=side,
+        type=order_type,
+        quantity=decimal(fields, "sz"),
+        limit_price=decimal(fields, "px") if order_type == "limit" else None,
+        time_in_force=time_in_force,
+        post_only=fields["ordType"] == "post_only",
+        reduce_only=fields.get("reduceOnly") in (True, "true"),
+        in_quote=in_quote,
+        client_order_id=client_order_id,
+        tag=str(fields.get("tag", "")),
+    )
+
+
+def _target(fields: Mapping[str, object], side: Side) -> str:
+    """What a spot market order's size counts: without a word, a buy is in quote currency and a sell in base."""
+    return str(fields.get("tgtCcy") or ("quote_ccy" if side == "buy" else "base_ccy"))

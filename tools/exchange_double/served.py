@@ -1,0 +1,53 @@
+"""A double that is being served: what the fixture hands out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from domain.clock import Clock, TickClock
+from tools.exchange_double.double import ExchangeDouble
+from tools.exchange_double.listing import LISTINGS, Listing
+from tools.exchange_double.okx import OkxWire
+from tools.exchange_double.server import Server
+from tools.exchange_double.wire import Credentials
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class ServedDouble(ExchangeDouble):
+    """An exchange double with an address."""
+
+    url = ""
+
+    def client_settings(self) -> dict[str, object]:
+        """What a ccxt client is built with to trade here: `ccxt.async_support.okx(double.client_settings())`.
+
+        A client goes by the machine's clock, so it is told how far that is from the double's. After `advance`,
+        `await client.load_time_difference()`.
+        """
+        ahead_ms = round((time.time() - self.now.timestamp()) * 1000)
+        return self.wire.client_settings(self.url, ahead_ms=ahead_ms)
+
+
+@contextmanager
+def okx_double(
+    *,
+    credentials: Credentials | None = None,
+    cash: int = 100_000,
+    listings: Sequence[Listing] = LISTINGS,
+    clock: Clock | None = None,
+) -> Iterator[ServedDouble]:
+    """An OKX on 127.0.0.1 with `cash` in USDT, gone at the end.
+
+    Without a clock its time stands at `START` until it is advanced. OKX refuses what was signed more than 30 s
+    away from its own time, so a test that takes longer, or a process that keeps the machine's time, needs a
+    clock that runs.
+    """
+    double = ServedDouble(OkxWire(credentials), clock or TickClock(START), listings=listings)
+    double.engine.deposit("USDT", cash)
+    with Server(double) as server:
+        double.url = server.url
+        yield double

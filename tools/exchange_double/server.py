@@ -1,0 +1,99 @@
+"""The double behind a socket: an aiohttp server on 127.0.0.1, on a port that the system picks.
+
+The server runs in a thread and a loop of its own, so that a test may block, and so that a process under test
+can be killed and started again while the exchange goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from aiohttp import web
+
+from tools.exchange_double.double import ExchangeDouble
+from tools.exchange_double.wire import Request
+
+Sleep = Callable[[float], Awaitable[None]]
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""`SO_LINGER` with no time: closing sends RST, as when a machine goes away."""
+
+
+class Server:
+    """Serves one double while entered. `url` is where; `sleep` is how a slow answer waits."""
+
+    def __init__(self, double: ExchangeDouble, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._double = double
+        self._sleep = sleep
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="exchange-double", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._closing = asyncio.Event()
+        self.url = ""
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{address:.*}", self._handle)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        listening = socket.create_server(("127.0.0.1", 0))
+        await web.SockSite(self._runner, listening).start()
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    async def _stop(self) -> None:
+        """Accept who waits, then close, then let go: asyncio leaks a connection that is accepted while it closes."""
+        self._closing.set()
+        await _turns()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await _turns()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        reply = self._double.respond(
+            Request(
+                method=request.method,
+                target=request.raw_path,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                body=await request.text(),
+            )
+        )
+        if reply.delay_s:
+            await self._sleep(reply.delay_s)
+        if reply.outcome == "silent":
+            await self._closing.wait()
+        if reply.outcome != "answered" or reply.answer is None:
+            _reset(request.transport)
+            return web.Response()
+        return web.Response(status=reply.answer.status, text=reply.answer.body, content_type=reply.answer.content_type)
+
+
+async def _turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def _reset(transport: asyncio.Transport | None) -> None:
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
