@@ -54,11 +54,10 @@ async def run_meant(database: Database, run: str | None) -> RunRecord:
 
 
 async def snapshot_meant(database: Database, snapshot: str) -> str:
-    """The id of a snapshot, or its beginning, as given; for `last` that of the newest run's last. Raises `NotFound`."""
+    """The id of a snapshot, or its beginning, as given; for `last` that which a list begins with. Raises `NotFound`."""
     if snapshot != LAST:
         return snapshot
-    run_id = (await run_meant(database, None)).header.run_id
-    newest = await Archive(database).snapshots(run_id, limit=1)
+    newest = await Archive(database).snapshots(limit=1)
     if not newest:
-        raise NotFound(f"the run {run_id} archived no context", remedy="agentctl snapshots list shows those there are")
+        raise NotFound("no run has archived a context yet", remedy="agentctl run makes some")
     return newest[0].id

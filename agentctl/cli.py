@@ -70,9 +70,12 @@ RunOrAll = Annotated[
 @app.command()
 def run(
     graph: Annotated[str | None, typer.Option(help="Which graph to run.  [default: trading]")] = None,
-    market: Annotated[str | None, typer.Option(help="sim, or file:PATH for recorded candles.  [default: sim]")] = None,
+    market: Annotated[
+        str | None, typer.Option(help="sim, file:PATH for recorded candles, or an exchange: okx.  [default: sim]")
+    ] = None,
     symbols: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Symbols such as BTC/USDT.  [default: all]")
+        str | None,
+        typer.Option(metavar="A,B", help="Symbols such as BTC/USDT; to be named on an exchange.  [default: all]"),
     ] = None,
     timeframe: Annotated[str | None, typer.Option(help="1m, 5m, 1h, 1d.  [default: the market's]")] = None,
     cycles: Annotated[int | None, typer.Option(min=1, help="How many cycles in all.  [default: 60]")] = None,

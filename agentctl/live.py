@@ -19,7 +19,7 @@ from domain.digest import plain
 from domain.order import Fill
 from domain.text import visible
 from graphs.brake import Brake
-from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, NodeEnded, NodeStarted
+from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.session import Session
 from graphs.trading import NODES
 
@@ -55,6 +55,8 @@ class Lines:
                 self.heed()
             case GateSpoke():
                 self.say(gate_line(event))
+            case MarketSaid():
+                self.say(visible(event.text))
             case CycleEnded():
                 for fill in event.fills:
                     self.say(fill_line(event.cycle, fill))
@@ -79,13 +81,14 @@ class Dashboard:
         self._cycle = 0
         self._equity = ""
         self._as_of = ""
+        self._market = ""
         self._agents: dict[str, tuple[str, str, str]] = dict.fromkeys(NODES, ("", "", ""))
         self._last: deque[Text] = deque(maxlen=_LINES)
 
     def hear(self, event: Event) -> None:
         match event:
             case CycleStarted():
-                self._cycle, self._as_of = event.cycle, f"{event.as_of:%Y-%m-%d %H:%M}"
+                self._cycle, self._as_of, self._market = event.cycle, f"{event.as_of:%Y-%m-%d %H:%M}", ""
                 self._agents = dict.fromkeys(NODES, ("", "", ""))
             case NodeStarted():
                 self._agents[event.node] = ("running", "", event.subject)
@@ -95,6 +98,8 @@ class Dashboard:
             case GateSpoke():
                 style = _STYLES[event.verdict.outcome]
                 self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
+            case MarketSaid():
+                self._market = visible(event.text)
             case CycleEnded():
                 self._equity = money(event)
                 for fill in event.fills:
@@ -124,7 +129,9 @@ class Dashboard:
             style = {"running": "bold", "failed": "red"}.get(state, "")
             table.add_row(node, state, elapsed, escape(result), style=style)
         braked = brake_line(self._session.brake)
-        return Group(table, *([Text(braked, style="bold red")] if braked else []), *self._last)
+        notices = [Text(braked, style="bold red")] if braked else []
+        waiting = [Text(self._market, style="dim")] if self._market else []
+        return Group(table, *notices, *waiting, *self._last)
 
 
 def gate_line(event: GateSpoke) -> str:

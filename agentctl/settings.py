@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from agentctl.lane_tables import LaneTables, default_tables
 from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.errors import UsageError
@@ -50,8 +51,8 @@ class Settings(BaseSettings):
     cash: Positive = Decimal(100_000)
     """Paper cash at the start, in the quote currency."""
     desk: DeskSettings = DeskSettings()
-    lanes: LaneSettings | None = None
-    """The lanes of the context; the five default ones when not set."""
+    lanes: LaneTables = Field(default_factory=default_tables)
+    """The lanes of the context, by id: what a table `[lanes.ID]` says, over the default lane of that name."""
     archive: ArchiveSettings = ArchiveSettings()
 
     @classmethod
@@ -64,6 +65,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lane_settings(self) -> LaneSettings:
+        """The lanes in effect."""
+        return LaneSettings(lanes=tuple(self.lanes.values()))
+
+    @property
+    def lanes_given(self) -> LaneSettings | None:
+        """The lanes in effect where any was set, and `None` where nothing speaks of them."""
+        return self.lane_settings if "lanes" in self.model_fields_set else None
 
     @property
     def database_url(self) -> str:

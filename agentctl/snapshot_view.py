@@ -24,19 +24,37 @@ def tables(seen: Replayed) -> tuple[TableOf, ...]:
         )
         for lane in made.lanes
     ]
+    rest = kept.tokens - sum(lane.tokens for lane in made.lanes)
+    brief = ("brief and headings", "always sent", "", "", str(rest), bar(rest, kept.budget))
     sent = [(s.item.id, s.lane, plain(s.score), str(s.tokens), s.item.trust) for s in made.selected]
-    left = [(d.item_id, d.lane, d.reason, d.instead) for d in made.dropped]
+    left = [
+        (
+            d.item_id,
+            d.lane,
+            d.reason,
+            "" if d.score is None else plain(d.score),
+            "" if d.tokens is None else str(d.tokens),
+            d.instead,
+        )
+        for d in made.dropped
+    ]
     counts = ("sent", "left out", "tokens")
     return (
-        ("lanes", ("lane", "state", *counts, "of the budget"), list(lanes), counts),
+        ("lanes", ("lane", "state", *counts, "of the budget"), [brief, *lanes], counts),
         ("sent", ("item", "lane", "score", "tokens", "trust"), list(sent), ("score", "tokens")),
-        ("left out", ("item", "lane", "reason", "instead"), list(left), ()),
+        ("left out", ("item", "lane", "reason", "score", "tokens", "instead"), list(left), ("score", "tokens")),
     )
 
 
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
 def bar(tokens: int, budget: int, *, width: int = 20) -> str:
-    """Part of the budget as a bar of `width` blocks."""
-    return "█" * round(tokens / budget * width) if budget else ""
+    """Part of the budget as a bar of `width` blocks, to an eighth of one; what is there at all is seen."""
+    if tokens <= 0 or budget <= 0:
+        return ""
+    whole, rest = divmod(max(1, round(tokens / budget * width * 8)), 8)
+    return "█" * whole + _EIGHTHS[rest].strip()
 
 
 def snapshot_page(seen: Replayed) -> str:

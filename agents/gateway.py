@@ -15,8 +15,10 @@ from agents.answers import Unreadable, answer_schema, read_answer
 from agents.faults import RETRYABLE, fault_of, masked, words_of
 from agents.model import MOST_CHARS, Completion, completion_of
 from agents.providers import key_for, provider_of, require_key
+from context.prompt import Message, system
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
+from domain.digest import canonical
 from domain.money import reading
 from tools.tokenizers import tokenizer_for
 
@@ -101,10 +103,12 @@ class LiteLLMModel:
 
     def _request(self, litellm: Any, prompt: Synthesis, schema: type[BaseModel]) -> dict[str, object]:
         key = self._api_key.get_secret_value() if self._api_key else None
+        native = bool(litellm.supports_response_schema(model=self.name))
+        messages = _without_schema(prompt, schema) if native else prompt.messages
         return {
             "model": self.name,
-            "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
-            "response_format": self._form(litellm, schema),
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "response_format": _form(schema, native=native),
             "api_key": key or ("none" if self._base_url else None),
             "base_url": self._base_url,
             "timeout": self._timeout_s,
@@ -114,13 +118,6 @@ class LiteLLMModel:
             "num_retries": 0,
             "max_retries": 0,
         }
-
-    def _form(self, litellm: Any, schema: type[BaseModel]) -> dict[str, object]:
-        """A JSON schema where the model takes one, else plain JSON; LiteLLM drops what it doesn't know."""
-        if not litellm.supports_response_schema(model=self.name):
-            return {"type": "json_object"}
-        form = {"name": schema.__name__.lower(), "strict": True, "schema": dict(answer_schema(schema))}
-        return {"type": "json_schema", "json_schema": form}
 
     def _refused(self, error: Exception, schema: type[T]) -> Completion[T]:
         kind = fault_of(error)
@@ -169,6 +166,25 @@ def _litellm() -> Any:
     litellm.telemetry = False
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
+
+
+def _form(schema: type[BaseModel], *, native: bool) -> dict[str, object]:
+    """A JSON schema where the model takes one, else plain JSON; LiteLLM drops what it doesn't know."""
+    if not native:
+        return {"type": "json_object"}
+    form = {"name": schema.__name__.lower(), "strict": True, "schema": dict(answer_schema(schema))}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _without_schema(prompt: Synthesis, schema: type[BaseModel]) -> tuple[Message, ...]:
+    """The messages for a model that is given the schema beside them: there it stands once, and not in the text too.
+
+    The budget was charged for it in the text, so that the whole request stays within.
+    """
+    if prompt.brief.answer_schema != canonical(answer_schema(schema)):
+        return prompt.messages  # the text asks for another form than the caller, and so keeps it
+    bare = system(prompt.brief.model_copy(update={"answer_schema": ""}))
+    return tuple(Message(each.role, bare) if each.role == "system" else each for each in prompt.messages)
 
 
 def _worth_another_try(completion: Completion[BaseModel]) -> bool:

@@ -124,7 +124,7 @@ async def grow(path: Path, *, snapshots: int) -> None:
             before = now
         await check(database, "whole")
         begun = time.process_time()
-        gone = await prune_snapshots(database, RUN, before_cycle=snapshots - snapshots // 10)
+        gone = await prune_snapshots(database, RUN, before_cycle=snapshots - snapshots // 10, at=HEADER.created_at)
         print(
             f"pruned {gone.snapshots:,} snapshots and {gone.texts:,} texts, {gone.characters / 1e6:,.1f} M characters: "
             f"{time.process_time() - begun:.1f} s CPU"

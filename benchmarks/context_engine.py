@@ -12,12 +12,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import product
 
 import numpy as np
 
 from context import DEFAULT_LANES, Brief, ContextBook, ContextItem, ModelAnswer, ModelRequest, Pieces, Snapshot, blobs
-from context.duplicates import CROWD
 from context.packing import NOTHING, Compartment, Parcel, pack
 from domain.digest import GENESIS, canonical
 
@@ -94,14 +92,14 @@ def after_upserts(count: int, *, changed: int) -> float:
 
 
 def hostile(count: int) -> list[ContextItem]:
-    """News of equal facts in groups as large as is still compared; each text holds all shorter ones of its group."""
-    words = ["".join(letters) for letters in product("bcdfgh", "aeiou", "klmnprst")]
-    openings = ["crypto" + "".join(letters) for letters in product("bcdfghklmn", repeat=2)]
-    texts = [" ".join([openings[n // CROWD], *words[: 2 * CROWD + n % CROWD]]) for n in range(count)]
+    """News of a hundred stories, each told in as many wordings of falling length: all may stand in for the first."""
     rng = random.Random(2)
+    told = [f"{' '.join(rng.choices(VOCABULARY, k=12))} {number}" for number in range(100)]
     return [
-        an_item(number, rng).model_copy(update={"text": text, "tags": ("lane:news-sentiment",)})
-        for number, text in enumerate(texts)
+        an_item(number, rng).model_copy(
+            update={"text": told[number % 100] + " now" * (number // 100), "tags": ("lane:news-sentiment",)}
+        )
+        for number in range(count)
     ]
 
 
@@ -118,15 +116,16 @@ def best_by_tokens(parcels: list[Parcel], capacity: int) -> np.ndarray:
 
 def optimum(lanes: list[Compartment], capacity: int) -> int:
     """The most points under the same floors and shares, by an independent and exact solver."""
-    own = [lane.reserve for lane in lanes]
-    rest = capacity - sum(own)
+    rest = capacity - sum(lane.reserved for lane in lanes)
     total = np.zeros(capacity + 1, dtype=np.int64)
-    for lane, reserve in zip(lanes, own, strict=True):
-        low, high = (0, reserve) if rest < 0 else (reserve, min(capacity, reserve + int(lane.share * rest)))
+    for lane in lanes:
+        low, high = (0, lane.reserve) if rest < 0 else (lane.reserved, lane.reserve + int(lane.share * rest))
         alone = best_by_tokens(list(lane.parcels), capacity)
         joined = np.full(capacity + 1, -(10**12), dtype=np.int64)
-        for tokens in range(low, min(capacity, max(low, high)) + 1):
-            joined[tokens:] = np.maximum(joined[tokens:], total[: capacity + 1 - tokens] + alone[min(tokens, high)])
+        for tokens in range(min(capacity, high) + 1):
+            charge = max(low, tokens + lane.heading * (tokens > 0))
+            if charge <= capacity:
+                joined[charge:] = np.maximum(joined[charge:], total[: capacity + 1 - charge] + alone[tokens])
         total = joined
     return int(total[capacity])
 
@@ -141,17 +140,18 @@ def random_lanes(rng: random.Random) -> list[Compartment]:
             [parcel() for _ in range(rng.randint(0, 40))],
             floor=rng.choice([0, 200, 400]),
             share=rng.choice([Decimal(1), Decimal("0.5")]),
+            heading=rng.randint(3, 12),
         )
         for _ in range(rng.randint(1, 4))
     ]
 
 
-def quality(books: int) -> tuple[list[float], list[float]]:
-    """Points carried as a part of the optimum, and milliseconds of each packing."""
+def quality(books: int, *, tightest: int, widest: int) -> tuple[list[float], list[float]]:
+    """Points carried as a part of the optimum, headings included, and milliseconds of each packing."""
     rng = random.Random(7)
     parts, spent = [], []
     for _ in range(books):
-        lanes, capacity = random_lanes(rng), rng.randint(100, 1_500)
+        lanes, capacity = random_lanes(rng), rng.randint(tightest, widest)
         picks: list[list[int]] = []
         spent.append(
             cpu_ms(lambda lanes=lanes, capacity=capacity, picks=picks: picks.extend(pack(lanes, capacity=capacity)))
@@ -211,9 +211,13 @@ def main() -> None:
         f"upserts a second      {10_000_000 / fresh:8,.0f} new  {10_000_000 / again:8,.0f} merged "
         f"{9_000_000 / evicting:8,.0f} evicting"
     )
-    parts, spent = quality(1_000)
-    print(f"value / optimum       {min(parts):8.4%} worst {statistics.mean(parts):9.4%} mean of {len(parts):,} books")
-    print(f"packing               {statistics.median(spent):8.2f} ms median {max(spent):6.2f} ms worst")
+    for tightest, widest in ((15, 200), (100, 1_500)):
+        parts, spent = quality(1_000, tightest=tightest, widest=widest)
+        print(
+            f"value / optimum       {min(parts):8.4%} worst {statistics.mean(parts):9.4%} mean of {len(parts):,} books "
+            f"in {tightest} to {widest:,} tokens"
+        )
+        print(f"packing               {statistics.median(spent):8.2f} ms median {max(spent):6.2f} ms worst")
     own, bodies = snapshot_bytes(200, size=500, changed=10)
     print(f"bytes a snapshot      {own:8,.0f} own  {bodies:8,.0f} in shared bodies (500 items, 10 change a cycle)")
 

@@ -7,27 +7,43 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
+from typing import NamedTuple
 
 from context import prompt
 from context.brief import Brief
+from context.entry import Entry
 from context.lane import Lane
-from context.packing import NOTHING, Compartment, Parcel, pack
-from context.ranking import Ranked, RankedLane, rank
+from context.packing import NOTHING, Compartment, pack
+from context.ranking import Ranked, RankedLane, rank, retelling
 from context.shelf import Shelves
-from context.synthesis import Dropped, LaneUsage, Selected, Synthesis, TokenCount
+from context.synthesis import Dropped, LaneUsage, Reason, Selected, Synthesis, TokenCount
 from context.tokenizer import Tokenizer
 from domain.digest import instant
-from domain.errors import BudgetTooSmall, MandatoryOverflow
+from domain.errors import BudgetTooSmall, MandatoryOverflow, UsageError
+
+_STAND_INS = 5
+"""Wordings of a story that are offered beside its best: a feed may tell it a thousand times."""
+
+
+class _Wording(NamedTuple):
+    """One line that may be sent for an entry; `points` of its whole `score` are what the line carries."""
+
+    entry: Entry
+    line: str
+    tokens: int
+    score: int
+    points: int
+    shortened: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """One lane with its tokens counted: of what must be sent, of its heading, of each thing that may be sent."""
+    """One lane with its tokens counted: of what must be sent, of its heading, of each wording that may be sent."""
 
     ranked: RankedLane
     required: int
     heading: int
-    parcels: list[Parcel]
+    wordings: list[list[_Wording]]
 
     @property
     def lane(self) -> Lane:
@@ -38,7 +54,17 @@ class _Counted:
         return self.required + self.heading if self.ranked.required else 0
 
     def compartment(self) -> Compartment:
-        return Compartment(self.parcels, floor=max(0, self.lane.floor - self.required), share=self.lane.share)
+        """What there is to pack; the heading is paid already where something must be sent."""
+        return Compartment(
+            [tuple((one.tokens, one.points) for one in choices) for choices in self.wordings if self.sends],
+            floor=max(0, self.lane.floor - self.required),
+            share=self.lane.share,
+            heading=0 if self.ranked.required else self.heading,
+        )
+
+    @property
+    def sends(self) -> bool:
+        return self.lane.state == "enabled"
 
 
 def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datetime, brief: Brief) -> Synthesis:
@@ -50,11 +76,21 @@ def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datet
     whole (see `prompt`), so that the first packing fits.
 
     Raises `BudgetTooSmall` when the brief alone does not fit, `MandatoryOverflow` when what must be
-    sent does not, and `NotCanonical` for an `as_of` without a zone.
+    sent does not, `UsageError` for a budget that is no whole number and for an open item that must be sent, is
+    available and not stale, and is in no lane that is enabled, and `NotCanonical` for an `as_of` without a zone.
+    What is stale or not yet available is not sent, pinned or not.
     """
+    if type(budget) is not int:
+        raise UsageError(f"a budget is a whole number of tokens, not {budget!r}")
     instant(as_of)
     as_of = as_of.astimezone(UTC)
-    lanes = [_counted(lane, tokenizer) for lane in rank(shelves, now_s=as_of.timestamp())]
+    now_s = as_of.timestamp()
+    if stranded := shelves.stranded(now_s):
+        raise UsageError(
+            f"no lane sends what must be sent: {', '.join(stranded)}",
+            remedy="Enable a lane that takes it, or close or unpin it",
+        )
+    lanes = [_counted(lane, number, tokenizer) for number, lane in enumerate(rank(shelves, now_s=now_s))]
     capacity = _capacity(lanes, brief, budget=budget, tokenizer=tokenizer, as_of=as_of)
     while True:
         picks = pack([lane.compartment() for lane in lanes], capacity=capacity)
@@ -68,7 +104,7 @@ def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datet
         if all(choice == NOTHING for chosen in picks for choice in chosen):
             raise _overflow(lanes, must=used, budget=budget, tokenizer=tokenizer)
         capacity -= 1
-    dropped = [lane.ranked.dropped + _unpacked(lane, chosen) for lane, chosen in zip(lanes, picks, strict=True)]
+    dropped = _dropped(lanes, picks)
     return Synthesis(
         messages=messages,
         selected=tuple(chain.from_iterable(sent)),
@@ -85,7 +121,7 @@ def compose(shelves: Shelves, *, budget: int, tokenizer: Tokenizer, as_of: datet
 
 
 def _capacity(lanes: Sequence[_Counted], brief: Brief, *, budget: int, tokenizer: Tokenizer, as_of: datetime) -> int:
-    """Tokens that are left for what may be sent: the headings that it may need are set aside as well."""
+    """Tokens that are left for what may be sent."""
     fixed = prompt.count(prompt.render(brief, as_of=as_of, lanes=()), tokenizer)
     if fixed > budget:
         raise BudgetTooSmall(
@@ -94,59 +130,84 @@ def _capacity(lanes: Sequence[_Counted], brief: Brief, *, budget: int, tokenizer
     must = fixed + sum(lane.must for lane in lanes)
     if must > budget:
         raise _overflow(lanes, must=must, budget=budget, tokenizer=tokenizer)
-    return budget - must - sum(lane.heading for lane in lanes if lane.parcels and not lane.ranked.required)
+    return budget - must
 
 
-def _counted(ranked: RankedLane, tokenizer: Tokenizer) -> _Counted:
+def _counted(ranked: RankedLane, number: int, tokenizer: Tokenizer) -> _Counted:
     used = bool(ranked.required or ranked.optional)
     return _Counted(
         ranked=ranked,
         required=sum(one.entry.count(one.entry.line, tokenizer) for one in ranked.required),
         heading=tokenizer.count(prompt.heading(ranked.shelf.lane.id)) if used else 0,
-        parcels=[_parcel(one, tokenizer) for one in ranked.optional],
+        wordings=[_choices(one, number, tokenizer) for one in ranked.optional],
     )
 
 
-def _parcel(ranked: Ranked, tokenizer: Tokenizer) -> Parcel:
-    """Every wording of an entry with its tokens and points."""
-    entry = ranked.entry
-    return tuple((entry.count(line, tokenizer), _carried(ranked, kept)) for line, kept in entry.wordings)
+def _choices(ranked: Ranked, number: int, tokenizer: Tokenizer) -> list[_Wording]:
+    """The whole entry, and whatever says it in fewer tokens: shorter wordings, other tellings in lane `number`."""
+    whole, *rest = _wordings(ranked.entry, ranked.points, tokenizer)
+    for other in ranked.others:
+        if other.number == number:
+            rest += _wordings(other.entry, other.points, tokenizer)
+    best, shorter = whole.tokens, []
+    for one in sorted(rest, key=lambda one: (-one.points, one.tokens, one.entry.order)):
+        if one.tokens < best:
+            shorter.append(one)
+            best = one.tokens
+    return [whole, *shorter[: _STAND_INS - 1], *shorter[_STAND_INS - 1 :][-1:]]
 
 
-def _carried(ranked: Ranked, kept: float) -> int:
-    """Points of a wording that keeps this part of the text: at least one, more than an empty place is worth."""
-    return max(1, int(ranked.points * kept))
+def _wordings(entry: Entry, points: int, tokenizer: Tokenizer) -> list[_Wording]:
+    """Every wording of one entry. Each carries at least one point, more than an empty place is worth."""
+    return [
+        _Wording(entry, line, entry.count(line, tokenizer), max(1, points), max(1, int(points * kept)), n > 0)
+        for n, (line, kept) in enumerate(entry.wordings)
+    ]
 
 
 def _sent(lane: _Counted, chosen: Sequence[int], tokenizer: Tokenizer) -> list[Selected]:
     """What a lane sends, by rank."""
-    picks = [(ranked, 0) for ranked in lane.ranked.required]
-    picks += [pair for pair in zip(lane.ranked.optional, chosen, strict=True) if pair[1] != NOTHING]
-    picks.sort(key=lambda pick: pick[0].key)
-    return [_selected(ranked, choice, lane_id=lane.lane.id, tokenizer=tokenizer) for ranked, choice in picks]
-
-
-def _selected(ranked: Ranked, choice: int, *, lane_id: str, tokenizer: Tokenizer) -> Selected:
-    entry = ranked.entry
-    line, kept = entry.wordings[choice]
-    return Selected(
-        item=entry.item,
-        lane=lane_id,
-        score=Decimal(_carried(ranked, 1.0)).scaleb(-6),
-        carried=Decimal(_carried(ranked, kept)).scaleb(-6),
-        tokens=entry.count(line, tokenizer),
-        line=line,
-        shortened=choice > 0,
-    )
-
-
-def _unpacked(lane: _Counted, chosen: Sequence[int]) -> list[Dropped]:
-    """What came to packing and found no room."""
+    picks = [_wordings(one.entry, one.points, tokenizer)[0] for one in lane.ranked.required]
+    picks += [choices[pick] for choices, pick in zip(lane.wordings, chosen, strict=False) if pick != NOTHING]
+    picks.sort(key=lambda pick: (not pick.entry.item.pinned, -pick.score, pick.entry.order))
     return [
-        Dropped(one.entry.item.id, lane.lane.id, "budget", tokens=parcel[0][0])
-        for one, parcel, choice in zip(lane.ranked.optional, lane.parcels, chosen, strict=True)
-        if choice == NOTHING
+        Selected(
+            item=pick.entry.item,
+            lane=lane.lane.id,
+            score=_score(pick.score),
+            carried=_score(pick.points),
+            tokens=pick.tokens,
+            line=pick.line,
+            shortened=pick.shortened,
+        )
+        for pick in picks
     ]
+
+
+def _dropped(lanes: Sequence[_Counted], picks: Sequence[Sequence[int]]) -> list[list[Dropped]]:
+    """What each lane leaves out: what ranking did, what found no room, what another telling stands for."""
+    dropped = [list(lane.ranked.dropped) for lane in lanes]
+    for number, (lane, chosen) in enumerate(zip(lanes, picks, strict=True)):
+        for one in lane.ranked.required:
+            for other in one.others:
+                dropped[other.number].append(retelling(other.entry, lanes[other.number].ranked, instead=one.entry))
+        for n, (one, choices) in enumerate(zip(lane.ranked.optional, lane.wordings, strict=True)):
+            pick = chosen[n] if lane.sends else NOTHING
+            told = one.entry if pick == NOTHING else choices[pick].entry
+            if pick == NOTHING:
+                why: Reason = "budget" if lane.sends else "muted"
+                whole = choices[0]
+                dropped[number].append(
+                    Dropped(one.entry.item.id, lane.lane.id, why, tokens=whole.tokens, score=_score(whole.score))
+                )
+            for entry, at in [(one.entry, number), *((other.entry, other.number) for other in one.others)]:
+                if entry is not told:
+                    dropped[at].append(retelling(entry, lanes[at].ranked, instead=told))
+    return dropped
+
+
+def _score(points: int) -> Decimal:
+    return Decimal(points).scaleb(-6)
 
 
 def _usage(lane: Lane, sent: Sequence[Selected], *, left_out: int) -> LaneUsage:

@@ -1,95 +1,74 @@
-"""Near-duplicates: the same story from five feeds counts once.
+"""Duplicates: the same story from five feeds counts once.
 
-Two pieces of evidence tell the same story when one says, in any order and inflection, every word
-that the other says, and little besides. What makes a different story is never overlooked: another
-number, another symbol, a negation or a doubt. Words that merely differ are a different story as well, since
-"sues Binance" and "sues Coinbase" are two facts.
+Two pieces of evidence tell the same story when they say the same words and numbers in the same order, but for
+fillers, signatures, punctuation and the ending of a verb. Whatever else one of them says makes another story: a
+number, its sign or unit, a negation, a question, or any further word. Roles and outcomes hang on a single word
+and on the order ("Binance sues Coinbase", "SEC approves ETF rejected"), and to tell a story twice costs a few
+tokens where to fold two stories costs one of them. So being the same story is an equality: it needs no comparison
+of pairs, whatever a feed sends.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from context.item import ContextItem
 
-OVERLAP = (2, 3)
-"""The shorter one holds at least two thirds of the longer one's words."""
-
-FEWEST = 4
-"""Words below which only the very same words make a duplicate."""
-
-CROWD = 64
-"""Tellings of the same facts and a word that are compared with each other: the bound on work."""
+Story = str
+"""What a text says, by whom it can be believed, and about which symbols: equal in two tellings of one story."""
 
 SOURCES_COUNTED = 5
 DOUBT_LEFT = 0.8
 """Each further source leaves four fifths of the doubt, for at most five sources: feeds copy each other."""
 
-_WORD = re.compile(r"-?\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?")
+_PART = re.compile(
+    r"""
+    \d+(?:[.,]\d+)*[a-z]*                                           # a number with its unit: 90,000 or 5k
+    | [^\W\d_\u0900-\U0010ffff]+(?:'[^\W\d_\u0900-\U0010ffff]+)?    # a word of a script with spaces
+    | \S                                                            # a sign, or a letter of any other script
+    """,
+    re.VERBOSE,
+)
+_MINUS = re.compile(r"(?<!\w)[-–−](?=[^\w\s]?\d)")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _FILLER = frozenset(
-    _WORD.findall(
-        "a after ahead alert amid an and are as at be been breaking by exclusive for from has have her his in into is "
-        "it its just latest live more new news now of on or over report reports said say says so than that the their "
-        "this to today update updated was were will with"
+    _PART.findall(
+        "a alert amid an and are as at be been breaking exclusive has have heavily her his in is it its just latest "
+        "live new news now of on sharply slightly steeply suddenly swiftly that the their this today update updated "
+        "was were 🚨 🔴 ⚡ 🔔 📢 📣 🔥 📰 ` ^ | ~ ©"
     )
 )
-_TURNING = frozenset(
-    _WORD.findall(
-        "cannot could denied denies deny fake false hoax if may might neither never no nobody none nor not nothing "
-        "rumor rumors rumour rumours unconfirmed unlikely without would"
-    )
-)
-"""Words that turn a sentence into its opposite, or a fact into a guess."""
+"""Words and signs that neither turn a sentence nor swap who does what to whom: no `by`, `to`, `from`, `may`, `not`."""
+
+_MEANT = frozenset("%‰?")
+"""Punctuation that counts like a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a text says: `facts` must be equal in two tellings, `words` may be a few more in one of them."""
+def story(item: ContextItem) -> Story | None:
+    """The story of evidence in words; None for other kinds and for readings, which never stand for another.
 
-    facts: tuple[object, ...]
-    words: tuple[str, ...]
-    """Distinct stems, the longest first, which are the rarest and so the best to look others up by."""
-
-    @property
-    def fewest(self) -> int:
-        """How many words a shorter telling must have."""
-        return -(-len(self.words) * OVERLAP[0] // OVERLAP[1])
-
-    @property
-    def opening(self) -> tuple[str, ...]:
-        """The words that a shorter telling may begin with."""
-        return self.words[: len(self.words) - self.fewest + 1]
-
-    def retells(self, other: Fingerprint) -> bool:
-        """Whether this is a shorter telling of `other`."""
-        return len(self.words) >= FEWEST and other.fewest <= len(self.words) and set(other.words).issuperset(self.words)
-
-
-def fingerprint(item: ContextItem) -> Fingerprint | None:
-    """The fingerprint of evidence in words; none for other kinds and for readings, which never stand for another."""
-    if item.kind != "evidence" or item.readings:
+    What is not trusted alike is never the same story: a feed can neither replace what the venue or we ourselves
+    say, nor confirm it. A text of nothing but fillers or punctuation is its own story.
+    """
+    if item.kind != "evidence" or item.readings or not item.text:
         return None
-    numbers: list[str] = []
-    words: set[str] = set()
     text = _folded(_without(item.text, name=item.source))
-    for word in _WORD.findall(text):
-        if word[-1].isdigit():
-            numbers.append(word.replace(",", ""))
+    symbols = (tag for tag in item.tags if tag.startswith("symbol:"))
+    return " ".join((item.trust, *symbols, "says", *(tuple(_said(text)) or (text,))))
+
+
+def _said(text: str) -> Iterator[str]:
+    for part in _PART.findall(text):
+        if part in _FILLER:
+            continue
+        if len(part) == 1 and not part.isalnum():
+            if part in _MEANT or unicodedata.category(part)[0] not in "PZC":
+                yield part
         else:
-            words.add(word)
-    turned = words & _TURNING
-    short = {word for word in words if word.endswith("n't")} if "n't" in text else set()
-    stems = {_stem(word) for word in words - _FILLER - turned - short}
-    if not stems:
-        return None
-    symbols = tuple(tag for tag in item.tags if tag.startswith("symbol:"))
-    facts = (symbols, tuple(sorted(numbers)), tuple(sorted(turned | {"not"} if short else turned)))
-    return Fingerprint(facts=facts, words=tuple(sorted(sorted(stems), key=len, reverse=True)))
+            yield part if part[0].isdigit() else _stem(part)
 
 
 def _without(text: str, *, name: str) -> str:
@@ -98,15 +77,21 @@ def _without(text: str, *, name: str) -> str:
 
 
 def _folded(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("−", "-")
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
+    return _MINUS.sub("−", _THOUSANDS.sub("", text.lower()))
+
+
+_ALIKE = str.maketrans({"’": "'", "\ufe0f": None})
 
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
-    """English endings off, roughly: it only has to treat both tellings alike."""
-    for ending in ("ings", "ing", "ies", "ed", "es", "s", "'s"):
+    """English endings off, roughly: it only has to treat both tellings alike.
+
+    An `-ed` stays: "Binance sued" may well be a passive, which is not what "Binance sues" says.
+    """
+    for ending in ("'s", "ings", "ing", "ies", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word
@@ -116,95 +101,3 @@ def raised(confidences: Sequence[float], *, sources: int) -> float:
     """The confidence of a story told by several `sources`: the surest telling, and less doubt for each more."""
     surest = max(confidences)
     return 1 - (1 - surest) * DOUBT_LEFT ** (min(sources, SOURCES_COUNTED) - 1)
-
-
-_Member = tuple[float, tuple[str, ...], Fingerprint]
-"""When it was first told, its words, itself: what members of a group are ordered by."""
-
-_Groups = dict[str, list[_Member]]
-"""Fingerprints of the same facts by each word of their openings."""
-
-
-class Stories:
-    """Which fingerprints retell each other, kept up to date as they come and go.
-
-    A shorter telling lacks at most a third of the longer one's words, so its first word is among the
-    first third of the longer one's, and one more. Fingerprints of the same facts that have a word there
-    are a group, and a shorter telling is looked up in the group of its first word.
-
-    In a group only the `CROWD` that were told first are compared, so that each is compared as the shorter one
-    with fewer than `CROWD` others, whatever a feed sends; the later ones of a crowd count as retold only in
-    the very same words. Who was first depends neither on the order of arrival nor on anything that became
-    available later. The relation is not transitive.
-    """
-
-    def __init__(self, *, crowd: int = CROWD) -> None:
-        self.links: dict[Fingerprint, set[Fingerprint]] = {}
-        """Each fingerprint that retells others or is retold, with those others."""
-        self._crowd = crowd
-        self._groups: dict[object, _Groups] = {}
-        self._alone: dict[object, _Member] = {}
-        """By its facts, what nothing else could retell so far: most numbers are told once, and need no groups."""
-
-    def add(self, told: Fingerprint, *, since_s: float) -> None:
-        """Take in a fingerprint that was first told at `since_s` (seconds since 1970)."""
-        if len(told.words) < FEWEST:
-            return
-        member = since_s, told.words, told
-        groups = self._groups.get(told.facts)
-        if groups is None:
-            other = self._alone.pop(told.facts, None)
-            if other is None:
-                self._alone[told.facts] = member
-                return
-            groups = self._groups[told.facts] = {}
-            self._join(groups, other)
-        self._join(groups, member)
-
-    def remove(self, told: Fingerprint, *, since_s: float) -> None:
-        """Forget a fingerprint that was added with this `since_s`."""
-        if len(told.words) >= FEWEST and self._alone.pop(told.facts, None) is None:
-            groups = self._groups[told.facts]
-            self._leave(groups, (since_s, told.words, told))
-            if not groups:
-                del self._groups[told.facts]
-
-    def _join(self, groups: _Groups, member: _Member) -> None:
-        told = member[2]
-        for word in told.opening:
-            group = groups.setdefault(word, [])
-            at = bisect_left(group, member)
-            group.insert(at, member)
-            if at < self._crowd:
-                self._link(told, group, word)
-                if len(group) > self._crowd:
-                    self._unlink(group[self._crowd][2], word)
-
-    def _leave(self, groups: _Groups, member: _Member) -> None:
-        told = member[2]
-        for word in told.opening:
-            group = groups[word]
-            at = bisect_left(group, member)
-            del group[at]
-            if at < self._crowd:
-                self._unlink(told, word)
-                if len(group) >= self._crowd:
-                    self._link(group[self._crowd - 1][2], group, word)
-            if not group:
-                del groups[word]
-
-    def _link(self, told: Fingerprint, group: Sequence[_Member], word: str) -> None:
-        for _, _, other in group[: self._crowd]:
-            short, long = (told, other) if len(told.words) < len(other.words) else (other, told)
-            if short.words[0] == word and len(short.words) < len(long.words) and short.retells(long):
-                self.links.setdefault(short, set()).add(long)
-                self.links.setdefault(long, set()).add(short)
-
-    def _unlink(self, told: Fingerprint, word: str) -> None:
-        """Undo the links that were found by `word`: those whose shorter telling begins with it."""
-        for other in tuple(self.links.get(told, ())):
-            if min(told.words, other.words, key=len)[0] == word:
-                for one, another in ((told, other), (other, told)):
-                    self.links[one].discard(another)
-                    if not self.links[one]:
-                        del self.links[one]

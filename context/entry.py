@@ -1,10 +1,10 @@
-"""An item with what is worked out from it once: its line, digest, fingerprint and token counts."""
+"""An item with what is worked out from it once: its line, digest, story and token counts."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
-from context.duplicates import Fingerprint, fingerprint
+from context.duplicates import Story, story
 from context.item import KINDS, ContextItem
 from context.prompt import line
 from context.shortening import shortened
@@ -48,8 +48,8 @@ class Entry:
         return canonical(self.item)
 
     @cached_property
-    def fingerprint(self) -> Fingerprint | None:
-        return fingerprint(self.item)
+    def story(self) -> Story | None:
+        return story(self.item)
 
     @cached_property
     def wordings(self) -> tuple[tuple[str, float], ...]:

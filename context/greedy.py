@@ -63,8 +63,10 @@ def _exchange(
     for b, chosen, ats in zip(bins, picks, places, strict=True):
         kept = sum(b.parcels[at][pick][0] for at, pick in enumerate(chosen) if pick != NOTHING)
         kept -= sum(b.parcels[at][chosen[at]][0] for at in ats if chosen[at] != NOTHING)
-        capacity -= kept
-        rest.append(Bin([b.parcels[at] for at in ats], low=max(0, b.low - kept), high=b.high - kept))
+        paid = b.heading if kept else 0
+        capacity -= kept + paid
+        parcels = [b.parcels[at] for at in ats]
+        rest.append(Bin(parcels, low=max(0, b.low - kept), high=b.high - kept, heading=b.heading - paid))
     now = sum(bins[lane].parcels[at][picks[lane][at]][1] for lane, at in free if picks[lane][at] != NOTHING)
     found = best(rest, prices(rest, capacity=capacity), capacity=capacity, above=now, states=states)
     if found is None:
@@ -78,11 +80,11 @@ def _greedy(bins: Sequence[Bin], *, capacity: int) -> list[list[int]]:
     """Whole parcels by points per token while they fit."""
     picks = [[NOTHING] * len(b.parcels) for b in bins]
     held = [0] * len(bins)
-    left = capacity - sum(b.low for b in bins)
+    left = capacity - sum(b.charge(0) for b in bins)
     ranked = [(-p[0][1] / p[0][0], lane, at) for lane, b in enumerate(bins) for at, p in enumerate(b.parcels)]
     for _, lane, at in sorted(ranked):
         b, tokens = bins[lane], bins[lane].parcels[at][0][0]
-        charge = max(held[lane] + tokens, b.low) - max(held[lane], b.low)
+        charge = b.charge(held[lane] + tokens) - b.charge(held[lane])
         if held[lane] + tokens <= b.high and charge <= left:
             picks[lane][at] = 0
             held[lane] += tokens

@@ -55,7 +55,8 @@ Listener = Callable[[Event], None]
 class Hooks:
     """The listeners of a book and of its views. They see values that can't be changed.
 
-    A listener that raises changes nothing: the others are told all the same, and `failures` keeps the
+    An event is told to those that listened when it happened: a listener that adds another adds it for the
+    next one. A listener that raises changes nothing: the others are told all the same, and `failures` keeps the
     last `FAILURES_KEPT` errors.
     """
 
@@ -67,7 +68,7 @@ class Hooks:
         self._listeners.append(listener)
 
     def tell(self, event: Event) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             try:
                 listener(event)
             except Exception as error:  # a boundary: whoever listens has no say

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, field_validator, model_validator
 
 from domain.digest import digest
 from domain.errors import UsageError
@@ -36,6 +37,10 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{
 """`lane:market-data` puts an item into a lane, `symbol:BTC/USDT` into that symbol's view."""
 
 
+Readings = Annotated[Mapping[str, Amount], AfterValidator(MappingProxyType), PlainSerializer(dict)]
+"""Numbers by name that nobody who is shown an item can change."""
+
+
 class ContextItem(Value):
     """A piece of knowledge with its provenance. Upserting one again under its id merges the two.
 
@@ -60,7 +65,7 @@ class ContextItem(Value):
     ttl_s: Annotated[int, Field(gt=0)] | None = None
     pinned: bool = False
     may_shorten: bool = False
-    readings: Mapping[str, Amount] = {}
+    readings: Readings = Field(default={}, validate_default=True)
 
     @field_validator("tags")
     @classmethod
@@ -101,6 +106,9 @@ class ContextItem(Value):
     def merged(self, newer: ContextItem) -> ContextItem:
         """This item with what `newer` says. A field that `newer` leaves out stays as it is, closed included.
 
+        A wording that became available before this one comes late: it only fills in what this one leaves out, as
+        if the two had come in their order.
+
         Raises `UsageError` when kind or trust differ: a feed can't take over a constraint's id.
         """
         if (newer.kind, newer.trust) != (self.kind, self.trust):
@@ -108,5 +116,8 @@ class ContextItem(Value):
                 f"context item {self.id} is {self.trust} {self.kind}, not {newer.trust} {newer.kind}",
                 remedy="Give the new item an id of its own",
             )
-        said = {name: getattr(newer, name) for name in newer.model_fields_set if name != "created_at"}
+        names = newer.model_fields_set - {"created_at"}
+        if newer.available_at < self.available_at:
+            names -= self.model_fields_set
+        said = {name: getattr(newer, name) for name in names}
         return self.model_copy(update=said)

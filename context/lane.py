@@ -56,8 +56,8 @@ class Lane(Value):
 
     `floor` tokens are its own whatever the other lanes hold. Of what is left after all floors it may
     take at most the part `share`: a limit, not a claim, so that shares may add up to more than one.
-    A mandatory lane is sent whole or not at all, and so has no cap. `muted` is shown and not sent,
-    `disabled` is not looked at.
+    A mandatory lane is sent whole or not at all, and so has no cap and is enabled. `muted` is ranked, capped and
+    shown like any other, and not sent; `disabled` is not looked at.
     """
 
     id: LaneId
@@ -74,6 +74,8 @@ class Lane(Value):
     def _mandatory_is_whole(self) -> Self:
         if self.mandatory and self.item_cap is not None:
             raise ValueError("a mandatory lane is sent whole: it can't have an item_cap")
+        if self.mandatory and self.state != "enabled":
+            raise ValueError(f"a mandatory lane is sent: it can't be {self.state}")
         return self
 
     def accepts(self, item: ContextItem) -> bool:

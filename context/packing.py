@@ -26,12 +26,14 @@ of more at most a thousandth is left."""
 class Compartment:
     """One lane's parcels, the highest rank first.
 
-    `floor` tokens are its own; of what all floors leave over it may take the part `share`.
+    `floor` tokens are its own; of what all floors leave over it may take the part `share`. With its first parcel
+    it takes `heading` tokens more, which belong to neither.
     """
 
     parcels: Sequence[Parcel]
     floor: int = 0
     share: Decimal = Decimal(1)
+    heading: int = 0
 
     @property
     def reserve(self) -> int:
@@ -43,23 +45,30 @@ class Compartment:
                 held += tokens
         return held
 
+    @property
+    def reserved(self) -> int:
+        """Tokens that are held back for it: its reserve under its heading."""
+        return self.reserve + self.heading if self.reserve else 0
+
 
 def pack(compartments: Sequence[Compartment], *, capacity: int) -> list[list[int]]:
     """For each parcel of each compartment the number of the choice to carry, or `NOTHING`.
 
-    Together they carry the most points possible when each compartment is charged its reserve
-    whether it uses it or not: other lanes never push out what its floor holds, but for something of
-    its own that is worth more. When the reserves don't fit together, none gets more than its own.
+    Together they carry the most points possible when each compartment is charged its reserve (with its heading)
+    whether it uses it or not, and its heading if it carries anything: other lanes never push out what its floor
+    holds, but for something of its own that is worth more. When the reserves don't fit together, none gets more
+    than its own.
 
     Where that can't be told within the bound on work, it is the best that is found at this capacity
     or a smaller one. Those are tried downwards until none below can carry more.
     """
     reserves = [compartment.reserve for compartment in compartments]
-    if _all_fit(_bins(compartments, reserves, capacity=capacity), capacity=capacity):
+    reserved = sum(compartment.reserved for compartment in compartments)
+    if _all_fit(_bins(compartments, reserves, rest=capacity - reserved), capacity=capacity):
         return [[0] * len(c.parcels) for c in compartments]
     most = Found([[NOTHING] * len(c.parcels) for c in compartments], 0)
-    for limit in _downwards(capacity, reserved=sum(reserves)):
-        bins = _bins(compartments, reserves, capacity=limit)
+    for limit in _downwards(capacity, reserved=reserved):
+        bins = _bins(compartments, reserves, rest=limit - reserved)
         priced = prices(bins, capacity=limit)
         if priced.ceiling <= most.points:
             break
@@ -72,17 +81,21 @@ def pack(compartments: Sequence[Compartment], *, capacity: int) -> list[list[int
     return most.picks
 
 
-def _bins(compartments: Sequence[Compartment], reserves: Sequence[int], *, capacity: int) -> list[Bin]:
-    rest = capacity - sum(reserves)
+def _bins(compartments: Sequence[Compartment], reserves: Sequence[int], *, rest: int) -> list[Bin]:
+    """Limits when `rest` tokens are left over by all floors; below zero these don't fit together."""
     if rest < 0:
-        return [Bin(c.parcels, low=0, high=own) for c, own in zip(compartments, reserves, strict=True)]
-    return [
-        Bin(c.parcels, low=own, high=own + int(c.share * rest)) for c, own in zip(compartments, reserves, strict=True)
-    ]
+        return [
+            Bin(c.parcels, low=0, high=own, heading=c.heading) for c, own in zip(compartments, reserves, strict=True)
+        ]
+    bins = []
+    for c, own in zip(compartments, reserves, strict=True):
+        most = rest if own else max(0, rest - c.heading)
+        bins.append(Bin(c.parcels, low=own, high=own + min(int(c.share * rest), most), heading=c.heading))
+    return bins
 
 
 def _all_fit(bins: Sequence[Bin], *, capacity: int) -> bool:
-    return all(b.total <= b.high for b in bins) and sum(max(b.low, b.total) for b in bins) <= capacity
+    return all(b.total <= b.high for b in bins) and sum(b.charge(b.total) for b in bins) <= capacity
 
 
 def _downwards(capacity: int, *, reserved: int) -> Iterator[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from context.duplicates import Fingerprint, raised
+from context.duplicates import raised
 from context.entry import Entry, Order
 from context.shelf import HIDDEN, Place, Shelf, Shelves
 from context.synthesis import Dropped
@@ -14,11 +15,21 @@ _RETOLD = -1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Retold:
+    """Another telling of a story, with the number of its lane, and the points of the story in its words."""
+
+    entry: Entry
+    number: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
-    """An entry with its points at the moment of the synthesis."""
+    """An entry with its points at the moment of the synthesis, and who tells the same story, by rank."""
 
     entry: Entry
     points: int
+    others: tuple[Retold, ...] = ()
 
     @property
     def key(self) -> tuple[bool, int, Order]:
@@ -37,43 +48,67 @@ class RankedLane:
 
 
 def rank(shelves: Shelves, *, now_s: float) -> list[RankedLane]:
-    """Every lane in its order, ranked at `now_s` (seconds since 1970)."""
+    """Every lane in its order, ranked at `now_s` (seconds since 1970). A muted lane is ranked among itself."""
     scores = [shelf.scores(now_s) for shelf in shelves.shelves]
-    retold = _fold(shelves, scores, now_s=now_s)
-    return [_lane(shelf, scores[number], retold[number], now_s=now_s) for number, shelf in enumerate(shelves.shelves)]
+    others = _fold(shelves, scores, now_s=now_s)
+    lanes = [RankedLane(shelf, dropped=list(shelf.aside.values)) for shelf in shelves.shelves]
+    for number, lane in enumerate(lanes):
+        for at in _fill(lane, scores[number], others, number=number, now_s=now_s):
+            for other in others.get((number, at), ()):
+                lanes[other.number].dropped.append(
+                    retelling(other.entry, lanes[other.number], instead=lane.shelf.entries[at])
+                )
+    return lanes
 
 
-def _lane(shelf: Shelf, scores: list[float], retold: list[Dropped], *, now_s: float) -> RankedLane:
-    lane = RankedLane(shelf, dropped=shelf.aside.values + retold)
-    entries = shelf.entries
+def retelling(entry: Entry, lane: RankedLane, *, instead: Entry) -> Dropped:
+    """The line of a telling that another stands for."""
+    return Dropped(entry.item.id, lane.shelf.lane.id, "duplicate", instead=instead.item.id)
+
+
+def _fill(
+    lane: RankedLane, scores: list[float], others: Mapping[Place, Sequence[Retold]], *, number: int, now_s: float
+) -> list[int]:
+    """Rank one lane. Returns the positions that its cap leaves out."""
+
+    def ranked(positions: Iterable[int]) -> list[Ranked]:
+        found = [
+            Ranked(shelf.entries[at], _points(scores[at]), tuple(others.get((number, at), ()))) for at in positions
+        ]
+        return sorted(found, key=lambda one: one.key)
+
+    shelf = lane.shelf
     if scores and min(scores) == HIDDEN:
         for at, score in enumerate(scores):
             if score == HIDDEN:
                 early = shelf.available[at] > now_s
                 lane.dropped.append(shelf.notes("not_yet_available" if early else "stale")[at])
-    if shelf.lane.state == "muted":
-        muted = shelf.notes("muted")
-        lane.dropped += [muted[at] for at, score in enumerate(scores) if score >= 0]
-        return lane
-    for at in shelf.required:
-        if scores[at] >= 0:
-            lane.required.append(_ranked(entries[at], scores[at]))
-            scores[at] = _RETOLD
-    lane.required.sort(key=lambda ranked: ranked.key)
-    cap = shelf.lane.item_cap
-    chosen, capped = _best(scores, count=len(scores) if cap is None else max(0, cap - len(lane.required)))
+    lane.required = ranked(at for at in shelf.required if scores[at] >= 0)
+    chosen, capped = _within_cap(shelf, scores)
+    lane.optional = ranked(chosen)
     if capped:
         notes = shelf.notes("cap")
         lane.dropped += [notes[at] for at in capped]
-    lane.optional = sorted((_ranked(entries[at], scores[at]) for at in chosen), key=lambda ranked: ranked.key)
-    return lane
+    return capped
 
 
-def _ranked(entry: Entry, score: float) -> Ranked:
-    return Ranked(entry, int(score + 0.5))
+def _points(score: float) -> int:
+    return int(score + 0.5)
 
 
-def _best(scores: list[float], *, count: int) -> tuple[list[int], list[int]]:
+def _within_cap(shelf: Shelf, scores: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Positions of what may be sent and is within the cap, by rank, and of the rest. What must be sent counts too."""
+    must = shelf.required
+    cap = shelf.lane.item_cap
+    count = len(scores) if cap is None else max(0, cap - sum(scores[at] >= 0 for at in must))
+    if must:
+        scores = list(scores)
+        for at in must:
+            scores[at] = _RETOLD
+    return _best(scores, count=count)
+
+
+def _best(scores: Sequence[float], *, count: int) -> tuple[list[int], list[int]]:
     """Positions of the `count` highest scores, by rank, and of the other visible ones."""
     cut = sorted(scores, reverse=True)[count] if count < len(scores) else 0
     if cut <= 0:
@@ -86,47 +121,89 @@ def _best(scores: list[float], *, count: int) -> tuple[list[int], list[int]]:
     return ranked[:count], ranked[count:] + rest
 
 
-def _fold(shelves: Shelves, scores: list[list[float]], *, now_s: float) -> list[list[Dropped]]:
-    """Let one telling stand for each story: the others are taken out of `scores`, and listed by lane.
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One visible telling, with its score at the raised confidence of its story."""
 
-    The one that stands is the one that must be sent anyway, else the one of the highest rank; its
-    score is that of the story's raised confidence. What must be sent is never folded.
+    entry: Entry
+    place: Place
+    score: float
+
+
+def _fold(shelves: Shelves, scores: list[list[float]], *, now_s: float) -> dict[Place, list[Retold]]:
+    """Let one telling stand for each story, and take the others out of `scores`.
+
+    The one that stands is the one that must be sent anyway, else the one of the highest rank in a lane whose cap
+    leaves it. Its score is that of the story's raised confidence. What must be sent is never folded, and what is
+    muted only within its lane. Returns the others by the place of the one that stands.
     """
-    retold: list[list[Dropped]] = [[] for _ in scores]
-    if not shelves.tellings:
-        return retold
-    standing: dict[Fingerprint, Place] = {}
-    others: dict[Place, list[Place]] = defaultdict(list)
-    for number, at, told in _tellings(shelves, scores):
-        shelf = shelves.shelves[number]
-        entry = shelf.entries[at]
-        first = standing.get(told)
-        if first is None:
-            for story in (told, *shelves.links.get(told, ())):
-                standing.setdefault(story, (number, at))
-        elif not entry.item.required:
-            others[first].append((number, at))
-            scores[number][at] = _RETOLD
-            first_id = shelves.shelves[first[0]].entries[first[1]].item.id
-            retold[number].append(Dropped(entry.item.id, shelf.lane.id, "duplicate", instead=first_id))
-    for (number, at), places in others.items():
-        shelf = shelves.shelves[number]
-        items = [shelves.shelves[n].entries[i].item for n, i in [(number, at), *places]]
-        sure = raised([float(item.confidence) for item in items], sources=len({item.source for item in items}))
-        standing_score = shelf.scale.standing(items[0], confidence=sure)
-        scores[number][at] = shelf.scale.score(standing_score, age_s=now_s - shelf.available[at])
-    return retold
+    others: dict[Place, list[Retold]] = {}
+    spread: list[list[_Told]] = []
+    for story in _stories(shelves, scores, now_s=now_s):
+        first = story[0]
+        leads = {one.place[0]: one for one in reversed(story)}
+        if _must(shelves, first.place) or len(leads) == 1:
+            leads = {first.place[0]: first}
+            others[first.place] = _others(story, first)
+        else:
+            spread.append(story)
+        for one in story:
+            number, at = one.place
+            scores[number][at] = one.score if leads.get(number) is one else _RETOLD
+    chosen = {number: set(_within_cap(shelves.shelves[number], scores[number])[0]) for number in _lanes(spread)}
+    for story in spread:
+        first = next((one for one in story if one.place[1] in chosen[one.place[0]]), story[0])
+        others[first.place] = _others(story, first)
+        for one in story:
+            if one is not first:
+                scores[one.place[0]][one.place[1]] = _RETOLD
+    return others
 
 
-def _tellings(shelves: Shelves, scores: list[list[float]]) -> list[tuple[int, int, Fingerprint]]:
-    """All visible tellings, the one that should stand for its story first."""
-    found = []
-    for told, places in shelves.tellings.items():
+def _stories(shelves: Shelves, scores: Sequence[Sequence[float]], *, now_s: float) -> Iterator[list[_Told]]:
+    """The visible tellings of each story that is told more than once, the one that should stand for it first."""
+    for places in shelves.tellings.values():
+        heard: dict[int | None, list[Place]] = defaultdict(list)
         for number, at in places:
             if scores[number][at] >= 0:
-                shelf = shelves.shelves[number]
-                entry = shelf.entries[at]
-                must = not entry.item.required, not shelf.lane.mandatory
-                found.append((must, -scores[number][at], entry.order, number, at, told))
-    found.sort(key=lambda telling: telling[:3])
-    return [telling[3:] for telling in found]
+                muted = shelves.shelves[number].lane.state == "muted"
+                heard[number if muted else None].append((number, at))
+        for among in heard.values():
+            among.sort(key=lambda place: _rank(shelves, scores, place))
+            told = [place for n, place in enumerate(among) if not n or not _entry(shelves, place).item.required]
+            if len(told) > 1:
+                yield _raised(shelves, told, now_s=now_s)
+
+
+def _rank(shelves: Shelves, scores: Sequence[Sequence[float]], place: Place) -> tuple[bool, bool, float, Order]:
+    number, at = place
+    entry = _entry(shelves, place)
+    return not entry.item.required, not shelves.shelves[number].lane.mandatory, -scores[number][at], entry.order
+
+
+def _raised(shelves: Shelves, places: Sequence[Place], *, now_s: float) -> list[_Told]:
+    items = [_entry(shelves, place).item for place in places]
+    sure = raised([float(item.confidence) for item in items], sources=len({item.source for item in items}))
+    told = []
+    for place in places:
+        entry, scale = _entry(shelves, place), shelves.shelves[place[0]].scale
+        standing = scale.standing(entry.item, confidence=sure)
+        told.append(_Told(entry, place, scale.score(standing, age_s=now_s - entry.available_s)))
+    return told
+
+
+def _others(story: Sequence[_Told], first: _Told) -> list[Retold]:
+    """All but `first`, none of which counts for more than it does."""
+    return [Retold(one.entry, one.place[0], _points(min(one.score, first.score))) for one in story if one is not first]
+
+
+def _lanes(stories: Sequence[Sequence[_Told]]) -> set[int]:
+    return {one.place[0] for story in stories for one in story}
+
+
+def _entry(shelves: Shelves, place: Place) -> Entry:
+    return shelves.shelves[place[0]].entries[place[1]]
+
+
+def _must(shelves: Shelves, place: Place) -> bool:
+    return shelves.shelves[place[0]].lane.mandatory or _entry(shelves, place).item.required

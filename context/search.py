@@ -114,7 +114,7 @@ def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: floa
         states = lane.states(listed, work=work)
         if not states:
             return None
-        charged = _pareto([(max(tokens, lane.low), points, link) for tokens, points, link in states])
+        charged = _pareto([(lane.charge(tokens), points, link) for tokens, points, link in states])
         # What a lane loses in any case the others have no room for. What it does not list loses `listed`.
         gained = max(lane.bound - listed, max(-points - priced.token * tokens for tokens, points, _ in charged))
         gained = min(lane.bound, gained + _SLACK)
@@ -125,12 +125,12 @@ def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: floa
         if left < 0:
             return None
     joined: list[State] = [(0, 0, None)]
-    limit, least = capacity - sum(lane.low for lane in lanes), -left
+    limit, least = capacity - sum(lane.charge(0) for lane in lanes), -left
     for lane, charged, gained in zip(lanes[:-1], lists, gains, strict=False):
-        limit += lane.low
+        limit += lane.charge(0)
         least += gained
         joined = _joined(joined, charged, price=priced.token, limit=limit, least=least, work=work)
-    return _closing(joined, lists[-1], limit=limit + lanes[-1].low)
+    return _closing(joined, lists[-1], limit=limit + lanes[-1].charge(0))
 
 
 def _closing(left: list[State], right: list[State], *, limit: int) -> State | None:
@@ -166,8 +166,15 @@ class _Lane:
     """One bin at its price: each parcel's likely choice, and what the others would lose against it."""
 
     def __init__(self, b: Bin, *, price: float, bound: float, first: int) -> None:
-        self.low = b.low
+        self.charge = b.charge
         self.bound = bound
+        self._empty: State | None = None
+        if b.heading and not b.low:
+            # Its bound counts the heading or nothing, so that to carry nothing loses less than its parcels say.
+            link: Link | None = None
+            for number in range(first, first + len(b.parcels)):
+                link = (link, number, NOTHING)
+            self._empty = (0, 0, link)
         self._high = b.high
         self._price = price
         ranked = []
@@ -203,7 +210,8 @@ class _Lane:
                     if -(points := owned - extra) - price * (tokens := held + more) >= least and tokens <= high
                 ]
             )
-        return [state for state in states if state[0] <= high]
+        states = [state for state in states if state[0] <= high]
+        return states if self._empty is None else [self._empty, *states]
 
 
 def _joined(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from itertools import compress, count
 from math import exp2
 
-from context.duplicates import Fingerprint
+from context.duplicates import Story
 from context.entry import Entry, Order
 from context.lane import Lane, LaneSettings
 from context.ordered import Ordered
@@ -75,8 +74,8 @@ class Shelf:
         self._all_visible = None
 
     def compares(self, entry: Entry) -> bool:
-        """Whether an entry may be sent, and so may tell another's story."""
-        return self.lane.state == "enabled" and entry.item.status == "open"
+        """Whether an entry may be selected, and so may tell another's story."""
+        return self._aside(entry) is None
 
     def _aside(self, entry: Entry) -> Reason | None:
         if entry.item.status == "closed":
@@ -121,11 +120,13 @@ class Shelves:
         self.shelves = tuple(Shelf(lane, scales[lane.id]) for lane in settings.lanes)
         self.entries: tuple[Entry, ...] = ()
         """All items by id."""
-        self.tellings: dict[Fingerprint, list[Place]] = {}
-        """Where each story is told that is told more than once, or retold in other words."""
+        self.tellings: dict[Story, list[Place]] = {}
+        """Where each story is told that is told more than once."""
         self._numbers = {lane.id: number for number, lane in enumerate(settings.lanes)}
         self._entries: Ordered[str, Entry] = Ordered()
         self._homeless: Ordered[str, Dropped] = Ordered()
+        self._stranded: dict[str, Entry] = {}
+        """What must be sent, and is open, in no lane that is enabled."""
         self._tellings = Tellings()
 
     @property
@@ -133,10 +134,11 @@ class Shelves:
         """What no lane takes."""
         return self._homeless.values
 
-    @property
-    def links(self) -> Mapping[Fingerprint, AbstractSet[Fingerprint]]:
-        """Which stories retell each other."""
-        return self._tellings.links
+    def stranded(self, now_s: float) -> list[str]:
+        """Ids of what would have to be sent at `now_s` (seconds since 1970), but is in no lane that is enabled."""
+        return sorted(
+            item_id for item_id, entry in self._stranded.items() if entry.available_s <= now_s <= entry.expires_s
+        )
 
     def update(self, changed: Mapping[str, Entry | None]) -> None:
         """Take in what now stands under each of these ids; None where nothing does any more."""
@@ -148,13 +150,14 @@ class Shelves:
         # Each list is filled in its own order, so that filling it from nothing is a row of appends.
         for entry, number in sorted(new, key=lambda one: one[0].item.id):
             self._entries.insert(entry.item.id, entry)
+            if self._strands(entry, number):
+                self._stranded[entry.item.id] = entry
             if number is None:
                 closed = entry.item.status == "closed"
                 self._homeless.insert(entry.item.id, Dropped(entry.item.id, "", "closed" if closed else "no_lane"))
         homed = [(entry, number) for entry, number in new if number is not None]
         for entry, number in sorted(homed, key=lambda one: one[0].order):
             self.shelves[number].insert(entry)
-        for entry, number in sorted(homed, key=lambda one: one[0].age):
             if self.shelves[number].compares(entry):
                 self._tellings.insert(entry, number)
         self.entries = tuple(self._entries.values)
@@ -168,8 +171,13 @@ class Shelves:
         lane = self.settings.lane_of(entry.item)
         return None if lane is None else self._numbers[lane.id]
 
+    def _strands(self, entry: Entry, number: int | None) -> bool:
+        sent = number is not None and self.shelves[number].lane.state == "enabled"
+        return entry.item.required and entry.item.status == "open" and not sent
+
     def _remove(self, entry: Entry) -> None:
         self._entries.remove(entry.item.id)
+        self._stranded.pop(entry.item.id, None)
         number = self._number(entry)
         if number is None:
             self._homeless.remove(entry.item.id)

@@ -35,7 +35,11 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An item that is not sent, and why. Tokens are counted only for what came to packing."""
+    """An item that is not sent, and why.
+
+    Score and tokens are known of what came to packing and found no room, and of what would have come to it
+    were its lane not muted.
+    """
 
     item_id: str
     lane: str
@@ -43,6 +47,7 @@ class Dropped:
     tokens: int | None = None
     instead: str = ""
     """The item that tells the same story, for a duplicate."""
+    score: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Synthesis:
             {
                 "messages": [[message.role, message.content] for message in self.messages],
                 "selected": [[s.item.id, s.lane, s.score, s.tokens, s.shortened] for s in self.selected],
-                "dropped": [[d.item_id, d.lane, d.reason, d.tokens, d.instead] for d in self.dropped],
+                "dropped": [[d.item_id, d.lane, d.reason, d.tokens, d.instead, d.score] for d in self.dropped],
                 "tokens": [self.tokens.used, self.tokens.budget, self.tokens.tokenizer],
                 "as_of": self.as_of,
             }

@@ -1,73 +1,42 @@
-"""Who tells which story: every fingerprint with the items that carry it, kept up to date one by one."""
+"""Who tells which story: every story with the items that tell it, kept up to date one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterator
 
-from context.duplicates import Fingerprint, Stories
-from context.entry import Age, Entry
-from context.ordered import Ordered
+from context.duplicates import Story
+from context.entry import Entry
 
 Telling = tuple[Entry, int]
 """An entry with the number of its shelf."""
 
 
 class Tellings:
-    """All stories of a book with their tellings, the oldest first."""
+    """All stories of a book with their tellings."""
 
     def __init__(self) -> None:
-        self._tellings: dict[Fingerprint, Ordered[Age, Telling]] = {}
-        self._repeated: set[Fingerprint] = set()
-        self._stories = Stories()
+        self._tellings: dict[Story, dict[str, Telling]] = {}
+        self._repeated: set[Story] = set()
 
-    @property
-    def links(self) -> Mapping[Fingerprint, AbstractSet[Fingerprint]]:
-        """Which stories retell each other in other words."""
-        return self._stories.links
-
-    def retold(self) -> Iterator[tuple[Fingerprint, list[Telling]]]:
-        """Each story that is told more than once or retold in other words, in no order, with its tellings."""
-        for story in self._repeated.union(self.links):
-            yield story, self._tellings[story].values
+    def retold(self) -> Iterator[tuple[Story, Collection[Telling]]]:
+        """Each story that is told more than once, with its tellings, in no order."""
+        for story in self._repeated:
+            yield story, self._tellings[story].values()
 
     def insert(self, entry: Entry, number: int) -> None:
-        story = entry.fingerprint
-        if story is None:
+        if entry.story is None:
             return
-        tellings = self._tellings.get(story)
-        if tellings is None:
-            tellings = self._tellings[story] = Ordered()
-        first = _first_s(tellings)
-        tellings.insert(entry.age, (entry, number))
-        if len(tellings.keys) > 1:
-            self._repeated.add(story)
-        self._follow(story, tellings, since_s=first)
+        tellings = self._tellings.setdefault(entry.story, {})
+        tellings[entry.item.id] = entry, number
+        if len(tellings) == 2:
+            self._repeated.add(entry.story)
 
     def remove(self, entry: Entry) -> None:
-        story = entry.fingerprint
-        if story is None:
+        if entry.story is None:
             return
-        tellings = self._tellings[story]
-        first = _first_s(tellings)
-        tellings.remove(entry.age)
-        if len(tellings.keys) < 2:
-            self._repeated.discard(story)
-        self._follow(story, tellings, since_s=first)
-
-    def _follow(self, story: Fingerprint, tellings: Ordered[Age, Telling], *, since_s: float | None) -> None:
-        """Bring up to date what depends on when a story was first told: until now at `since_s`."""
-        now_s = _first_s(tellings)
-        if now_s == since_s:
-            return
-        if since_s is not None:
-            self._stories.remove(story, since_s=since_s)
-        if now_s is not None:
-            self._stories.add(story, since_s=now_s)
-        else:
-            del self._tellings[story]
-
-
-def _first_s(tellings: Ordered[Age, Telling]) -> float | None:
-    """When a story was first told, in seconds since 1970."""
-    return tellings.keys[0][0] if tellings.keys else None
+        tellings = self._tellings[entry.story]
+        del tellings[entry.item.id]
+        if len(tellings) == 1:
+            self._repeated.discard(entry.story)
+        elif not tellings:
+            del self._tellings[entry.story]

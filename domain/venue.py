@@ -1,10 +1,10 @@
-"""The two contracts with the outside market: `Market` shows it, `Venue` also trades on it."""
+"""The contracts with the outside market: `Market` shows it, `LiveMarket` as it happens, `Venue` also trades on it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.candle import Candle, Headline, Quote, Timeframe
 from domain.decision import Ticket
@@ -18,7 +18,7 @@ class Market(Protocol):
 
     @property
     def name(self) -> str:
-        """As given on the command line: `sim`, `file:PATH`."""
+        """As given on the command line: `sim`, `file:PATH`, `okx`."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class Market(Protocol):
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         """The last `limit` closed bars with closed_at <= until, oldest first.
 
-        Raises `SymbolUnknown`.
+        Raises `SymbolUnknown`, and `VenueUnavailable` when it isn't known which bars have closed by then.
         """
         ...
 
@@ -52,8 +52,22 @@ class Market(Protocol):
     def ticks(self, *, after: datetime | None = None) -> AsyncIterator[datetime]:
         """The close time of each bar that a cycle runs on, ascending, later than `after`.
 
+        A live market's tick is the moment, soon after the close, at which all that is to be known of it is.
         Without `after` the first tick leaves a warm-up of bars behind it, so that indicators can read.
         """
+        ...
+
+
+@runtime_checkable
+class LiveMarket(Market, Protocol):
+    """A market of the present: a tick comes when it comes, and the venue's clock is not ours."""
+
+    def watch(self, tell: Callable[[str], None]) -> None:
+        """Tell in words from now on what is waited for, and what did not answer."""
+        ...
+
+    async def time(self, *, as_of: datetime) -> datetime | None:
+        """What the venue's clock showed at the tick `as_of`; `None` when that was not measured."""
         ...
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from agents.model import Completion, LanguageModel
 from agents.models import open_model
+from agents.rules import RulesModel
 from context import Brief, ContextBook
 from domain.decision import Opinion
+from domain.errors import BudgetTooSmall
 from domain.value import Digest, Value
 from graphs.snapshots import Replayed, open_snapshot
 from memory.database import Database
@@ -24,6 +26,8 @@ class ForkReport(Value):
     now_failure: str
     same_prompt: bool
     """Whether the other model was shown the same bytes; another prompt or tokenizer changes them."""
+    reads_prompt: bool
+    """Whether it reads them: the rules analyst judges readings, and other words change nothing for it."""
     tokens: int
 
 
@@ -37,7 +41,11 @@ async def ask_again(snapshot_id: str, *, model: str | None, prompt: str | None, 
     kept = await open_snapshot(snapshot_id, database=database)
     asked = open_model(model or kept.snapshot.request.model, asking=True)
     brief = kept.synthesis.brief if prompt is None else kept.synthesis.brief.model_copy(update={"instructions": prompt})
-    answer = await _ask(kept, asked, brief=brief)
+    try:
+        answer = await _ask(kept, asked, brief=brief)
+    except BudgetTooSmall as error:
+        remedy = "Shorten the --prompt" if prompt is not None else "Choose a --model whose tokenizer counts less"
+        raise type(error)(error.message, remedy=f"{remedy}: a context is asked about within its own budget") from None
     was = kept.snapshot.answer
     return ForkReport(
         snapshot=kept.record.id,
@@ -49,6 +57,7 @@ async def ask_again(snapshot_id: str, *, model: str | None, prompt: str | None, 
         now=answer.answer,
         now_failure=answer.failure,
         same_prompt=prompt is None and asked.tokenizer.name == kept.snapshot.tokenizer,
+        reads_prompt=asked.name != RulesModel.name,
         tokens=answer.input_tokens + answer.output_tokens,
     )
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
+from context import LaneSettings, Snapshot
 from domain.decision import Decision
-from domain.digest import canonical, plain
+from domain.digest import canonical, jsonable, plain
 from domain.value import Value
 from graphs.result import OrderLine
 from graphs.session import RunSettings
 from graphs.snapshots import Replayed, open_snapshot
+from graphs.wholeness import whole_run
 from memory.archive import Archive
 from memory.database import Database
 from memory.ledger import Ledger
-from memory.records import ClosedCycle
+from memory.records import ClosedCycle, SnapshotRecord
 
 Aspect = Literal["setting", "length", "context", "stance", "verdict", "order", "equity", "item", "answer"]
 NOTHING = ""
@@ -48,9 +51,14 @@ Sides = Mapping[tuple[Aspect, int | None, str], str]
 
 
 async def diff_runs(left: str, right: str, *, database: Database) -> Diff:
-    """Every cycle that either run closed. Raises `NotFound`."""
+    """Every cycle that either run closed. Both are verified first.
+
+    Raises `NotFound`, and `Refused` for a run that was changed since.
+    """
     one, other = await _run(left, database), await _run(right, database)
-    return _compare(one[0], other[0], one[1], other[1])
+    found = _compare(one.run_id, other.run_id, one.said, other.said)
+    shown = tuple(_with_counts(each, one.contexts, other.contexts) for each in found.differences)
+    return found.model_copy(update={"differences": shown})
 
 
 async def diff_snapshots(left: str, right: str, *, database: Database) -> Diff:
@@ -75,24 +83,74 @@ def _compare(left: str, right: str, mine: Sides, other: Sides) -> Diff:
     return Diff(left=left, right=right, compared=len(keys), differences=found)
 
 
-async def _run(run: str, database: Database) -> tuple[str, Sides]:
+Contexts = Mapping[tuple[int | None, str], SnapshotRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    run_id: str
+    said: Sides
+    contexts: Contexts
+
+
+async def _run(run: str, database: Database) -> _Side:
     archive = Archive(database)
-    record = await archive.run(run)
+    record = await whole_run(run, database=database)
     header = record.header
+    settings = RunSettings.model_validate_json(record.era.settings)
     said: dict[tuple[Aspect, int | None, str], str] = {}
     for name in ("graph", "market", "timeframe", "seed"):
         said["setting", None, name] = str(getattr(header, name))
     said["setting", None, "model"] = record.era.model
-    said["setting", None, "policy"] = RunSettings.model_validate_json(record.era.settings).policy.digest[:12]
+    said["setting", None, "policy"] = settings.policy.digest[:12]
+    said["setting", None, "budget"] = str(settings.desk.research.budget_tokens)
+    said |= _lanes(settings.lanes)
     said["length", None, "cycles"] = str(record.cycles)
     async for closed in archive.cycles(header.run_id):
         said |= _cycle(closed)
+    contexts: dict[tuple[int | None, str], SnapshotRecord] = {}
     for kept in await archive.snapshots(header.run_id, limit=None):
+        contexts[kept.cycle, kept.subject] = kept
         said["context", kept.cycle, kept.subject] = kept.id[:12]
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
     for order in await ledger.orders():
         said["order", order.cycle, order.request.symbol] = _order(OrderLine.of(order))
-    return header.run_id, said
+    return _Side(header.run_id, said, contexts)
+
+
+def _lanes(settings: LaneSettings) -> dict[tuple[Aspect, int | None, str], str]:
+    """The lanes in their order, and of each what is set, with its state."""
+    said: dict[tuple[Aspect, int | None, str], str] = {
+        ("setting", None, "lanes"): ", ".join(lane.id for lane in settings.lanes)
+    }
+    for lane in settings.lanes:
+        chosen = jsonable(lane.model_dump(exclude={"id"}, exclude_defaults=True) | {"state": lane.state})
+        said["setting", None, f"lanes.{lane.id}"] = canonical(chosen)
+    return said
+
+
+def _with_counts(found: Difference, mine: Contexts, other: Contexts) -> Difference:
+    """For contexts that differ: how many items each was sent, and how many of them the other was not."""
+    if found.aspect != "context":
+        return found
+    key = (found.cycle, found.symbol)
+    left, right = _sent(mine.get(key)), _sent(other.get(key))
+    said = {"left": _counted(found.left, left, right), "right": _counted(found.right, right, left)}
+    return found.model_copy(update=said)
+
+
+def _sent(record: SnapshotRecord | None) -> frozenset[str] | None:
+    """The ids of what was sent; `None` where there is no context, or no more."""
+    if record is None or record.pruned:
+        return None
+    return frozenset(Snapshot.model_validate_json(record.body).selected)
+
+
+def _counted(id: str, sent: frozenset[str] | None, there: frozenset[str] | None) -> str:
+    if sent is None:
+        return f"{id}: pruned" if id else NOTHING
+    alone = "" if there is None else f", {len(sent - there)} only here"
+    return f"{id}: {len(sent)} items{alone}"
 
 
 def _cycle(closed: ClosedCycle) -> dict[tuple[Aspect, int | None, str], str]:
@@ -121,10 +179,10 @@ def _snapshot(seen: Replayed) -> Sides:
         ("setting", None, "model"): seen.snapshot.request.model,
         ("setting", None, "tokenizer"): seen.snapshot.tokenizer,
         ("setting", None, "budget"): str(seen.snapshot.budget),
-        ("setting", None, "lanes"): canonical(made.settings),
         ("setting", None, "instructions"): made.brief.instructions,
         ("answer", None, seen.snapshot.subject): seen.snapshot.answer.body or seen.snapshot.answer.failure,
     }
+    said |= _lanes(made.settings)
     for sent in made.selected:
         said["item", None, sent.item.id] = sent.line
     for left_out in made.dropped:

@@ -55,9 +55,7 @@ async def prepare(
         raise NotFound(f"there is no graph {options.graph!r}", remedy=f"There are: {', '.join(GRAPHS)}")
     model = open_model(options.model, asking=True)
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
-    market = opener(
-        options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock()
-    )
+    market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currencies = {i.quote for i in instruments.values()}
     if len(currencies) != 1:

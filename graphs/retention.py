@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from domain.clock import Clock
+from graphs.wall import WallClock
 from memory.database import Database
 from memory.pruning import prune_snapshots
 
@@ -22,6 +24,8 @@ class Retention:
 
     keep_cycles: int
     every_cycles: int = EVERY_CYCLES
+    wall: Clock = field(default_factory=WallClock)
+    """When it is written down that contexts went."""
 
     def due(self, *, closed: int) -> bool:
         """Whether a run with so many closed cycles prunes before it goes on."""
@@ -29,4 +33,5 @@ class Retention:
 
     async def prune(self, database: Database, run_id: str, *, closed: int) -> None:
         if closed > self.keep_cycles:
-            await prune_snapshots(database, run_id, before_cycle=closed - self.keep_cycles)
+            before = closed - self.keep_cycles
+            await prune_snapshots(database, run_id, before_cycle=before, at=self.wall.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.decision import Outcome
 from domain.value import Digest, Symbol, Value
 from graphs.deciding import archived_facts
+from graphs.wholeness import whole_run
 from memory.archive import Archive
 from memory.database import Database
 from policy import Policy, PolicyEngine, Verdict
@@ -37,10 +38,10 @@ class WhatIfReport(Value):
 async def judge_again(run_id: str, policy: Policy, *, database: Database) -> WhatIfReport:
     """Each verdict on its own: what an allowed order would have led to later is not played on.
 
-    Raises `NotFound` for an unknown run and `Refused` for facts that were changed since.
+    The run is verified first. Raises `NotFound` for an unknown run and `Refused` for one that was changed.
     """
     archive = Archive(database)
-    header = (await archive.run(run_id)).header
+    header = (await whole_run(run_id, database=database)).header
     engine = PolicyEngine(policy)
     records = await archive.verdicts(header.run_id)
     changes: list[VerdictChange] = []

@@ -19,7 +19,9 @@ from memory.oversight import oversight_faults
 from memory.rows import insert_new
 from memory.schema import acts, with_digest
 
-ActKind = Literal["halt", "flattened", "resume", "approve", "reject", "override", "rearm", "latch", "arm", "disarm"]
+ActKind = Literal[
+    "halt", "flattened", "resume", "approve", "reject", "override", "rearm", "latch", "arm", "disarm", "prune"
+]
 
 HOUSE = "agentctl"
 """Who acted, where no person did."""
@@ -53,9 +55,10 @@ class Acts:
         self._database = database
 
     async def all(self, *, limit: int | None = 50) -> tuple[Act, ...]:
-        """The newest first."""
+        """The newest first, without prunes: those are about the archive and not about the desk."""
+        query = select(acts).where(acts.c.kind != "prune").order_by(acts.c.n.desc()).limit(limit)
         async with self._database.reading() as connection:
-            rows = await connection.execute(select(acts).order_by(acts.c.n.desc()).limit(limit))
+            rows = await connection.execute(query)
             return tuple(_act(row) for row in rows.mappings())
 
     async def faults(self) -> tuple[Fault, ...]:

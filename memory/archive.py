@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import LargeBinary, cast, delete, func, select, union
 
 from domain.decision import Episode
 from domain.digest import canonical, sha256
 from domain.errors import NotFound, Refused, UsageError
 from memory.closing import change_run, close_cycle, run_row
 from memory.database import Database
-from memory.pruning import PRUNED
 from memory.readers import closed_cycle, episode, full_id, run_record, snapshot_record, step, verdict_record
 from memory.records import (
+    PRUNED,
     ClosedCycle,
     CycleRecord,
     EndStatus,
@@ -27,10 +27,12 @@ from memory.records import (
 )
 from memory.rows import insert_new
 from memory.schema import blobs as texts
-from memory.schema import cycles, episodes, equity, runs, snapshots, steps, verdicts, with_digest
+from memory.schema import cycles, episodes, equity, metadata, runs, snapshots, steps, verdicts, with_digest
 from memory.texts import texts_at, texts_under
 
 _PAGE = 200
+_NEWEST = func.replace(runs.c.created_at, "Z", "").desc()
+"""Runs by age: without the Z, a whole second sorts before its fractions."""
 
 
 class Archive:
@@ -91,11 +93,20 @@ class Archive:
 
     async def runs(self, *, limit: int | None = 50) -> tuple[RunRecord, ...]:
         """The newest first."""
-        # Without the Z, a whole second sorts before its fractions.
-        newest = func.replace(runs.c.created_at, "Z", "").desc()
         async with self._database.reading() as connection:
-            rows = await connection.execute(select(runs).order_by(newest, runs.c.run_id).limit(limit))
+            rows = await connection.execute(select(runs).order_by(_NEWEST, runs.c.run_id).limit(limit))
             return tuple(run_record(row) for row in rows.mappings())
+
+    async def run_ids(self) -> tuple[str, ...]:
+        """Every run that left a row anywhere, also one whose own row is gone. Reads nothing else.
+
+        What is no text any more is no run's name: the run that it was lacks a row, which verification names.
+        """
+        # As bytes: SQLite's driver would give up at the first text that is none.
+        left = [select(cast(table.c.run_id, LargeBinary)) for table in metadata.tables.values() if "run_id" in table.c]
+        async with self._database.reading() as connection:
+            names = (await connection.scalars(union(*left))).all()
+        return tuple(sorted(name.decode() for name in names if _is_text(name)))
 
     def note_blob(self, text: str) -> str:
         """Keep `text` once, and return its digest."""
@@ -196,12 +207,30 @@ class Archive:
             return snapshot_record((await connection.execute(query)).mappings().one())
 
     async def snapshots(self, run_id: str | None = None, *, limit: int | None = 50) -> tuple[SnapshotRecord, ...]:
-        """Those of the latest cycles first, of one run or of all."""
-        query = select(snapshots).order_by(snapshots.c.cycle.desc(), snapshots.c.run_id, snapshots.c.id).limit(limit)
+        """Those of the newest run first, of one run or of all, and of its latest cycle before the others."""
+        within = (snapshots.c.run_id, snapshots.c.cycle.desc(), snapshots.c.id)
+        if run_id is not None:
+            query = select(snapshots).where(snapshots.c.run_id == run_id).order_by(*within)
+        else:
+            of_run = runs.c.run_id == snapshots.c.run_id
+            query = select(snapshots).outerjoin(runs, of_run).order_by(_NEWEST.nulls_last(), *within)
+        async with self._database.reading() as connection:
+            return tuple(snapshot_record(row) for row in (await connection.execute(query.limit(limit))).mappings())
+
+    async def snapshot_count(self, run_id: str | None = None) -> int:
+        """How many there are, of one run or of all."""
+        query = select(func.count()).select_from(snapshots)
         if run_id is not None:
             query = query.where(snapshots.c.run_id == run_id)
         async with self._database.reading() as connection:
-            return tuple(snapshot_record(row) for row in (await connection.execute(query)).mappings())
+            return await connection.scalar(query) or 0
+
+    async def stored_contexts(self, run_id: str) -> AsyncIterator[tuple[str, str]]:
+        """Id and body of every snapshot of a run, as they are stored, in the order of the ids."""
+        query = select(snapshots.c.id, snapshots.c.body).where(snapshots.c.run_id == run_id).order_by(snapshots.c.id)
+        async with self._database.reading() as connection, connection.stream(query) as rows:
+            async for id, body in rows:
+                yield id, body
 
     async def snapshot_ids(self, run_id: str) -> tuple[str, ...]:
         """All snapshots of a run, in the order of its cycles."""
@@ -234,3 +263,11 @@ class Archive:
         query = select(episodes).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)
         async with self._database.reading() as connection:
             return tuple(episode(row) for row in (await connection.execute(query)).mappings())
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

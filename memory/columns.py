@@ -54,5 +54,5 @@ class InstantText(TypeDecorator[datetime]):
 def _changed(value: str, *, wanted: str) -> Refused:
     return Refused(
         f"the archive holds {value!r} where {wanted} was written: it was changed since",
-        remedy="agentctl replay --run RUN verifies a whole run",
+        remedy="agentctl snapshots verify names all that was changed",
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from domain.errors import AgentctlError, NotFound, ServiceUnavailable, UsageError
+from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
 from memory.address import Address
 from memory.inline import connect
 from memory.journal import Journal, Waiting
@@ -201,6 +201,11 @@ class Database:
             return UsageError(f"{self.address} is not an SQLite database", remedy="Name another file with --db")
         if "unable to open database file" in reason or "readonly database" in reason:
             return UsageError(f"{self.address} cannot be opened: {reason}", remedy="Check the path and its permissions")
+        if "Could not decode" in reason:
+            return Refused(
+                f"{self.address} holds a text that is none any more: {reason}",
+                remedy="agentctl snapshots verify names the row",
+            )
         return ServiceUnavailable(f"the database {self.address} failed: {reason}")
 
 

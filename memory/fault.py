@@ -32,7 +32,7 @@ def genuine(table: Table, row: RowMapping) -> None:
     if row["digest"] != row_digest(table, dict(row)):
         raise Refused(
             f"{table.name} {key_of(table, dict(row))} was changed since it was written",
-            remedy="agentctl replay --run RUN verifies a whole run",
+            remedy="agentctl snapshots verify names all that was changed",
         )
 
 
@@ -44,5 +44,5 @@ def as_written(table: Table, row: RowMapping) -> Generator[None]:
     except (ValueError, ArithmeticError) as error:
         raise Refused(
             f"{table.name} {key_of(table, dict(row))} can't be read: it was changed since it was written",
-            remedy="agentctl replay --run RUN verifies a whole run",
+            remedy="agentctl snapshots verify names all that was changed",
         ) from error

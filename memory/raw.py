@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeDecorator
 
 from domain.errors import NotCanonical
 from memory.fault import Fault
-from memory.pruning import PRUNED
+from memory.records import PRUNED
 from memory.schema import key_of, row_digest, snapshots
 
 Raw = Mapping[str, object]

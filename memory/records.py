@@ -143,6 +143,10 @@ class Step(Value):
     digest: Digest
 
 
+PRUNED = ""
+"""Stands where a pruned snapshot's body was. Its row, id and digest stay, and so do the seals over them."""
+
+
 class SnapshotRecord(Value):
     """One archived context. `body` is canonical JSON; `blobs` are the texts that it points at."""
 
@@ -153,7 +157,11 @@ class SnapshotRecord(Value):
     previous: Digest | None
     blobs: tuple[Digest, ...]
     body: str
-    """Empty once it was pruned."""
+    """`PRUNED` once it was let go."""
+
+    @property
+    def pruned(self) -> bool:
+        return self.body == PRUNED
 
 
 class VerdictRecord(Value):

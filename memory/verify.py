@@ -16,8 +16,9 @@ from memory.database import Database
 from memory.fault import Fault
 from memory.highwater import high_faults
 from memory.oversight import oversight_faults
+from memory.pruning import prune_faults
 from memory.raw import Raw, checked
-from memory.records import RunHeader
+from memory.records import PRUNED, RunHeader
 from memory.schema import (
     accounts,
     blobs,
@@ -62,6 +63,8 @@ class _Found:
     """Rows that belong to an order of an account."""
     equity: list[Raw] = field(default_factory=list)
     closed: list[Raw] = field(default_factory=list)
+    contexts: list[Raw] = field(default_factory=list)
+    """Snapshots, without the bodies that are there."""
 
 
 async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
@@ -78,6 +81,8 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
                 found.of_orders.append((table, row))
             if table is equity:
                 found.equity.append(row)
+            if table is snapshots:
+                found.contexts.append(row if row["body"] == PRUNED else {**row, "body": "kept"})
     found.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
     if found.run is None and not faults and not broken:
         if not found.leaves and not found.closed:
@@ -85,6 +90,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
         faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
     faults += _chain_faults(found)
     faults += _high_faults(found)
+    faults += await prune_faults(connection, run_id, found.contexts)
     faults += await _text_faults(connection, found.texts)
     names = await _accounts(connection, run_id, run=found.run)
     faults += await _strays(connection, found.of_orders, accounts_of_run=names)

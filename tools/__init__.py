@@ -3,6 +3,7 @@
 Imports `policy`, `context` and `domain`.
 """
 
+from tools.exchange_market import ExchangeMarket
 from tools.market import open_market
 from tools.paper import PaperVenue
 from tools.recorded import FileMarket
@@ -10,4 +11,4 @@ from tools.sim import SimMarket
 from tools.tool import Tool, tool
 from tools.toolbox import Toolbox
 
-__all__ = ["FileMarket", "PaperVenue", "SimMarket", "Tool", "Toolbox", "open_market", "tool"]
+__all__ = ["ExchangeMarket", "FileMarket", "PaperVenue", "SimMarket", "Tool", "Toolbox", "open_market", "tool"]

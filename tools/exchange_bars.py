@@ -96,6 +96,10 @@ class BarWindow:
         self._bars = {opened_at: together[opened_at] for opened_at in kept}
         self._series = CandleSeries(tuple(self._bars.values()))
 
+    def forget(self) -> None:
+        """Begin anew, with nothing."""
+        self._bars, self._series, self.asked_from = {}, CandleSeries(), None
+
     def window(self, *, limit: int, until: datetime) -> Sequence[Candle]:
         return self._series.window(limit=limit, until=until)
 
@@ -103,7 +107,5 @@ class BarWindow:
         """Where bars are missing between two that are here, from the one opened at `since` on."""
         opened = [at for at in self._bars if at >= since]
         return [
-            Gap(before + self._length, after)
-            for before, after in pairwise(opened)
-            if after - before > self._length
+            Gap(before + self._length, after) for before, after in pairwise(opened) if after - before > self._length
         ]

@@ -40,7 +40,7 @@ _LARGE = ("okx", "binance", "bybit", "kraken", "coinbase", "gate", "kucoin", "bi
 
 
 class ExchangeClient:
-    """Asks one exchange. Connections are open while it is entered, and only then; ccxt's rate limiter is on."""
+    """Asks one exchange. Entered by one task at a time, and connected only then; ccxt's rate limiter is on."""
 
     def __init__(self, exchange: str, *, settings: Mapping[str, object] | None = None) -> None:
         """`settings` are ccxt's own. Raises `UsageError` for an exchange that ccxt does not know."""
@@ -62,15 +62,20 @@ class ExchangeClient:
                 **(settings or {}),
             }
         )
-        self._entered = 0
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
+        self._ccxt.own_session = True
+        self._ccxt.open()
+        # ccxt asks several things at once and goes away at the first failure: what is left of the others would
+        # open connections of its own again, that nobody closes.
+        self._ccxt.own_session = False
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._entered -= 1
-        if not self._entered:
+        session = self._ccxt.session
+        try:
+            await session.close()
+        finally:
             await self._ccxt.close()
 
     @property
@@ -96,6 +101,8 @@ class ExchangeClient:
         """Everything that is listed, by unified symbol; asked once."""
         with self._asking("its markets"):
             markets: Mapping[str, Row] = await self._ccxt.load_markets()
+            if not markets:
+                raise ValueError("it lists nothing")
         return markets
 
     async def time(self) -> datetime:
@@ -103,8 +110,10 @@ class ExchangeClient:
         with self._asking("its time"):
             return _at(await self._ccxt.fetch_time())
 
-    async def bars(self, symbol: str, timeframe: Timeframe, *, since: datetime, limit: int) -> Sequence[Sequence[object]]:
-        """Rows of opening time in milliseconds, open, high, low, close and volume, in any order, the unclosed one too."""
+    async def bars(
+        self, symbol: str, timeframe: Timeframe, *, since: datetime, limit: int
+    ) -> Sequence[Sequence[object]]:
+        """Rows of opening time in milliseconds, open, high, low, close and volume, in any order, unclosed ones too."""
         with self._asking(f"candles of {symbol}"):
             rows = await self._ccxt.fetch_ohlcv(symbol, str(timeframe), (since - _EPOCH) // _MILLISECOND, limit)
             return [list(row) for row in rows]

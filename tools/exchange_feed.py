@@ -15,7 +15,7 @@ from tools.exchange_numbers import exact
 KEPT_BARS = 600
 """Of each symbol: more than any tool asks for. Older ones are asked for again when somebody wants them."""
 
-_MOST_PAGES = 64
+_MOST_PAGES = 512
 _SPARE = 2
 """Rows asked for beyond the closed bars: the one under way tells that those before it are all there."""
 
@@ -28,18 +28,22 @@ class ExchangeFeed:
         self._timeframe = timeframe
 
     async def bring_up(self, window: BarWindow, symbol: str, *, close: datetime) -> Sequence[Gap]:
-        """Bring `window` up to the bar that closes at `close`, with every bar since it was last brought up.
+        """Bring `window` up to the bar that closes at `close`, with every bar since the newest in it.
 
-        What is missing in between is asked for once more; the gaps that stay are returned. Raises
-        `VenueUnavailable` when the exchange doesn't have that bar yet, and leaves `window` as it was.
+        Where more has passed than it may hold it begins anew. What is missing in between is asked for once more;
+        the gaps that stay are returned. Raises `VenueUnavailable` when the exchange doesn't have that bar yet, and
+        leaves `window` as it was.
         """
         length = self._timeframe.length
-        since = window.newest or close - KEPT_BARS * length
+        anew = close - KEPT_BARS * length
+        since = max(window.newest or anew, anew)
         found, newest = await self._pages(symbol, since=since, close=close)
         if newest is None or newest < close - length:
             raise VenueUnavailable(
                 f"{self._client.exchange} has not shown the bar of {symbol} that closed at {close:%H:%M}"
             )
+        if since == anew:
+            window.forget()
         window.merge(found)
         if gaps := window.gaps(since=since):
             again, _ = await self._pages(symbol, since=gaps[0].start, close=gaps[-1].end)

@@ -31,7 +31,9 @@ def listed(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> Row:
         near = get_close_matches(symbol, markets, n=3)
         raise SymbolUnknown(
             f"{symbol} is not listed on {exchange}",
-            remedy=f"Did you mean {', '.join(near)}?" if near else "Write spot as BTC/USDT, a perpetual as BTC/USDT:USDT",
+            remedy=f"Did you mean {', '.join(near)}?"
+            if near
+            else "Write spot as BTC/USDT, a perpetual as BTC/USDT:USDT",
         )
     if market.get("active") is False:
         raise UsageError(f"{symbol} is not trading on {exchange} now", remedy="Choose another of --symbols")
@@ -61,7 +63,7 @@ def instrument_of(
         unit = contract_size(market)
         if kind == "swap" and unit != 1 and exchange not in _BASE_VOLUME:
             raise UsageError(
-                f"whether {exchange} counts the volume of {symbol} in contracts or in {symbol.split('/')[0]} isn't known",
+                f"whether {exchange} counts the volume of {symbol} in contracts or in the base currency isn't known",
                 remedy="Choose spot there, or another exchange",
             )
         # Where prices are in digits, sizes are still in decimal places: so it is at each such exchange.

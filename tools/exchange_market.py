@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import TypeVar
 
 from domain.candle import Candle, Headline, Quote, Timeframe
 from domain.clock import Clock
@@ -16,37 +13,21 @@ from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
-from tools.exchange_client import ExchangeClient, Row
-from tools.exchange_feed import KEPT_BARS, ExchangeFeed, quote_of
-from tools.exchange_instruments import chosen, contract_size, instrument_of, listed
+from tools.exchange_client import ExchangeClient
+from tools.exchange_instruments import chosen
+from tools.exchange_look import Look, Observer
 from tools.plumbing import Sleep
 from tools.spread import quote_from
-
-T = TypeVar("T")
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
 GRACE = timedelta(seconds=2)
 """After a bar has closed, for the exchange to finish it."""
 
-_RETRY_AFTER_S = (1.0, 2.0)
 _PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Between looks at an exchange that answers nothing."""
 _NAP_S = 30.0
 """The longest sleep in one piece: a machine that was suspended finds out soon what time it is."""
-_AHEAD = timedelta(seconds=1)
-"""How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
-_SLOW = timedelta(seconds=2)
-"""A clock read over a longer way tells nothing of a second."""
 _LOOKS_KEPT = 8
-_NOTES_KEPT = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    moment: datetime
-    quotes: Mapping[str, Quote]
-    ahead: timedelta | None
-    """The exchange's clock less ours."""
 
 
 class ExchangeMarket:
@@ -69,7 +50,7 @@ class ExchangeMarket:
         """Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data."""
         self._client = client
         self._timeframe = timeframe or DEFAULT_TIMEFRAME
-        self._symbols = chosen(symbols, exchange=client.exchange)
+        names = chosen(symbols, exchange=client.exchange)
         if not client.shows:
             raise UsageError(f"{client.exchange} shows no candles or no order book", remedy="Choose another --market")
         if client.timeframes and str(self._timeframe) not in client.timeframes:
@@ -77,16 +58,11 @@ class ExchangeMarket:
                 f"{client.exchange} has no bars of {self._timeframe}",
                 remedy=f"It has {', '.join(client.timeframes)}",
             )
-        self._feed = ExchangeFeed(client, self._timeframe)
+        self._observer = Observer(client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep)
         self._wall = wall
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
-        self._windows = {symbol: BarWindow(self._timeframe, most=KEPT_BARS) for symbol in self._symbols}
-        self._listed: Mapping[str, Row] = {}
-        self._instruments: Mapping[str, Instrument] = {}
-        self._looks: deque[_Look] = deque(maxlen=_LOOKS_KEPT)
-        self._ahead: timedelta | None = None
-        self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        self._looks: deque[Look] = deque(maxlen=_LOOKS_KEPT)
         # One reader at a time: agents ask at once, and a window is brought up by one of them.
         self._turn = asyncio.Lock()
 
@@ -101,7 +77,7 @@ class ExchangeMarket:
     @property
     def notes(self) -> tuple[str, ...]:
         untimed = f"{self.name} does not tell its time, so that no clock skew is known"
-        return (*self._notes, *(() if self._client.tells_time else (untimed,)))
+        return (*self._observer.notes, *(() if self._client.tells_time else (untimed,)))
 
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -109,21 +85,10 @@ class ExchangeMarket:
     async def instruments(self) -> Mapping[str, Instrument]:
         """Asked once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
         async with self._turn:
-            if not self._instruments:
+            if not self._observer.instruments:
                 async with self._client:
-                    await self._load()
-        return self._instruments
-
-    async def _load(self) -> None:
-        markets = await self._client.markets()
-        self._listed = {symbol: listed(markets, symbol, exchange=self.name) for symbol in self._symbols}
-        found: dict[str, Instrument] = {}
-        for symbol, market in self._listed.items():
-            price = (await self._quote(symbol)).bid if self._client.precision == "digits" else None
-            found[symbol] = instrument_of(
-                market, symbol, exchange=self.name, precision=self._client.precision, price=price
-            )
-        self._instruments = MappingProxyType(found)
+                    await self._observer.load()
+        return self._observer.instruments
 
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         """See `Market.candles`. Raises `VenueUnavailable` when the exchange did not show all bars closed by then."""
@@ -135,15 +100,15 @@ class ExchangeMarket:
                     raise VenueUnavailable(f"{self.name} did not show the candles of {symbol} up to {close:%H:%M}")
                 # Before the first look a run may finish the cycle that it was left in.
                 async with self._client:
-                    await self._load_once()
-                    await self._bring_up(symbol, close=close)
+                    await self._observer.load()
+                    await self._observer.bring_up(symbol, close=close)
             found = window.window(limit=limit, until=until)
             since = close - limit * self._timeframe.length
-            end = window.asked_from
-            if len(found) < limit and end is not None and since < end:
+            end = min(window.asked_from or close, close)
+            if len(found) < limit and since < end:
                 async with self._client:
-                    older = await self._feed.before(symbol, since=since, end=end)
-                if not older:
+                    older = await self._observer.before(symbol, since=since, end=end)
+                if not older and end == window.asked_from:
                     window.asked_from = since
                 found = [*older, *found][-limit:]
         return found
@@ -151,7 +116,7 @@ class ExchangeMarket:
     async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
         self._window(symbol)
         look = next((look for look in reversed(self._looks) if look.moment <= as_of), None)
-        if look is not None and (symbol in look.quotes or look is self._looks[-1]):
+        if look is not None and (look is self._looks[-1] or self._still_held(look, symbol, as_of=as_of)):
             found = look.quotes.get(symbol)
             if found is not None and found.at <= as_of:
                 return found
@@ -182,9 +147,9 @@ class ExchangeMarket:
                 close = max(close, seen + self._timeframe.length)
             await self._wait_for(close)
             async with self._turn, self._client:
-                await self._compare_clocks()
-                await self._wait_for(close)  # once more, when the exchange's clock is behind ours
-                look = await self._look(close, after=after)
+                await self._observer.compare_clocks()
+                await self._wait_for(close)  # once more, when the exchange's clock is found to be behind ours
+                look = await self._observer.look(close, after=after, tell=self._tell)
             if look is None:
                 pause_s = _PAUSES_S[min(failed, len(_PAUSES_S) - 1)]
                 failed += 1
@@ -201,7 +166,7 @@ class ExchangeMarket:
 
     def _settled(self) -> datetime:
         """The moment that both clocks have reached."""
-        return self._wall.now() + min(timedelta(0), self._ahead or timedelta(0))
+        return self._wall.now() + min(timedelta(0), self._observer.ahead)
 
     async def _wait_for(self, close: datetime) -> None:
         told = False
@@ -211,80 +176,15 @@ class ExchangeMarket:
                 self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
             await self._sleep(min(left_s, _NAP_S))
 
-    async def _compare_clocks(self) -> None:
-        """How far the exchange's clock is ahead of ours, taken in the middle of the way there and back."""
-        self._ahead = None
-        if not self._client.tells_time:
-            return
-        asked_at = self._wall.now()
-        try:
-            theirs = await self._client.time()
-        except VenueUnavailable:
-            return
-        way = self._wall.now() - asked_at
-        if way <= _SLOW:
-            self._ahead = theirs - (asked_at + way / 2)
-
-    async def _look(self, close: datetime, *, after: datetime | None) -> _Look | None:
-        """What all symbols show now; `None` when not one of them answered."""
-        try:
-            await self._load_once()
-        except VenueUnavailable as error:
-            self._tell(error.message)
-            return None
-        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
-        failures = [failure for _, failure in seen if failure is not None]
-        for failure in failures[:1] if len(failures) == len(seen) else failures:
-            self._tell(failure.message)
-        if not any(window.known_until == close for window in self._windows.values()):
-            return None
-        now = self._wall.now()
-        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
-        moment = max(now, close, *(quote.at for quote in quotes.values() if quote.at <= now + _AHEAD))
-        if after is not None and moment <= after:  # our clock was put back
-            moment = after + timedelta(milliseconds=1)
-        return _Look(moment=moment, quotes=quotes, ahead=self._ahead)
-
-    async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
-        """A symbol's quote when its candles could be read too, else why not."""
-        bars, quote = await asyncio.gather(
-            self._tried(lambda: self._bring_up(symbol, close=close)),
-            self._tried(lambda: self._quote(symbol)),
-        )
-        if isinstance(bars, VenueUnavailable):
-            return None, bars
-        return (None, quote) if isinstance(quote, VenueUnavailable) else (quote, None)
-
-    async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T | VenueUnavailable:
-        """The answer, that of a second or third attempt, or why there was none."""
-        for wait_s in _RETRY_AFTER_S:
-            try:
-                return await ask()
-            except VenueUnavailable:
-                await self._sleep(wait_s)
-        try:
-            return await ask()
-        except VenueUnavailable as error:
-            return error
-
-    async def _quote(self, symbol: str) -> Quote:
-        asked_at = self._wall.now()
-        unit = contract_size(self._listed[symbol])
-        return quote_of(await self._client.book(symbol), symbol, unit=unit, asked_at=asked_at)
-
-    async def _bring_up(self, symbol: str, *, close: datetime) -> None:
-        for gap in await self._feed.bring_up(self._windows[symbol], symbol, close=close):
-            missing = (gap.end - gap.start) // self._timeframe.length
-            self._notes.append(f"{symbol}: {missing} bars missing before {gap.end:%Y-%m-%d %H:%M}")
-
-    async def _load_once(self) -> None:
-        if not self._instruments:
-            await self._load()
+    def _still_held(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
+        """Whether an earlier look's quote was the last one known: a bar later there would have been another look."""
+        return symbol in look.quotes and as_of < look.moment + self._timeframe.length
 
     def _window(self, symbol: str) -> BarWindow:
-        if symbol not in self._windows:
-            raise SymbolUnknown(f"{symbol} is not in this market", remedy=f"There are {', '.join(self._windows)}")
-        return self._windows[symbol]
+        windows = self._observer.windows
+        if symbol not in windows:
+            raise SymbolUnknown(f"{symbol} is not in this market", remedy=f"There are {', '.join(windows)}")
+        return windows[symbol]
 
 
 def _nobody(text: str) -> None:

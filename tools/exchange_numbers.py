@@ -1,4 +1,4 @@
-"""Numbers from an exchange as it wrote them: text and `Decimal`, never a binary float on the way."""
+"""What an exchange sent, as it sent it: numbers as text and `Decimal`, never through a binary float."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def as_sent(client: type[Any]) -> type[Any]:
-    """ccxt's class of one exchange, with numbers left as text.
+    """ccxt's class of one exchange, with numbers left as text, and nothing taken for an answer that isn't JSON.
 
     ccxt itself reads JSON numbers into floats when orjson is installed and into text when it isn't, and an order
-    book's always into floats.
+    book's always into floats. From JSON that breaks off it reads an empty list.
     """
     from ccxt.base.exchange import Exchange
 
@@ -25,10 +25,14 @@ class _AsSent:
     def on_json_response(self, response_body: str) -> object:
         return json.loads(response_body, parse_float=str, parse_int=str)
 
+    async def fetch(self, *asked: Any, **named: Any) -> object:
+        answer: object = await super().fetch(*asked, **named)  # type: ignore[misc]
+        if not isinstance(answer, dict | list):
+            raise ValueError("the answer is not JSON")
+        return answer
 
-def _level(
-    self: Any, level: object, price_key: int = 0, amount_key: int = 1, count_key: int = 2
-) -> list[Decimal]:
+
+def _level(self: Any, level: object, price_key: int = 0, amount_key: int = 1, count_key: int = 2) -> list[Decimal]:
     """Price and size of one level of an order book; sorted by ccxt, so they must compare as numbers."""
     return [exact(self.safe_string(level, price_key)), exact(self.safe_string(level, amount_key))]
 

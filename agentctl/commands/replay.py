@@ -1,4 +1,8 @@
-"""`agentctl replay`: the archive run again, exactly, or with one thing changed. Exit code 3 when anything differs."""
+"""`agentctl replay`: the archive run again, exactly, or with one thing changed.
+
+Exit code 3 when an exact replay differs, or when the archive was changed. What would be otherwise with one thing
+changed is what was asked for, and no fault.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +80,8 @@ def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: 
         "the same bytes" if report.same_prompt else "the same evidence, packed for another prompt or tokenizer"
     )
     print(f"{report.subject}, snapshot {report.snapshot[:12]}: {prompt_said}, {report.tokens} tokens")
+    if prompt is not None and not report.reads_prompt:
+        print(f"{report.asked} reads no prompt, only readings: --model NAME asks one that does")
     return print_table("opinions", ("model", "stance", "conviction", "rationale"), rows, right=("conviction",))
 
 

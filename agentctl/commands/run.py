@@ -23,7 +23,6 @@ from agentctl.question import Question
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
-from context import DEFAULT_LANES
 from domain.errors import UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
@@ -92,7 +91,7 @@ def fork_command(
     require_own_packages()
     other = None if policy is None else policy_in_effect(policy)
     settings = load(db=db)
-    changes = Changes(model=model, policy=other, lanes=settings.lanes)
+    changes = Changes(model=model, policy=other, lanes=settings.lanes_given)
 
     async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
@@ -174,7 +173,7 @@ async def _new(asked: Asked) -> Ended:
         seed=settings.seed,
         cash=settings.cash,
         desk=settings.desk,
-        lanes=settings.lanes or DEFAULT_LANES,
+        lanes=settings.lane_settings,
     )
     now = datetime.now(UTC)
     header, market, model = await prepare(options, run_id=_new_id(now), at=now)

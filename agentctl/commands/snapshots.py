@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from datetime import UTC, datetime
 
-from agentctl.archive import reading, run_meant, snapshot_meant, wait
+from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
+from agentctl.person import named
 from agentctl.settings import load
 from agentctl.snapshot_view import snapshot_page, tables
 from agentctl.sole import sole
-from domain.errors import Refused
+from domain.errors import NotFound, Refused
 from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
 from memory.database import Database
-from memory.pruning import PRUNED, Pruned, prune_snapshots
+from memory.pruning import Pruned, prune_snapshots
 from memory.records import SnapshotRecord
 
 
 def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool) -> None:
-    async def work() -> tuple[SnapshotRecord, ...]:
+    async def work() -> tuple[tuple[SnapshotRecord, ...], int]:
         async with reading(db) as database:
             run_id = (await run_meant(database, run)).header.run_id if run else None
-            return await Archive(database).snapshots(run_id, limit=limit)
+            archive = Archive(database)
+            return await archive.snapshots(run_id, limit=limit), await archive.snapshot_count(run_id)
 
-    found = wait(work())
+    found, count = wait(work())
     if as_json:
         return print_json(
             [
-                {"id": s.id, "run_id": s.run_id, "cycle": s.cycle, "subject": s.subject, "pruned": s.body == PRUNED}
+                {"id": s.id, "run_id": s.run_id, "cycle": s.cycle, "subject": s.subject, "pruned": s.pruned}
                 for s in found
             ]
         )
-    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject, "pruned" if s.body == PRUNED else "kept") for s in found]
-    return print_table("snapshots", ("snapshot", "run", "cycle", "subject", "context"), rows, right=("cycle",))
+    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject, "pruned" if s.pruned else "kept") for s in found]
+    print_table("snapshots", ("snapshot", "run", "cycle", "subject", "context"), rows, right=("cycle",))
+    if count > len(found):
+        print(f"{count - len(found):,} more: --limit shows them")
+    return None
 
 
 def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
@@ -50,6 +57,17 @@ def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
                 "run_id": seen.record.run_id,
                 "snapshot": seen.snapshot,
                 "lanes": seen.synthesis.lanes,
+                "selected": [
+                    {
+                        "item": s.item.id,
+                        "lane": s.lane,
+                        "score": s.score,
+                        "tokens": s.tokens,
+                        "trust": s.item.trust,
+                        "shortened": s.shortened,
+                    }
+                    for s in seen.synthesis.selected
+                ],
                 "messages": seen.synthesis.messages,
                 "dropped": seen.synthesis.dropped,
             }
@@ -101,7 +119,10 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
             record = await run_meant(database, run)
             with sole(load(db=db).beside_database, record.header.run_id):
                 before = max(0, record.cycles - keep)
-                return await prune_snapshots(database, record.header.run_id, before_cycle=before)
+                now = datetime.now(UTC)
+                return await prune_snapshots(
+                    database, record.header.run_id, before_cycle=before, at=now, by=named(None)
+                )
 
     gone = wait(work())
     if as_json:
@@ -110,7 +131,13 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
         print(f"pruned {gone.snapshots:,} snapshots and {gone.texts:,} texts, {gone.characters:,} characters")
 
 
-async def _runs(database: Database, run: str | None) -> list[str]:
-    if run is not None:
-        return [(await run_meant(database, run)).header.run_id]
-    return [record.header.run_id for record in await Archive(database).runs(limit=None)]
+async def _runs(database: Database, run: str | None) -> tuple[str, ...]:
+    """What is verified: nothing of a run but its id is read before, for it may be what was changed."""
+    archive = Archive(database)
+    if run is None:
+        return await archive.run_ids()
+    if run in (LAST, PARENT):
+        return ((await run_meant(database, run)).header.run_id,)
+    with suppress(NotFound):  # the run's own row may be what is gone
+        run = await archive.run_id(run)
+    return (run,)

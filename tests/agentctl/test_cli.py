@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentctl.cli import main
+from agentctl.snapshot_view import bar
 from agentctl.sole import sole
 
 
@@ -238,6 +240,196 @@ def test_pruning_names_its_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(said(capsys)[0])["snapshots"] > 0
     assert agentctl("snapshots", "verify") == 0
     assert "whole" in said(capsys)[0]
+
+
+def lanes_in_effect(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    assert agentctl("config", "show", "--json") == 0
+    shown: dict[str, dict[str, Any]] = json.loads(said(capsys)[0])["lanes"]
+    return shown
+
+
+def test_a_lane_is_set_by_a_table_of_its_name_and_the_others_stay(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = lanes_in_effect(capsys)
+    (folder / "agentctl.toml").write_text(
+        '[lanes.news-sentiment]\nstate = "muted"\n[lanes.news-sentiment.weights]\nrecency = "5"\n'
+        "[lanes.macro]\nfloor = 150\n"
+    )
+    shown = lanes_in_effect(capsys)
+    assert list(shown) == [*default, "macro"]
+    news = default["news-sentiment"]
+    weights = news["weights"] | {"recency": "5"}
+    assert shown["news-sentiment"] == news | {"state": "muted", "weights": weights}
+    assert shown["market-data"] == default["market-data"]
+    monkeypatch.setenv("AGENTCTL_LANES", '{"market-data": {"floor": 77}}')
+    assert lanes_in_effect(capsys) == shown | {"market-data": default["market-data"] | {"floor": 77}}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[[lanes]]\nid = "macro"', "[lanes.ID]"),
+        ('[[lanes.lanes]]\nid = "macro"', "[lanes.ID]"),
+        ('[lanes.news-sentiment]\nstat = "muted"', "lanes.news-sentiment.stat"),
+        ('[lanes.news-sentiment]\nstate = "quiet"', "lanes.news-sentiment.state"),
+        ('[lanes.macro]\nid = "micro"', "macro"),
+        ("[lanes.Macro]\nfloor = 1", "Macro"),
+    ],
+)
+def test_a_lane_that_does_not_fit_is_refused_by_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str, named: str
+) -> None:
+    (folder / "agentctl.toml").write_text(text + "\n")
+    assert agentctl("run") == USAGE
+    assert named in said(capsys)[1]
+
+
+def test_the_schema_of_the_configuration_knows_lanes_by_id(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("config", "schema") == 0
+    lane = json.loads(said(capsys)[0])["properties"]["lanes"]["additionalProperties"]
+    assert lane["additionalProperties"] is False
+    assert {"state", "weights", "floor"} <= set(lane["properties"])
+    assert "id" not in lane["properties"]
+
+
+def test_lanes_are_muted_in_a_run_and_in_a_fork_and_the_fork_names_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agentctl("run", "--cycles", "4", "--json") == 0
+    (folder / "agentctl.toml").write_text('[lanes.news-sentiment]\nstate = "muted"\n')
+    assert agentctl("replay", "--run", "last", "--from", "2", "--json") == 0
+    said(capsys)
+    assert agentctl("snapshots", "show", "last", "--format", "json") == 0
+    shown = json.loads(said(capsys)[0])
+    assert [(lane["lane"], lane["state"]) for lane in shown["lanes"] if lane["state"] != "enabled"] == [
+        ("news-sentiment", "muted")
+    ]
+    assert len(shown["lanes"]) == 5
+    assert [one["item"] for one in shown["selected"]] == shown["snapshot"]["selected"]
+    assert all(one["tokens"] > 0 and one["lane"] and one["trust"] for one in shown["selected"])
+    assert agentctl("diff", "parent", "last", "--json") == 3
+    rows = json.loads(said(capsys)[0])["differences"]
+    settings = {row["symbol"]: (row["left"], row["right"]) for row in rows if row["aspect"] == "setting"}
+    assert list(settings) == ["lanes.news-sentiment"]
+    assert '"state":"muted"' in settings["lanes.news-sentiment"][1]
+    assert any(row["aspect"] == "context" and "only here" in row["left"] for row in rows)
+
+
+def touch(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / ".agentctl/agentctl.db") as database:
+        assert database.execute(statement).rowcount > 0
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("DELETE FROM runs", "runs run_id={run}: is missing"),
+        ("UPDATE snapshots SET body = ''", "is empty, and nobody pruned it"),
+        ("UPDATE snapshots SET body = '', blobs = '[]'", "is empty, and nobody pruned it"),
+        (
+            "UPDATE snapshots SET body = CAST(x'22ff22' AS TEXT) WHERE cycle = (SELECT max(cycle) FROM snapshots)",
+            "snapshots id=",
+        ),
+        ("UPDATE runs SET body = CAST(x'22ff22' AS TEXT)", "runs run_id={run}: cannot be read"),
+        ("UPDATE runs SET created_at = 'x'", "runs run_id={run}: does not fit its digest"),
+        ("UPDATE snapshots SET blobs = 'x' WHERE cycle = (SELECT max(cycle) FROM snapshots)", "snapshots id="),
+    ],
+)
+def test_contexts_that_are_not_whole_are_found_and_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], statement: str, fault: str
+) -> None:
+    for _ in range(2):
+        assert agentctl("run", "--cycles", "3", "--json") == 0
+    run_id = json.loads("{" + said(capsys)[0].rpartition("\n}\n{")[2])["run_id"]
+    touch(folder, statement)
+    for argv in (["snapshots", "verify"], ["snapshots", "verify", "--run", run_id]):
+        assert agentctl(*argv) == 3
+        out, err = said(capsys)
+        assert err == ""
+        assert fault.format(run=run_id) in out
+        assert ": broken" in out
+    assert agentctl("replay", "--run", run_id) == 3
+
+
+def test_a_run_that_is_no_text_any_more_sends_to_what_names_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agentctl("run", "--cycles", "1", "--json") == 0
+    touch(folder, "UPDATE runs SET body = CAST(x'22ff22' AS TEXT)")
+    said(capsys)
+    for argv in (["runs", "list"], ["replay", "--run", "last"]):
+        assert agentctl(*argv) == 3
+        assert "agentctl snapshots verify" in said(capsys)[1]
+
+
+def test_what_if_and_diff_refuse_a_run_that_was_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "4", "--json") == 0
+    touch(folder, "UPDATE verdicts SET verdict = replace(verdict, 'allow', 'maybe')")
+    said(capsys)
+    for argv in (["replay", "--run", "last", "--policy", "conservative"], ["diff", "last", "last"]):
+        assert agentctl(*argv) == 3
+        out, err = said(capsys)
+        assert out == ""
+        assert "was changed: verdicts cycle=" in err
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM blobs", "UPDATE blobs SET body = body || ' '"])
+def test_a_context_that_rests_on_what_is_gone_or_changed_is_different(
+    folder: Path, capsys: pytest.CaptureFixture[str], statement: str
+) -> None:
+    assert agentctl("run", "--cycles", "2", "--json") == 0
+    touch(folder, statement)
+    said(capsys)
+    assert agentctl("replay", "last") == 3
+    assert said(capsys)[0].startswith("different: ")
+    assert agentctl("replay", "f" * 64) == NOT_FOUND
+
+
+def test_the_list_of_contexts_begins_with_the_last_and_says_what_it_leaves_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for cycles in ("6", "3"):
+        assert agentctl("run", "--cycles", cycles, "--json") == 0
+    run_id = json.loads("{" + said(capsys)[0].rpartition("\n}\n{")[2])["run_id"]
+    assert agentctl("snapshots", "list", "--json") == 0
+    listed = json.loads(said(capsys)[0])
+    assert listed[0]["run_id"] == run_id
+    assert agentctl("snapshots", "show", "last", "--format", "json") == 0
+    assert json.loads(said(capsys)[0])["id"] == listed[0]["id"]
+    assert agentctl("snapshots", "list", "--limit", "1") == 0
+    assert f"{len(listed) - 1} more" in said(capsys)[0]
+    assert agentctl("snapshots", "list") == 0
+    assert "more" not in said(capsys)[0]
+
+
+def test_a_prompt_that_does_not_fit_or_is_not_read_is_said_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "2", "--json") == 0
+    (folder / "big.txt").write_text("word " * 5_000)
+    (folder / "small.txt").write_text("Be brief.")
+    said(capsys)
+    assert agentctl("replay", "last", "--prompt", "big.txt") == USAGE
+    assert "Shorten the --prompt" in said(capsys)[1]
+    assert agentctl("replay", "last", "--prompt", "small.txt") == 0
+    assert "rules reads no prompt" in said(capsys)[0]
+
+
+@pytest.mark.parametrize(("tokens", "drawn"), [(0, ""), (1, "▏"), (50, "▎"), (2_000, "█" * 10), (4_000, "█" * 20)])
+def test_what_takes_any_part_of_the_budget_is_seen_in_its_bar(tokens: int, drawn: str) -> None:
+    assert bar(tokens, 4_000) == drawn
+
+
+def test_the_lanes_and_the_brief_add_up_to_what_was_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "2", "--json") == 0
+    said(capsys)
+    assert agentctl("snapshots", "show", "last") == 0
+    lines = said(capsys)[0].splitlines()
+    (total,) = [int(line.split(" of ")[0]) for line in lines if " tokens by " in line]
+    table = lines[lines.index(next(line for line in lines if line.strip() == "lanes")) :]
+    rows = [line.split("│") for line in table[: next(n for n, line in enumerate(table) if "└" in line)] if "│" in line]
+    assert rows[0][1].strip() == "brief and headings"
+    assert sum(int(row[5]) for row in rows) == total
 
 
 def test_a_secret_in_the_wrong_place_is_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

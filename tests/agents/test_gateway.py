@@ -15,10 +15,13 @@ import pytest
 import respx
 from pydantic import SecretStr, TypeAdapter
 
+from agents.answers import answer_schema
 from agents.gateway import LiteLLMModel
 from agents.model import Completion
-from builders.models import a_prompt, an_answer, an_error, recording, replies, reply
+from agents.research import brief
+from builders.models import START, a_prompt, an_answer, an_error, recording, replies, reply
 from builders.tools import Naps
+from context.book import ContextBook
 from domain.decision import Opinion
 from domain.digest import canonical
 from domain.errors import UsageError
@@ -72,6 +75,31 @@ async def test_the_prompt_the_schema_and_the_key_are_sent(wire: respx.Router) ->
     assert sent["response_format"]["json_schema"]["schema"]["required"] == list(OPINION)
     assert sent["max_completion_tokens"] == 77
     assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+async def sent_about(wire: respx.Router, name: str) -> tuple[dict[str, Any], int]:
+    """What is sent of a research prompt, and the tokens that its budget was charged."""
+    route = wire.post().mock(return_value=ANSWER)
+    model = a_model(name)
+    prompt = ContextBook().synthesize(budget=5_000, tokenizer=model.tokenizer, as_of=START, brief=brief("BTC/USDT"))
+    await model.ask(prompt, Opinion)
+    return json.loads(route.calls[0].request.content), prompt.tokens.used
+
+
+async def test_a_schema_that_is_sent_natively_is_not_sent_in_the_text_too(wire: respx.Router) -> None:
+    sent, charged = await sent_about(wire, "openai/gpt-5-mini")
+    schema = canonical(answer_schema(Opinion))
+    texts = [message["content"] for message in sent["messages"]]
+    assert canonical(sent["response_format"]["json_schema"]["schema"]) == schema
+    assert not any('"properties"' in text for text in texts)
+    count = a_model().tokenizer.count
+    assert sum(map(count, (*texts, schema, sent["response_format"]["json_schema"]["name"]))) <= charged
+
+
+async def test_a_model_that_takes_no_schema_reads_it_in_the_text(wire: respx.Router) -> None:
+    sent, _ = await sent_about(wire, "openai/gpt-3.5-turbo")
+    assert sent["response_format"] == {"type": "json_object"}
+    assert canonical(answer_schema(Opinion)) in sent["messages"][0]["content"]
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,11 @@ def item_lists(draw: st.DrawFn, *, lanes: tuple[str, ...] = OPTIONAL, max_size: 
 
 STORIES = (
     "Bitcoin slides below 90,000 dollars as ETF outflows mount",
-    "Bitcoin slides below 90,000 dollars amid mounting ETF outflows, traders say",
-    "Bitcoin slides sharply below 90,000 dollars as record ETF outflows mount",
+    "BREAKING: Bitcoin slides below 90,000 dollars amid ETF outflows mounting",
+    "Bitcoin is sliding sharply below 90000 dollars on ETF outflows mounting today",
     "Bitcoin slides not below 90,000 dollars as ETF outflows mount",
     "Exchange halts all withdrawals after an attack",
-    "Exchange halts withdrawals of all customers after an attack",
+    "Exchange is halting all withdrawals after the attack",
 )
 
 

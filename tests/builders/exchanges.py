@@ -90,6 +90,10 @@ class Stage:
             self.double.engine.set_bars(symbol, int(length.total_seconds()), shown)
         self.touch()
 
+    def hide(self, symbol: str) -> None:
+        """The exchange answers for this symbol, and shows nothing of it."""
+        self.double.engine.set_bars(symbol, int(self.timeframe.length.total_seconds()), [])
+
     def touch(self) -> None:
         """Bid and ask as the bar that is under way opened."""
         for symbol, base in self.bases.items():

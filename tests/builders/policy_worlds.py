@@ -281,7 +281,7 @@ GENEROUS: Mapping[str, Mapping[str, object]] = {
     "order_rate": {"window_s": 1, "per_symbol": 100, "in_all": 100},
     "repetition": {"entries": 100, "window_s": 1},
     "duplicate": {"window_s": 1},
-    "authority": {"agents": ["learning", "risk"], "decision_required": False},
+    "authority": {"agents": ["learning", "risk"], "decision_required": False, "modes": ["live", "paper"]},
     "conviction": {"minimum": 0, "review_below": 0},
     "agent_budget": {"usd": 10},
 }
@@ -315,6 +315,7 @@ _RUNGS: Mapping[str, tuple[object, ...]] = {
     "types": ([], ["market"], ["limit"], ["limit", "market"]),
     "times_in_force": ([], ["GTC"], ["IOC", "GTC"]),
     "agents": ([], ["risk"], ["learning"], ["learning", "risk"]),
+    "modes": ([], ["paper"], ["live"], ["live", "paper"]),
     "groups": ({}, {"a": [BTC, SWAP]}, {"a": [BTC, ETH, SWAP]}, {"b": [BTC, ETH]}),
     "minimum_bars": (2, 5, 6, 7),
     "horizon_bars": (1, 4, 100),

@@ -1,26 +1,33 @@
 """Numbers that stand for all numbers: the gate's own Python runs on them, path by path, and z3 proves each path.
 
-A `Symbolic` is put where a `Decimal` is. What is computed with it is written down as a term over the
-reals, and what is asked of it (`a > b`, `max`, `if a`) is a fork: `Paths` takes one branch and notes it,
-and `counterexample` runs the code again until no branch is left.
+A `Symbolic` is put where a `Decimal` is. What is computed with it is kept as a polynomial over named
+unknowns, and what is asked of it (`a > b`, `max`, `if a`) is a fork: `Paths` takes one branch and notes
+it, and `counterexample` runs the code again until no branch is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain
+from math import prod
+from typing import Literal
 
 import z3
 
-from policy.ruling import FactMissing, Ruling
-
-TIMEOUT_MS = 10_000
-"""For one path."""
+from policy.verdict import Finding
 
 Number = Decimal | int
-Branch = tuple[z3.BoolRef, bool]
-"""A condition, and whether it holds."""
+Monomial = tuple[str, ...]
+"""The names of the unknowns in a product, in their order; of none it is one."""
+Ask = Literal[">", ">=", "=="]
+"""What is asked of a polynomial, against zero."""
+Condition = tuple[int, Ask]
+"""By the number of a polynomial in its `Paths`."""
+
+TIMEOUT_MS = 20_000
+"""For one path."""
 
 
 class Undecided(AssertionError):
@@ -32,127 +39,171 @@ class _Settled(BaseException):
 
 
 class Paths:
-    """The branches of one run of the code: as planned, and then each time the one where the condition holds.
-
-    Terms are made once for all runs, so that a run costs little more than its own Python.
-    """
+    """The branches of one run of the code: as planned, and then each time the one where the condition holds."""
 
     def __init__(self) -> None:
         self.planned: list[bool] = []
-        self.numbers: z3.ModelRef | None = None
-        """With these, every condition is as they make it, and there are no forks."""
-        self.taken: list[Branch] = []
-        self.given: list[z3.BoolRef] = []
-        """What is true of the numbers that came up on the way, on every path."""
-        self._known: dict[int, bool] = {}
-        self._proven: list[frozenset[tuple[int, bool]]] = []
-        self._products: set[int] = set()
-        self._terms: dict[tuple[str, int, int], z3.ExprRef] = {}
+        self.taken: dict[Condition, bool] = {}
+        self.signs: dict[int, list[z3.BoolRef]] = {}
+        """What is so of the products of this run, or of those made before: a sum of products hides its sign."""
+        self.found: z3.ModelRef | None = None
+        """With these numbers every condition is as they make it, and there are no forks."""
+        self.rounded: dict[tuple[int, int], tuple[Symbolic, z3.BoolRef]] = {}
+        self._proven: list[frozenset[tuple[Condition, bool]]] = []
+        self._numbers: dict[frozenset[tuple[Monomial, Fraction]], int] = {}
+        self._polynomials: list[Symbolic] = []
+        self._products: dict[Monomial, z3.ArithRef] = {}
+        self._known_signs: dict[tuple[int, int], list[z3.BoolRef]] = {}
 
     def start(self, planned: list[bool]) -> None:
-        self.planned, self.taken, self._known = planned, [], {}
+        self.planned, self.taken, self.signs = planned, {}, {}
 
-    def number(self, name: str) -> Symbolic:
-        return Symbolic(z3.Real(name), self)
+    def any(self, name: str) -> Symbolic:
+        """The unknown of that name."""
+        return Symbolic({(name,): Fraction(1)}, self)
 
-    def made(self, kind: str, one: z3.ExprRef, other: z3.ExprRef, make: Callable[[], z3.ExprRef]) -> z3.ExprRef:
-        """The term of that kind of those two, simplified."""
-        key = (kind, one.get_id(), other.get_id())
-        if key not in self._terms:
-            self._terms[key] = make()
-        return self._terms[key]
+    def product(self, monomial: Monomial) -> z3.ArithRef:
+        """For the solver a product of unknowns is an unknown of its own; `products` says what it is."""
+        if monomial not in self._products:
+            self._products[monomial] = z3.Real(" * ".join(monomial))
+        return self._products[monomial]
 
-    def decide(self, condition: z3.BoolRef) -> bool:
-        """Whether `condition` holds on this path. What was decided before, or is so for all numbers, is no fork."""
-        if z3.is_true(condition) or z3.is_false(condition):
-            return z3.is_true(condition)
-        if self.numbers is not None:
-            return z3.is_true(self.numbers.eval(condition, model_completion=True))
-        name = condition.get_id()
-        if name not in self._known:
+    @property
+    def products(self) -> list[z3.BoolRef]:
+        """What makes numbers of all products that were named so far."""
+        return [term == prod(map(z3.Real, names)) for names, term in self._products.items() if len(names) > 1]
+
+    def number_of(self, polynomial: Symbolic) -> int:
+        content = frozenset(polynomial.parts.items())
+        if content not in self._numbers:
+            self._numbers[content] = len(self._polynomials)
+            self._polynomials.append(polynomial)
+        return self._numbers[content]
+
+    def holds(self, polynomial: Symbolic, ask: Ask) -> bool:
+        """Whether it is so on this path. What follows from an answer before, or is so of all numbers, is no fork."""
+        if not any(polynomial.parts):
+            constant = polynomial.parts.get((), Fraction(0))
+            return {">": constant > 0, ">=": constant >= 0, "==": constant == 0}[ask]
+        if self.found is not None:
+            return z3.is_true(self.found.eval(_asked(polynomial.exact, ask), model_completion=True))
+        first = polynomial.parts[min(filter(None, polynomial.parts))]
+        number = self.number_of(polynomial * (1 / first))
+        if first < 0 and ask != "==":
+            return not self._decide((number, ">" if ask == ">=" else ">="))
+        return self._decide((number, ask))
+
+    def _decide(self, condition: Condition) -> bool:
+        number, ask = condition
+        if condition not in self.taken:
+            if ask == ">=" and self.taken.get((number, ">")):
+                return True
+            if ask == ">" and self.taken.get((number, ">=")) is False:
+                return False
             at = len(self.taken)
-            self._known[name] = self.planned[at] if at < len(self.planned) else True
-            self.taken.append((condition, self._known[name]))
-            if any(branches <= self._known.items() for branches in self._proven):
+            self.taken[condition] = self.planned[at] if at < len(self.planned) else True
+            if any(branches <= self.taken.items() for branches in self._proven):
                 raise _Settled
-        return self._known[name]
+        return self.taken[condition]
 
-    def learn_signs(self, one: z3.ArithRef, other: z3.ArithRef, product: z3.ArithRef) -> None:
-        """Which sign a product has. It is so of all numbers, and saves the solver from finding it."""
-        if product.get_id() in self._products or z3.is_rational_value(one) or z3.is_rational_value(other):
-            return
-        self._products.add(product.get_id())
-        alike = z3.Or(z3.And(one >= 0, other >= 0), z3.And(one <= 0, other <= 0))
-        unlike = z3.Or(z3.And(one >= 0, other <= 0), z3.And(one <= 0, other >= 0))
-        self.given += [z3.Implies(alike, product >= 0), z3.Implies(unlike, product <= 0)]
+    def term(self, condition: Condition) -> z3.BoolRef:
+        number, ask = condition
+        return _asked(self._polynomials[number].term, ask)
 
-    def settle(self, branches: Sequence[Branch]) -> None:
-        """From now on no run goes on once it has taken all of `branches`."""
-        self._proven.append(frozenset((condition.get_id(), holds) for condition, holds in branches))
+    def learn_sign(self, one: Symbolic, other: Symbolic, product: Symbolic) -> None:
+        """Which sign a product has by those of its factors. So of all numbers."""
+        key = (self.number_of(one), self.number_of(other))
+        if key not in self._known_signs:
+            alike = z3.Or(z3.And(one.term >= 0, other.term >= 0), z3.And(one.term <= 0, other.term <= 0))
+            unlike = z3.Or(z3.And(one.term >= 0, other.term <= 0), z3.And(one.term <= 0, other.term >= 0))
+            self._known_signs[key] = [z3.Implies(alike, product.term >= 0), z3.Implies(unlike, product.term <= 0)]
+        self.signs[self.number_of(product)] = self._known_signs[key]
+
+    def settle(self, branches: Iterable[Condition]) -> None:
+        """From now on no run goes on once it has taken all of `branches` as this one did."""
+        self._proven.append(frozenset((condition, self.taken[condition]) for condition in branches))
 
 
 class Symbolic:
     """Any real number. Exact, as the gate's own arithmetic is: that one raises, and so refuses, where it would round."""
 
-    __slots__ = ("paths", "term")
+    __slots__ = ("parts", "paths")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, term: z3.ArithRef, paths: Paths) -> None:
-        self.term = term
+    def __init__(self, parts: Mapping[Monomial, Fraction], paths: Paths) -> None:
+        self.parts = {monomial: factor for monomial, factor in parts.items() if factor}
         self.paths = paths
 
-    def _made(self, kind: str, other: Symbolic | Number, make: Callable[[z3.ArithRef], z3.ExprRef]) -> Symbolic:
-        right = term_of(other)
-        return Symbolic(self.paths.made(kind, self.term, right, lambda: make(right)), self.paths)
+    def of(self, other: Symbolic | Number | Fraction) -> Symbolic:
+        return other if isinstance(other, Symbolic) else Symbolic({(): Fraction(other)}, self.paths)
 
-    def _asked(self, kind: str, other: Symbolic | Number, make: Callable[[z3.ArithRef], z3.BoolRef]) -> bool:
-        right = term_of(other)
-        return self.paths.decide(self.paths.made(kind, self.term, right, lambda: expanded(make(right))))
+    @property
+    def term(self) -> z3.ArithRef:
+        """For the solver: linear in unknowns and in products of them."""
+        return self._sum(self.paths.product)
+
+    @property
+    def exact(self) -> z3.ArithRef:
+        """In unknowns alone."""
+        return self._sum(lambda names: prod(map(z3.Real, names)))
+
+    def _sum(self, product: Callable[[Monomial], z3.ArithRef]) -> z3.ArithRef:
+        parts = ((z3.RealVal(str(factor)), names) for names, factor in self.parts.items())
+        return z3.Sum([z3.RealVal(0), *(factor * product(names) if names else factor for factor, names in parts)])
 
     def __add__(self, other: Symbolic | Number) -> Symbolic:
-        return self._made("+", other, lambda right: self.term + right)
+        parts = dict(self.parts)
+        for monomial, factor in self.of(other).parts.items():
+            parts[monomial] = parts.get(monomial, Fraction(0)) + factor
+        return Symbolic(parts, self.paths)
+
+    def __mul__(self, other: Symbolic | Number | Fraction) -> Symbolic:
+        right = self.of(other)
+        parts: dict[Monomial, Fraction] = {}
+        for (one, factor), (two, by) in ((a, b) for a in self.parts.items() for b in right.parts.items()):
+            monomial = tuple(sorted(one + two))
+            parts[monomial] = parts.get(monomial, Fraction(0)) + factor * by
+        product = Symbolic(parts, self.paths)
+        if any(self.parts) and any(right.parts):
+            self.paths.learn_sign(self, right, product)
+        return product
 
     def __sub__(self, other: Symbolic | Number) -> Symbolic:
-        return self._made("-", other, lambda right: self.term - right)
+        return self + -self.of(other)
 
     def __rsub__(self, other: Number) -> Symbolic:
-        return self._made("r-", other, lambda left: left - self.term)
-
-    def __mul__(self, other: Symbolic | Number) -> Symbolic:
-        product = self._made("*", other, lambda right: self.term * right)
-        self.paths.learn_signs(self.term, term_of(other), product.term)
-        return product
+        return -self + other
 
     def __truediv__(self, other: Number) -> Symbolic:
         """By a stated number only: the checks divide by nothing that they are given."""
         if isinstance(other, Symbolic):
             raise TypeError("division by any number is not modelled")
-        return self._made("/", other, lambda right: self.term / right)
+        return self * (1 / Fraction(other))
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> Symbolic:
-        return self * -1
+        return Symbolic({monomial: -factor for monomial, factor in self.parts.items()}, self.paths)
 
     def __abs__(self) -> Symbolic:
-        return self if self >= 0 else -self
+        return self if self > 0 else -self
 
     def __gt__(self, other: Symbolic | Number) -> bool:
-        return self._asked(">", other, lambda right: self.term > right)
+        return self.paths.holds(self - other, ">")
 
     def __ge__(self, other: Symbolic | Number) -> bool:
-        return self._asked(">=", other, lambda right: self.term >= right)
+        return self.paths.holds(self - other, ">=")
 
     def __lt__(self, other: Symbolic | Number) -> bool:
-        return self._asked("<", other, lambda right: self.term < right)
+        return self.paths.holds(-self + other, ">")
 
     def __le__(self, other: Symbolic | Number) -> bool:
-        return self._asked("<=", other, lambda right: self.term <= right)
+        return self.paths.holds(-self + other, ">=")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Symbolic | Decimal | int):
             return NotImplemented
-        return self._asked("==", other, lambda right: self.term == right)
+        return self.paths.holds(self - other, "==")
 
     def __bool__(self) -> bool:
         return not self == 0
@@ -163,13 +214,20 @@ class Symbolic:
     def is_finite(self) -> bool:
         return True
 
-    def rounded_down(self, *, over: Symbolic | Number = 1) -> Symbolic:
+    def adjusted(self) -> int:
+        """Of a magnitude that the gate takes: it refuses others, which only shrinks what is to be proven."""
+        return 0
+
+    def rounded_down(self, *, over: Symbolic | None = None) -> Symbolic:
         """Any number from 0 up to this one over `over`, where neither is negative: more than rounding may give."""
-        divisor = term_of(over)
-        number = self.paths.made("rounded", self.term, divisor, lambda: z3.FreshReal("rounded"))
-        sound = z3.And(self.term >= 0, divisor > 0)
-        self.paths.given.append(z3.Implies(sound, z3.And(number >= 0, number * divisor <= self.term)))
-        return Symbolic(number, self.paths)
+        divisor = over or self.of(1)
+        key = (self.paths.number_of(self), self.paths.number_of(divisor))
+        if key not in self.paths.rounded:
+            number = self.paths.any(f"rounded {len(self.paths.rounded)}")
+            sound = z3.And(self.term >= 0, divisor.term > 0)
+            less = z3.And(number.term >= 0, (number * divisor).term <= self.term)
+            self.paths.rounded[key] = (number, z3.Implies(sound, less))
+        return self.paths.rounded[key][0]
 
     def quantize(self, _grain: Decimal, *, context: RoundingDown) -> Symbolic:
         return self.rounded_down()
@@ -182,57 +240,37 @@ class RoundingDown:
         return dividend.rounded_down(over=divisor)
 
 
-_stated: dict[Number, z3.ArithRef] = {}
+def _asked(term: z3.ArithRef, ask: Ask) -> z3.BoolRef:
+    return {">": term > 0, ">=": term >= 0, "==": term == 0}[ask]
 
 
-def term_of(value: Symbolic | Number) -> z3.ArithRef:
-    """The term of a number, exactly."""
-    if isinstance(value, Symbolic):
-        return value.term
-    if value not in _stated:
-        _stated[value] = z3.RealVal(str(Fraction(value)))
-    return _stated[value]
-
-
-def expanded(condition: z3.BoolRef) -> z3.BoolRef:
-    """With every product of sums as a sum of products, so that equal terms look alike."""
-    return z3.simplify(condition, som=True)
-
-
-def allowed(judge: Callable[[], Ruling]) -> bool:
-    """Whether `judge` lets the order through, as the gate takes it: what raises for doubt refuses.
-
-    Any other exception is passed on: the gate would refuse, but here it means that something was not modelled.
-    """
-    try:
-        return judge().outcome in ("pass", "warn")
-    except FactMissing:
-        return False
+def allowed(judge: Callable[[], Finding]) -> bool:
+    """Whether `judge` lets the order through. A check that failed would refuse, but here something was not modelled."""
+    finding = judge()
+    assert "the check failed" not in finding.message, finding
+    return finding.outcome in ("pass", "warn")
 
 
 def counterexample(
-    judge: Callable[[], Ruling], *, paths: Paths, domain: Sequence[z3.BoolRef], claim: z3.BoolRef
+    judge: Callable[[], Finding], *, paths: Paths, domain: Iterable[z3.BoolRef], claim: z3.BoolRef
 ) -> z3.ModelRef | None:
     """Numbers of `domain` that `judge` lets through although `claim` is false of them; `None` proves there are none.
 
     Every path of `judge` is run, but for the rest of those that have taken all the branches which some
     proof needed. Raises `Undecided` when z3 can't tell.
     """
-    solver = z3.Solver()
-    # Products of unknowns as unknowns of their own: quick, and what has no model so has none at all.
-    solver.set("arith.nl", False)
-    solver.add(*map(expanded, (*domain, z3.Not(claim))))
+    false, signs = [*domain, z3.Not(claim)], list(chain(*paths.signs.values()))
     planned: list[bool] = []
     while True:
         paths.start(planned)
         try:
             if allowed(judge):
-                found = _broken(solver, paths)
+                found = _broken(false, paths, signs=signs)
                 if found is not None:
                     return found
         except _Settled:
             pass
-        left = [holds for _, holds in paths.taken]
+        left = list(paths.taken.values())
         while left and not left[-1]:
             left.pop()
         if not left:
@@ -240,26 +278,28 @@ def counterexample(
         planned = [*left[:-1], False]
 
 
-def _broken(solver: z3.Solver, paths: Paths) -> z3.ModelRef | None:
-    """A model of the path on which the claim is false; none settles the branches that its proof needed."""
-    solver.add(*map(expanded, paths.given))
-    paths.given.clear()
-    marks: dict[z3.BoolRef, Branch] = {}
-    for condition, holds in paths.taken:
-        mark = z3.Bool(f"{condition.get_id()} {holds}")
-        marks[mark] = (condition, holds)
-        solver.add(z3.Implies(mark, condition if holds else z3.Not(condition)))
-    if solver.check(*marks) == z3.unsat:
-        paths.settle([marks[mark] for mark in solver.unsat_core()])
-        return None
-    print("EXACT", [(str(c)[:300], h) for c,h in paths.taken]) #DEV
+def _broken(false: list[z3.BoolRef], paths: Paths, *, signs: list[z3.BoolRef]) -> z3.ModelRef | None:
+    """A model of the path on which all of `false` holds; none settles the branches that the proof of that needed.
+
+    Tried first with products as unknowns of their own, which is quick: what has no model so has none at all.
+    """
+    linear = z3.SolverFor("QF_LRA")
+    linear.add(*false)
+    marks = {z3.Bool(f"branch {n}"): condition for n, condition in enumerate(paths.taken)}
+    for mark, condition in marks.items():
+        linear.add(z3.Implies(mark, paths.term(condition) == paths.taken[condition]))
+    for facts in ([], [*signs, *chain(*paths.signs.values()), *(fact for _, fact in paths.rounded.values())]):
+        linear.add(*facts)
+        if linear.check(*marks) == z3.unsat:
+            paths.settle([marks[mark] for mark in linear.unsat_core()])
+            return None
     exact = z3.SolverFor("QF_NRA")
     exact.set("timeout", TIMEOUT_MS)
-    exact.add(*solver.assertions(), *marks)
+    exact.add(*linear.assertions(), *marks, *paths.products)
     found = exact.check()
-    if found == z3.unknown:
-        raise Undecided(exact.reason_unknown())
     if found == z3.sat:
         return exact.model()
+    if found == z3.unknown:
+        raise Undecided(exact.reason_unknown())
     paths.settle(paths.taken)
     return None

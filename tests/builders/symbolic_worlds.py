@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import combinations
 
 import z3
 
@@ -16,11 +15,11 @@ from domain.instrument import Instrument, InstrumentKind
 from domain.order import OrderState, Side
 from domain.portfolio import Portfolio, Position
 from policy import CHECKS, Facts, Policy, WorkingOrder
-from policy.account import EquityMarks
+from policy.account import Consent, EquityMarks
 from policy.case import Case
 from policy.check import Rule
 from policy.limits import account, order
-from policy.ruling import Ruling, passed
+from policy.verdict import Finding
 
 JUDGED, OTHER = "BTC/USDT", "ETH/USDT"
 SYMBOLS = (JUDGED, OTHER)
@@ -66,6 +65,13 @@ class Numbers:
     stop_price: Symbolic | None
 
 
+class _Alone(Case):
+    """A case in which nobody has let anything stand."""
+
+    def consent(self, code: str) -> Consent | None:
+        return None
+
+
 class World:
     """The gate's own values around any numbers within the domain, and the terms of those for a claim."""
 
@@ -73,15 +79,15 @@ class World:
         self.shape = shape
         self.paths = Paths()
         self.domain: list[z3.BoolRef] = []
-        self.cash = self.paths.number("cash")
-        self.held = {symbol: self.paths.number(f"held {symbol}") for symbol in shape.held}
+        self.cash = self.paths.any("cash")
+        self.held = {symbol: self.paths.any(f"held {symbol}") for symbol in shape.held}
         self.mark = {symbol: self._positive(f"mark {symbol}") for symbol in SYMBOLS}
         self.bid = {symbol: self._positive(f"bid {symbol}") for symbol in SYMBOLS}
         self.ask = {symbol: self._positive(f"ask {symbol}") for symbol in SYMBOLS}
         self.stop = {symbol: self._positive(f"stop {symbol}") for symbol in shape.stopped}
         self.maker = {symbol: self._natural(f"maker fee {symbol}") for symbol in SYMBOLS}
         self.taker = {symbol: self._natural(f"taker fee {symbol}") for symbol in SYMBOLS}
-        self.earlier = self.paths.number("equity to count losses from")
+        self.earlier = self.paths.any("equity to count losses from")
         self.share = self._part("share")
         self.fall_share = self._part("share of the high")
         self.fall_from = self._part("sizes fall from")
@@ -89,79 +95,82 @@ class World:
         self.slippage_bps = self._natural("slippage")
         self.orders = (shape.judged, *shape.working)
         self.numbers = tuple(self._numbers(order, n) for n, order in enumerate(self.orders))
-        self.domain += [fact for n in range(len(self.orders)) for fact in self._ordered(n)]
         self.proposal = self._proposal()
         self.facts = self._facts()
         self.policy = self._policy()
 
-    def judge(self, code: str, rule: Rule | None = None) -> Callable[[], Ruling]:
-        """Runs the check with `code` on this world, or `rule` in its place."""
-        check = _CHECKS[code]
-
-        def judged() -> Ruling:
-            case = Case(self.proposal, self.facts, policy=self.policy)
-            if check.entry_only and case.reducing:
-                return passed("passed by")
-            limits = () if check.section is None else (getattr(self.policy, check.section),)
-            return (rule or check.rule)(case, *limits)
-
-        return judged
+    def judge(self, code: str, rule: Rule | None = None) -> Callable[[], Finding]:
+        """Runs the check with `code` on this world, with `rule` in place of its own."""
+        check = replace(_CHECKS[code], rule=rule or _CHECKS[code].rule)
+        return lambda: check(_Alone(self.proposal, self.facts, policy=self.policy))
 
     @property
-    def equity(self) -> z3.ArithRef:
-        return self.cash.term + sum(self.worth(symbol) for symbol in SYMBOLS)
+    def equity(self) -> Symbolic:
+        return sum(map(self.worth, SYMBOLS), self.cash)
 
-    def worth(self, symbol: str) -> z3.ArithRef:
+    def worth(self, symbol: str) -> Symbolic:
         """Of what is held, with its sign."""
         held = self.held.get(symbol)
-        return z3.RealVal(0) if held is None else held.term * self.mark[symbol].term
+        return self.cash.of(0) if held is None else held * self.mark[symbol]
 
-    def prices(self, n: int) -> list[z3.ArithRef]:
-        """What order `n` is worth at most, per unit: one of these. A buy its limit, or the ask and slippage; a sale
-        what is bought back at the ask, or its limit.
+    def worst(self, n: int) -> list[Symbolic]:
+        """What all of order `n` comes to at most, in quote currency: one of these.
+
+        A buy at its limit, or at the ask and slippage; a sale at what it costs to buy back, or at its limit.
         """
-        order, limit = self.orders[n], self.numbers[n].limit_price
-        ask = self.ask[order.symbol].term
-        if order.side == "sell":
-            return [ask] if limit is None else [ask, limit.term]
-        return [ask * (1 + self.slippage_bps.term / 10_000) if limit is None else limit.term]
+        order, (quantity, limit) = self.orders[n], (self.numbers[n].quantity, self.numbers[n].limit_price)
+        ask = self.ask[order.symbol]
+        if limit is None:
+            return [quantity * (ask if order.side == "sell" else ask * (1 + self.slippage_bps / 10_000))]
+        if order.side == "buy":
+            return [quantity * limit]
+        _ = quantity * (limit - ask)  # the solver learns its sign, and so which of the two is larger
+        return [quantity * ask, quantity * limit]
 
     def filled(self, n: int) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What order `n` has traded, in quote currency and without sign: any part of it, at any price up to the worst."""
-        worth, quantity = z3.Real(f"filled {n}"), self.numbers[n].quantity.term
-        return worth, z3.And(worth >= 0, z3.Or([worth <= quantity * price for price in self.prices(n)]))
+        worth = z3.Real(f"filled {n}")
+        return worth, z3.And(worth >= 0, z3.Or([worth <= most.term for most in self.worst(n)]))
+
+    def paid(self, n: int) -> tuple[z3.ArithRef, z3.BoolRef]:
+        """The fee of order `n`, as maker or as taker."""
+        fee, mosts, symbol = z3.Real(f"fee {n}"), self.worst(n), self.orders[n].symbol
+        maker, taker = self.maker[symbol], self.taker[symbol]
+        # Products whose signs tell the solver which fee is the larger.
+        _ = [most * (maker - taker) for most in mosts], [(mosts[0] - mosts[-1]) * part for part in (maker, taker)]
+        return fee, z3.Or([fee <= (most * part).term for most in mosts for part in (maker, taker)])
 
     def lost(self, n: int) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What entry `n` has lost when it is closed at its stop, whatever of it was filled, at any price up to the
         furthest. Without a stop a buy can lose all of its worth, and a sale any amount.
         """
         order, numbers, loss = self.orders[n], self.numbers[n], z3.Real(f"lost {n}")
-        slippage = self.slippage_bps.term / 10_000
-        touch = self.ask[order.symbol].term * (1 + slippage)
-        if order.side == "sell":
-            touch = self.bid[order.symbol].term * (1 - slippage)
-        entry = touch if numbers.limit_price is None else numbers.limit_price.term
+        slippage = self.slippage_bps / 10_000
+        buys = order.side == "buy"
+        touch = self.ask[order.symbol] * (1 + slippage) if buys else self.bid[order.symbol] * (1 - slippage)
+        entry = touch if numbers.limit_price is None else numbers.limit_price
         if numbers.stop_price is not None:
-            distance = entry - numbers.stop_price.term if order.side == "buy" else numbers.stop_price.term - entry
-            return loss, z3.Or(loss <= 0, loss <= numbers.quantity.term * distance)
-        return loss, z3.BoolVal(True) if order.side == "sell" else loss <= numbers.quantity.term * entry
+            distance = entry - numbers.stop_price if buys else numbers.stop_price - entry
+            return loss, z3.Or(loss <= 0, loss <= (numbers.quantity * distance).term)
+        return loss, loss <= (numbers.quantity * entry).term if buys else z3.BoolVal(True)
 
     def lost_held(self, symbol: str) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What the position in `symbol` loses from its mark price to its stop; nothing when that is met already."""
-        loss, held, mark = z3.Real(f"lost {symbol}"), self.held[symbol].term, self.mark[symbol].term
+        loss, held, mark = z3.Real(f"lost {symbol}"), self.held[symbol], self.mark[symbol]
+        long, short = held.term > 0, held.term < 0
         if symbol not in self.stop:
-            return loss, z3.Or(loss <= 0, z3.And(held > 0, loss <= held * mark), held < 0)
-        stop = self.stop[symbol].term
-        open_stop = z3.Or(z3.And(held > 0, stop < mark), z3.And(held < 0, stop > mark))
-        return loss, z3.Or(loss <= 0, z3.And(open_stop, loss <= held * (mark - stop)))
+            return loss, z3.Or(loss <= 0, z3.And(long, loss <= (held * mark).term), short)
+        stop = self.stop[symbol]
+        unmet = z3.Or(z3.And(long, stop.term < mark.term), z3.And(short, stop.term > mark.term))
+        return loss, z3.Or(loss <= 0, z3.And(unmet, loss <= (held * (mark - stop)).term))
 
     def _positive(self, name: str) -> Symbolic:
-        number = self.paths.number(name)
+        number = self.paths.any(name)
         self.domain.append(number.term > 0)
         return number
 
     def _natural(self, name: str) -> Symbolic:
-        number = self.paths.number(name)
+        number = self.paths.any(name)
         self.domain.append(number.term >= 0)
         return number
 
@@ -176,20 +185,6 @@ class World:
             limit_price=self._positive(f"limit {n}") if order.priced else None,
             stop_price=self._positive(f"stop {n}") if order.stopped else None,
         )
-
-    def _ordered(self, n: int) -> Iterator[z3.BoolRef]:
-        """That of two prices, or fees, the larger makes the larger product: so of all numbers, and hard to find."""
-        quantity, symbol, prices = self.numbers[n].quantity.term, self.orders[n].symbol, self.prices(n)
-        maker, taker = self.maker[symbol].term, self.taker[symbol].term
-        for price in prices:
-            worth = quantity * price
-            yield worth > 0
-            yield z3.And(worth * maker >= 0, worth * taker >= 0)
-            yield z3.If(maker >= taker, worth * maker >= worth * taker, worth * maker <= worth * taker)
-        for one, other in combinations(prices, 2):
-            for part in (1, maker, taker):
-                larger, smaller = quantity * one * part, quantity * other * part
-                yield z3.If(one >= other, larger >= smaller, larger <= smaller)
 
     def _proposal(self) -> Proposal:
         judged, numbers = self.orders[0], self.numbers[0]

@@ -1,6 +1,7 @@
 """Listeners hear everything in order, and have no say."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from hypothesis import given, settings
 
@@ -59,6 +60,35 @@ def test_a_synthesis_is_told_lane_by_lane_and_then_whole() -> None:
     assert told[-1].synthesis is made
 
 
+def test_a_listener_that_changes_what_it_is_told_and_then_raises_changes_nothing() -> None:
+    def meddles(event: object) -> None:
+        if isinstance(event, ItemUpserted):
+            event.item.readings["rsi"] = Decimal(99)  # type: ignore[index]
+        raise Deaf
+
+    item = an_item(readings={"rsi": "31.5"})
+    hooks = Hooks([meddles])
+    book = ContextBook(items=[item], hooks=hooks)
+    assert book.items == (item,)
+    assert book.items[0].readings == {"rsi": Decimal("31.5")}
+    assert isinstance(hooks.failures[0], TypeError)
+
+
+def test_a_listener_that_adds_itself_is_told_the_next_event_only() -> None:
+    heard: list[object] = []
+
+    def adds(event: object) -> None:
+        heard.append(event)
+        hooks.add(adds)
+
+    hooks = Hooks([adds])
+    book = ContextBook(hooks=hooks)
+    book.upsert(an_item("a"))
+    assert len(heard) == 1
+    book.upsert(an_item("b"))
+    assert len(heard) == 3
+
+
 def test_views_tell_the_same_listeners() -> None:
     heard: list[object] = []
     ContextBook(hooks=Hooks([heard.append])).view("symbol:BTC/USDT").upsert(an_item())
@@ -66,7 +96,7 @@ def test_views_tell_the_same_listeners() -> None:
 
 
 @given(items=item_lists())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_listener_that_raises_changes_nothing(items: list[ContextItem]) -> None:
     heard: list[object] = []
     hooks = Hooks([_raises, heard.append])

@@ -1,3 +1,6 @@
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +72,30 @@ def test_a_merge_keeps_created_at_and_what_the_newer_one_leaves_out() -> None:
     assert merged.created_at == old.created_at
     assert (merged.status, merged.priority, merged.pinned) == ("closed", "p0", True)
     assert (merged.text, merged.available_at) == ("Other words.", NOON)
+
+
+def test_an_older_wording_that_comes_late_only_fills_in_what_is_left_out() -> None:
+    fields = an_item(text="New.", available_at=NOON).model_dump(exclude_unset=True)
+    newer = ContextItem(**fields)
+    older = an_item(
+        text="Old.", priority="p0", severity="high", available_at=NOON - timedelta(days=1), readings={"a": 1}
+    )
+    late = newer.merged(older)
+    assert (late.text, late.available_at) == ("New.", NOON)
+    assert (late.priority, late.severity, late.readings) == ("p0", "high", {"a": 1})
+    assert late == older.merged(newer)
+    said = an_item(status="open", available_at=NOON)
+    assert said.merged(an_item(status="closed", available_at=NOON - timedelta(days=1))).status == "open"
+
+
+@pytest.mark.parametrize("item", [an_item(readings={"rsi": "31.50"}), an_item()])
+def test_readings_cannot_be_changed_and_keep_their_form(item: ContextItem) -> None:
+    with pytest.raises(TypeError):
+        item.readings["rsi"] = Decimal(1)  # type: ignore[index]
+    assert ContextItem.model_validate_json(item.model_dump_json()) == item
+    assert ContextItem.model_validate(item.model_dump()) == item
+    assert ContextItem.model_validate_json(canonical(item)).digest == item.digest
+    assert isinstance(item.model_dump()["readings"], dict)
 
 
 def test_a_closed_item_is_opened_again_only_by_saying_so() -> None:

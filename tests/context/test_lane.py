@@ -43,6 +43,9 @@ def test_an_item_counts_in_the_first_lane_that_would_send_it() -> None:
 def test_lanes_that_contradict_themselves_are_refused() -> None:
     with pytest.raises(ValidationError, match="whole"):
         Lane(id="a", mandatory=True, item_cap=3)
+    for state in ("muted", "disabled"):
+        with pytest.raises(ValidationError, match=f"can't be {state}"):
+            Lane(id="a", mandatory=True, state=state)
     with pytest.raises(ValidationError, match="above zero"):
         Weights(**dict.fromkeys(Weights.model_fields, Decimal(0)))
     with pytest.raises(ValidationError, match="twice: a"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from context.manifest import MOST, listing, manifest
 from domain.digest import sha256
+
+properties = settings(max_examples=25, deadline=None)
 
 IDS = st.from_regex(r"[a-z0-9:]{1,12}", fullmatch=True)
 DIGESTS = st.text(max_size=3).map(sha256)
@@ -24,6 +26,7 @@ def a_book(size: int) -> dict[str, str]:
     return {f"item-{n}": sha256(str(n)) for n in range(size)}
 
 
+@properties
 @given(BOOKS)
 def test_a_manifest_names_every_item_once_and_every_list_by_its_digest(items: dict[str, str]) -> None:
     key, bodies = manifest(items)
@@ -31,6 +34,7 @@ def test_a_manifest_names_every_item_once_and_every_list_by_its_digest(items: di
     assert all(sha256(body) == each for each, body in bodies.items())
 
 
+@properties
 @given(BOOKS, st.randoms(use_true_random=False))
 def test_the_order_in_which_items_came_makes_no_difference(items: dict[str, str], random: object) -> None:
     shuffled = sorted(items.items())
@@ -38,6 +42,7 @@ def test_the_order_in_which_items_came_makes_no_difference(items: dict[str, str]
     assert manifest(dict(shuffled)) == manifest(items)
 
 
+@properties
 @given(BOOKS)
 def test_no_list_is_long(items: dict[str, str]) -> None:
     for body in manifest(items)[1].values():

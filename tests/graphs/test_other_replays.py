@@ -140,8 +140,8 @@ async def test_two_contexts_are_compared_item_by_item(tmp_path: Path) -> None:
 async def test_pruned_contexts_leave_a_chain_that_verifies_and_a_run_that_replays(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
         result = await run(database, ASKED)
-        gone = await prune_snapshots(database, "r1", before_cycle=4)
-        again = await prune_snapshots(database, "r1", before_cycle=4)
+        gone = await prune_snapshots(database, "r1", before_cycle=4, at=NOW)
+        again = await prune_snapshots(database, "r1", before_cycle=4, at=NOW)
         chain = await verify_chain(database, ["r1"])
         replayed = await replay_run("r1", source=database, progress=silent)
         with pytest.raises(NotFound, match="pruned"):

@@ -14,7 +14,6 @@ from graphs.retention import Retention
 from graphs.session import Session
 from graphs.snapshots import verify_chain
 from memory import Database
-from memory.pruning import PRUNED
 
 ASKED = busy()
 
@@ -31,7 +30,7 @@ async def seal(session: Session) -> str:
 async def whole(session: Session) -> list[int]:
     """The cycles whose contexts are there."""
     kept = await session.archive.snapshots("r1", limit=None)
-    return sorted({record.cycle for record in kept if record.body != PRUNED})
+    return sorted({record.cycle for record in kept if not record.pruned})
 
 
 async def test_a_run_keeps_its_last_contexts_and_the_chain_over_all(tmp_path: Path) -> None:

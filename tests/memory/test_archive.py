@@ -6,14 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from builders.memory import START, a_cycle, a_header, a_small_run, at, some_figures
 from domain.digest import digest, sha256
 from domain.errors import NotCanonical, NotFound, Refused, UsageError
 from memory import Archive, Database
-from memory.pruning import PRUNED, prune_snapshots
-from memory.schema import cycles
+from memory.pruning import prune_snapshots
+from memory.schema import cycles, runs
 
 
 async def test_a_run_is_found_again_as_it_was_begun(database: Database) -> None:
@@ -138,6 +138,28 @@ async def test_steps_and_snapshots_and_texts_are_found_again(database: Database)
         await archive.blobs([sha256("never noted")])
 
 
+async def test_contexts_of_the_newest_run_come_first(database: Database) -> None:
+    archive = Archive(database)
+    for run_id, minutes, last in (("new", 9, 1), ("old", 0, 3)):
+        await archive.begin_run(a_header(run_id=run_id, created_at=at(minutes)))
+        for n in range(1, last + 1):
+            archive.note_snapshot(
+                run_id, cycle=n, subject="BTC/USDT", id=digest([run_id, n]), previous=None, body={"cycle": n}
+            )
+            await archive.close_cycle(run_id, a_cycle(n), timings={})
+    found = [(one.run_id, one.cycle) for one in await archive.snapshots(limit=3)]
+    assert found == [("new", 1), ("old", 3), ("old", 2)]
+    assert (await archive.snapshot_count(), await archive.snapshot_count("old")) == (4, 3)
+
+
+async def test_a_run_is_known_by_any_row_that_it_left(database: Database) -> None:
+    for run_id in ("a", "b"):
+        await a_small_run(database, run_id=run_id)
+    async with database.transaction() as connection:
+        await connection.execute(delete(runs).where(runs.c.run_id == "b"))
+    assert await Archive(database).run_ids() == ("a", "b")
+
+
 async def test_equal_runs_share_their_snapshots_ids_and_one_is_given(database: Database) -> None:
     await a_small_run(database, run_id="a")
     await a_small_run(database, run_id="b")
@@ -148,9 +170,9 @@ async def test_equal_runs_share_their_snapshots_ids_and_one_is_given(database: D
 async def test_a_snapshot_that_one_run_pruned_is_given_whole_by_another(database: Database) -> None:
     await a_small_run(database, run_id="a")
     await a_small_run(database, run_id="b")
-    await prune_snapshots(database, "a", before_cycle=3)
+    await prune_snapshots(database, "a", before_cycle=3, at=START)
     found = await Archive(database).snapshot(digest(["snapshot", 1]))
-    assert (found.run_id, found.body != PRUNED) == ("b", True)
+    assert (found.run_id, found.pruned) == ("b", False)
 
 
 async def test_an_unfinished_cycle_is_forgotten_and_a_closed_one_is_not(database: Database) -> None:

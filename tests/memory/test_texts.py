@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from builders.memory import a_cycle, a_header
+from builders.memory import START, a_cycle, a_header
 from context.manifest import manifest
 from domain.digest import digest, sha256
 from memory import Archive, Database
@@ -65,7 +65,7 @@ def test_pruning_one_run_drops_what_nothing_rests_on_and_not_one_text_more(
         async with await Database.in_memory() as database:
             roots = await closed(database, "mine", mine) + await closed(database, "other", other)
             kept = roots[max(0, before_cycle - 1) :] if before_cycle <= len(mine) else roots[len(mine) :]
-            await prune_snapshots(database, "mine", before_cycle=before_cycle)
+            await prune_snapshots(database, "mine", before_cycle=before_cycle, at=START)
             async with database.reading() as connection:
                 needed = await named_under(connection, kept)
                 assert needed == (await texts_under(connection, kept)).keys()
@@ -134,7 +134,7 @@ async def test_pruning_waits_for_whoever_is_just_coming_to_rest_on_a_text(databa
         await archive.begin_run(a_header(run_id="r2", mode="live"))
         archived(archive, "r2", cycle=1, book=BOOK)
         async with elsewhere.transaction():
-            pruning = asyncio.create_task(prune_snapshots(database, "r1", before_cycle=2))
+            pruning = asyncio.create_task(prune_snapshots(database, "r1", before_cycle=2, at=START))
             done, _ = await asyncio.wait({pruning}, timeout=0.2)
             assert not done
         gone = await pruning
@@ -145,7 +145,7 @@ async def test_pruning_waits_for_whoever_is_just_coming_to_rest_on_a_text(databa
 
 async def test_a_pruned_snapshot_keeps_its_place_and_points_at_nothing(database: Database) -> None:
     await closed(database, "r1", [BOOK])
-    await prune_snapshots(database, "r1", before_cycle=2)
+    await prune_snapshots(database, "r1", before_cycle=2, at=START)
     async with database.reading() as connection:
         row = (await connection.execute(select(snapshots))).mappings().one()
     assert (row["body"], row["blobs"], len(row["digest"])) == ("", "[]", 64)

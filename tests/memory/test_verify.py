@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Table, Text, delete, insert, select, type_coerce, update
 from sqlalchemy.types import TypeDecorator
 
-from builders.memory import a_cycle, a_header, a_small_run
+from builders.memory import START, a_cycle, a_header, a_small_run
 from domain.errors import NotFound
 from memory import Archive, Database, Fault
 from memory.compare import compare
-from memory.schema import metadata, steps, with_digest
+from memory.pruning import prune_snapshots
+from memory.schema import acts, metadata, snapshots, steps, with_digest
 from memory.verify import verify
 
 TABLES = list(metadata.tables.values())
@@ -209,3 +210,57 @@ async def test_equal_rows_under_another_configuration_differ_in_their_chain(data
         fault = await compare(database, fresh, run_id="r1", cycle=1)
     assert fault is not None
     assert (fault.table, fault.field) == ("cycles", "previous")
+
+
+async def faults_of_snapshots(database: Database) -> list[str]:
+    return [str(fault) for fault in await verify(database, "r1") if fault.table == "snapshots"]
+
+
+@pytest.mark.parametrize("blobs", ["kept", "gone"])
+async def test_an_emptied_context_that_nobody_pruned_is_a_fault(database: Database, blobs: str) -> None:
+    await a_small_run(database)
+    emptied = {"body": ""} | ({"blobs": "[]"} if blobs == "gone" else {})
+    await change(database, snapshots, row=(row := await last_row(database, snapshots)), to=emptied)
+    assert await faults_of_snapshots(database) == [
+        f"snapshots cycle={row['cycle']} id={row['id']}: is empty, and nobody pruned it"
+    ]
+
+
+async def test_a_prune_accounts_for_the_cycles_before_it_and_for_no_others(database: Database) -> None:
+    await a_small_run(database)
+    await prune_snapshots(database, "r1", before_cycle=2, at=START)
+    assert await verify(database, "r1") == ()
+    (later,) = [record for record in await Archive(database).snapshots("r1") if record.cycle == 2]
+    async with database.transaction() as connection:
+        await connection.execute(update(snapshots).values(body="", blobs="[]"))
+    assert await faults_of_snapshots(database) == [f"snapshots cycle=2 id={later.id}: is empty, and nobody pruned it"]
+
+
+@pytest.mark.parametrize("column", ["subject", "previous", "blobs", "cycle", "id", "digest"])
+async def test_what_stays_of_a_pruned_context_is_verified_still(database: Database, column: str) -> None:
+    await a_small_run(database)
+    await prune_snapshots(database, "r1", before_cycle=3, at=START)
+    row = await last_row(database, snapshots)
+    await change(database, snapshots, row=row, to={column: other(row[column])})
+    assert await faults_of_snapshots(database) != []
+
+
+async def test_a_prune_whose_act_is_gone_accounts_for_nothing(database: Database) -> None:
+    await a_small_run(database)
+    await prune_snapshots(database, "r1", before_cycle=2, at=START)
+    async with database.transaction() as connection:
+        await connection.execute(delete(acts).where(acts.c.kind == "prune"))
+    assert len(await faults_of_snapshots(database)) == 1
+
+
+async def test_a_prune_that_ended_before_it_let_go_is_done_again(database: Database) -> None:
+    await a_small_run(database)
+    first = await Archive(database).snapshot(str((await last_row(database, snapshots))["id"]))
+    await prune_snapshots(database, "r1", before_cycle=3, at=START)
+    back = {"body": first.body, "blobs": '["' + first.blobs[0] + '"]'}
+    await change(database, snapshots, row=await last_row(database, snapshots), to=back)
+    Archive(database).note_blob(f"an item of cycle {first.cycle}")
+    await database.flush()
+    assert await verify(database, "r1") == ()
+    assert (await prune_snapshots(database, "r1", before_cycle=3, at=START)).snapshots == 1
+    assert await verify(database, "r1") == ()

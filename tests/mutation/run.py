@@ -15,11 +15,14 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from itertools import count
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 LIST = REPOSITORY / "docs" / "mutants.md"
-_ENTRY = re.compile(r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S)
+_ENTRY = re.compile(
+    r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S
+)
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "data", "node_modules")
 _LATE = ("test_profiles.py", "test_proof.py", "test_properties.py")
 """Slow to import or to run: tried on what survives the others."""
@@ -37,7 +40,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--results", type=Path, help="keep the outcomes here, as JSON")
     parser.add_argument("--again", type=Path, help="only what survived in these results")
-    parser.add_argument("--in-place-only", action="store_true", help="only bodies of functions, and no second trial")
+    parser.add_argument("--only", choices=("in-place", "imported"), help="half of the work: what a change is made to")
     given = parser.parse_args()
     os.nice(10)
     start = time.monotonic()
@@ -63,20 +66,24 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
         mutants = [mutant for mutant in mutants if mutant.name in kept]
     print(f"{len(mutants)} mutants, made in {time.monotonic() - start:.0f} s", flush=True)
 
+    tried = count(1)
+
     def tell(outcome: Outcome) -> None:
+        if (number := next(tried)) % 100 == 0:
+            print(f"{number} tried, {time.monotonic() - start:.0f} s", flush=True)
         if outcome.result != "killed":
             mutant = outcome.mutant
             print(f"{outcome.result}: {mutant.path}:{mutant.lines.start} {mutant.where}\n{mutant.diff}", flush=True)
 
     early = [str(file) for file in sorted(Path("tests/policy").glob("test_*.py")) if file.name not in _LATE]
     late = [str(Path("tests/policy") / name) for name in _LATE]
-    inside = [mutant for mutant in mutants if mutant.in_function]
+    inside = [mutant for mutant in mutants if mutant.in_function and given.only != "imported"]
     suite, outcomes = try_in_place(inside, root, files=early, workers=given.workers, tell=tell)
     if suite.failed:
         print("these tests fail without a mutant:", *suite.failed, sep="\n  ")
         return 2
     print(f"in place: {time.monotonic() - start:.0f} s", flush=True)
-    if not given.in_place_only:
+    if given.only != "in-place":
         left = [mutant for mutant in mutants if not mutant.in_function]
         left += [outcome.mutant for outcome in outcomes if outcome.result == "survived"]
         outcomes = [outcome for outcome in outcomes if outcome.result != "survived"]

@@ -42,6 +42,8 @@ _LEAST_S = 5.0
 """CPU time that any test may take, and ..."""
 _SLOWER = 20
 """... how many times longer than without a mutant."""
+_UNMEASURED_S = 6.0
+"""Before it is multiplied, for imports and for tests that were not run without a mutant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _awaited(workers: dict[int, int]) -> tuple[int, object]:
     with os.fdopen(reader, "rb") as pipe:
         told = pipe.read()
     _, status = os.waitpid(pid, 0)
-    return pid, (pickle.loads(told) if status == 0 else None)  # noqa: S301
+    return pid, (pickle.loads(told) if status == 0 else None)
 
 
 def _tried(
@@ -279,7 +281,7 @@ class _FirstFailure:
         items[:] = [item for item in items if item.name not in OTHER_PROCESS]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        _bound(self._suite.seconds.get(item.nodeid, 0))
+        _bound(self._suite.seconds.get(item.nodeid, _UNMEASURED_S))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.name:
@@ -291,7 +293,7 @@ def _imported_trial(mutant: Mutant, root: Path, *, suite: Suite, files: Sequence
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     for some in files:
         first = _FirstFailure(suite)
-        _bound(5)
+        _bound(_UNMEASURED_S)
         code = pytest.main([*_PYTEST, "-x", *some], plugins=[first])
         if code != pytest.ExitCode.OK:
             return first.name or "import"

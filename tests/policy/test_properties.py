@@ -93,7 +93,7 @@ def test_the_worlds_lie_on_both_sides_of_every_check() -> None:
     """A property over worlds in which everything is refused, or nothing, would say nothing."""
     outcomes: Counter[tuple[str, str]] = Counter()
 
-    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
     @given(st.one_of(st.tuples(small_entries(), strained()), st.tuples(proposals(), facts())))
     def look(drawn: tuple[Proposal, Facts]) -> None:
         verdict = judge(*drawn)

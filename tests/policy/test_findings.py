@@ -1,0 +1,202 @@
+"""The numbers and units that findings carry: what a person reads, and what `policy explain` counts with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from builders.policy import (
+    BTC,
+    ETH,
+    NOW,
+    a_policy,
+    a_proposal,
+    a_quote,
+    an_exit,
+    an_instrument,
+    finding,
+    judge,
+    some_bars,
+    some_facts,
+    working,
+)
+from domain.instrument import OptionTerms
+from domain.order import OrderState
+from policy import Facts, Finding, Policy
+from policy.account import SentOrder
+
+CALL = "BTC100C/USDT"
+OPTION = {"minimum_days": 7, "minimum_delta": "0.3", "maximum_delta": "0.7", "share_of_equity": "0.2"}
+
+
+def numbers(found: Finding) -> tuple[str, str, str, str]:
+    return found.outcome, str(found.observed), str(found.limit), found.unit
+
+
+def judged(code: str, proposal: Any = None, policy: Policy | None = None, **world: object) -> Finding:
+    return finding(judge(proposal, some_facts(**world), policy=policy or a_policy()), code)
+
+
+@pytest.mark.parametrize(
+    ("code", "world", "expected"),
+    [
+        ("CLOCK_SKEW", {"clock_skew_ms": "-1500"}, ("deny", "1500", "1000", "ms")),
+        ("CLOCK_SKEW", {"clock_skew_ms": "-1000"}, ("pass", "1000", "1000", "ms")),
+        ("CORROBORATION", {"support": {}}, ("deny", "0", "2", "sources")),
+        (
+            "CORROBORATION",
+            {"support": {BTC: [{"source": name, "trusted": False} for name in ("a", "b", "c")]}},
+            ("deny", "3", "2", "sources"),
+        ),
+        ("RECONCILIATION", {"reconciled_at": NOW - timedelta(seconds=601)}, ("deny", "601", "600", "s")),
+        ("MARKET_DATA", {"quotes": {BTC: a_quote(at=NOW - timedelta(seconds=901))}}, ("deny", "901", "900", "s")),
+        ("MARKET_DATA", {"bars": {BTC: some_bars(last_close="125")}}, ("deny", "25", "12.5", "USDT")),
+        (
+            "AGENT_BUDGET",
+            {"usage": {"usd": "0", "tokens": 0, "tool_calls": 0, "refusals_in_a_row": 11}},
+            ("deny", "11", "10", "refusals in a row"),
+        ),
+        (
+            "REPEATED_EXECUTION",
+            {"sent": [SentOrder.of(a_proposal(cycle=cycle), at=NOW) for cycle in (2, 3, 4)]},
+            ("deny", "4", "3", "entries in 3600 s"),
+        ),
+        (
+            "SELF_TRADE",
+            {"working": [working(side="sell", limit_price="99.5", stop_price=None)]},
+            ("deny", "99.5", "100", "USDT"),
+        ),
+    ],
+)
+def test_a_refusal_names_what_it_saw_what_it_allows_and_in_what(
+    code: str, world: dict[str, object], expected: tuple[str, str, str, str]
+) -> None:
+    assert numbers(judged(code, **world)) == expected
+
+
+@pytest.mark.parametrize(
+    ("conviction", "expected"),
+    [("0.4", ("deny", "0.4", "0.55", "of 1")), ("0.6", ("review", "0.6", "0.7", "of 1"))],
+)
+def test_conviction_is_reported_with_the_bound_that_it_missed(
+    conviction: str, expected: tuple[str, str, str, str]
+) -> None:
+    policy = a_policy(conviction={"minimum": "0.55", "review_below": "0.7"})
+    assert numbers(judged("CONVICTION", a_proposal(conviction=conviction), policy)) == expected
+
+
+def test_a_short_sale_is_reported_with_what_is_sold_and_held_in_the_base_currency() -> None:
+    sale = a_proposal(side="sell", stop_price="105")
+    assert numbers(judged("SHORT", sale, held={BTC: "3"})) == ("deny", "5", "3", "BTC")
+
+
+@pytest.mark.parametrize("held", ["3", "-3"])
+def test_an_exit_that_flips_is_reported_with_the_size_of_the_position(held: str) -> None:
+    leaving = an_exit(side="sell" if held == "3" else "buy", quantity="4")
+    assert numbers(judged("REDUCE_ONLY", leaving, held={BTC: held})) == ("deny", "4", "3", "BTC")
+
+
+def with_option(*, days: int = 10, delta: str = "0.5", **over: object) -> Facts:
+    terms = OptionTerms(right="call", strike=Decimal(100), expires_at=NOW + timedelta(days=days))
+    given = {
+        "universe": (CALL, BTC),
+        "instruments": {CALL: an_instrument(CALL, kind="option", option=terms), BTC: an_instrument()},
+        "quotes": {CALL: a_quote(CALL), BTC: a_quote()},
+        "bars": {CALL: some_bars()},
+        "deltas": {CALL: delta},
+    }
+    return some_facts(**(given | over))
+
+
+@pytest.mark.parametrize(
+    ("world", "expected"),
+    [
+        (with_option(days=0), ("deny", "0", "604800", "s")),
+        (with_option(days=6), ("deny", "518400", "604800", "s")),
+        (with_option(delta="-0.2"), ("deny", "0.2", "0.3", "delta")),
+        (with_option(delta="-0.8"), ("deny", "0.8", "0.7", "delta")),
+    ],
+)
+def test_an_option_is_refused_with_its_seconds_left_or_the_size_of_its_delta(
+    world: Facts, expected: tuple[str, str, str, str]
+) -> None:
+    verdict = judge(a_proposal(symbol=CALL), world, policy=a_policy(option=OPTION))
+    assert numbers(finding(verdict, "OPTION")) == expected
+
+
+def test_an_option_sold_short_is_refused_with_what_is_sold_and_held() -> None:
+    sale = a_proposal(symbol=CALL, side="sell", stop_price="105")
+    verdict = judge(sale, with_option(held={CALL: "3"}), policy=a_policy(option=OPTION, short={"allow": True}))
+    assert numbers(finding(verdict, "OPTION")) == ("deny", "5", "3", "BTC100C")
+
+
+@pytest.mark.parametrize(
+    ("code", "world", "message"),
+    [
+        ("SESSION", {"sessions": {BTC: "extended"}}, "no entries are made in extended hours"),
+        ("SESSION", {"sessions": {BTC: "closed"}}, "the market is closed"),
+        ("SESSION", {"sessions": {BTC: "maintenance"}}, "the market is under maintenance"),
+        ("TRADING_STATE", {"trading_state": "reducing"}, "only orders that reduce are taken"),
+        ("TRADING_STATE", {"trading_state": "halted"}, "trading is halted"),
+        ("TRADING_STATE", {"trading_state": None}, "the trading state is unknown"),
+        ("DAILY_LOSS", {"equity_marks": {}}, "the equity at the start of the day is unknown"),
+        ("WEEKLY_LOSS", {"equity_marks": {}}, "the equity at the start of the week is unknown"),
+        ("DRAWDOWN", {"equity_marks": {}}, "the high-water mark of the equity is unknown"),
+    ],
+)
+def test_a_refusal_tells_its_reason_from_the_others_of_its_check(
+    code: str, world: dict[str, object], message: str
+) -> None:
+    refused = judged(code, **world)
+    assert (refused.outcome, refused.message) == ("deny", message)
+
+
+def test_full_conviction_is_well_formed() -> None:
+    assert judged("WELL_FORMED", a_proposal(conviction="1")).outcome == "pass"
+
+
+def test_a_verdict_gives_as_reasons_what_denied_and_what_asks_for_a_person() -> None:
+    policy = a_policy(conviction={"minimum": "0.5", "review_below": "0.9"})
+    verdict = judge(facts=some_facts(trading_state="halted"), policy=policy)
+    assert verdict.reasons == (
+        "CONVICTION: conviction 0.8 is below 0.9: a person decides",
+        "TRADING_STATE: trading is halted",
+    )
+
+
+def test_of_two_groups_that_weigh_the_same_the_measured_bet_is_named() -> None:
+    policy = a_policy(
+        correlation={
+            "threshold": "0.8",
+            "minimum_bars": 4,
+            "share_of_equity": "0.3",
+            "groups": {"b": [BTC], "a": [BTC]},
+        }
+    )
+    found = judged("CORRELATION", policy=policy, held={BTC: "5"})
+    assert found.unit == "USDT moving together"
+
+
+def test_a_symbol_that_moves_apart_ends_nothing_for_those_after_it() -> None:
+    third = "SOL/USDT"
+    symbols = (BTC, ETH, third)
+    world = {
+        "universe": symbols,
+        "instruments": {symbol: an_instrument(symbol) for symbol in symbols},
+        "quotes": {symbol: a_quote(symbol) for symbol in symbols},
+        "bars": {
+            BTC: some_bars(),
+            ETH: some_bars(returns_ppm=(1_000, 1_000, -1_000, -1_000, 1_000, 900)),
+            third: some_bars(),
+        },
+        "held": {ETH: "5", third: "7"},
+    }
+    assert judged("CORRELATION", **world).observed == Decimal(1_200)
+
+
+def test_an_order_in_doubt_is_told_in_words() -> None:
+    doubt = judged("UNKNOWN_ORDER", working=[working(state=OrderState.UNKNOWN)])
+    assert doubt.message == "an order in this symbol is in an unknown state"

@@ -1,0 +1,150 @@
+"""One look at an exchange: what all symbols show at a moment, and how far its clock is ahead of ours then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeVar
+
+from domain.candle import Candle, Quote, Timeframe
+from domain.clock import Clock
+from domain.errors import VenueUnavailable
+from domain.instrument import Instrument
+from tools.exchange_bars import BarWindow
+from tools.exchange_client import ExchangeClient, Row
+from tools.exchange_feed import KEPT_BARS, ExchangeFeed, quote_of
+from tools.exchange_instruments import contract_size, instrument_of, listed
+from tools.plumbing import Sleep
+
+T = TypeVar("T")
+
+_RETRY_AFTER_S = (1.0, 2.0)
+_AHEAD = timedelta(seconds=1)
+"""How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
+_SLOW = timedelta(seconds=2)
+"""A clock read over a longer way tells nothing of a second."""
+_NOTES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen, at the moment from which on all of it is known."""
+
+    moment: datetime
+    quotes: Mapping[str, Quote]
+    """Of the symbols that answered."""
+    ahead: timedelta | None
+    """The exchange's clock less ours; `None` when it was not measured."""
+
+
+class Observer:
+    """Reads an exchange and keeps what it has read: its markets, the windows of bars, how the clocks stand.
+
+    To be used while its client is entered, by one task at a time.
+    """
+
+    def __init__(
+        self, client: ExchangeClient, *, symbols: Sequence[str], timeframe: Timeframe, wall: Clock, sleep: Sleep
+    ) -> None:
+        self._client = client
+        self._symbols = symbols
+        self._timeframe = timeframe
+        self._wall = wall
+        self._sleep = sleep
+        self._feed = ExchangeFeed(client, timeframe)
+        self._listed: Mapping[str, Row] = {}
+        self.instruments: Mapping[str, Instrument] = {}
+        self.windows = {symbol: BarWindow(timeframe, most=KEPT_BARS) for symbol in symbols}
+        self.notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        self.ahead = timedelta(0)
+        """The exchange's clock less ours, as last measured."""
+        self._measured = False
+
+    async def load(self) -> None:
+        """Read the markets, once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
+        if self.instruments:
+            return
+        markets = await self._client.markets()
+        self._listed = {symbol: listed(markets, symbol, exchange=self._client.exchange) for symbol in self._symbols}
+        found: dict[str, Instrument] = {}
+        for symbol, market in self._listed.items():
+            price = (await self._quote(symbol)).bid if self._client.precision == "digits" else None
+            found[symbol] = instrument_of(
+                market, symbol, exchange=self._client.exchange, precision=self._client.precision, price=price
+            )
+        self.instruments = MappingProxyType(found)
+
+    async def bring_up(self, symbol: str, *, close: datetime) -> None:
+        """See `ExchangeFeed.bring_up`; gaps that stay are noted."""
+        for gap in await self._feed.bring_up(self.windows[symbol], symbol, close=close):
+            missing = (gap.end - gap.start) // self._timeframe.length
+            self.notes.append(f"{symbol}: {missing} bars missing before {gap.end:%Y-%m-%d %H:%M}")
+
+    async def before(self, symbol: str, *, since: datetime, end: datetime) -> Sequence[Candle]:
+        """See `ExchangeFeed.before`."""
+        return await self._feed.before(symbol, since=since, end=end)
+
+    async def compare_clocks(self) -> None:
+        """How far the exchange's clock is ahead of ours, taken in the middle of the way there and back."""
+        self._measured = False
+        if not self._client.tells_time:
+            return
+        asked_at = self._wall.now()
+        try:
+            theirs = await self._client.time()
+        except VenueUnavailable:
+            return
+        way = self._wall.now() - asked_at
+        if way <= _SLOW:
+            self.ahead, self._measured = theirs - (asked_at + way / 2), True
+
+    async def look(self, close: datetime, *, after: datetime | None, tell: Callable[[str], None]) -> Look | None:
+        """What all symbols show once the bar that closes at `close` is there; `None` when not one answered."""
+        try:
+            await self.load()
+        except VenueUnavailable as error:
+            tell(error.message)
+            return None
+        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
+        failures = [failure for _, failure in seen if failure is not None]
+        for failure in failures[:1] if len(failures) == len(seen) else failures:
+            tell(failure.message)
+        if not any(window.known_until == close for window in self.windows.values()):
+            return None
+        now = self._wall.now()
+        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
+        moment = max(now, close, *(quote.at for quote in quotes.values() if quote.at <= now + _AHEAD))
+        if after is not None and moment <= after:  # our clock was put back
+            moment = after + timedelta(milliseconds=1)
+        return Look(moment=moment, quotes=quotes, ahead=self.ahead if self._measured else None)
+
+    async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
+        """A symbol's quote when its candles could be read too, else why not."""
+        bars, quote = await asyncio.gather(
+            self._tried(lambda: self.bring_up(symbol, close=close)),
+            self._tried(lambda: self._quote(symbol)),
+        )
+        if isinstance(bars, VenueUnavailable):
+            return None, bars
+        return (None, quote) if isinstance(quote, VenueUnavailable) else (quote, None)
+
+    async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T | VenueUnavailable:
+        """The answer, that of a second or third attempt, or why there was none."""
+        for wait_s in _RETRY_AFTER_S:
+            try:
+                return await ask()
+            except VenueUnavailable:
+                await self._sleep(wait_s)
+        try:
+            return await ask()
+        except VenueUnavailable as error:
+            return error
+
+    async def _quote(self, symbol: str) -> Quote:
+        asked_at = self._wall.now()
+        unit = contract_size(self._listed[symbol])
+        return quote_of(await self._client.book(symbol), symbol, unit=unit, asked_at=asked_at)
