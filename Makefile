@@ -1,5 +1,5 @@
 # The habits, one word each. `make check` is what CI runs.
-.PHONY: setup format lint types walls test slow bench docs check
+.PHONY: setup format lint types walls test slow bench mutants docs check
 bin := .venv/bin
 
 setup:
@@ -30,6 +30,9 @@ bench:
 	$(bin)/python benchmarks/context_engine.py
 	$(bin)/python benchmarks/archive_growth.py
 	$(bin)/python benchmarks/policy_gate.py
+
+mutants:
+	$(bin)/python tests/mutation/run.py
 
 docs:
 	$(bin)/pytest tests/docs

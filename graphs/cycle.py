@@ -143,8 +143,14 @@ class Cycle:
         )
 
     def spent(self, answer: Completion[M]) -> None:
+        """Count one call of a model.
+
+        One that failed without any usage was not billed; one with usage and no price makes the sum unknown.
+        """
         self.tokens += answer.input_tokens + answer.output_tokens
-        self.usd = None if self.usd is None or answer.cost_usd is None else self.usd + answer.cost_usd
+        unbilled = bool(answer.failure) and not (answer.input_tokens or answer.output_tokens)
+        cost = Decimal(0) if answer.cost_usd is None and unbilled else answer.cost_usd
+        self.usd = None if self.usd is None or cost is None else self.usd + cost
 
     def archive(self, synthesis: Synthesis, completion: Completion[Opinion], *, subject: str) -> str:
         """Keep a snapshot; its items are stored once, however many snapshots share them."""

@@ -26,7 +26,13 @@ MODEL = "openai/gpt-5-mini"
 CYCLES = "10"
 ARGV = ("run", "--model", MODEL, "--symbols", "ETH/USDT", "--seed", "8", "--cycles", CYCLES, "--json")
 INTERRUPTED = 130
-OPINION = {"stance": "buy", "conviction": 0.91, "horizon": "swing", "evidence": [], "rationale": "said by the model"}
+OPINION = {
+    "stance": "buy",
+    "conviction": 0.91,
+    "horizon": "swing",
+    "evidence": ["quote:ETH/USDT", "indicators:ETH/USDT"],
+    "rationale": "said by the model",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from itertools import chain
 from math import prod
 from typing import Literal
 
@@ -44,19 +43,19 @@ class Paths:
     def __init__(self) -> None:
         self.planned: list[bool] = []
         self.taken: dict[Condition, bool] = {}
-        self.signs: dict[int, list[z3.BoolRef]] = {}
-        """What is so of the products of this run, or of those made before: a sum of products hides its sign."""
+        self.facts: dict[tuple[int, int], list[z3.BoolRef]] = {}
+        """What is so of every product that came up, by its factors: a sum of products hides which sign it has."""
         self.found: z3.ModelRef | None = None
         """With these numbers every condition is as they make it, and there are no forks."""
-        self.rounded: dict[tuple[int, int], tuple[Symbolic, z3.BoolRef]] = {}
+        self.rounded: dict[tuple[int, int], Symbolic] = {}
         self._proven: list[frozenset[tuple[Condition, bool]]] = []
         self._numbers: dict[frozenset[tuple[Monomial, Fraction]], int] = {}
         self._polynomials: list[Symbolic] = []
         self._products: dict[Monomial, z3.ArithRef] = {}
-        self._known_signs: dict[tuple[int, int], list[z3.BoolRef]] = {}
+        self._terms: dict[Condition, z3.BoolRef] = {}
 
     def start(self, planned: list[bool]) -> None:
-        self.planned, self.taken, self.signs = planned, {}, {}
+        self.planned, self.taken = planned, {}
 
     def any(self, name: str) -> Symbolic:
         """The unknown of that name."""
@@ -86,7 +85,7 @@ class Paths:
             constant = polynomial.parts.get((), Fraction(0))
             return {">": constant > 0, ">=": constant >= 0, "==": constant == 0}[ask]
         if self.found is not None:
-            return z3.is_true(self.found.eval(_asked(polynomial.exact, ask), model_completion=True))
+            return bool(z3.is_true(self.found.eval(_asked(polynomial.exact, ask), model_completion=True)))
         first = polynomial.parts[min(filter(None, polynomial.parts))]
         number = self.number_of(polynomial * (1 / first))
         if first < 0 and ask != "==":
@@ -107,17 +106,18 @@ class Paths:
         return self.taken[condition]
 
     def term(self, condition: Condition) -> z3.BoolRef:
-        number, ask = condition
-        return _asked(self._polynomials[number].term, ask)
+        if condition not in self._terms:
+            number, ask = condition
+            self._terms[condition] = _asked(self._polynomials[number].term, ask)
+        return self._terms[condition]
 
     def learn_sign(self, one: Symbolic, other: Symbolic, product: Symbolic) -> None:
         """Which sign a product has by those of its factors. So of all numbers."""
         key = (self.number_of(one), self.number_of(other))
-        if key not in self._known_signs:
+        if key not in self.facts:
             alike = z3.Or(z3.And(one.term >= 0, other.term >= 0), z3.And(one.term <= 0, other.term <= 0))
             unlike = z3.Or(z3.And(one.term >= 0, other.term <= 0), z3.And(one.term <= 0, other.term >= 0))
-            self._known_signs[key] = [z3.Implies(alike, product.term >= 0), z3.Implies(unlike, product.term <= 0)]
-        self.signs[self.number_of(product)] = self._known_signs[key]
+            self.facts[key] = [z3.Implies(alike, product.term >= 0), z3.Implies(unlike, product.term <= 0)]
 
     def settle(self, branches: Iterable[Condition]) -> None:
         """From now on no run goes on once it has taken all of `branches` as this one did."""
@@ -125,7 +125,7 @@ class Paths:
 
 
 class Symbolic:
-    """Any real number. Exact, as the gate's own arithmetic is: that one raises, and so refuses, where it would round."""
+    """Any real number. Exact, as the gate's own arithmetic is: that raises, and so refuses, where it would round."""
 
     __slots__ = ("parts", "paths")
     __hash__ = None  # type: ignore[assignment]
@@ -206,7 +206,7 @@ class Symbolic:
         return self.paths.holds(self - other, "==")
 
     def __bool__(self) -> bool:
-        return not self == 0
+        return self != 0
 
     def __format__(self, _: str) -> str:
         return "some number"
@@ -226,8 +226,9 @@ class Symbolic:
             number = self.paths.any(f"rounded {len(self.paths.rounded)}")
             sound = z3.And(self.term >= 0, divisor.term > 0)
             less = z3.And(number.term >= 0, (number * divisor).term <= self.term)
-            self.paths.rounded[key] = (number, z3.Implies(sound, less))
-        return self.paths.rounded[key][0]
+            self.paths.rounded[key] = number
+            self.paths.facts[(-1, len(self.paths.rounded))] = [z3.Implies(sound, less)]
+        return self.paths.rounded[key]
 
     def quantize(self, _grain: Decimal, *, context: RoundingDown) -> Symbolic:
         return self.rounded_down()
@@ -259,13 +260,13 @@ def counterexample(
     Every path of `judge` is run, but for the rest of those that have taken all the branches which some
     proof needed. Raises `Undecided` when z3 can't tell.
     """
-    false, signs = [*domain, z3.Not(claim)], list(chain(*paths.signs.values()))
+    proof = _Proof(paths, [*domain, z3.Not(claim)])
     planned: list[bool] = []
     while True:
         paths.start(planned)
         try:
             if allowed(judge):
-                found = _broken(false, paths, signs=signs)
+                found = proof.broken()
                 if found is not None:
                     return found
         except _Settled:
@@ -278,28 +279,52 @@ def counterexample(
         planned = [*left[:-1], False]
 
 
-def _broken(false: list[z3.BoolRef], paths: Paths, *, signs: list[z3.BoolRef]) -> z3.ModelRef | None:
-    """A model of the path on which all of `false` holds; none settles the branches that the proof of that needed.
+class _Proof:
+    """That there are no numbers of which all of `false` holds, path by path.
 
-    Tried first with products as unknowns of their own, which is quick: what has no model so has none at all.
+    Tried first with products as unknowns of their own, which is quick: what has no model so has none at
+    all. Then with what is known of the signs of products, and at last with what products are.
     """
-    linear = z3.SolverFor("QF_LRA")
-    linear.add(*false)
-    marks = {z3.Bool(f"branch {n}"): condition for n, condition in enumerate(paths.taken)}
-    for mark, condition in marks.items():
-        linear.add(z3.Implies(mark, paths.term(condition) == paths.taken[condition]))
-    for facts in ([], [*signs, *chain(*paths.signs.values()), *(fact for _, fact in paths.rounded.values())]):
-        linear.add(*facts)
-        if linear.check(*marks) == z3.unsat:
-            paths.settle([marks[mark] for mark in linear.unsat_core()])
-            return None
-    exact = z3.SolverFor("QF_NRA")
-    exact.set("timeout", TIMEOUT_MS)
-    exact.add(*linear.assertions(), *marks, *paths.products)
-    found = exact.check()
-    if found == z3.sat:
-        return exact.model()
-    if found == z3.unknown:
-        raise Undecided(exact.reason_unknown())
-    paths.settle(paths.taken)
-    return None
+
+    def __init__(self, paths: Paths, false: Iterable[z3.BoolRef]) -> None:
+        self.paths = paths
+        self._false = list(false)
+        self._plain, self._signed = z3.SolverFor("QF_LRA"), z3.SolverFor("QF_LRA")
+        self._plain.add(*self._false)
+        self._signed.add(*self._false)
+        self._known: set[Condition] = set()
+        self._facts: set[tuple[int, int]] = set()
+
+    def broken(self) -> z3.ModelRef | None:
+        """A model of the path just taken; none settles the branches that the proof of that needed."""
+        marks = {}
+        for condition, holds in self.paths.taken.items():
+            number, ask = condition
+            if condition not in self._known:
+                self._known.add(condition)
+                mark = z3.Bool(f"{number} {ask}")
+                for solver in (self._plain, self._signed):
+                    solver.add(mark == self.paths.term(condition))
+            mark = z3.Bool(f"{number} {ask}")
+            marks[mark if holds else z3.Not(mark)] = condition
+        for product, facts in self.paths.facts.items():
+            if product not in self._facts:
+                self._facts.add(product)
+                self._signed.add(*facts)
+        for solver in (self._plain, self._signed):
+            if solver.check(*marks) == z3.unsat:
+                self.paths.settle(marks[mark] for mark in solver.unsat_core())
+                return None
+        return self._exactly(list(marks))
+
+    def _exactly(self, path: list[z3.BoolRef]) -> z3.ModelRef | None:
+        exact = z3.SolverFor("QF_NRA")
+        exact.set("timeout", TIMEOUT_MS)
+        exact.add(*self._signed.assertions(), *path, *self.paths.products)
+        found = exact.check()
+        if found == z3.sat:
+            return exact.model()
+        if found == z3.unknown:
+            raise Undecided(exact.reason_unknown())
+        self.paths.settle(self.paths.taken)
+        return None

@@ -65,8 +65,8 @@ class Numbers:
     stop_price: Symbolic | None
 
 
-class _Alone(Case):
-    """A case in which nobody has let anything stand."""
+class Unaided(Case):
+    """A case in which nobody lets anything stand."""
 
     def consent(self, code: str) -> Consent | None:
         return None
@@ -102,7 +102,7 @@ class World:
     def judge(self, code: str, rule: Rule | None = None) -> Callable[[], Finding]:
         """Runs the check with `code` on this world, with `rule` in place of its own."""
         check = replace(_CHECKS[code], rule=rule or _CHECKS[code].rule)
-        return lambda: check(_Alone(self.proposal, self.facts, policy=self.policy))
+        return lambda: check(Unaided(self.proposal, self.facts, policy=self.policy))
 
     @property
     def equity(self) -> Symbolic:
@@ -128,7 +128,7 @@ class World:
         return [quantity * ask, quantity * limit]
 
     def filled(self, n: int) -> tuple[z3.ArithRef, z3.BoolRef]:
-        """What order `n` has traded, in quote currency and without sign: any part of it, at any price up to the worst."""
+        """What order `n` has traded, in quote currency, without sign: any part of it, at any price up to the worst."""
         worth = z3.Real(f"filled {n}")
         return worth, z3.And(worth >= 0, z3.Or([worth <= most.term for most in self.worst(n)]))
 
