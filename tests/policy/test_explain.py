@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from builders.policy import BTC, POLICY, a_policy, a_proposal, an_instrument, some_facts
 from builders.policy_worlds import facts, proposals, small_entries, strained
 from domain.decision import Proposal
-from policy import CHECKS, Facts, Policy, PolicyEngine
-from policy.explain import Explanation, explain
+from policy import CHECKS, Facts, Finding, Policy, PolicyEngine, Verdict
+from policy.explain import Explanation, Spoken, explain
 
 
 def explained(proposal: Proposal, known: Facts | None = None, *, policy: Policy = POLICY) -> Explanation:
@@ -65,6 +65,44 @@ def test_the_smallest_size_that_counts_is_one_that_the_venue_takes() -> None:
     assert (tiny.largest, tiny.whatever_the_size) == (None, ("MAX_NOTIONAL",))
 
 
+def test_an_order_at_the_market_is_measured_by_the_middle_of_the_market() -> None:
+    instruments = {**some_facts().instruments, BTC: an_instrument(min_notional="260")}
+    at_market = a_proposal(quantity="40", type="market", limit_price=None)
+    assert explained(at_market, some_facts(instruments=instruments)).largest == Decimal(
+        "9.75"
+    )  # 1,000 at an ask of 101
+    unquoted = explained(at_market, some_facts(instruments=instruments, quotes={}))
+    assert unquoted.largest is None
+    assert unquoted.whatever_the_size
+
+
+@pytest.mark.parametrize(
+    ("minimum", "price", "smallest"),
+    [
+        ("25", "100", "0.25"),
+        ("25.01", "100", "0.5"),
+        ("99.00000000000000000000000001", "99", "1.25"),  # a digit more than a division keeps
+    ],
+)
+def test_the_smallest_size_is_the_first_lot_at_the_minimum_of_the_venue(
+    minimum: str, price: str, smallest: str
+) -> None:
+    instruments = {**some_facts().instruments, BTC: an_instrument(min_notional=minimum)}
+    told = explained(a_proposal(quantity="0.1", limit_price=price), some_facts(instruments=instruments))
+    assert told.largest == Decimal(smallest)
+
+
+def test_a_minimum_out_of_all_proportion_is_explained_quickly() -> None:
+    instruments = {**some_facts().instruments, BTC: an_instrument(min_notional="100000000000")}
+    assert explained(a_proposal(), some_facts(instruments=instruments)).largest is None
+
+
+def test_what_a_person_would_be_asked_about_did_not_pass() -> None:
+    told = explained(a_proposal(), policy=a_policy(max_notional={"absolute": 300, "on_breach": "review"}))
+    assert [spoken.finding.code for spoken in told.refused_by] == ["MAX_NOTIONAL"]
+    assert told.largest == Decimal(3)
+
+
 def test_an_order_in_an_unknown_instrument_has_no_size() -> None:
     told = explained(a_proposal(), some_facts(instruments={}))
     assert told.largest is None
@@ -77,6 +115,15 @@ def test_every_finding_comes_with_its_rule_and_source() -> None:
     assert all(spoken.rule.startswith("Refuse") and spoken.source for spoken in told.spoken)
     (position,) = [spoken for spoken in told.spoken if spoken.finding.code == "POSITION"]
     assert (position.section, position.waivable) == ("position", True)
+
+
+def test_a_finding_of_a_check_that_is_no_longer_there_has_no_rule() -> None:
+    engine, known = PolicyEngine(POLICY), some_facts()
+    gone = Finding("ZZZ_GONE", "warn", "an old rule")
+    today = engine.evaluate(a_proposal(), known)
+    verdict = Verdict.model_validate({**dict(today), "findings": (*today.findings, gone)})
+    told = explain(verdict, a_proposal(), known, engine=engine)
+    assert told.spoken[-1] == Spoken(finding=gone, rule="", source="", section=None, waivable=False)
 
 
 def test_a_verdict_of_other_checks_is_said_to_be_of_others() -> None:

@@ -123,6 +123,30 @@ def test_a_number_in_place_of_a_section_is_said_so() -> None:
     assert problems('name = "p"\nprice_collar = 2')[1] == "  price_collar: expected a section of settings, not 2"
 
 
+def test_the_known_keys_are_listed_in_their_order() -> None:
+    assert problems('name = "p"\n[exposure]\nx = 1')[2] == (
+        "  exposure.x: unknown key; known are gross_share_of_equity, on_breach, warn_at"
+    )
+
+
+def test_what_is_wrong_is_shown_as_it_stands_in_the_file_and_cut_short() -> None:
+    assert problems('name = "p"\n[cash]\nreserve_share_of_equity = true')[1] == (
+        "  cash.reserve_share_of_equity: expected a number, not true"
+    )
+    assert problems(f'name = "{"p" * 200}"')[1] == (
+        f"  name: expected a name in small letters such as my-policy, not '{'p' * 59}"
+    )
+    assert problems(f'name = "p"\n[short]\n{"k" * 200} = 1')[1] == f"  short.{'k' * 54}: unknown key; known are allow"
+
+
+def test_a_policy_is_written_section_by_section_without_what_is_unset() -> None:
+    text = toml(parse_policy('name = "p"\nmax_notional.absolute = 1.50', source="p"))
+    assert text.startswith('name = "p"\n\n[day]\nstarts = "00:00"\ntime_zone = "UTC"\n\n[review]\n')
+    assert '\n\n[max_notional]\nwarn_at = 0.8\non_breach = "deny"\nabsolute = 1.5\n\n[short]\nallow = false\n' in text
+    assert text.endswith("\ndecision_required = true\n")
+    assert "cash" not in text
+
+
 @settings(max_examples=30, deadline=None)
 @given(policy_pairs())
 def test_a_policy_written_as_a_file_is_read_as_the_same(pair: tuple[Policy, Policy]) -> None:

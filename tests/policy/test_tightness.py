@@ -72,6 +72,11 @@ STEPS = {"alert_at": "0.7", "halve_at": "0.9", "flatten_at": 1}
             ("market_data", {"max_age_s": 100, "max_age_s_of": {"spot": 500}}),
             "market_data.max_age_s_of.crypto",
         ),
+        (
+            ("market_data", {"max_age_s": 100, "max_age_s_of": {}}),
+            ("market_data", {"max_age_s": 100, "max_age_s_of": {"spot": 500}}),
+            "market_data.max_age_s_of.spot",
+        ),
     ],
 )
 def test_a_setting_is_looser_one_way_and_tighter_the_other(
@@ -81,6 +86,8 @@ def test_a_setting_is_looser_one_way_and_tighter_the_other(
     (said,) = loosened(other, than=one)
     assert said.startswith(path)
     assert loosened(one, than=other) == ()
+    assert {change.right_is for change in changes(one, other)} - {"neutral"} == {"looser"}
+    assert {change.right_is for change in changes(other, one)} - {"neutral"} == {"tighter"}
 
 
 def test_a_section_that_is_missing_is_tighter_than_any() -> None:
@@ -116,6 +123,47 @@ def test_a_quantity_limit_in_place_of_the_other_kind_may_let_more_in() -> None:
     by_symbol = with_section("max_quantity", share_of_bar_volume=None, per_symbol={BTC: 1})
     by_both = with_section("max_quantity", share_of_bar_volume="0.1", per_symbol={BTC: 1})
     assert loosened(by_both, than=by_symbol) == ("max_quantity.share_of_bar_volume: 0.1, not unset",)
+
+
+def test_what_is_turned_off_says_nothing_by_its_other_settings() -> None:
+    on, off = with_section("drift", maximum_bps=500), with_section("drift", enabled=False, maximum_bps=1)
+    for left, right, direction in ((on, off, "looser"), (off, on, "tighter")):
+        assert {change.path: change.right_is for change in changes(left, right)} == {
+            "drift.enabled": direction,
+            "drift.maximum_bps": "neutral",
+        }
+
+
+def test_a_table_is_compared_key_by_key_in_their_order() -> None:
+    names = [f"{letter}/USDT" for letter in "ABCDEFGH"]
+    left = with_section("max_quantity", per_symbol={"SAME/USDT": 7, **dict.fromkeys(names, 2)})
+    right = with_section("max_quantity", per_symbol={"SAME/USDT": 7, **dict.fromkeys(names[1:], 3), "NEW/USDT": 4})
+    assert [
+        (c.path.removeprefix("max_quantity.per_symbol."), c.left, c.right, c.right_is) for c in changes(left, right)
+    ] == [
+        (names[0], "2", "unset", "looser"),
+        *((name, "2", "3", "looser") for name in names[1:]),
+        ("NEW/USDT", "unset", "4", "tighter"),
+    ]
+    assert {change.right_is for change in changes(right, left) if change.left == "3"} == {"tighter"}
+
+
+def test_limits_by_symbol_where_nothing_else_bounds_may_refuse_what_they_let_in() -> None:
+    """Without a limit by volume, a symbol that has no limit of its own is refused."""
+    one = with_section("max_quantity", share_of_bar_volume=None, per_symbol={BTC: 1})
+    other = with_section("max_quantity", share_of_bar_volume=None, per_symbol={BTC: 2})
+    assert [change.right_is for change in changes(one, other)] == ["mixed"]
+
+
+def test_a_section_that_only_one_policy_has_is_one_change_with_all_its_settings() -> None:
+    stated = '{ warn_at = 0.8, on_breach = "deny", share_of_equity = 0.15 }'
+    without = a_policy(position=None)
+    assert [tuple(dict(change).values()) for change in changes(POLICY, without)] == [
+        ("position", stated, "unset", "tighter")
+    ]
+    assert [tuple(dict(change).values()) for change in changes(without, POLICY)] == [
+        ("position", "unset", stated, "looser")
+    ]
 
 
 def test_a_warning_level_is_neither() -> None:
