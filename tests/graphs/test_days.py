@@ -44,12 +44,13 @@ def test_a_week_begins_with_the_day_that_begins_on_monday(as_of: str, day: DayLi
 
 
 @given(
-    st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2050, 1, 1)),
+    st.integers(0, 50 * 365 * 86_400),
     st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "Europe/London"]),
     st.sampled_from(["00:00", "02:30", "17:00", "23:59"]),
 )
-def test_a_day_has_begun_and_is_not_over(naive: datetime, zone: str, starts: str) -> None:
-    as_of, day = naive.replace(tzinfo=UTC), DayLimits(starts=starts, time_zone=zone)
+def test_a_day_has_begun_and_is_not_over(seconds: int, zone: str, starts: str) -> None:
+    as_of = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    day = DayLimits(starts=starts, time_zone=zone)
     began = day_start(as_of, day)
     assert began <= as_of < began + timedelta(hours=25, minutes=1)
     assert week_start(as_of, day) <= began
