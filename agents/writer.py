@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
 from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.venue import Venue
 from memory.ledger import Ledger
@@ -37,13 +38,24 @@ class OrderWriter:
     """
 
     def __init__(
-        self, *, venue: Venue, ledger: Ledger, effects: Effects, cycle: int, policy: Policy, brake: Brake
+        self,
+        *,
+        venue: Venue,
+        ledger: Ledger,
+        effects: Effects,
+        run_id: str,
+        cycle: int,
+        policy: Policy,
+        instruments: Mapping[str, Instrument],
+        brake: Brake,
     ) -> None:
         self._venue = venue
         self._ledger = ledger
         self._effects = effects
+        self._run_id = run_id
         self._cycle = cycle
         self._policy = policy
+        self._instruments = instruments
         self._brake = brake
 
     async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
@@ -109,7 +121,7 @@ class OrderWriter:
             seen = await self._venue.quote(order.symbol)
         except VenueUnavailable as error:
             return f"no quote: {error.message}"
-        return moved(order, judged=judged, seen=seen, now=at, policy=self._policy)
+        return moved(order, judged=judged, seen=seen, now=at, policy=self._policy, instruments=self._instruments)
 
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
@@ -117,7 +129,7 @@ class OrderWriter:
         return f"trading is {control.in_words}" if control.refuses(reducing=order.reduce_only) else ""
 
     async def sync(self) -> tuple[OrderReport, ...]:
-        """Ask the venue about every order of earlier cycles that may still trade, and book what it says.
+        """Ask the venue about every order of the run's earlier cycles that may still trade, and book what it says.
 
         Which orders those are is part of the recorded answer: run again after a crash, the ledger already
         knows some of it. An order that was never claimed was never sent, and is withdrawn; one that was
@@ -152,7 +164,9 @@ class OrderWriter:
         return report
 
     async def _open(self) -> list[OrderRecord]:
-        return [o for o in await self._ledger.orders(working_only=True) if o.cycle < self._cycle]
+        """Another run of the account follows its own orders: its cycles are not counted as ours are."""
+        working = await self._ledger.orders(working_only=True)
+        return [o for o in working if o.run_id == self._run_id and o.cycle < self._cycle]
 
     async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
         found = await self._venue.find(order.client_order_id, order.request.symbol)

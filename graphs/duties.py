@@ -10,6 +10,10 @@ from agents.duty import Duty
 from domain.digest import plain
 from domain.effects import Effects
 from domain.errors import Refused
+from domain.instrument import Instrument
+from domain.money import floor_to
+from domain.order import OrderState
+from domain.portfolio import Portfolio
 from graphs.brake import braked
 from graphs.cycle import CONTROL, Cycle
 from graphs.days import day_start, week_start
@@ -19,6 +23,8 @@ from policy.escalation import Escalation, Step, escalation, size_factor
 
 _STEPS: Final[tuple[Step, ...]] = get_args(Step)
 """From the mildest to the strictest."""
+_BARS_OF_DOUBT: Final = 3
+"""So long an order that is flattened may be in doubt before nobody waits for it: most answers come by the next bar."""
 
 
 async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
@@ -45,8 +51,10 @@ async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
         control = await effects.once(
             "control:flatten", None, returns=CONTROL, perform=lambda: _flatten(cycle, _used(near))
         )
-    if control.flatten and portfolio is not None and not portfolio.positions and not cycle.working:
-        control = await effects.once("control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle))
+    if control.flatten and portfolio is not None and (kept := _kept(cycle, portfolio)) is not None:
+        control = await effects.once(
+            "control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle, ", ".join(kept))
+        )
     cycle.duty = Duty(
         entries=control.state == "active",
         sends=control.state != "halted",
@@ -77,7 +85,31 @@ async def _flatten(cycle: Cycle, reason: str) -> Control:
     return braked(await session.controls.state(account), session.brake)
 
 
-async def _flattened(cycle: Cycle) -> Control:
+def _kept(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
+    """What can't be left however often it is tried, in words; `None` while there is something to try or to await."""
+    patience = cycle.session.timeframe.length * _BARS_OF_DOUBT
+    for order in cycle.working:
+        if order.state is not OrderState.UNKNOWN or cycle.as_of - order.updated_at < patience:
+            return None
+    for symbol, position in portfolio.positions.items():
+        side = "sell" if position.quantity > 0 else "buy"
+        leaving = (o.remaining for o in cycle.working if (o.request.symbol, o.request.side) == (symbol, side))
+        left = abs(position.quantity) - sum(leaving, Decimal(0))
+        if _tradable(left, portfolio.marks.get(symbol), cycle.session.settings.instruments.get(symbol)):
+            return None
+    held = [f"{plain(p.quantity)} of {symbol}" for symbol, p in sorted(portfolio.positions.items())]
+    return held + [f"{order.client_order_id} in doubt" for order in cycle.working]
+
+
+def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None) -> bool:
+    """Whether an exit of so much can be sent, now or once there is a price to judge it by."""
+    if instrument is None:
+        return left > 0
+    quantity = floor_to(left, instrument.lot_size)
+    return quantity > 0 and (mark is None or quantity * mark >= instrument.min_notional)
+
+
+async def _flattened(cycle: Cycle, but: str) -> Control:
     session = cycle.session
-    await session.controls.flattened(scope=session.header.run_id, at=session.wall.now())
+    await session.controls.flattened(scope=session.header.run_id, at=session.wall.now(), but=but)
     return braked(await session.controls.state(session.header.run_id), session.brake)

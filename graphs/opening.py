@@ -14,12 +14,13 @@ from agents.models import open_model
 from domain.candle import Timeframe
 from domain.clock import Clock, TickClock
 from domain.digest import canonical
-from domain.errors import NotFound, UsageError
+from domain.errors import LedgerBroken, NotFound, UsageError
 from domain.venue import Market
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.options import RunOptions
 from graphs.session import RunSettings, Session
 from graphs.wall import WallClock
+from memory.acts import Acts
 from memory.archive import Archive
 from memory.database import Database
 from memory.records import Era, RunHeader
@@ -87,7 +88,13 @@ async def prepare(
 
 
 async def start(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
-    """Write the header and open the account. Raises `UsageError` when there is such a run."""
+    """Write the header and open the account.
+
+    Raises `UsageError` when there is such a run, and `LedgerBroken` when what people did was changed: a halt may
+    have been lifted so.
+    """
+    if faults := await Acts(database).faults():
+        raise LedgerBroken(f"{faults[0]}")
     session = _recording(header, market, model, era=header.era(0), database=database)
     await _begin(session)
     return session

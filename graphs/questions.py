@@ -28,14 +28,14 @@ _WAIVABLE: Final = frozenset(check.code for check in CHECKS if check.waivable)
 
 
 def asking(verdicts: Sequence[Verdict], policy: Policy) -> list[Verdict]:
-    """Those about which a person is asked: nobody is, where nobody could make it an allow."""
+    """Those about which a person is asked: nobody is, where nobody could make it an allow, as of what is unknown."""
     return [verdict for verdict in verdicts if verdict.order_digest is not None and _askable(verdict, policy)]
 
 
 def _askable(verdict: Verdict, policy: Policy) -> bool:
-    denied = {f.code for f in verdict.findings if f.outcome == "deny"}
+    denied = [f for f in verdict.findings if f.outcome == "deny"]
     if denied:
-        return policy.review.overrides and denied <= _WAIVABLE
+        return policy.review.overrides and all(f.code in _WAIVABLE and not f.unknown for f in denied)
     return verdict.outcome == "review"
 
 
@@ -67,7 +67,8 @@ async def answers(verdicts: Sequence[Verdict], cycle: Cycle) -> tuple[Consent, .
     """
     session = cycle.session
     run_id = session.header.run_id
-    asked = sorted(verdict.digest for verdict in asking(verdicts, session.settings.policy))
+    shown = {verdict.digest: verdict for verdict in asking(verdicts, session.settings.policy)}
+    asked = sorted(shown)
 
     async def look() -> Answers:
         while True:
@@ -82,15 +83,19 @@ async def answers(verdicts: Sequence[Verdict], cycle: Cycle) -> tuple[Consent, .
     given = await effects.once("approvals", asked, returns=_ANSWERS, perform=look)
     now = effects.now()
     let_stand = [each for each in given.said if each.status == "approved"]
-    return tuple(_consent(each, lasts=each.expires_at - given.at, now=now) for each in let_stand)
+    return tuple(_consent(each, shown[each.verdict], lasts=each.expires_at - given.at, now=now) for each in let_stand)
 
 
-def _consent(answer: Approval, *, lasts: timedelta, now: datetime) -> Consent:
-    """What a person let stand. People count by the wall, and the gate by the market: for as long as is left there."""
+def _consent(answer: Approval, verdict: Verdict, *, lasts: timedelta, now: datetime) -> Consent:
+    """What a person let stand, with the numbers of the `verdict` that they were shown.
+
+    People count by the wall, and the gate by the market: for as long as is left there.
+    """
     return Consent(
         client_order_id=answer.client_order_id,
         order_digest=answer.order_digest,
         codes=frozenset(answer.codes),
+        shown=tuple(f for f in verdict.findings if f.code in answer.codes),
         by=answer.by,
         reason=answer.reason,
         expires_at=now + lasts,

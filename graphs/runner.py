@@ -98,7 +98,12 @@ class Runner:
         Raises `LedgerBroken` when a finished run's ledger is not what the venue says, and `UsageError` when
         it was left within a cycle that is not to be gone on with.
         """
-        status = await self._go_on(cycles=cycles)
+        try:
+            status = await self._go_on(cycles=cycles)
+        finally:
+            await self._hold_if_braked()  # pulled in the last cycle, or while it waited: it must outlast the process
+            if self._session.brake.reason and not self._session.braked:
+                self._listen(MarketSaid("the halt could not be written down: say it again with agentctl halt"))
         if self._retention:
             closed = (await self._session.archive.run(self._session.header.run_id)).cycles
             await self._retention.prune(self._session.database, self._session.header.run_id, closed=closed)

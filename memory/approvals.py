@@ -44,7 +44,7 @@ class Approval(Value):
     verdict: Digest
     """What was said of the order: by it, a person knows what the question is about."""
     codes: tuple[str, ...]
-    """The findings that a yes lets stand aside."""
+    """The findings that a yes lets stand aside, as far as the verdict shows them."""
     requested_at: Instant
     expires_at: Instant
     status: Literal["pending", "approved", "rejected"] = "pending"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from operator import itemgetter
+from typing import Any, Final, Literal
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import BindParameter, CompoundSelect, RowMapping, Text, bindparam, func, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound, Refused
@@ -14,8 +15,9 @@ from domain.value import Instant, Symbol, Value
 from memory.acts import EVERYWHERE, HOUSE, ActKind, append, hold_acts, required, words
 from memory.database import Database
 from memory.fault import as_written, genuine
+from memory.oversight import CONTROLLING, LATCHING
 from memory.rows import put
-from memory.schema import controls, latches, with_digest
+from memory.schema import acts, controls, latches, with_digest
 
 TradingState = Literal["active", "reducing", "halted"]
 """`reducing` lets only orders pass that reduce a position; `halted` lets none pass."""
@@ -81,6 +83,37 @@ class LatchRecord(Value):
     """Re-armed: its entries up to then count no more. `None` while it is stopped."""
 
 
+class _Made(Value):
+    """What an act on a control says of it."""
+
+    control: Control
+    level: Level | None
+
+
+class _Stopped(Value):
+    """What an act on a latch says of it."""
+
+    agent: str
+    symbol: Symbol
+    code: str = ""
+    through: Instant | None = None
+
+
+# A row and the last act on it in one statement: between two, somebody may act.
+_WHOSE: BindParameter[str] = bindparam("whose", type_=Text)
+_ASKED = select(_WHOSE.label("whose")).subquery("asked")
+_LAST = select(func.max(acts.c.n)).where(acts.c.scope == _WHOSE, acts.c.kind.in_(sorted(CONTROLLING)))
+_CONTROL = select(controls, acts.c.n, acts.c.body.label("act")).select_from(
+    _ASKED.outerjoin(controls, controls.c.scope == _ASKED.c.whose).outerjoin(acts, acts.c.n == _LAST.scalar_subquery())
+)
+_LATCHES: CompoundSelect[Any] = union_all(
+    select(latches, null().label("n"), null().label("act")).where(latches.c.account == _WHOSE),
+    select(*(null().label(column.name) for column in latches.columns), acts.c.n, acts.c.body).where(
+        acts.c.scope == _WHOSE, acts.c.kind.in_(sorted(LATCHING))
+    ),
+)
+
+
 class Controls:
     """What a person may do to the desk, for every account of a database or for one.
 
@@ -115,14 +148,18 @@ class Controls:
             after = before if before.strictness == wanted.strictness else wanted
             return await _act(connection, after, kind="halt", by=by, reason=reason, at=at, level=level)
 
-    async def flattened(self, *, scope: str, at: datetime) -> Control:
-        """All is flat: what was flattening is halted, also where `*` was. Anything else stays as it is."""
+    async def flattened(self, *, scope: str, at: datetime, but: str = "") -> Control:
+        """All is flat, but for what can't be left: what was flattening is halted, also where `*` was.
+
+        Anything else stays as it is.
+        """
         async with self._database.transaction() as connection:
             await hold_acts(connection)
             before = await control_of(connection, scope)
             if not before.flatten:
                 return before
-            reason = words(f"all is flat after: {before.reason}")
+            flat = f"all is flat but {but}," if but else "all is flat"
+            reason = words(f"{flat} after: {before.reason}")
             after = Control(scope=scope, state="halted", since=at, by=HOUSE, reason=reason)
             return await _act(connection, after, kind="flattened", by=HOUSE, reason=reason, at=at)
 
@@ -165,14 +202,26 @@ class Controls:
 
 
 async def control_of(connection: AsyncConnection, account: str) -> Control:
-    """The stricter of the account's own control and that of `*`. Raises `Refused` for one that was changed."""
+    """The stricter of the account's own control and that of `*`.
+
+    Raises `Refused` for one that was changed, or that isn't what the last act on it made: also for one that is gone.
+    """
     return max(await _own(connection, account), await _own(connection, EVERYWHERE), key=lambda c: c.strictness)
 
 
 async def latches_of(connection: AsyncConnection, account: str) -> tuple[LatchRecord, ...]:
-    """Those that stand and those that were re-armed. Raises `Refused` for one that was changed since it was written."""
-    rows = (await connection.execute(select(latches).where(latches.c.account == account))).mappings()
-    return tuple(sorted((_latch(row) for row in rows), key=lambda latch: (latch.agent, latch.symbol)))
+    """Those that stand and those that were re-armed. Raises `Refused` as `control_of` does."""
+    rows = (await connection.execute(_LATCHES, {"whose": account})).mappings().all()
+    found = {(each.agent, each.symbol): each for each in map(_latch, (row for row in rows if row["n"] is None))}
+    due: dict[tuple[str, str], Instant | None] = {}
+    for row in sorted((row for row in rows if row["n"] is not None), key=itemgetter("n")):
+        with as_written(acts, row):
+            said = _Stopped.model_validate_json(row["act"])
+        due[said.agent, said.symbol] = said.through
+    if unlike := due.items() ^ {place: each.cleared_through for place, each in found.items()}.items():
+        agent, symbol = min(place for place, _ in unlike)
+        raise _unlike(f"latches agent={agent} symbol={symbol} of {account}")
+    return tuple(found[place] for place in sorted(found))
 
 
 async def latch(connection: AsyncConnection, record: LatchRecord) -> None:
@@ -189,8 +238,22 @@ async def latch(connection: AsyncConnection, record: LatchRecord) -> None:
 
 
 async def _own(connection: AsyncConnection, scope: str) -> Control:
-    row = (await connection.execute(select(controls).where(controls.c.scope == scope))).mappings().one_or_none()
-    return Control(scope=scope) if row is None else _control(row)
+    row = (await connection.execute(_CONTROL, {"whose": scope})).mappings().one()
+    stands = None if row["scope"] is None else _control(row)
+    due = None
+    if row["act"] is not None:
+        with as_written(acts, row):
+            due = _Made.model_validate_json(row["act"]).control
+    if stands != due:
+        raise _unlike(f"controls scope={scope}")
+    return stands or Control(scope=scope)
+
+
+def _unlike(place: str) -> Refused:
+    return Refused(
+        f"{place} is not what the last act on it made",
+        remedy="agentctl snapshots verify names all that was changed",
+    )
 
 
 async def _act(

@@ -16,6 +16,7 @@ from memory.schema import OVERSIGHT, acts, approvals, controls, key_of, latches
 
 CONTROLLING = frozenset({"halt", "flattened", "resume"})
 DECIDING = frozenset({"approve", "reject", "override"})
+LATCHING = frozenset({"latch", "rearm"})
 
 
 async def oversight_faults(connection: AsyncConnection) -> list[Fault]:
@@ -80,7 +81,7 @@ def _approval_faults(done: Done, rows: Sequence[Raw]) -> Iterator[Fault]:
 def _latch_faults(done: Done, rows: Sequence[Raw]) -> Iterator[Fault]:
     due: dict[tuple[object, ...], object] = {}
     for row, body in done:
-        if row["kind"] in ("latch", "rearm"):
+        if row["kind"] in LATCHING:
             due[row["scope"], body.get("agent"), body.get("symbol")] = body.get("through")
     there = {(row["account"], row["agent"], row["symbol"]): row["cleared_through"] for row in rows}
     for place in sorted(due.keys() | there.keys(), key=str):

@@ -262,6 +262,7 @@ acts = Table(
     _text("body"),
     _text("previous"),
     _text("digest"),
+    Index(None, "scope", "kind", "n"),
 )
 
 controls = Table(

@@ -10,6 +10,11 @@ from domain.decision import Proposal
 from domain.digest import digest
 from domain.order import ClientOrderId, OrderRequest, OrderState, OrderType, Side
 from domain.value import Amount, Digest, Instant, NonNegative, Positive, Symbol, Value
+from policy.ruling import Ruling
+from policy.verdict import Finding
+
+CONSENT_TOLERANCE = Decimal("0.05")
+"""Part of the number that a person was shown by which the breach may have grown since: markets move meanwhile."""
 
 
 class WorkingOrder(Value):
@@ -122,7 +127,7 @@ class Arming(Value):
 
 
 class Consent(Value):
-    """A person's leave for one order: the findings with `codes` stand aside for it.
+    """A person's leave for one order: the findings with `codes` stand aside for it, as far as they were `shown`.
 
     Given for `review`, or to override a limit once; never for a check that can't be waived.
     """
@@ -130,6 +135,8 @@ class Consent(Value):
     client_order_id: ClientOrderId
     order_digest: Digest
     codes: frozenset[str]
+    shown: tuple[Finding, ...] = ()
+    """The findings with `codes` as the person read them. Without the numbers, no finding with numbers stands."""
     by: str
     reason: str
     expires_at: Instant
@@ -137,3 +144,24 @@ class Consent(Value):
     @property
     def digest(self) -> str:
         return digest(self)
+
+    def covers(self, code: str, ruling: Ruling) -> bool:
+        """Whether `ruling` is what the person let stand under `code`, and not worse.
+
+        Its breach, the distance from its limit to what was observed, may be the one that was shown and 5 % of
+        the number observed then (`CONSENT_TOLERANCE`). In another unit it is another finding. One without
+        numbers stands by its code, where none were shown.
+        """
+        if code not in self.codes:
+            return False
+        shown = [
+            (f.observed, f.limit, f.unit) for f in self.shown if f.code == code and f.outcome in ("review", "deny")
+        ]
+        if ruling.observed is None or ruling.limit is None:
+            return all(observed is None for observed, _, _ in shown)
+        breach = abs(ruling.observed - ruling.limit)
+        return any(
+            breach <= abs(observed - limit) + abs(observed) * CONSENT_TOLERANCE
+            for observed, limit, unit in shown
+            if observed is not None and limit is not None and unit == ruling.unit
+        )

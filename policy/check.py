@@ -11,7 +11,7 @@ from domain.value import MAGNITUDE
 from policy.case import Case
 from policy.limits import Graded, Section, Soft
 from policy.policy import Policy
-from policy.ruling import FactMissing, Ruling, deny, passed
+from policy.ruling import FactMissing, Ruling, passed, unjudged
 from policy.verdict import Finding
 
 Rule = Callable[..., Ruling]
@@ -24,7 +24,7 @@ class Check:
 
     `section` names its limits in a policy; without them it refuses. `entry_only` passes by an order
     that only reduces, and `only_for` one kind of instrument passes by all others. A `waivable` refusal
-    stands aside for the one order that a person named.
+    stands aside for the one order that a person named, as far as they were shown it (`Consent.covers`).
     """
 
     code: str
@@ -58,11 +58,11 @@ class Check:
                     ruling = rule(case)
                 for number in (ruling.observed, ruling.limit):
                     if number is not None and not (number.is_finite() and abs(number.adjusted()) <= MAGNITUDE):
-                        ruling = deny("the numbers are out of any range")
+                        ruling = unjudged("the numbers are out of any range")
             except FactMissing as missing:
-                ruling = deny(missing.message)
+                ruling = unjudged(missing.message)
             except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
-                ruling = deny(f"the check failed with {type(error).__name__}")
+                ruling = unjudged(f"the check failed with {type(error).__name__}")
             return _in_words(code, ruling) if ruling.observed is None else Finding(code, *ruling)
 
         return found
@@ -72,18 +72,20 @@ class Check:
             return self.rule
         limits: Section | None = getattr(policy, self.section)
         if limits is None:
-            return lambda _: deny("the policy sets no limit here")
+            return lambda _: unjudged("the policy sets no limit here")
         if isinstance(limits, Soft) and not limits.enabled:
             return lambda _: passed("turned off by the policy")
         rule = self.rule
         return lambda case: self._graded(case, limits, rule(case, limits))
 
     def _graded(self, case: Case, limits: Section, ruling: Ruling) -> Ruling:
-        """A breach as the policy grades it, or a warning where a person has said that it may stand."""
+        """A breach as the policy grades it, or a warning where a person was shown as much and let it stand."""
         if ruling.outcome == "deny" and isinstance(limits, Soft | Graded):
             ruling = ruling._replace(outcome=limits.on_breach)
         if ruling.outcome == "review" or (ruling.outcome == "deny" and self.waivable):
             consent = case.consent(self.code)
+            if consent is not None and not consent.covers(self.code, ruling):
+                return ruling._replace(message=f"{ruling.message}; {consent.by} was shown less than that")
             if consent is not None:
                 return ruling._replace(outcome="warn", message=f"{ruling.message}; {consent.by} lets it stand")
         return ruling

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from domain.candle import Quote
 from domain.digest import plain
+from domain.instrument import Instrument
 from domain.money import BPS
 from domain.order import OrderRequest
 from policy.policy import Policy
 
 
-def moved(order: OrderRequest, *, judged: Quote, seen: Quote, now: datetime, policy: Policy) -> str:
+def moved(
+    order: OrderRequest,
+    *,
+    judged: Quote,
+    seen: Quote,
+    now: datetime,
+    policy: Policy,
+    instruments: Mapping[str, Instrument],
+) -> str:
     """Why `order`, let through on the quote `judged`, must not be sent on the quote `seen`; empty when it may.
 
     The price that it would meet may not have moved against it by more than the drift that the policy
@@ -21,8 +31,10 @@ def moved(order: OrderRequest, *, judged: Quote, seen: Quote, now: datetime, pol
     """
     if policy.market_data is None or policy.price_collar is None:
         return "the policy sets no limit on prices"
-    kept_s = policy.market_data.max_age_s
-    if not -1 <= Decimal(str((now - seen.at).total_seconds())) <= kept_s:
+    instrument = instruments.get(order.symbol)
+    if instrument is None:
+        return f"the instrument {order.symbol} is unknown"
+    if not 0 <= Decimal(str((now - seen.at).total_seconds())) <= policy.market_data.max_age_of(instrument):
         return f"the quote is not fresh: it is from {seen.at.isoformat()}"
     if seen.bid > seen.ask:
         return "the quote is crossed"

@@ -20,6 +20,9 @@ Every order that an agent proposes is judged by all of these checks, and every f
 the order; one review stops it until a person decides. What is unknown, stale or can't be computed is refused, and so is
 whatever a policy sets no limit for. Checks for entries alone pass by an order that can only reduce a position.
 
+A person's yes is for one order and for the breach that they were shown: at the second look it may be larger by 5 % of
+the number shown then, as markets move meanwhile. Nobody is asked about an order that is refused for what is unknown.
+
 This page is generated from the checks and the profiles: `agentctl policy reference > docs/policy.md`.
 
 Shares are parts of one: 0.1 is ten per cent. Where nothing else is shown, a check is `enabled`, a breach of its limit

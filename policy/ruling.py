@@ -21,6 +21,7 @@ class Ruling(NamedTuple):
     observed: Decimal | None = None
     limit: Decimal | None = None
     unit: str = ""
+    unknown: bool = False
 
 
 class FactMissing(Refused):
@@ -36,6 +37,11 @@ def passed(message: str) -> Ruling:
 
 def deny(message: str) -> Ruling:
     return Ruling("deny", message)
+
+
+def unjudged(message: str) -> Ruling:
+    """A refusal for want of what the check needs: nobody can let stand what nobody knows."""
+    return Ruling("deny", message, unknown=True)
 
 
 def within(observed: Decimal, limit: Decimal, *, unit: str, warn_at: Decimal) -> Ruling:

@@ -19,6 +19,8 @@ from policy.ruling import Grade
 class Finding:
     """What one check found. `observed` and `limit` are in `unit`, where numbers were compared.
 
+    `unknown` is a refusal of what could not be judged: no person's yes helps there.
+
     A dataclass, as forty are made for every verdict; validated like any value where one is read back.
     """
 
@@ -30,6 +32,7 @@ class Finding:
     observed: Amount | None = None
     limit: Amount | None = None
     unit: str = ""
+    unknown: bool = False
 
 
 _PERMITTED = frozenset({"pass", "warn", "review"})

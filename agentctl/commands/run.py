@@ -6,8 +6,6 @@ import asyncio
 import secrets
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -214,9 +212,10 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
                 retention=Retention(keep_cycles=keep) if keep else None,
             )
             status: Status | Literal["failed"] = "failed"
+            working = asyncio.create_task(runner.run(cycles=cycles))
+            _heed_signals(stop, session.brake, watching, working)
             try:
-                with _heeding_signals(stop, session.brake, watching):
-                    status = await runner.run(cycles=cycles)
+                status = await working
             except asyncio.CancelledError:
                 if not stop.asked:
                     raise
@@ -236,34 +235,29 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
     return Ended(result.model_copy(update={"status": status}), questions)
 
 
-@contextmanager
-def _heeding_signals(stop: Stop, brake: Brake, watching: Screen) -> Generator[None]:
+def _heed_signals(stop: Stop, brake: Brake, watching: Screen, working: asyncio.Task[Status]) -> None:
     """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable.
 
-    SIGUSR1 pulls the brake: the run goes on, and nothing is sent any more.
+    SIGUSR1 pulls the brake: the run goes on, and nothing is sent any more. Heeded until the loop closes, so
+    that a late signal does not cost the result of a run that is over.
     """
     loop = asyncio.get_running_loop()
-    running = asyncio.current_task()
 
     def asked() -> None:
-        if stop.asked and running is not None:
-            running.cancel()
-            return
-        stop.ask()
-        watching.say("stopping after this step; Ctrl-C again to stop at once")
+        if stop.asked:
+            working.cancel()
+        elif not working.done():
+            stop.ask()
+            watching.say("stopping after this step; Ctrl-C again to stop at once")
 
     def pulled() -> None:
         brake.pull("SIGUSR1")
-        watching.heed()
+        if not working.done():
+            watching.heed()
 
-    handlers = {**dict.fromkeys(_STOPS, asked), signal.SIGUSR1: pulled}
-    for each, handler in handlers.items():
-        loop.add_signal_handler(each, handler)
-    try:
-        yield
-    finally:
-        for each in handlers:
-            loop.remove_signal_handler(each)
+    for each in _STOPS:
+        loop.add_signal_handler(each, asked)
+    loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 
 def _symbols(text: str | None) -> tuple[str, ...] | None:

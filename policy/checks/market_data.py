@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from domain.digest import plain
 from domain.money import BPS
 from policy.case import Case
@@ -29,7 +27,7 @@ def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
         return deny(f"the quote is {plain(-age_s)} s from the future")
     if quote.bid > quote.ask:
         return deny(f"the quote is crossed: bid {plain(quote.bid)}, ask {plain(quote.ask)}")
-    max_age_s = _max_age_s(case, limits)
+    max_age_s = limits.max_age_of(case.instrument)
     if age_s > max_age_s:
         message = f"the quote is {plain(age_s)} s old, and {plain(max_age_s)} s are allowed"
         return Ruling("deny", message, age_s, max_age_s, "s")
@@ -40,9 +38,3 @@ def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
             message = f"the market is {plain(jump)} from the last close, and {plain(allowed)} is allowed"
             return Ruling("deny", message, jump, allowed, case.currency)
     return Ruling("pass", "fresh", age_s, max_age_s, "s")
-
-
-def _max_age_s(case: Case, limits: MarketDataLimits) -> Decimal:
-    instrument, ages = case.instrument, limits.max_age_s_of
-    own = [ages[name] for name in (instrument.kind, instrument.asset_class) if name in ages]
-    return min(own, default=limits.max_age_s)

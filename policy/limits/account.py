@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.value import NonNegative, Positive, Share, Symbol
 from policy.limits.section import Count, Graded, Seconds, Soft, Tighter
@@ -129,3 +129,9 @@ class EscalationSteps(Soft):
     """The riskiest position is halved."""
     flatten_at: Annotated[Positive, Tighter.LOWER]
     """Trading halts, and everything is closed."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.alert_at <= self.halve_at <= self.flatten_at:
+            raise ValueError("alert_at, halve_at and flatten_at must ascend")
+        return self

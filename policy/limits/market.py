@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
-from domain.instrument import AssetClass, InstrumentKind
+from domain.instrument import AssetClass, Instrument, InstrumentKind
 from domain.value import NonNegative, Positive
 from policy.limits.section import Section, Soft, Switch, Tighter
 
@@ -22,6 +23,13 @@ class MarketDataLimits(Section):
     """Ages for kinds of instruments and asset classes that have one of their own; the smaller of two counts."""
     max_jump_bps: Annotated[Positive, Tighter.LOWER]
     """For entries: how far the middle of the market may lie from the last close, either way."""
+
+    def max_age_of(self, instrument: Instrument) -> Decimal:
+        """The age that binds this instrument, in seconds: the smallest of those for its kind and asset class."""
+        own = [
+            self.max_age_s_of[name] for name in (instrument.kind, instrument.asset_class) if name in self.max_age_s_of
+        ]
+        return min(own, default=self.max_age_s)
 
 
 class SessionLimits(Section):

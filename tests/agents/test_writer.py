@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,8 +26,9 @@ from builders.venues import Crash, Mood, MoodyVenue
 from domain.candle import Quote
 from domain.clock import TickClock
 from domain.decision import Proposal, Ticket
-from domain.effects import Effects
+from domain.effects import Effects, Unrecorded
 from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import policy_in_effect
 from graphs.brake import Brake
@@ -55,6 +56,7 @@ class Office:
     intents: list[OrderState] = field(default_factory=list)
     """What the ledger said of an order when the venue was asked to take it."""
     brake: Brake = field(default_factory=Brake)
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
 
     @classmethod
     async def open(
@@ -75,7 +77,7 @@ class Office:
             intents.append((await ledger.order(order.client_order_id)).state)
 
         venue = MoodyVenue(paper, submits=submits, finds=finds, cancels=cancels, watch=watch)
-        return cls(database, clock, paper, venue, ledger, intents)
+        return cls(database, clock, paper, venue, ledger, intents, instruments=await paper.instruments())
 
     async def approve(self, **over: Any) -> tuple[OrderRequest, Ticket]:
         proposal: Proposal = a_proposal(**over)
@@ -96,8 +98,10 @@ class Office:
             venue=self.venue,
             ledger=self.ledger,
             effects=effects,
+            run_id="r1",
             cycle=cycle,
             policy=policy_in_effect(None),
+            instruments=self.instruments,
             brake=lambda: self.brake.reason,
         )
 
@@ -484,6 +488,20 @@ async def test_orders_of_this_cycle_are_left_to_their_own_step(database: Databas
     order, _ = await office.approve()
     assert await office.sync(cycle=1) == ()
     assert (await office.kept(order)).state is OrderState.APPROVED
+
+
+async def test_orders_of_another_run_of_the_account_are_left_to_it(database: Database) -> None:
+    office = await Office.open(database)
+    other = Ledger(database, account="r1", run_id="r2")
+    reserved, sent = an_admission(a_proposal(rationale="reserved")), an_admission(a_proposal(rationale="sent"))
+    await admit(other, reserved)
+    await admit(other, sent)
+    assert sent.ticket is not None
+    assert await other.claim(sent.ticket, cycle=1, at=at(5), reducing=False, effects=Unrecorded(office.clock))
+    before = await other.orders()
+    assert {(o.run_id, o.state) for o in before} == {("r2", OrderState.APPROVED), ("r2", OrderState.SUBMITTING)}
+    assert await office.sync(cycle=9) == ()
+    assert (await other.orders(), office.calls) == (before, [])
 
 
 async def test_what_the_venue_said_of_working_orders_is_asked_once_a_cycle(database: Database) -> None:

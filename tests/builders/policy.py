@@ -12,6 +12,7 @@ from domain.instrument import Instrument
 from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from policy import Facts, Finding, Policy, PolicyEngine, Verdict, WorkingOrder
+from policy.account import Consent
 from policy.market import Bars
 
 NOW = datetime(2025, 1, 2, 12, 0, tzinfo=UTC)
@@ -180,6 +181,26 @@ def a_policy(**over: Any) -> Policy:
 
 def judge(proposal: Proposal | None = None, facts: Facts | None = None, *, policy: Policy = POLICY) -> Verdict:
     return PolicyEngine(policy).evaluate(proposal or a_proposal(), facts or some_facts())
+
+
+def consent_to(
+    proposal: Proposal,
+    *codes: str,
+    facts: Facts | None = None,
+    policy: Policy = POLICY,
+    expires_at: datetime = NOW + MINUTE,
+) -> Consent:
+    """A person's leave for the findings with `codes` on this proposal's order, as they read on `facts`."""
+    order = proposal.order()
+    return Consent(
+        client_order_id=order.client_order_id,
+        order_digest=order.digest,
+        codes=frozenset(codes),
+        shown=tuple(f for f in judge(proposal, facts, policy=policy).findings if f.code in codes),
+        by="ada",
+        reason="a test",
+        expires_at=expires_at,
+    )
 
 
 def finding(verdict: Verdict, code: str) -> Finding:

@@ -277,7 +277,7 @@ GENEROUS: Mapping[str, Mapping[str, object]] = {
     "risk_per_trade": {"share_of_equity": 1},
     "open_risk": {"share_of_equity": 1},
     "value_at_risk": {"confidence": "0.5", "minimum_bars": 2, "horizon_bars": 1, "share_of_equity": 1},
-    "escalation": {"alert_at": 1, "halve_at": 1, "flatten_at": 1},
+    "escalation": {"alert_at": "0.5", "halve_at": "0.75", "flatten_at": 1},
     "order_rate": {"window_s": 1, "per_symbol": 100, "in_all": 100},
     "repetition": {"entries": 100, "window_s": 1},
     "duplicate": {"window_s": 1},
@@ -342,9 +342,9 @@ _RUNGS: Mapping[str, tuple[object, ...]] = {
 _RUNGS_OF: Mapping[str, tuple[object, ...]] = {
     "symbol.allow": (None, [], [BTC], [ETH], [BTC, ETH, SWAP]),
     "max_quantity.per_symbol": ({}, {BTC: 1}, {BTC: 3}, {BTC: 3, ETH: 1}),
-    "escalation.alert_at": ("0.5", 1),
-    "escalation.halve_at": ("0.5", 1),
-    "escalation.flatten_at": ("0.5", 1),
+    "escalation.alert_at": ("0.25", "0.5"),
+    "escalation.halve_at": ("0.5", "0.75"),
+    "escalation.flatten_at": ("0.75", 1),
 }
 _SWITCHES = (True, False)
 

@@ -69,6 +69,18 @@ class MovedMarket(MuteMarket):
         return seen.model_copy(update={"bid": seen.bid * self._factor, "ask": seen.ask * self._factor})
 
 
+class WideMarket(MuteMarket):
+    """`market` with every bid lower by a part of its price."""
+
+    def __init__(self, market: Market, *, by: Decimal) -> None:
+        super().__init__(market, mute=())
+        self._factor = 1 - by
+
+    async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
+        seen = await super().quote(symbol, as_of=as_of)
+        return seen.model_copy(update={"bid": seen.bid * self._factor})
+
+
 @dataclass(slots=True)
 class CrashingCycle(Cycle):
     """A cycle in which the desks of some nodes break."""

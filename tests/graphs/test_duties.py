@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from agents.settings import DeskSettings
-from builders.desks import a_position, an_account
+from builders.desks import a_position, an_account, out
 from builders.runs import NOW, a_policy, archive, busy, drive, go_on, run
-from builders.sessions import BTC, ETH, CrashingCycle, a_cycle, a_session, an_entry, at_the_gate, passed
+from builders.sessions import BTC, ETH, CrashingCycle, MuteMarket, a_cycle, a_session, an_entry, at_the_gate, passed
 from domain.effects import Unrecorded
-from domain.errors import ServiceUnavailable
+from domain.errors import LedgerBroken, ServiceUnavailable
+from domain.instrument import Instrument
 from domain.order import OrderState
-from domain.portfolio import Portfolio
-from graphs import policy_in_effect, resume
+from domain.portfolio import Portfolio, Position
+from domain.venue import Market
+from graphs import policy_in_effect, prepare, resume, start
 from graphs.duties import take_on
 from graphs.gate import gate
 from graphs.replay import replay_run
@@ -27,6 +30,8 @@ from graphs.state import CycleState
 from graphs.trading import judge, research, risk, signal
 from memory import Acts, Archive, Controls, Database, Ledger
 from memory.controls import Control, Level
+from memory.schema import controls
+from tools.market import open_market
 
 PROP = policy_in_effect("prop-firm")
 """2 % drawdown from the best; alert, halve, flatten at 70, 90 and 100 % of it; sizes fall from 50 % on."""
@@ -106,6 +111,19 @@ async def test_while_trading_is_halted_not_even_a_position_is_left(tmp_path: Pat
         await identical(database)
 
 
+async def test_no_run_begins_or_goes_on_where_a_halt_was_lifted_by_hand(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        await run(database, busy(cycles=2))
+        await Controls(database).halt(scope="*", level="halt", by="Ada", reason="a doubt", at=NOW)
+        async with database.transaction() as connection:
+            await connection.execute(delete(controls))
+        with pytest.raises(LedgerBroken, match=r"controls scope=\*: is missing"):
+            await run(database, busy(), run_id="r2")
+        with pytest.raises(LedgerBroken, match=r"controls scope=\*: is missing"):
+            await go_on(database, cycles=4)
+        assert [kept.header.run_id for kept in await Archive(database).runs()] == ["r1"]
+
+
 async def test_a_flatten_takes_back_what_is_working(tmp_path: Path) -> None:
     async with a_session(policy=a_policy(**BARE)) as session:
         cycle = await at_the_gate(session)
@@ -125,6 +143,80 @@ async def test_a_flatten_takes_back_what_is_working(tmp_path: Path) -> None:
         assert await kinds(session.database) == [("halt", "Ada"), ("flattened", "agentctl")]
     assert OrderState.CANCELLED in {report.state for report in state["reports"]}
     assert (later.duty.entries, later.duty.sends) == (False, False)
+
+
+DUST = a_position(BTC, quantity="0.000001")
+SMALL = a_position(ETH, quantity="0.001")
+"""Ten cents' worth: a lot or more, and less than the venue takes."""
+PLENTY = a_position(BTC, quantity="5")
+
+
+@pytest.mark.parametrize(
+    ("held", "working", "but"),
+    [
+        ((DUST,), {}, "0.000001 of BTC/USDT"),
+        ((DUST, SMALL), {}, "0.000001 of BTC/USDT, 0.001 of ETH/USDT"),
+        ((PLENTY,), {"bars": 3}, "5 of BTC/USDT, acother in doubt"),
+        ((), {"bars": 3}, "acother in doubt"),
+        ((PLENTY,), {}, None),
+        ((DUST, a_position(ETH, quantity="5")), {}, None),
+        ((PLENTY,), {"bars": 3, "quantity": "2"}, None),
+        ((PLENTY,), {"bars": 3, "side": "buy"}, None),
+        ((PLENTY,), {"bars": 2}, None),
+        ((DUST,), {"bars": 3, "state": OrderState.WORKING}, None),
+    ],
+)
+async def test_a_flatten_ends_when_nothing_that_is_held_can_be_left_any_more(
+    held: tuple[Position, ...], working: dict[str, Any], but: str | None
+) -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        cycle.portfolio = an_account(*held)
+        if working:
+            since = cycle.as_of - session.timeframe.length * working.pop("bars")
+            cycle.working = (out(**{"state": OrderState.UNKNOWN} | working, updated_at=since),)
+        await halt(session.database, "flatten")
+        control = await taken_on(session, cycle)
+        done = await kinds(session.database)
+    assert done == [("halt", "Ada")] + ([("flattened", "agentctl")] if but else [])
+    assert (control.state, control.flatten) == (("halted", False) if but else ("reducing", True))
+    assert control.reason == (f"all is flat but {but}, after: a doubt" if but else "a doubt")
+    assert (cycle.duty.sends, cycle.duty.flatten) == (but is None, but is None)
+
+
+async def test_dust_is_waited_for_while_there_is_no_price_that_says_it_is() -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        await halt(session.database, "flatten")
+        cycle.portfolio = an_account(SMALL, marks={})
+        assert (await taken_on(session, cycle)).flatten
+        cycle.portfolio = an_account(DUST, marks={})
+        assert not (await taken_on(session, cycle)).flatten, "less than a lot is dust at any price"
+
+
+class CoarseMarket(MuteMarket):
+    """A market that takes nothing worth less than what was bought here is worth two bars later."""
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        found = await super().instruments()
+        return {s: i.model_copy(update={"min_notional": Decimal(9_480)}) for s, i in found.items()}
+
+
+def a_coarse_market(spec: str, **given: Any) -> Market:
+    return CoarseMarket(open_market(spec, **given), mute=())
+
+
+async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_the_same(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        header, market, model = await prepare(busy(cycles=2, seed=15), run_id="r1", at=NOW, opener=a_coarse_market)
+        await drive(await start(header, market, model, database=database), cycles=2)
+        await halt(database, "flatten")
+        await drive(await resume("r1", database=database, opener=a_coarse_market), cycles=4)
+        assert await orders(database) == [(0, "buy")]
+        assert await kinds(database) == [("halt", "Ada"), ("flattened", "agentctl")]
+        stands = await Controls(database).state("r1")
+        assert (stands.state, stands.reason) == ("halted", "all is flat but 2.8162 of ETH/USDT, after: a doubt")
+        await identical(database)
 
 
 # The brake
@@ -164,7 +256,7 @@ async def test_a_brake_works_when_it_can_not_be_written_down(tmp_path: Path) -> 
         assert await orders(database) == [(0, "buy")]
         assert (await Controls(database).state("r1")).state == "active"
         await identical(database)
-    assert (result.status, result.cycles, deaf.asked) == ("finished", 6, 4)
+    assert (result.status, result.cycles, deaf.asked) == ("finished", 6, 5)
 
 
 # Losses near their limits

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders.runs import NOW, REVIEWED, a_policy, again, archive, busy, drive, go_on, run
-from builders.sessions import MovedMarket
+from builders.sessions import MovedMarket, WideMarket
 from domain.clock import TickClock
 from graphs import RunResult, resume
 from graphs.forking import Changes, fork
@@ -220,3 +220,39 @@ async def test_the_second_look_is_at_the_market_of_its_own_time(tmp_path: Path, 
     assert [look.outcome for look in looks] == ["review", outcome]
     denied = {f.code for f in looks[1].findings if f.outcome == "deny"}
     assert ("DRIFT" in denied) == (outcome == "deny")
+
+
+# Refusals that a person may override
+
+
+OVERRIDES = {"review": {"ttl_s": 3_600, "overrides": True}}
+NARROW = busy(policy=a_policy(spread={"maximum_bps": 1}, **OVERRIDES))
+"""No market of the simulator is so narrow: a person is asked about every entry."""
+
+
+@pytest.mark.parametrize(("wider_by", "outcome"), [("0", "allow"), ("0.001", "deny")])
+async def test_a_yes_covers_the_breach_that_was_shown_and_no_larger_one(
+    tmp_path: Path, wider_by: str, outcome: str
+) -> None:
+    async with archive(tmp_path) as database:
+        await run(database, NARROW)
+        assert (await answer(database)).codes == ("SPREAD",)
+        session = await resume("r1", database=database, cycles=1)
+        session.market = WideMarket(session.market, by=Decimal(wider_by))
+        result = await drive(session, cycles=1)
+        first, second = await Archive(database).verdicts("r1", cycle=0)
+        await identical(database)
+    assert (first.outcome, second.outcome, len(result.orders)) == ("deny", outcome, int(outcome == "allow"))
+    word = "lets it stand" if outcome == "allow" else "was shown less than that"
+    assert finding(second, "SPREAD")[1].endswith(f"; Ada {word}")
+
+
+async def test_nobody_is_asked_about_what_is_unknown(tmp_path: Path) -> None:
+    sizeless = a_policy(depth={"enabled": True, "share_of_touch": "1"}, spread={"maximum_bps": 1}, **OVERRIDES)
+    async with archive(tmp_path) as database:
+        result = await run(database, busy(policy=sizeless, cycles=1))
+        (record,) = await Archive(database).verdicts("r1", cycle=0)
+        assert await Approvals(database).pending() == ()
+    denied = [f for f in Verdict.model_validate_json(record.verdict).findings if f.outcome == "deny"]
+    assert (result.status, result.orders) == ("finished", ())
+    assert [(f.code, f.unknown) for f in denied] == [("DEPTH", True), ("SPREAD", False)]

@@ -139,6 +139,14 @@ async def test_a_flat_account_that_was_to_be_flattened_is_halted(database: Datab
     assert await kinds(database) == ["halt", "flattened"]
 
 
+async def test_what_could_not_be_left_is_named_with_the_halt(database: Database) -> None:
+    await halt(database, "flatten")
+    found = await Controls(database).flattened(scope="r1", at=at(2), but="0.1 of BTC/USDT")
+    assert (found.state, found.reason) == ("halted", "all is flat but 0.1 of BTC/USDT, after: a doubt")
+    (act, _) = await Acts(database).all()
+    assert (act.kind, act.reason) == ("flattened", found.reason)
+
+
 async def test_one_account_may_be_flat_before_the_others(database: Database) -> None:
     await halt(database, "flatten", scope="*")
     await Controls(database).flattened(scope="r1", at=at(2))
@@ -249,6 +257,73 @@ async def test_a_control_that_was_changed_by_hand_lets_nothing_through(database:
         await claim(ledger, admission.ticket)
     with pytest.raises(Refused, match="controls scope=r1 was changed"):
         await Controls(database).state("r1")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("scope", ["r1", "*"])
+async def test_a_halt_whose_row_is_gone_is_not_lifted(database: Database, level: Level, scope: str) -> None:
+    ledger, admission = Ledger(database, account="r1", run_id="r1"), an_admission()
+    await ledger.open(currency="USDT", start_cash=Decimal(10_000))
+    await admit(ledger, admission)
+    await halt(database, level, scope=scope)
+    async with database.transaction() as connection:
+        kept = dict((await connection.execute(select(controls))).mappings().one())
+        await connection.execute(delete(controls))
+    said = f"controls scope={scope} is not what the last act on it made".replace("*", "[*]")
+    with pytest.raises(Refused, match=said):
+        await Controls(database).state("r1")
+    with pytest.raises(Refused, match=said):
+        await claim(ledger, admission.ticket)
+    with pytest.raises(Refused, match=said):
+        await resume(database, scope=scope)
+    async with database.transaction() as connection:
+        await connection.execute(insert(controls).values(kept))
+    await resume(database, scope=scope)
+    assert await state(database) == ("active", False)
+    assert await claim(ledger, admission.ticket)
+
+
+async def test_a_control_with_a_fitting_digest_that_its_last_act_did_not_make_is_refused(database: Database) -> None:
+    await halt(database, "reduce")
+    async with database.transaction() as connection:
+        before = dict((await connection.execute(select(controls))).mappings().one())
+    await halt(database, "halt", minute=2)
+    async with database.transaction() as connection:
+        await connection.execute(update(controls).values(before))
+    with pytest.raises(Refused, match="controls scope=r1 is not what the last act"):
+        await Controls(database).state("r1")
+    assert await state(database, "r2") == ("active", False), "of another account"
+
+
+async def test_a_control_without_an_act_is_refused(database: Database) -> None:
+    await halt(database, "halt")
+    async with database.transaction() as connection:
+        await connection.execute(delete(acts))
+    with pytest.raises(Refused, match="controls scope=r1 is not what the last act"):
+        await Controls(database).state("r1")
+
+
+@pytest.mark.parametrize("change", ["gone", "cleared"])
+async def test_a_latch_that_is_not_what_the_last_act_made_lets_nothing_through(database: Database, change: str) -> None:
+    ledger, control = await a_stopped_agent(database), Controls(database)
+    async with database.transaction() as connection:
+        kept = dict((await connection.execute(select(latches))).mappings().one())
+        await connection.execute(delete(latches))
+        if change == "cleared":
+            cleared = with_digest(latches, kept | {"cleared_through": at(5)})
+            await connection.execute(insert(latches).values(cleared))
+    said = "latches agent=risk symbol=BTC/USDT of r1 is not what the last act on it made"
+    with pytest.raises(Refused, match=said):
+        await control.latches("r1")
+    with pytest.raises(Refused, match=said):
+        async with ledger.gate(cycle=2, at=at(7)) as held:
+            await held.standing(sent_since=at(0))
+    assert await control.latches("r2") == ()
+    async with database.transaction() as connection:
+        await connection.execute(delete(latches))
+        await connection.execute(insert(latches).values(kept))
+    await control.rearm(account="r1", agent="risk", symbol="BTC/USDT", by="Ada", reason="sound again", at=at(8))
+    assert await control.latches("r1") == ()
 
 
 async def test_a_control_that_no_act_made_is_found_even_with_a_fitting_digest(database: Database) -> None:

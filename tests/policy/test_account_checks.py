@@ -21,6 +21,7 @@ from builders.policy import (
     a_quote,
     an_exit,
     an_instrument,
+    consent_to,
     finding,
     judge,
     some_bars,
@@ -30,7 +31,6 @@ from builders.policy import (
 from domain.decision import Proposal
 from domain.order import OrderState
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
-from policy.account import Consent
 from policy.value_at_risk import Stake, value_at_risk
 
 LONG = {BTC: "5"}
@@ -685,18 +685,6 @@ def test_limits_on_size_and_conviction_may_be_waived_and_those_on_losses_and_kno
     assert {check.code for check in CHECKS if check.waivable and check.code in ours} == WAIVABLE
 
 
-def consent_to(proposal: Proposal, *codes: str) -> Consent:
-    order = proposal.order()
-    return Consent(
-        client_order_id=order.client_order_id,
-        order_digest=order.digest,
-        codes=frozenset(codes),
-        by="mira",
-        reason="hedged elsewhere",
-        expires_at=NOW + DAY,
-    )
-
-
 @pytest.mark.parametrize(
     ("code", "world"),
     [
@@ -715,5 +703,5 @@ def consent_to(proposal: Proposal, *codes: str) -> Consent:
 )
 def test_a_persons_leave_lets_only_a_waivable_refusal_stand(code: str, world: dict[str, object]) -> None:
     assert grade(code, **world) == "deny"
-    consents = (consent_to(a_proposal(), code),)
+    consents = (consent_to(a_proposal(), code, facts=some_facts(**world), policy=a_policy()),)
     assert grade(code, consents=consents, **world) == ("warn" if code in WAIVABLE else "deny")

@@ -17,13 +17,14 @@ from builders.policy import (
     a_proposal,
     an_exit,
     an_instrument,
+    consent_to,
     finding,
     judge,
     some_facts,
 )
 from domain.decision import Proposal
 from policy import Facts, Policy
-from policy.account import Consent, Rearmed, SentOrder
+from policy.account import Rearmed, SentOrder
 
 LONG = {BTC: "20"}
 MICROSECOND = timedelta(microseconds=1)
@@ -52,18 +53,6 @@ def sent(age_s: int = 10, **over: object) -> SentOrder:
 
 def after(*orders: SentOrder, **over: Any) -> Facts:
     return some_facts(sent=orders, **over)
-
-
-def leave(code: str, proposal: Proposal) -> Consent:
-    order = proposal.order()
-    return Consent(
-        client_order_id=order.client_order_id,
-        order_digest=order.digest,
-        codes=frozenset({code}),
-        by="ada",
-        reason="a test",
-        expires_at=NOW + MINUTE,
-    )
 
 
 # ORDER_RATE
@@ -131,7 +120,8 @@ def test_the_rate_says_which_of_its_limits_was_met() -> None:
 
 
 def test_nobody_lets_an_order_pass_the_rate_but_a_policy_may_ask() -> None:
-    facts = after(*[sent()] * 3, consents=[leave("ORDER_RATE", a_proposal())])
+    facts = after(*[sent()] * 3)
+    facts = facts.model_copy(update={"consents": (consent_to(a_proposal(), "ORDER_RATE", facts=facts),)})
     assert grade("ORDER_RATE", facts=facts) == "deny"
     asking = POLICY.order_rate.model_dump() | {"on_breach": "review"} if POLICY.order_rate else {}
     assert grade("ORDER_RATE", facts=after(*[sent()] * 3), policy=a_policy(order_rate=asking)) == "review"
@@ -195,7 +185,9 @@ def test_entries_before_an_agent_was_re_armed_count_no_more(
 
 
 def test_leave_for_one_order_does_not_re_arm_an_agent() -> None:
-    facts = some_facts(latches=[{"agent": "risk", "symbol": BTC}], consents=[leave("REPEATED_EXECUTION", a_proposal())])
+    facts = some_facts(
+        latches=[{"agent": "risk", "symbol": BTC}], consents=[consent_to(a_proposal(), "REPEATED_EXECUTION")]
+    )
     assert grade("REPEATED_EXECUTION", facts=facts) == "deny"
 
 
@@ -250,7 +242,7 @@ def test_a_proposal_judged_again_after_a_crash_does_not_stand_in_its_own_way() -
 
 
 def test_nobody_lets_a_duplicate_pass() -> None:
-    facts = after(sent(**ALIKE), consents=[leave("DUPLICATE", a_proposal())])
+    facts = after(sent(**ALIKE), consents=[consent_to(a_proposal(), "DUPLICATE")])
     assert grade("DUPLICATE", facts=facts) == "deny"
 
 
@@ -365,4 +357,4 @@ def test_a_live_desk_that_nobody_armed_sends_nothing_and_a_paper_desk_needs_no_a
 
 def test_nobody_lends_authority_to_one_order() -> None:
     proposal = a_proposal(snapshot=None)
-    assert grade("AUTHORITY", proposal, some_facts(consents=[leave("AUTHORITY", proposal)])) == "deny"
+    assert grade("AUTHORITY", proposal, some_facts(consents=[consent_to(proposal, "AUTHORITY")])) == "deny"

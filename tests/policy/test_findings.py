@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,16 +18,19 @@ from builders.policy import (
     a_quote,
     an_exit,
     an_instrument,
+    consent_to,
     finding,
     judge,
     some_bars,
     some_facts,
     working,
 )
+from domain.digest import canonical
 from domain.instrument import OptionTerms
 from domain.order import OrderState
-from policy import Facts, Finding, Policy
+from policy import Facts, Finding, Policy, Verdict
 from policy.account import SentOrder
+from policy.ruling import Ruling, deny
 
 CALL = "BTC100C/USDT"
 OPTION = {"minimum_days": 7, "minimum_delta": "0.3", "maximum_delta": "0.7", "share_of_equity": "0.2"}
@@ -200,3 +204,87 @@ def test_a_symbol_that_moves_apart_ends_nothing_for_those_after_it() -> None:
 def test_an_order_in_doubt_is_told_in_words() -> None:
     doubt = judged("UNKNOWN_ORDER", working=[working(state=OrderState.UNKNOWN)])
     assert doubt.message == "an order in this symbol is in an unknown state"
+
+
+# What a person was shown, and lets stand
+
+
+OVER = {"held": {ETH: "50"}}
+"""Exposure of 5502.5 against a limit of 5000: the order of 502.5 is let stand up to 5 % of that more."""
+
+
+def exposed(held: str, *, shown: dict[str, Any] | None = None, on_breach: str = "deny") -> Finding:
+    """EXPOSURE with so much of the other symbol held, consented to as it was `shown`."""
+    limits = {"gross_share_of_equity": "0.5", "on_breach": on_breach}
+    policy = a_policy(exposure=limits)
+    leave = consent_to(a_proposal(), "EXPOSURE", facts=some_facts(**(shown or OVER)), policy=policy)
+    return judged("EXPOSURE", policy=policy, held={ETH: held}, consents=[leave])
+
+
+@pytest.mark.parametrize("on_breach", ["deny", "review"])
+def test_a_yes_covers_what_was_shown_and_five_percent_for_the_market(on_breach: str) -> None:
+    assert exposed("50", on_breach=on_breach).outcome == "warn"
+    assert exposed("52.5", on_breach=on_breach).outcome == "warn"
+    beyond = exposed("130", on_breach=on_breach)
+    assert beyond.outcome == on_breach
+    assert beyond.message.endswith("; ada was shown less than that")
+
+
+def test_a_yes_covers_nothing_where_no_breach_or_no_numbers_were_shown() -> None:
+    assert exposed("50", shown={"held": {}}).outcome == "deny"
+    assert exposed("50", shown={"quotes": {}}).outcome == "deny"
+
+
+@pytest.mark.parametrize(
+    ("conviction", "outcome"), [("0.5", "warn"), ("0.48", "warn"), ("0.47", "deny"), ("0", "deny")]
+)
+def test_below_a_minimum_less_is_worse_than_what_was_shown(conviction: str, outcome: str) -> None:
+    policy = a_policy(conviction={"minimum": "0.55"})
+    shown = consent_to(a_proposal(conviction="0.5"), "CONVICTION", policy=policy)
+    leave = shown.model_copy(update={"order_digest": a_proposal(conviction=conviction).order().digest})
+    assert judged("CONVICTION", a_proposal(conviction=conviction), policy, consents=[leave]).outcome == outcome
+
+
+def test_a_number_in_another_unit_is_not_what_was_shown() -> None:
+    leave = consent_to(a_proposal(conviction="0.1"), "CONVICTION")
+    ruling = Ruling("deny", "", Decimal("0.1"), finding(judge(), "CONVICTION").limit, "of 1")
+    assert leave.covers("CONVICTION", ruling)
+    assert not leave.covers("CONVICTION", ruling._replace(unit="USDT"))
+    assert not leave.covers("CONVICTION", deny("it can't be told"))
+    assert not leave.covers("EXPOSURE", ruling)
+
+
+def test_a_finding_without_numbers_stands_by_its_code() -> None:
+    leave = consent_to(a_proposal(), "SESSION").model_copy(update={"shown": ()})
+    assert leave.covers("SESSION", deny("the market is closed"))
+
+
+# What is unknown
+
+
+@pytest.mark.parametrize(
+    ("code", "world", "unknown"),
+    [
+        ("DEPTH", {"quotes": {BTC: a_quote(ask_size=None)}}, True),
+        ("DEPTH", {"quotes": {BTC: a_quote(ask_size="1")}}, False),
+        ("EXPOSURE", {"quotes": {}}, True),
+        ("SYMBOL", {"universe": (ETH,)}, False),
+    ],
+)
+def test_a_finding_says_whether_it_is_for_want_of_knowledge(code: str, world: dict[str, Any], unknown: bool) -> None:
+    found = judged(code, **world)
+    assert (found.outcome, found.unknown) == ("deny", unknown)
+
+
+def test_a_check_without_a_limit_can_not_judge() -> None:
+    assert judged("EXPOSURE", policy=a_policy(exposure=None)).unknown
+
+
+def test_a_verdict_from_before_unknown_was_marked_is_read() -> None:
+    verdict = judge(facts=some_facts(quotes={}))
+    fields = json.loads(canonical(verdict))
+    for each in fields["findings"]:
+        del each["unknown"]
+    read = Verdict.model_validate_json(json.dumps(fields))
+    assert read.reasons == verdict.reasons
+    assert not any(each.unknown for each in read.findings)

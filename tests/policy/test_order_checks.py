@@ -11,7 +11,6 @@ import pytest
 from builders.policy import (
     BTC,
     ETH,
-    MINUTE,
     NOW,
     POLICY,
     SWAP,
@@ -20,6 +19,7 @@ from builders.policy import (
     a_quote,
     an_exit,
     an_instrument,
+    consent_to,
     finding,
     judge,
     some_bars,
@@ -30,7 +30,6 @@ from domain.decision import Proposal
 from domain.instrument import OptionTerms
 from domain.order import OrderState
 from policy import CHECKS, Facts, Policy
-from policy.account import Consent
 from policy.case import Case
 
 LONG = {BTC: "5"}
@@ -39,19 +38,6 @@ CALL = "BTC100C/USDT"
 
 def grade(code: str, proposal: Proposal | None = None, facts: Facts | None = None, policy: Policy | None = None) -> str:
     return finding(judge(proposal, facts, policy=policy or POLICY), code).outcome
-
-
-def leave(code: str, proposal: Proposal) -> Consent:
-    """A person's leave that the finding with `code` stands aside for this proposal's order."""
-    order = proposal.order()
-    return Consent(
-        client_order_id=order.client_order_id,
-        order_digest=order.digest,
-        codes=frozenset({code}),
-        by="ada",
-        reason="a test",
-        expires_at=NOW + MINUTE,
-    )
 
 
 # WELL_FORMED, on what no validated proposal holds
@@ -175,7 +161,7 @@ def test_leaving_does_not_wait_for_volume() -> None:
 
 def test_an_entry_that_no_maximum_bounds_is_refused_and_nobody_can_let_it_stand() -> None:
     policy = a_policy(max_quantity={"per_symbol": {ETH: "4"}})
-    facts = some_facts(consents=[leave("MAX_QUANTITY", a_proposal())], held=LONG)
+    facts = some_facts(consents=[consent_to(a_proposal(), "MAX_QUANTITY")], held=LONG)
     found = finding(judge(facts=facts, policy=policy), "MAX_QUANTITY")
     assert (found.outcome, found.message) == ("deny", f"the policy sets no maximum quantity for {BTC}")
     assert grade("MAX_QUANTITY", an_exit(), facts, policy) == "pass"
@@ -358,7 +344,7 @@ def test_an_exit_leaves_whatever_the_market_is_like(code: str) -> None:
 
 @pytest.mark.parametrize("code", UGLY)
 def test_a_person_may_take_the_market_as_it_is_for_one_order(code: str) -> None:
-    consented = UGLY[code].model_copy(update={"consents": (leave(code, a_proposal()),)})
+    consented = UGLY[code].model_copy(update={"consents": (consent_to(a_proposal(), code, facts=UGLY[code]),)})
     assert grade(code, facts=consented) == "warn"
     assert grade(code, a_proposal(quantity="5.25"), consented) == "deny"
 
@@ -460,7 +446,7 @@ def test_a_short_is_bought_back_by_the_same_rule(ours: str | None, outcome: str)
 
 def test_nobody_can_let_an_order_meet_one_of_ours() -> None:
     crossing = a_proposal(limit_price="101")
-    facts = against().model_copy(update={"consents": (leave("SELF_TRADE", crossing),)})
+    facts = against().model_copy(update={"consents": (consent_to(crossing, "SELF_TRADE", facts=against()),)})
     assert grade("SELF_TRADE", crossing, facts) == "deny"
 
 

@@ -85,7 +85,9 @@ def test_tightening_any_limit_never_lets_a_good_entry_in(
 def test_tightening_never_lets_in_what_a_person_spoke_for(
     proposal: Proposal, world: Facts, pair: tuple[Policy, Policy], data: st.DataObject
 ) -> None:
+    """Shown what the looser of the two found: as much as a yes can cover."""
     leave = data.draw(consents(proposal, tuple(check.code for check in CHECKS)))
+    leave = leave.model_copy(update={"shown": judge(proposal, world, policy=pair[0]).findings})
     _never_milder(proposal, world.model_copy(update={"consents": (leave,)}), pair)
 
 
@@ -125,6 +127,7 @@ def test_the_verdict_is_the_same_whatever_the_free_text_says(
             client_order_id=spoken.client_order_id,
             order_digest=spoken.order().digest,
             codes=frozenset({"CONVICTION"}),
+            shown=judge(spoken, world).findings,
             by=by,
             reason=reason,
             expires_at=NOW.replace(year=2026),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders.policy import NOW, POLICY, a_policy, a_proposal, a_quote, an_exit
+from builders.policy import BTC, NOW, POLICY, a_policy, a_proposal, a_quote, an_exit, an_instrument
 from policy import Policy
 from policy.recheck import moved
 
@@ -14,9 +14,14 @@ JUDGED = a_quote()
 """99 to 101; the test policy lets an entry drift by 100 basis points of the middle, which is 1."""
 
 
+INSTRUMENTS = {BTC: an_instrument()}
+
+
 def word(proposal: object = None, *, policy: Policy = POLICY, **seen: object) -> str:
     order = (proposal or a_proposal()).order()  # type: ignore[attr-defined]
-    return moved(order, judged=JUDGED, seen=a_quote(**{"at": NOW, **seen}), now=NOW, policy=policy)
+    return moved(
+        order, judged=JUDGED, seen=a_quote(**{"at": NOW, **seen}), now=NOW, policy=policy, instruments=INSTRUMENTS
+    )
 
 
 @pytest.mark.parametrize(("ask", "stands"), [("101", True), ("102", True), ("102.01", False), ("90", True)])
@@ -47,7 +52,7 @@ def test_without_a_drift_limit_the_collar_binds_entries_too() -> None:
     [
         ({"at": NOW - timedelta(seconds=900)}, ""),
         ({"at": NOW - timedelta(seconds=901)}, "the quote is not fresh"),
-        ({"at": NOW + timedelta(seconds=2)}, "the quote is not fresh"),
+        ({"at": NOW + timedelta(microseconds=1)}, "the quote is not fresh"),
         ({"bid": "102", "ask": "101"}, "the quote is crossed"),
     ],
 )
@@ -59,3 +64,16 @@ def test_what_can_not_be_judged_again_is_not_sent(seen: dict[str, object], why: 
 @pytest.mark.parametrize("section", ["market_data", "price_collar"])
 def test_a_policy_without_limits_on_prices_sends_nothing(section: str) -> None:
     assert word(policy=POLICY.model_copy(update={section: None})) == "the policy sets no limit on prices"
+
+
+@pytest.mark.parametrize(("crypto_s", "general_s", "stands"), [(5, 900, False), (900, 5, True)])
+def test_the_age_that_binds_is_the_one_that_the_gate_holds_to(crypto_s: int, general_s: int, stands: bool) -> None:
+    ages = {"max_age_s": general_s, "max_age_s_of": {"crypto": crypto_s}, "max_jump_bps": 1_000}
+    said = word(policy=a_policy(market_data=ages), at=NOW - timedelta(seconds=60))
+    assert (said == "") == stands
+
+
+def test_an_order_in_an_unknown_instrument_is_not_sent() -> None:
+    order = a_proposal().order()
+    said = moved(order, judged=JUDGED, seen=a_quote(at=NOW), now=NOW, policy=POLICY, instruments={})
+    assert said == "the instrument BTC/USDT is unknown"

@@ -68,6 +68,7 @@ def _new_tables() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("n", name="pk_acts"),
     )
+    op.create_index("ix_acts_scope_kind_n", "acts", ["scope", "kind", "n"])
     op.create_table(
         "controls",
         sa.Column("scope", sa.Text(), nullable=False),
