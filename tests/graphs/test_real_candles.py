@@ -27,7 +27,7 @@ EPISODES = {
     "crash-2025-01-5m": {},
     "bull-2020-07-1h": {},
     "bear-perp-2025-09-1h": {},
-    "svb-2023-03-1m": {},
+    "svb-2023-03-1m": {"cash": Decimal(2_000)},  # a thin market, in which the gate refuses large orders
     "alts-2018-01-5m": {"cash": Decimal(10)},  # bitcoins
 }
 CYCLES = 250
