@@ -16,10 +16,11 @@ from policy.ruling import Ruling, deny, passed
     section="duplicate",
 )
 def not_a_duplicate(case: Case, limits: DuplicateLimits) -> Ruling:
-    """Refuse an order that is like one sent within the window, or whose intent was used before, however long ago.
+    """Refuse an order that is like one sent within the window, or whose intent is among those sent lately.
 
     Alike are orders of one symbol, side, type, quantity, limit price and reduce-only mark, whoever
-    proposed them.
+    proposed them. That an intent is used once, however long ago, is kept by the ledger: facts about a
+    proposal leave its own order out, so that it may be judged again after a crash.
     """
     proposal = case.proposal
     own = case.order.client_order_id if case.order else proposal.client_order_id
