@@ -15,7 +15,7 @@ from memory.raw import Raw, checked
 from memory.schema import OVERSIGHT, acts, approvals, controls, key_of, latches
 
 CONTROLLING = frozenset({"halt", "flattened", "resume"})
-DECIDING = frozenset({"approve", "reject", "override"})
+DECIDING = frozenset({"approve", "reject"})
 LATCHING = frozenset({"latch", "rearm"})
 
 

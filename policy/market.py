@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from domain.value import NonNegative, Positive, Value
-
-PPM = Decimal(1_000_000)
-"""Millionths in one."""
 
 Session = Literal["open", "extended", "closed", "maintenance"]
 
