@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import Field
+
 from domain.digest import digest
 from domain.order import ClientOrderId, OrderRequest, OrderType, Side, TimeInForce
-from domain.value import Digest, Instant, NonNegative, Positive, Share, Symbol, Value
+from domain.value import Digest, Instant, NonNegative, Positive, Share, Symbol, Value, absent
 
 Stance = Literal["buy", "sell", "hold", "abstain"]
 Horizon = Literal["scalp", "intraday", "swing", "position"]
@@ -74,6 +76,9 @@ class Proposal(Value):
     snapshot: Digest | None = None
     rationale: str = ""
     """Free text. It changes the proposal's digest, and no verdict."""
+    trigger_price: Positive | None = Field(default=None, exclude_if=absent)
+    """Of stops: see `OrderRequest`."""
+    post_only: bool = Field(default=False, exclude_if=absent)
 
     @property
     def digest(self) -> str:
@@ -95,6 +100,8 @@ class Proposal(Value):
             limit_price=self.limit_price,
             time_in_force=self.time_in_force,
             reduce_only=self.reduce_only,
+            trigger_price=self.trigger_price,
+            post_only=self.post_only,
         )
 
 

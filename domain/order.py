@@ -6,14 +6,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from domain.digest import digest
 from domain.money import ZERO
-from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
+from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
 Side = Literal["buy", "sell"]
-OrderType = Literal["market", "limit"]
+OrderType = Literal["market", "limit", "stop"]
+"""`stop`: a market order that the venue holds until the last price reaches `trigger_price`."""
 TimeInForce = Literal["GTC", "IOC", "FOK"]
 
 ClientOrderId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,31}$")]
@@ -58,16 +59,31 @@ class OrderRequest(Value):
     limit_price: Positive | None = None
     time_in_force: TimeInForce = "GTC"
     reduce_only: bool = False
+    trigger_price: Positive | None = Field(default=None, exclude_if=absent)
+    """Of stops: a sell is sent at or below it, a buy at or above."""
+    post_only: bool = Field(default=False, exclude_if=absent)
+    """Of limit orders: cancelled by the venue where it would trade at once."""
 
     @model_validator(mode="after")
-    def _limit_has_a_price(self) -> Self:
+    def _prices_fit_the_type(self) -> Self:
         if (self.type == "limit") != (self.limit_price is not None):
-            raise ValueError("a limit order needs limit_price, and a market order has none")
+            raise ValueError("a limit order needs limit_price, and another order has none")
+        if (self.type == "stop") != (self.trigger_price is not None):
+            raise ValueError("a stop needs trigger_price, and another order has none")
+        if self.post_only and self.type != "limit":
+            raise ValueError("only a limit order can be post_only")
         return self
 
     @property
     def digest(self) -> str:
         return digest(self)
+
+
+class Commission(Value):
+    """A fee in a currency that is neither base nor quote, as an exchange's own coin. Negative is a rebate."""
+
+    currency: str
+    amount: Amount
 
 
 class Fill(Value):
@@ -81,6 +97,10 @@ class Fill(Value):
     price: Positive
     fee: Amount = ZERO
     """In quote currency; negative is a rebate."""
+    fee_base: Amount = Field(default=ZERO, exclude_if=absent)
+    """In base currency, out of what was bought: a spot buy's at most exchanges. Negative is a rebate."""
+    commission: Commission | None = Field(default=None, exclude_if=absent)
+    """In a third currency: kept as evidence, and in no sum of this account's."""
     at: Instant
 
     @property
@@ -103,3 +123,7 @@ class OrderReport(Value):
     fills: tuple[Fill, ...] = ()
     reason: str = ""
     at: Instant
+    venue_order_id: str = Field(default="", exclude_if=absent)
+    """The venue's own id of the order, where it has told."""
+    evidence: str = Field(default="", exclude_if=absent)
+    """Where a venue's word comes from, for the log: `by id`, `open orders`, `trades`, `refused 51008`."""

@@ -45,3 +45,11 @@ Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,2
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of canonical JSON, in lower-case hexadecimal."""
+
+
+def absent(value: object) -> bool:
+    """Whether a field says nothing. With `Field(exclude_if=absent)` it is then not written.
+
+    So a field that a value gained later leaves the bytes and digests of earlier values as they were.
+    """
+    return not value

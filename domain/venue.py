@@ -11,6 +11,7 @@ from domain.decision import Ticket
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
+from domain.statement import KeyRights, Statement, Trade, Transfer
 
 
 class Market(Protocol):
@@ -88,6 +89,11 @@ class Venue(Protocol):
         """The venue's own books: cash, positions, fees."""
         ...
 
+    @property
+    def resends(self) -> bool:
+        """Whether an order that provably never arrived may be sent again under its id: not at an exchange."""
+        ...
+
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order. The same client order id again returns the first one's report.
 
@@ -104,3 +110,38 @@ class Venue(Protocol):
         ...
 
     async def open_orders(self) -> Sequence[OrderReport]: ...
+
+
+@runtime_checkable
+class AccountVenue(Venue, Protocol):
+    """A venue whose account is not ours alone: others trade on it by hand, and it outlives every process.
+
+    Every query raises `VenueUnavailable` when it has no whole answer: what could not be read is unknown, and never
+    empty or flat.
+    """
+
+    async def statement(self) -> Statement: ...
+
+    async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
+        """All trades of the account in a symbol at or after `since`, oldest first, each once."""
+        ...
+
+    async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
+        """What changed balances besides trades at or after `since`, oldest first; `None` where the venue tells none."""
+        ...
+
+    async def rights(self) -> KeyRights: ...
+
+    async def prepare(self) -> Sequence[str]:
+        """Set what a desk needs set (position mode, margin mode), and say in words what was set or found.
+
+        Raises `Refused` where it can't be had, naming what to change at the venue.
+        """
+        ...
+
+    async def keep_alive(self, *, timeout_s: int) -> bool:
+        """Arm the venue's dead-man switch: resting orders are cancelled unless called again in time.
+
+        0 disarms it. `False` where the venue has none.
+        """
+        ...

@@ -52,6 +52,8 @@ class RecordedTicks:
 class ClosedVenue:
     """A `Venue` that takes nothing and tells nothing."""
 
+    resends = False
+
     async def instruments(self) -> Mapping[str, Instrument]:
         _shut("instruments")
 

@@ -75,6 +75,11 @@ class PaperVenue:
             self._books.apply(fill)
         self._seen_until = seen_until
 
+    @property
+    def resends(self) -> bool:
+        """It lives in this process: an order that it does not have never was sent."""
+        return True
+
     async def instruments(self) -> Mapping[str, Instrument]:
         """The market's instruments with this venue's fees."""
         found = await self._market.instruments()

@@ -55,6 +55,10 @@ class MoodyVenue:
         self.shows: Quote | None = None
         """In place of every quote."""
 
+    @property
+    def resends(self) -> bool:
+        return self._venue.resends
+
     async def instruments(self) -> Mapping[str, Instrument]:
         return await self._venue.instruments()
 

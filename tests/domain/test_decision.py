@@ -57,7 +57,7 @@ def test_a_proposal_comes_back_from_its_canonical_form() -> None:
         {"conviction": "-0.01"},
         {"symbol": "btc/usdt"},
         {"side": "long"},
-        {"type": "stop"},
+        {"type": "trailing"},
         {"as_of": "2025-01-01T00:00:00"},
         {"leverage": "10"},
     ],
