@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from agentctl import live_app
+from agentctl.options import ApprovalId, By, Db, Json, Limit, Reason, RunId, RunOrAll
+
 app = typer.Typer(
     name="agentctl",
     help="Multi-agent LLM orchestration for trading: recorded, replayable, gated by a deterministic policy.",
@@ -48,25 +51,6 @@ class Form(StrEnum):
     HTML = "html"
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of tables.")]
-Db = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, sqlite:///FILE or postgresql://…")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]
-RunId = Annotated[
-    str | None,
-    typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: last]"),
-]
-
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. It is kept for good, with the name.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who decides.  [default: the user of this process]")
-]
-ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="A question: its id, or the beginning of it.")]
-RunOrAll = Annotated[
-    str | None,
-    typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: all runs]"),
-]
-
-
 @app.command()
 def run(
     graph: Annotated[str | None, typer.Option(help="Which graph to run.  [default: trading]")] = None,
@@ -88,11 +72,17 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, the beginning of it, or last.")
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Not built yet: this version trades on paper only.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Trade with money on --market's exchange; needs keys and agentctl arm.")
+    ] = False,
+    adopt: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="With --live: symbols held already that the run is to manage as its own."),
+    ] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Run a graph on a market, on paper, and record everything.
+    """Run a graph on a market, on paper unless --live is said, and record everything.
 
     Without options: the simulated market, the rules analyst, a paper venue and SQLite in ./.agentctl.
     """
@@ -111,6 +101,7 @@ def run(
             cash=cash,
             resume=resume,
             live=live,
+            adopt=adopt,
             db=db,
             as_json=as_json,
         )
@@ -255,13 +246,17 @@ def snapshots_prune(
 def orders(
     run: RunId = None,
     working: Annotated[bool, typer.Option("--working", help="Only those that may still trade.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing what changes, until Ctrl-C.")] = False,
     db: Db = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document; with --watch one a line.")] = False,
 ) -> None:
     """The orders of a run, with their states and fills."""
-    from agentctl.commands.books import show_orders
+    from agentctl.commands import books
 
-    show_orders(run, working=working, db=db, as_json=as_json)
+    if watch:
+        books.watch_orders(run, working=working, db=db, as_json=as_json)
+    else:
+        books.show_orders(run, working=working, db=db, as_json=as_json)
 
 
 @app.command()
@@ -328,6 +323,9 @@ def status(run: RunOrAll = None, db: Db = None, as_json: Json = False) -> None:
     from agentctl.commands.status import status as show
 
     show(run=run, db=db, as_json=as_json)
+
+
+live_app.register(app)
 
 
 @approvals_app.command("list")
@@ -482,11 +480,17 @@ def policy_log(
 
 
 @app.command()
-def doctor(db: Db = None, as_json: Json = False) -> None:
-    """Check the installation: packages, database, tokenizer, keys, and name clashes."""
+def doctor(
+    venue: Annotated[
+        str | None, typer.Option(metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights.")
+    ] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Check the installation: packages, database, tokenizer, keys, and name clashes. Asks no one else but --venue."""
     from agentctl.commands.doctor import examine
 
-    examine(db=db, as_json=as_json)
+    examine(venue=venue, db=db, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)

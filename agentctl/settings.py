@@ -29,6 +29,22 @@ class ArchiveSettings(Value):
     """
 
 
+class ExchangeSettings(Value):
+    """How an exchange is reached for trading. Keys are not settings: see `agentctl.keys`."""
+
+    sandbox: bool = False
+    """The exchange's own demo environment, with keys of its own."""
+    base_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Another address than the exchange's: a proxy, or an exchange double."""
+
+
+class LiveSettings(Value):
+    """What a desk that trades with money does besides. No decision depends on it."""
+
+    dead_man_s: int | None = Field(default=60, ge=10, le=120)
+    """The venue cancels resting orders when it hears nothing for so long, where it has such a switch."""
+
+
 class Settings(BaseSettings):
     """What a command uses where no option says otherwise. Unknown keys are refused."""
 
@@ -54,6 +70,9 @@ class Settings(BaseSettings):
     lanes: LaneTables = Field(default_factory=default_tables)
     """The lanes of the context, by id: what a table `[lanes.ID]` says, over the default lane of that name."""
     archive: ArchiveSettings = ArchiveSettings()
+    exchanges: dict[str, ExchangeSettings] = Field(default_factory=dict)
+    """By the exchange's name in ccxt."""
+    live: LiveSettings = LiveSettings()
 
     @classmethod
     def settings_customise_sources(

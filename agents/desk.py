@@ -61,3 +61,5 @@ class Desk:
     orders: OrderWriter
     memory: Memory
     settings: DeskSettings
+    venue_stops: frozenset[str] = frozenset()
+    """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""

@@ -21,7 +21,9 @@ class Approved(Value):
 
 
 class ExecutionAgent:
-    """Sends each approved order. One whose fate is unknown does not stop the others."""
+    """Sends each approved order, then learns what became of them. One whose fate is unknown stops no other."""
 
     async def __call__(self, approved: Sequence[Approved], desk: Desk) -> tuple[OrderReport, ...]:
-        return tuple([await desk.orders.send(each.order, each.ticket, judged=each.judged) for each in approved])
+        sent = [await desk.orders.send(each.order, each.ticket, judged=each.judged) for each in approved]
+        followed = {r.client_order_id: r for r in await desk.orders.follow([each.order for each in approved])}
+        return tuple(followed.get(report.client_order_id, report) for report in sent)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Final
 
+from pydantic import Field
+
 from agents.desk import Desk
+from agents.protection import exit_side, guard, held_stops, stop_of
 from agents.settings import RiskSettings
 from domain.decision import Proposal, Thesis
 from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
-from domain.value import Value
+from domain.value import Value, absent
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
 
@@ -31,6 +34,8 @@ class Plan(Value):
     proposals: tuple[Proposal, ...] = ()
     declined: tuple[tuple[str, str], ...] = ()
     """(symbol, reason), in the order of the symbols."""
+    taken_back: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """Client order ids of stops at the venue that must be cancelled before the gate looks at the proposals."""
 
 
 class RiskAgent:
@@ -46,36 +51,56 @@ class RiskAgent:
         declined: dict[str, str] = {}
         held = desk.portfolio.positions if desk.portfolio else {}
         halved = riskiest(desk.portfolio) if desk.duty.halve and desk.portfolio else None
+        taken_back: list[str] = []
+        said: Proposal | str | None
         for symbol in sorted(held):
-            said: Proposal | str | None = await self._leave(
-                held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved
-            )
+            said, back = await self._care(held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
+            taken_back += back
             _note(said, symbol, proposals, declined)
         if not desk.duty.entries:
             declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
-            return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
+            return _plan(proposals, declined, taken_back)
         for symbol in sorted(by_symbol.keys() - held.keys()):
             try:
                 said = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
                 said = f"no size: {type(error).__name__}"
             _note(said, symbol, proposals, declined)
-        return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
+        return _plan(proposals, declined, taken_back)
 
-    async def _leave(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
-        """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go."""
+    async def _care(
+        self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool
+    ) -> tuple[Proposal | str, tuple[str, ...]]:
+        """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go.
+
+        For one that is kept, the stop that the venue is to hold. With each, the held stops to take back first: they
+        would sell the same twice.
+        """
         seen = await _quote(position.symbol, desk)
         if seen is None:
-            return "no quote to judge the position by"
-        side: Side = "sell" if position.quantity > 0 else "buy"
-        cause, part = exit_cause(position, seen, thesis, desk), _ALL
+            return "no quote to judge the position by", ()
+        stop = await stop_of(position, desk)
+        cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), seen, thesis, desk), _ALL
         if desk.duty.flatten:
             cause = "flatten"
         elif cause is None and halve:
             cause, part = f"halved: {desk.duty.reason}", _HALF
         if cause is None:
-            return "position kept"
-        exits_out = (o for o in desk.working if o.request.symbol == position.symbol and o.request.side == side)
+            return guard(position, stop, seen, desk)
+        exit = self._leave(position, thesis, seen, desk, cause=cause, part=part)
+        back = tuple(order.client_order_id for order in held_stops(position, desk))
+        return exit, back if isinstance(exit, Proposal) else ()
+
+    def _leave(
+        self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: str, part: Decimal
+    ) -> Proposal | str:
+        side = exit_side(position)
+        held = {order.client_order_id for order in held_stops(position, desk)}
+        exits_out = (
+            o
+            for o in desk.working
+            if o.request.symbol == position.symbol and o.request.side == side and o.client_order_id not in held
+        )
         left = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
         if left <= 0:
             return "already leaving"
@@ -154,6 +179,10 @@ class RiskAgent:
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
         )
+
+
+def _plan(proposals: Sequence[Proposal], declined: Mapping[str, str], taken_back: Sequence[str]) -> Plan:
+    return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())), taken_back=tuple(taken_back))
 
 
 def _note(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:

@@ -37,6 +37,8 @@ class RiskSettings(Value):
     reenter_after_bars: int = Field(default=12, ge=0, le=100_000)
     """After a trade in a symbol is closed, how long until the next: the same signal is not paid for twice."""
     allow_short: bool = False
+    trailing: bool = False
+    """Whether a stop follows the best close since the entry, at the distance that it had from the entry."""
 
 
 class DeskSettings(Value):

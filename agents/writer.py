@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,14 +19,30 @@ from domain.venue import Venue
 from memory.ledger import Ledger
 from memory.orders import OrderRecord
 from policy import Policy
+from policy.account import Arming
 from policy.recheck import moved
 
 Brake = Callable[[], str]
 """Asked before each send: why nothing may be sent now; empty when it may."""
 
+Sleep = Callable[[float], Awaitable[None]]
+LookAtArming = Callable[[], Awaitable[Arming | None]]
+
+_PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Between questions about an order that was sent just now and must end soon. What is still open then is asked
+about at the next tick."""
+
 _TEXT: Final = TypeAdapter(str)
 _REPORT: Final = TypeAdapter(OrderReport)
 _REPORTS: Final = TypeAdapter(tuple[OrderReport, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a writer needs besides on a desk that trades with money."""
+
+    armed: LookAtArming
+    sleep: Sleep
 
 
 class OrderWriter:
@@ -34,7 +51,8 @@ class OrderWriter:
     The intent is committed by the gate before anything is sent. A ticket is claimed before the send:
     when the claim fails, an earlier attempt sent the order or may have, and the venue is asked by id
     before anything else happens. It is sent again only where no attempt came to an end, the venue has
-    no such order, and it might be sent for the first time just now.
+    no such order, might be sent for the first time just now, and is none where a request can be late
+    (`Venue.resends`): at an exchange nothing is ever sent twice.
     """
 
     def __init__(
@@ -48,6 +66,7 @@ class OrderWriter:
         policy: Policy,
         instruments: Mapping[str, Instrument],
         brake: Brake,
+        live: Live | None = None,
     ) -> None:
         self._venue = venue
         self._ledger = ledger
@@ -57,6 +76,7 @@ class OrderWriter:
         self._policy = policy
         self._instruments = instruments
         self._brake = brake
+        self._live = live
 
     async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
         """Send one order under its ticket and record what the venue said.
@@ -76,9 +96,11 @@ class OrderWriter:
         async def deliver() -> OrderReport:
             try:
                 if earlier is not None:
-                    found = await self._venue.find(order.client_order_id, order.symbol)
+                    found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
                     if found is not None or earlier.state is not OrderState.SUBMITTING:
                         return found or _gone(order, at=at)
+                    if not self._venue.resends:
+                        return _gone(order, at=at, reason="it never reached the venue, and is not sent again")
                     if doubt := await self._halted(order) or await self._doubt(order, judged=judged, at=at):
                         return _report(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
                 return await self._venue.submit(order, ticket)
@@ -86,6 +108,10 @@ class OrderWriter:
                 return _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
             except OrderStateUnknown as unknown:
                 return _report(order, OrderState.UNKNOWN, reason=unknown.message, at=at)
+            except VenueUnavailable as unavailable:
+                if self._venue.resends:
+                    raise
+                return _report(order, OrderState.UNKNOWN, reason=unavailable.message, at=at)
 
         # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
         report = await self._effects.once("venue:submit", order, returns=_REPORT, perform=deliver)
@@ -114,19 +140,53 @@ class OrderWriter:
         return await self._ledger.order(order.client_order_id)
 
     async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
-        """Why what the gate saw no longer holds; empty when it does."""
+        """Why what the gate saw no longer holds; empty when it does. Only to be performed as an effect."""
         if stopped := self._brake():
             return f"the brake is pulled: {stopped}"
+        if self._live is not None and not order.reduce_only and await self._live.armed() is None:
+            return "the live desk is no longer armed"
         try:
             seen = await self._venue.quote(order.symbol)
         except VenueUnavailable as error:
             return f"no quote: {error.message}"
-        return moved(order, judged=judged, seen=seen, now=at, policy=self._policy, instruments=self._instruments)
+        # A real venue's quote is of a moment after `at`, and by its own clock.
+        now = max(at, seen.at) if self._live is not None else at
+        return moved(order, judged=judged, seen=seen, now=now, policy=self._policy, instruments=self._instruments)
 
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
         control = await self._ledger.control()
         return f"trading is {control.in_words}" if control.refuses(reducing=order.reduce_only) else ""
+
+    async def follow(self, sent: Sequence[OrderRequest]) -> tuple[OrderReport, ...]:
+        """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest.
+
+        What becomes of an order is seldom known when it is sent. Bounded: what is still open or in doubt after
+        half a minute is left to the next tick. On paper, where time stands still within a cycle, nothing is asked.
+        """
+        live = self._live
+        if live is None:
+            return ()
+        at = self._effects.now()
+
+        async def ask(order: OrderRequest) -> OrderReport | None:
+            kept = await self._ledger.order(order.client_order_id)
+            for pause_s in _PAUSES_S:
+                if kept.state.terminal or kept.submitted_at is None or _may_rest(kept):
+                    return None
+                await live.sleep(pause_s)
+                report = await word_on(kept, self._venue, at=at)
+                if report is not None and (report.state.terminal or _may_rest_in(report.state, order)):
+                    return report
+            return None
+
+        async def ask_all() -> tuple[OrderReport, ...]:
+            return tuple([report for order in sent if (report := await ask(order)) is not None])
+
+        asked = [order.client_order_id for order in sent]
+        reports = await self._effects.once("venue:follow", asked, returns=_REPORTS, perform=ask_all)
+        await self._ledger.record_all(reports, cycle=self._cycle)
+        return reports
 
     async def sync(self) -> tuple[OrderReport, ...]:
         """Ask the venue about every order of the run's earlier cycles that may still trade, and book what it says.
@@ -140,12 +200,19 @@ class OrderWriter:
         async def ask() -> tuple[OrderReport, ...]:
             return tuple([await self._ask(order, at=at) for order in await self._open() if order.submitted_at])
 
-        for order in await self._open():
-            if order.state is OrderState.APPROVED:
-                await self._ledger.withdraw(order.client_order_id, reason="never sent", cycle=self._cycle, at=at)
+        await self._withdraw_unsent(at)
         reports = await self._effects.once("venue:reports", None, returns=_REPORTS, perform=ask)
         await self._ledger.record_all(reports, cycle=self._cycle)
         return reports
+
+    async def withdraw_unsent(self) -> None:
+        """Withdraw what earlier cycles approved and never claimed: an order that was never sent."""
+        await self._withdraw_unsent(self._effects.now())
+
+    async def _withdraw_unsent(self, at: datetime) -> None:
+        for order in await self._open():
+            if order.state is OrderState.APPROVED:
+                await self._ledger.withdraw(order.client_order_id, reason="never sent", cycle=self._cycle, at=at)
 
     async def cancel(self, order: OrderRecord) -> OrderReport:
         """Take back one order that may still trade, and book what the venue says of it."""
@@ -158,6 +225,10 @@ class OrderWriter:
                 return _gone(order.request, at=at)
             except OrderStateUnknown as unknown:
                 return _report(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
+            except VenueUnavailable as unavailable:
+                if self._venue.resends:
+                    raise
+                return _report(order.request, OrderState.UNKNOWN, reason=unavailable.message, at=at)
 
         report = await self._effects.once("venue:cancel", order.client_order_id, returns=_REPORT, perform=take_back)
         await self._ledger.record(report, cycle=self._cycle)
@@ -173,9 +244,34 @@ class OrderWriter:
         return found or _gone(order.request, at=at)
 
 
+async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderReport | None:
+    """The venue's word on an order that was sent; `None` when it could not be asked.
+
+    Without proof either way the report is UNKNOWN. An order is gone only where the venue proves that it has none.
+    """
+    try:
+        found = await venue.find(order.client_order_id, order.request.symbol, sent_at=order.submitted_at)
+    except OrderStateUnknown as unknown:
+        return _report(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
+    except VenueUnavailable:
+        return None
+    return found or _gone(order.request, at=at)
+
+
 def _report(order: OrderRequest, state: OrderState, *, reason: str, at: datetime) -> OrderReport:
     return OrderReport(client_order_id=order.client_order_id, symbol=order.symbol, state=state, reason=reason, at=at)
 
 
-def _gone(order: OrderRequest, *, at: datetime) -> OrderReport:
-    return _report(order, OrderState.EXPIRED, reason="the venue has no such order", at=at)
+def _gone(order: OrderRequest, *, at: datetime, reason: str = "the venue has no such order") -> OrderReport:
+    gone = _report(order, OrderState.EXPIRED, reason=reason, at=at)
+    return gone.model_copy(update={"evidence": "the venue has none by this id"})
+
+
+def _may_rest(order: OrderRecord) -> bool:
+    return _may_rest_in(order.state, order.request)
+
+
+def _may_rest_in(state: OrderState, order: OrderRequest) -> bool:
+    """Whether nothing need happen to an order soon: it waits at the venue, for a price or a trigger."""
+    rests = order.type == "stop" or (order.type == "limit" and order.time_in_force == "GTC")
+    return rests and state in (OrderState.WORKING, OrderState.PARTIAL)

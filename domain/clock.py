@@ -12,6 +12,14 @@ class Clock(Protocol):
         ...
 
 
+class CycleClock(Clock, Protocol):
+    """A clock that is told when a cycle begins."""
+
+    def set(self, at: datetime) -> None:
+        """A cycle begins at `at`: from now on it is not earlier. Raises `ValueError` when that lies in the past."""
+        ...
+
+
 class TickClock:
     """A clock that stands still until it is set: market time in simulation, backtest and tests."""
 

@@ -139,6 +139,14 @@ class AccountVenue(Venue, Protocol):
         """
         ...
 
+    def holds_stops(self, symbol: str) -> bool:
+        """Whether it takes orders of type `stop` in a symbol, and keeps them when we are gone."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. Orders stay as they are."""
+        ...
+
     async def keep_alive(self, *, timeout_s: int) -> bool:
         """Arm the venue's dead-man switch: resting orders are cancelled unless called again in time.
 

@@ -14,12 +14,13 @@ from pydantic import BaseModel, TypeAdapter
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
 from agents.model import Completion, LanguageModel, completion_of
-from agents.writer import OrderWriter
+from agents.writer import Live, OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
 from context.tokenizer import Tokenizer
 from domain.decision import Episode, Opinion
 from domain.digest import canonical, digest
 from domain.effects import Effects
+from domain.errors import VenueUnavailable
 from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
@@ -28,6 +29,7 @@ from graphs.session import TOOLS, Session
 from graphs.state import CycleState
 from memory.controls import Control
 from memory.orders import OrderRecord
+from policy.account import Arming
 from policy.escalation import Step
 from tools.toolbox import Toolbox
 from tools.view import MarketView
@@ -46,6 +48,7 @@ _STOCK: Final = TypeAdapter(Stock)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ORDERS: Final = TypeAdapter(tuple[OrderRecord, ...])
 CONTROL: Final = TypeAdapter(Control)
+_ARMING: Final[TypeAdapter[Arming | None]] = TypeAdapter(Arming | None)
 _SKEW: Final[TypeAdapter[Decimal | None]] = TypeAdapter(Decimal | None)
 
 
@@ -98,6 +101,8 @@ class Cycle:
     duty: Duty = ORDINARY
     step: Step = "none"
     reconciled_at: datetime | None = None
+    """When the books were last known to be right; on a live desk `None` where its account is not proven."""
+    armed: Arming | None = None
     clock_skew_ms: Decimal | None = None
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
@@ -139,9 +144,11 @@ class Cycle:
                 policy=session.settings.policy,
                 instruments=session.settings.instruments,
                 brake=lambda: session.brake.reason,
+                live=Live(armed=session.armed, sleep=session.plumbing.sleep) if session.live else None,
             ),
             memory=self,
             settings=session.settings.desk,
+            venue_stops=frozenset(session.header.venue_stops),
         )
 
     def spent(self, answer: Completion[M]) -> None:
@@ -198,9 +205,14 @@ class Cycle:
             return braked(await session.controls.state(session.header.run_id), session.brake)
 
         async def compare() -> Decimal | None:
-            theirs = await session.venue.time()
+            try:
+                theirs = await session.venue.time()
+            except VenueUnavailable:
+                return None
             return None if theirs is None else Decimal((session.clock.now() - theirs) // _MILLISECOND)
 
+        if session.live:
+            self.armed = await effects.once("arming", None, returns=_ARMING, perform=session.armed)
         self.clock_skew_ms = await effects.once("venue:time", None, returns=_SKEW, perform=compare)
         return await effects.once("control", None, returns=CONTROL, perform=look)
 
@@ -214,11 +226,16 @@ class Cycle:
         )
 
     async def take_stock(
-        self, effects: Effects, *, marks: Mapping[str, Decimal], reports: Sequence[OrderReport]
+        self,
+        effects: Effects,
+        *,
+        marks: Mapping[str, Decimal],
+        reports: Sequence[OrderReport],
+        reconciled_at: datetime | None = None,
     ) -> None:
         """What is held, at these mark prices, and what is working, as this cycle finds it.
 
-        `reports` are what the venue said since the last one.
+        `reports` are what the venue said since the last one; `reconciled_at` is when a live account was proven.
 
         An effect: run again after a crash, the ledger already holds what the cycle itself did.
         """
@@ -232,7 +249,7 @@ class Cycle:
         self.marks = marks
         self.working = stock.working
         self.portfolio = stock.portfolio
-        self.reconciled_at = effects.now()
+        self.reconciled_at = reconciled_at if self.session.live else effects.now()
         traded = {report.symbol for report in reports if report.fills}
         self.just_closed = frozenset(traded - stock.portfolio.positions.keys())
 

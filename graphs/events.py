@@ -55,7 +55,7 @@ class CycleEnded:
 
 @dataclass(frozen=True, slots=True)
 class MarketSaid:
-    """What a live market waits for, or what of it did not answer."""
+    """What a live market waits for, what of it did not answer, and what of a live account a person should know."""
 
     text: str
 

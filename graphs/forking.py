@@ -64,6 +64,8 @@ async def fork(
             f"--from {from_cycle}: {header.run_id} has closed {record.cycles} cycles",
             remedy=f"Choose a cycle from 1 to {record.cycles}",
         )
+    if header.mode == "live":
+        raise UsageError(f"{header.run_id} trades with money, and a fork would send again", remedy="Replay it instead")
     open_model(changes.model or header.era(from_cycle - 1).model, asking=True)
     faults = await verify(database, header.run_id)
     if faults:

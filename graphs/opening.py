@@ -12,11 +12,12 @@ from typing import Protocol
 from agents.model import LanguageModel
 from agents.models import open_model
 from domain.candle import Timeframe
-from domain.clock import Clock, TickClock
+from domain.clock import Clock, CycleClock, TickClock
 from domain.digest import canonical
 from domain.errors import LedgerBroken, NotFound, UsageError
-from domain.venue import Market
+from domain.venue import Market, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
+from graphs.live import TICKET_TTL_S, LiveDesk, require_same
 from graphs.options import RunOptions
 from graphs.session import RunSettings, Session
 from graphs.wall import WallClock
@@ -32,7 +33,6 @@ from tools.paper_order import RestoredOrder
 from tools.plumbing import Plumbing
 
 GRAPHS = ("trading",)
-TICKET_TTL_S = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Where a market's clock stands before the first tick."""
 
@@ -87,23 +87,32 @@ async def prepare(
     return header, market, model
 
 
-async def start(header: RunHeader, market: Market, model: LanguageModel, *, database: Database) -> Session:
-    """Write the header and open the account.
+async def start(
+    header: RunHeader, market: Market, model: LanguageModel, *, database: Database, desk: LiveDesk | None = None
+) -> Session:
+    """Write the header and open the account; `desk` is where a live run trades, see `graphs.live.went_live`.
 
     Raises `UsageError` when there is such a run, and `LedgerBroken` when what people did was changed: a halt may
     have been lifted so.
     """
     if faults := await Acts(database).faults():
         raise LedgerBroken(f"{faults[0]}")
-    session = _recording(header, market, model, era=header.era(0), database=database)
+    session = _recording(header, market, model, era=header.era(0), database=database, desk=desk)
     await _begin(session)
     return session
 
 
 async def resume(
-    run_id: str, *, database: Database, cycles: int | None = None, opener: OpenMarket = open_market
+    run_id: str,
+    *,
+    database: Database,
+    cycles: int | None = None,
+    opener: OpenMarket = open_market,
+    desk: LiveDesk | None = None,
 ) -> Session:
     """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
+
+    A live run needs its `desk`, and its account is held against the venue's in its next cycle, before anything else.
 
     `cycles` says how far: a run that has got there asks no model, and needs no key.
 
@@ -118,8 +127,9 @@ async def resume(
     if header.eras and record.cycles < header.eras[-1].from_cycle:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
     model = open_model(era.model, asking=cycles is None or record.cycles < cycles)
-    session = _recording(header, market, model, era=era, database=database)
-    await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
+    await _require_desk(header, desk)
+    session = _recording(header, market, model, era=era, database=database, desk=desk)
+    await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
     await session.ledger.check()
     session.remember(await session.archive.episodes(header.run_id))
     last = await session.archive.last_cycle(header.run_id)
@@ -161,17 +171,32 @@ def entered(session: Session, *, cycle: int) -> Session:
     return replace(session, era=era, settings=settings, model=open_model(era.model, asking=False))
 
 
-def _recording(header: RunHeader, market: Market, model: LanguageModel, *, era: Era, database: Database) -> Session:
+async def _require_desk(header: RunHeader, desk: LiveDesk | None) -> None:
+    if header.mode == "paper":
+        return
+    if desk is None:
+        raise UsageError(f"{header.run_id} trades with money", remedy=f"agentctl run --live --resume {header.run_id}")
+    await require_same(header, desk)
+
+
+def _recording(
+    header: RunHeader, market: Market, model: LanguageModel, *, era: Era, database: Database, desk: LiveDesk | None
+) -> Session:
     settings = RunSettings.model_validate_json(era.settings)
-    clock, office = TickClock(_EPOCH), _office()
-    venue = PaperVenue(
-        market,
-        clock,
-        currency=header.currency,
-        start_cash=header.start_cash,
-        check=office.check,
-        costs=settings.costs,
-    )
+    clock: CycleClock
+    venue: Venue
+    if desk is not None:
+        clock, office, venue = desk.clock, desk.office, desk.venue
+    else:
+        clock, office = TickClock(_EPOCH), _office()
+        venue = PaperVenue(
+            market,
+            clock,
+            currency=header.currency,
+            start_cash=header.start_cash,
+            check=office.check,
+            costs=settings.costs,
+        )
     return Session(
         header=header,
         era=era,
@@ -190,7 +215,7 @@ def _recording(header: RunHeader, market: Market, model: LanguageModel, *, era: 
 async def _begin(session: Session) -> None:
     header = session.header
     await session.archive.begin_run(header)
-    await session.ledger.open(currency=header.currency, start_cash=header.start_cash)
+    await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
 
 
 def _office() -> TicketOffice:

@@ -73,6 +73,7 @@ def picture(
         as_of=cycle.as_of,
         now=seen.now,
         mode=session.header.mode,
+        armed=cycle.armed,
         trading_state=standing.control.state,
         universe=session.universe,
         instruments=session.settings.instruments,

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from domain.digest import plain
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from agents.desk import Desk
+from agents.writer import word_on
 from domain.errors import LedgerBroken
-from graphs.session import Session
+from domain.order import OrderReport
+from domain.statement import Difference, ExternalEvent
+from domain.venue import AccountVenue, Venue
+from graphs.books import Books
+from graphs.cycle import Cycle
+from graphs.evidence import Evidence, Look, apart_in_words, evidence
+from graphs.session import RunSettings, Session
+from memory.ledger import Ledger
+from memory.records import RunHeader
+
+_EVIDENCE: Final = TypeAdapter(Evidence)
+_PAUSES_S: Final = (0.0, 1.0, 3.0)
+"""Before each look at an account. Balances may lag behind trades by a moment."""
+_OVERLAP: Final = timedelta(minutes=10)
+"""Trades that a venue shows late are found by the next look."""
 
 
 async def reconcile(session: Session) -> None:
@@ -13,12 +33,86 @@ async def reconcile(session: Session) -> None:
     To be called between cycles, when all that the venue did is booked.
     """
     await session.ledger.check()
+    if session.live:
+        return  # held against the venue's at each tick, where what is found can be booked
     theirs = await session.venue.portfolio()
     ours = await session.ledger.portfolio(marks=theirs.marks, as_of=theirs.as_of)
     amounts = {"cash": (ours.cash, theirs.cash)} | {
         symbol: (ours.quantity(symbol), theirs.quantity(symbol))
         for symbol in sorted({*ours.positions, *theirs.positions})
     }
-    apart = [f"{name} is {plain(a)} here and {plain(b)} there" for name, (a, b) in amounts.items() if a != b]
+    apart = [Difference(asset=name, ours=a, theirs=b) for name, (a, b) in amounts.items() if a != b]
     if apart:
-        raise LedgerBroken(f"ledger and venue differ: {'; '.join(apart)}", remedy="Nothing more is sent")
+        raise LedgerBroken(f"ledger and venue differ: {apart_in_words(apart)}", remedy="Nothing more is sent")
+
+
+async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
+    """Look at a live account until it is proven, and book what is found: the one path of every start and every tick.
+
+    A second look finds nothing new. Where no look proves the account the cycle goes on without entries. What comes
+    back has the reports and events of all looks, and says what the last one left unproven.
+    """
+    session = cycle.session
+    header, ledger = session.header, session.ledger
+    venue = account_venue(session.venue)
+    await desk.orders.withdraw_unsent()
+    reports: tuple[OrderReport, ...] = ()
+    events: tuple[ExternalEvent, ...] = ()
+    for attempt, pause_s in enumerate(_PAUSES_S):
+
+        async def look(pause_s: float = pause_s, wide: bool = attempt > 0) -> Evidence:
+            await session.plumbing.sleep(pause_s)
+            since = None if wide or session.read_until is None else session.read_until - _OVERLAP
+            found = await survey(header, venue, ledger, at=session.clock.now(), since=since, wide=wide)
+            if found.proven:
+                session.read_until = found.at
+            return found
+
+        found = await desk.effects.once("venue:account", attempt, returns=_EVIDENCE, perform=look)
+        await ledger.record_all(found.reports, cycle=cycle.number)
+        await ledger.book_external(found.events, cycle=cycle.number)
+        reports, events = reports + found.reports, events + found.events
+        if found.proven:
+            break
+    return found.model_copy(update={"reports": reports, "events": events})
+
+
+def account_venue(venue: Venue) -> AccountVenue:
+    """`venue` as one with an account of its own. Raises `TypeError` for another: a live run has no other."""
+    if not isinstance(venue, AccountVenue):
+        raise TypeError("a live run needs a venue with an account")
+    return venue
+
+
+async def survey(
+    header: RunHeader,
+    venue: AccountVenue,
+    ledger: Ledger,
+    *,
+    at: datetime,
+    since: datetime | None = None,
+    wide: bool = True,
+) -> Evidence:
+    """One look at a live account against the ledger; nothing is booked. Trades are read from `since` on.
+
+    `wide`: also what moved balances without a trade. Without `since`, from the opening of the run on.
+    """
+    books = await ledger.portfolio(marks={}, as_of=at)
+    opened_at = header.opened_at or header.created_at
+    return await evidence(
+        Look(
+            venue=venue,
+            known=ledger,
+            books=Books(
+                currency=header.currency,
+                cash=books.cash,
+                positions=books.positions,
+                holdings=await ledger.holdings(),
+                instruments=RunSettings.model_validate_json(header.settings).instruments,
+            ),
+            word_on=lambda order: word_on(order, venue, at=at),
+            since=opened_at if since is None else max(opened_at, since),
+            at=at,
+            wide=wide,
+        )
+    )

@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
+from pydantic import TypeAdapter
 
 from domain.errors import AgentctlError, UsageError
 from domain.venue import LiveMarket
@@ -25,6 +26,9 @@ from graphs.state import CycleState
 from graphs.timing import Stopwatch
 from graphs.trading import TradingGraph
 from memory.records import CycleRecord, Figures
+from memory.tape import MOMENT
+
+_INSTANT: Final = TypeAdapter(datetime)
 
 Status = Literal["finished", "interrupted", "waiting"]
 """`waiting`: a person is asked about an order, and the cycle goes on when the question is answered."""
@@ -175,6 +179,7 @@ class Runner:
         begun = time.perf_counter()
         session.clock.set(cycle.as_of)
         await session.tape.begin_cycle(cycle.number)
+        await _keep_moment(cycle)
         self._listen(CycleStarted(cycle.number, cycle.as_of))
         nodes_ms: dict[str, float] = {}
         state = await self._pass(cycle, nodes_ms)
@@ -237,3 +242,17 @@ class Runner:
         """Only the last cycle's checkpoint is kept: runs are resumed from the tape."""
         if self._saver and number >= 0:
             await self._saver.adelete_thread(self._thread(number))
+
+
+async def _keep_moment(cycle: Cycle) -> None:
+    """Commit when a live cycle is before anything is done in it: run again, it must be the same to the microsecond.
+
+    Everything that it decides has the moment in it, down to the ids of its orders.
+    """
+    if not cycle.session.live:
+        return
+
+    async def moment() -> datetime:
+        return cycle.as_of
+
+    await cycle.effects("cycle").once(MOMENT, None, returns=_INSTANT, perform=moment, durable=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from agents.model import LanguageModel
 from agents.settings import DeskSettings
 from context import DEFAULT_LANES, Hooks, LaneSettings
 from domain.candle import Timeframe
-from domain.clock import Clock, TickClock
+from domain.clock import Clock, CycleClock
 from domain.decision import Episode
 from domain.instrument import Instrument
 from domain.value import Symbol, Value
@@ -21,12 +22,14 @@ from graphs.brake import Brake
 from graphs.wall import WallClock
 from memory.approvals import Approvals
 from memory.archive import Archive
+from memory.armings import Armings
 from memory.controls import Controls
 from memory.database import Database
 from memory.ledger import Ledger
 from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
+from policy.account import Arming
 from policy.escalation import Step
 from tools.bars import candles
 from tools.costs import PaperCosts
@@ -62,7 +65,7 @@ class Session:
     """Those of the era."""
     database: Database
     tape: Tape
-    clock: TickClock
+    clock: CycleClock
     market: Market
     venue: Venue
     model: LanguageModel
@@ -77,6 +80,8 @@ class Session:
     """When people are asked and answer. Market time is `clock`."""
     step: Step = "none"
     """How near to its loss limits the last cycle found the account."""
+    read_until: datetime | None = None
+    """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
 
     @cached_property
@@ -94,6 +99,19 @@ class Session:
     @cached_property
     def approvals(self) -> Approvals:
         return Approvals(self.database)
+
+    @cached_property
+    def armings(self) -> Armings:
+        return Armings(self.database)
+
+    @property
+    def live(self) -> bool:
+        """Whether it trades with money."""
+        return self.header.mode == "live"
+
+    async def armed(self) -> Arming | None:
+        """A person's leave to trade with money here, as it stands now. To be read as an effect."""
+        return await self.armings.in_force(self.header.market, at=self.wall.now())
 
     @cached_property
     def engine(self) -> PolicyEngine:

@@ -12,6 +12,7 @@ from domain.decision import Episode, Signal, Thesis
 from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
+from graphs.evidence import Evidence
 from policy import Verdict
 from policy.account import Consent
 
@@ -27,6 +28,8 @@ class NodeFailure(Value):
 class CycleState(TypedDict, total=False):
     portfolio: Portfolio | None
     reports: Annotated[list[OrderReport], operator.add]
+    account: Evidence
+    """Of a live desk: what the venue's account showed."""
     scan: Scan
     candidate: Signal
     """Only in the input of one research task."""

@@ -21,12 +21,15 @@ from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.errors import Refused, ServiceUnavailable
+from domain.order import OrderState
 from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.duties import take_on
-from graphs.events import GateSpoke, NodeEnded, NodeStarted
+from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
+from graphs.evidence import account_in_words
 from graphs.gate import gate
 from graphs.questions import answers, asking
+from graphs.reconciling import take_account
 from graphs.state import CycleState, NodeFailure
 from graphs.words import in_words
 from tools.quotes import QuoteParams, quote
@@ -44,15 +47,18 @@ _RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ServiceUnavailable, jitter=
 async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     """Open the cycle: learn what became of working orders, price what is held, and see what must be done."""
     desk = cycle.desk("tick")
-    reports = list(await desk.orders.sync())
+    account = await take_account(cycle, desk) if cycle.session.live else None
+    reports = list(account.reports if account is not None else await desk.orders.sync())
     control = await cycle.look_at_control(desk.effects)
     if control.flatten:
         reports += [await desk.orders.cancel(order) for order in await cycle.open_orders(desk.effects)]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
     marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
-    await cycle.take_stock(desk.effects, marks=marks, reports=reports)
+    proven_at = account.at if account is not None and account.proven else None
+    await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     await take_on(cycle, control, desk.effects)
-    return {"reports": reports, "portfolio": cycle.portfolio}
+    found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
+    return found if account is None else {**found, "account": account}
 
 
 async def signal(state: CycleState, cycle: Cycle) -> CycleState:
@@ -70,6 +76,25 @@ async def research(state: CycleState, cycle: Cycle) -> CycleState:
 
 async def risk(state: CycleState, cycle: Cycle) -> CycleState:
     return {"plan": await RiskAgent()(state.get("theses", []), cycle.desk("risk"))}
+
+
+async def withdrawal(state: CycleState, cycle: Cycle) -> CycleState:
+    """Take back stops that the venue holds, where the plan sells the same otherwise.
+
+    What such a stop sold meanwhile, or is in doubt to have sold, is not sold again in this cycle.
+    """
+    orders = cycle.desk("withdrawal").orders
+    held = {order.client_order_id: order for order in cycle.working}
+    plan = state["plan"]
+    reports = [await orders.cancel(held[key]) for key in plan.taken_back if key in held]
+    gone = OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED
+    unclear = {r.symbol for r in reports if r.state not in gone or r.filled > held[r.client_order_id].filled}
+    kept = tuple(p for p in plan.proposals if p.symbol not in unclear)
+    declined = {**dict(plan.declined), **dict.fromkeys(unclear, "its stop at the venue may have sold it")}
+    return {
+        "reports": reports,
+        "plan": plan.model_copy(update={"proposals": kept, "declined": tuple(sorted(declined.items()))}),
+    }
 
 
 async def judge(state: CycleState, cycle: Cycle) -> CycleState:
@@ -126,6 +151,7 @@ NODES: Final[dict[str, tuple[Node, Fallback | None]]] = {
     "signal": (signal, _no_scan),
     "research": (research, _no_thesis),
     "risk": (risk, _no_plan),
+    "withdrawal": (withdrawal, None),
     "gate": (judge, None),
     "execution": (execution, None),
     "review": (review, None),
@@ -161,6 +187,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
         for verdict in (*update.get("verdicts", ()), *update.get("verdicts_again", ())):
             proposal = next(p for p in state["plan"].proposals if p.digest == verdict.proposal_digest)
             tell(GateSpoke(cycle.number, proposal, verdict))
+        if "account" in update and (said := account_in_words(update["account"])):
+            tell(MarketSaid(said))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update
@@ -178,6 +206,10 @@ def after_signal(state: CycleState) -> str | list[Send]:
 
 
 def after_risk(state: CycleState) -> str:
+    return "withdrawal" if state["plan"].taken_back else after_withdrawal(state)
+
+
+def after_withdrawal(state: CycleState) -> str:
     return "gate" if state["plan"].proposals else "learning"
 
 
@@ -207,7 +239,8 @@ def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None)
     graph.add_edge("tick", "signal")
     graph.add_conditional_edges("signal", after_signal, ["research", "risk", "learning"])
     graph.add_edge("research", "risk")
-    graph.add_conditional_edges("risk", after_risk, ["gate", "learning"])
+    graph.add_conditional_edges("risk", after_risk, ["withdrawal", "gate", "learning"])
+    graph.add_conditional_edges("withdrawal", after_withdrawal, ["gate", "learning"])
     graph.add_conditional_edges("gate", after_gate, ["execution", "review", "learning"])
     graph.add_conditional_edges("execution", after_execution, ["review", "learning"])
     graph.add_conditional_edges("review", after_review, ["gate_again", "learning"])

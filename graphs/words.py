@@ -13,7 +13,10 @@ def in_words(node: str, update: CycleState) -> str:
         return failures[0].error
     match node:
         case "tick":
-            return f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
+            said = f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
+            if "account" not in update:
+                return said
+            return f"{said}, account {'proven' if update['account'].proven else 'NOT PROVEN'}"
         case "signal":
             return ", ".join(f"{s.symbol} {s.direction} {plain(s.score)}" for s in update["scan"].signals) or "quiet"
         case "research":
@@ -23,6 +26,8 @@ def in_words(node: str, update: CycleState) -> str:
             plan = update["plan"]
             wanted = [f"{p.side} {plain(p.quantity)} {p.symbol}" for p in plan.proposals]
             return "; ".join(wanted or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
+        case "withdrawal":
+            return f"{len(update['reports'])} stops taken back from the venue"
         case "gate":
             return f"{len(update['approved'])} of {len(update['verdicts'])} allowed"
         case "gate_again":

@@ -19,7 +19,7 @@ from memory.oversight import oversight_faults
 from memory.rows import insert_new
 from memory.schema import acts, with_digest
 
-ActKind = Literal["halt", "flattened", "resume", "approve", "reject", "rearm", "latch", "prune"]
+ActKind = Literal["halt", "flattened", "resume", "approve", "reject", "rearm", "latch", "prune", "arm", "disarm"]
 
 HOUSE = "agentctl"
 """Who acted, where no person did."""

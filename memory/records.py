@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal, Self
 
+from pydantic import Field
+
 from domain.decision import Decision, Outcome, Proposal
 from domain.digest import digest
 from domain.order import ClientOrderId
 from domain.portfolio import Portfolio
-from domain.value import Amount, Digest, Instant, NonNegative, Symbol, Value
+from domain.statement import ExternalEvent
+from domain.value import Amount, Digest, Instant, NonNegative, Symbol, Value, absent
 from policy.escalation import Step as EscalationStep
 
 RunStatus = Literal["running", "interrupted", "finished", "failed"]
@@ -54,6 +57,14 @@ class RunHeader(Value):
     """The run that this one was forked from."""
     eras: tuple[Era, ...] = ()
     """What forks changed, by the cycles in which they did."""
+    account: str = Field(default="", exclude_if=absent)
+    """Of a live run: the venue's account, as `okx:123456`."""
+    opened_at: Instant | None = Field(default=None, exclude_if=absent)
+    """Of a live run: the moment of the statement that its books were opened with, by the venue's clock."""
+    venue_stops: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
+    """Of a live run: the symbols in which the venue holds stops; in the others they are watched at each tick."""
+    opening: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
+    """Of a live run: what the account held then besides cash, and what of it was adopted."""
 
     def era(self, cycle: int) -> Era:
         """What decides in `cycle`."""
@@ -66,8 +77,12 @@ class RunHeader(Value):
 
         The first link of the chain of seals.
         """
-        fields = set(type(self).model_fields) - {"run_id", "created_at", "parent", "planned_cycles", "eras"}
-        return digest({name: getattr(self, name) for name in fields})
+        left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
+        given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
+        for late in ("opening", "venue_stops"):
+            if not given[late]:
+                del given[late]
+        return digest(given)
 
 
 class RunRecord(Value):

@@ -22,6 +22,9 @@ T = TypeVar("T")
 Key = tuple[str, str, int]
 """Node, subject, call number: one cycle is in memory at a time."""
 
+MOMENT = "moment"
+"""The name of the effect that says when a live cycle is."""
+
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(datetime)
 _CYCLE = select(tape).where(tape.c.run_id == bindparam("run_id"), tape.c.cycle == bindparam("cycle"))
 
@@ -67,13 +70,17 @@ class Tape:
             return (await connection.scalar(query)) is not None
 
     async def begun_at(self, cycle: int) -> datetime | None:
-        """The moment of a cycle that was begun, as it read its clock first; `None` when it recorded no such thing.
+        """The moment of a cycle that was begun; `None` when it recorded no such thing.
 
-        A cycle has one moment: every reading in it is the same.
+        On paper every reading of a cycle's clock is its moment. A live desk's clock goes on within a cycle, and so
+        its moment is recorded first, as `MOMENT`.
         """
-        query = select(tape).where(tape.c.run_id == self._run_id, tape.c.cycle == cycle, tape.c.name == "clock")
+        query = select(tape).where(
+            tape.c.run_id == self._run_id, tape.c.cycle == cycle, tape.c.name.in_(("clock", MOMENT))
+        )
+        first = (tape.c.name != MOMENT, tape.c.node, tape.c.n)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query.order_by(tape.c.node, tape.c.n).limit(1))).mappings().first()
+            found = (await connection.execute(query.order_by(*first).limit(1))).mappings().first()
         if found is None:
             return None
         row = dict(found)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from agentctl.archive import reading, run_meant, wait
 from agentctl.output import print_json, print_table
 from agentctl.show import cents, order_table
-from domain.digest import plain
+from domain.digest import canonical, plain
 from domain.portfolio import Portfolio
 from graphs.result import OrderLine
 from memory.archive import Archive
 from memory.ledger import Ledger
 
+INTERRUPTED = 130
+_LOOK_EVERY_S = 1.0
 _GRAIN = Decimal("1e-8")
 
 
@@ -32,10 +38,44 @@ def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool
         print(f"{run_id} has no {'working ' if working else ''}orders")
 
 
+def watch_orders(run: str | None, *, working: bool, db: str | None, as_json: bool) -> None:
+    """Print the orders, then every one whose state or fills changed, as they change. Ends with Ctrl-C, exit code 130."""
+
+    async def follow() -> None:
+        async with reading(db) as database:
+            run_id = (await run_meant(database, run)).header.run_id
+            ledger = Ledger(database, account=run_id, run_id=run_id)
+            shown: dict[str, OrderLine] = {}
+            while True:
+                for order in await ledger.orders(working_only=working):
+                    line = OrderLine.of(order)
+                    if shown.get(line.client_order_id) != line:
+                        shown[line.client_order_id] = line
+                        _tell(line, order.updated_at, as_json=as_json)
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    try:
+        wait(follow())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _tell(line: OrderLine, at: datetime, *, as_json: bool) -> None:
+    if as_json:
+        print(canonical({"at": at, **line.model_dump()}), flush=True)
+        return
+    price = f" at {plain(line.price)}" if line.price is not None else ""
+    print(
+        f"{at:%Y-%m-%d %H:%M:%S} {line.client_order_id} {line.state.value}: "
+        f"{line.side} {plain(line.filled)} of {plain(line.quantity)} {line.symbol}{price}, fee {plain(line.fee)}",
+        flush=True,
+    )
+
+
 def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
     """Raises `LedgerBroken`, exit code 3, when cash and positions are not what the fills make of them."""
 
-    async def work() -> tuple[str, Portfolio]:
+    async def work() -> tuple[str, Portfolio, Mapping[str, Decimal]]:
         async with reading(db) as database:
             run_id = (await run_meant(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
@@ -43,11 +83,12 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
             last = await Archive(database).last_cycle(run_id)
             record = (await run_meant(database, run_id)).header
             as_of = last.record.as_of if last else record.created_at
-            return run_id, await ledger.portfolio(marks={}, as_of=as_of)
+            return run_id, await ledger.portfolio(marks={}, as_of=as_of), await ledger.holdings()
 
-    run_id, books = wait(work())
+    run_id, books, beside = wait(work())
     if as_json:
-        return print_json({"run_id": run_id, **books.model_dump(exclude={"marks"}), "reconciled": True})
+        held = {"holdings": beside} if beside else {}
+        return print_json({"run_id": run_id, **books.model_dump(exclude={"marks"}), **held, "reconciled": True})
     rows = [
         (
             p.symbol,
@@ -67,6 +108,10 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
         )
     else:
         print(f"{run_id} holds nothing")
+    if beside:
+        print(
+            f"beside it, by hand: {', '.join(f'{plain(amount)} {asset}' for asset, amount in sorted(beside.items()))}"
+        )
     totals = f"realized {cents(books.realized)}, fees {cents(books.fees)}"
     print(f"cash {cents(books.cash)} {books.currency}; {totals}; the books add up")
     return None

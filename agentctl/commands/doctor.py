@@ -10,6 +10,8 @@ from importlib.metadata import version
 from agentctl.archive import wait
 from agentctl.clashes import foreign_owners, require_own_packages
 from agentctl.commands.status import in_force, scope_in_words
+from agentctl.keys import keys_for, names
+from agentctl.money import probe
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agents.models import open_model
@@ -28,7 +30,7 @@ class Finding(Value):
     found: str
 
 
-def examine(*, db: str | None, as_json: bool) -> None:
+def examine(*, venue: str | None, db: str | None, as_json: bool) -> None:
     """Run every check; exit code 3 when one fails. Values of keys are never shown, only whether they are set."""
     url = load(db=db).database_url
     checks: dict[str, Callable[[], str]] = {
@@ -44,6 +46,8 @@ def examine(*, db: str | None, as_json: bool) -> None:
         "tokenizer": lambda: f"{open_model(load().model, asking=False).tokenizer.name} counts offline",
         "keys": _keys,
     }
+    if venue is not None:
+        checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
     findings = [_found(name, check) for name, check in checks.items()]
     if as_json:
         print_json(findings)
@@ -93,6 +97,26 @@ async def _trading_state(url: str) -> str:
 def _halt_file() -> str:
     file = load().data_dir / HALT_FILE
     return f"{file} is there, and halts every run of this folder" if file.exists() else "none"
+
+
+def _exchange_keys(exchange: str) -> str:
+    return "set" if keys_for(exchange, os.environ) else f"none: {' and '.join(names(exchange)[:2])} are not set"
+
+
+async def _exchange(exchange: str) -> str:
+    """Asked with the keys at hand, or without. A key that may withdraw fails the check: live mode refuses it."""
+    async with probe(exchange, load()) as venue:
+        theirs = await venue.time()
+        skew_ms = (
+            "" if theirs is None else f", its clock is {round((theirs - datetime.now(UTC)) / _MS)} ms ahead of ours"
+        )
+        if not keys_for(exchange, os.environ):
+            return f"answers{skew_ms}; not asked about an account"
+        rights = await venue.rights()
+    said = {True: "may", False: "may not", None: "is not told whether it may"}
+    if rights.withdraw:
+        raise Refused(f"the key of {rights.account} may withdraw", remedy="Make one that may only read and trade")
+    return f"answers{skew_ms}; the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
 
 
 def _keys() -> str:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import signal
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import asked_in_words, waiting_questions
 from agentctl.live import Screen, screen
+from agentctl.money import agree, live_desk, require_tradable
 from agentctl.output import print_json, steadily, warn
 from agentctl.question import Question
 from agentctl.settings import Settings, load
@@ -25,15 +27,19 @@ from domain.errors import UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
 from graphs.forking import Changes, fork
+from graphs.heartbeat import heartbeat
+from graphs.live import went_live
 from graphs.opening import prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
+from graphs.reconciling import account_venue
 from graphs.result import RunResult
 from graphs.retention import Retention
 from graphs.runner import Runner, Status, Stop
 from graphs.session import Session
 from graphs.summary import summary
 from graphs.trading import build
+from memory.armings import Armings
 from memory.database import Database
 from memory.records import EndStatus
 
@@ -62,16 +68,19 @@ class Asked:
     cash: str | None
     resume: str | None
     live: bool
+    adopt: str | None
     db: str | None
     as_json: bool
 
 
 def run_command(asked: Asked) -> None:
     require_own_packages()
-    if asked.live:
-        raise UsageError("--live: this version trades on paper only", remedy="Leave --live out")
     if asked.resume is not None:
         _refuse_with_resume(asked)
+    elif asked.live:
+        _refuse_with_live(asked)
+    elif asked.adopt is not None:
+        raise UsageError("--adopt is of live runs", remedy="A paper account holds nothing before it starts")
     conclude(asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked)), as_json=asked.as_json)
 
 
@@ -140,12 +149,18 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
 
 
 def _refuse_with_resume(asked: Asked) -> None:
-    fixed = ("graph", "market", "symbols", "timeframe", "model", "policy", "seed", "cash")
+    fixed = ("graph", "market", "symbols", "timeframe", "model", "policy", "seed", "cash", "adopt")
     given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
     if given:
         raise UsageError(
             f"{', '.join(given)} can't change in a run that goes on", remedy="Only --cycles can; or start a new run"
         )
+
+
+def _refuse_with_live(asked: Asked) -> None:
+    given = [f"--{name}" for name in ("seed", "cash") if getattr(asked, name) is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)} is of paper", remedy="With --live the account is what it is")
 
 
 async def _new(asked: Asked) -> Ended:
@@ -174,25 +189,45 @@ async def _new(asked: Asked) -> Ended:
         lanes=settings.lane_settings,
     )
     now = datetime.now(UTC)
+    if asked.live:
+        require_tradable(options.market)
     header, market, model = await prepare(options, run_id=_new_id(now), at=now)
-    async with await Database.open(settings.database_url) as database:
-        with sole(settings.beside_database, header.run_id):
-            session = await start(header, market, model, database=database)
-            return await _drive(session, settings, cycles=options.cycles)
+    async with await Database.open(settings.database_url) as database, AsyncExitStack() as held:
+        held.enter_context(sole(settings.beside_database, header.run_id))
+        desk = None
+        if asked.live:
+            desk = await held.enter_async_context(live_desk(header, settings))
+            header = await went_live(header, desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
+            held.enter_context(sole(settings.beside_database, header.account))
+            armed = await Armings(database).in_force(header.market, at=now)
+            agree(header, armed)
+        session = await start(header, market, model, database=database, desk=desk)
+        return await _drive(session, settings, cycles=options.cycles)
 
 
 async def _resume(asked: Asked, run_id: str) -> Ended:
     settings = load(db=asked.db)
-    async with await Database.open(settings.database_url, create=False) as database:
+    async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as held:
         meant = await run_meant(database, run_id)
-        with sole(settings.beside_database, meant.header.run_id):
-            cycles = asked.cycles or max(meant.header.planned_cycles, meant.cycles)
-            if cycles < meant.cycles:
-                raise UsageError(
-                    f"--cycles {cycles}: {meant.header.run_id} has closed {meant.cycles} already", remedy="Give more"
-                )
-            session = await resume(meant.header.run_id, database=database, cycles=cycles)
-            return await _drive(session, settings, cycles=cycles)
+        header = meant.header
+        held.enter_context(sole(settings.beside_database, header.run_id))
+        cycles = asked.cycles or max(header.planned_cycles, meant.cycles)
+        if cycles < meant.cycles:
+            raise UsageError(
+                f"--cycles {cycles}: {header.run_id} has closed {meant.cycles} already", remedy="Give more"
+            )
+        if asked.live != (header.mode == "live"):
+            raise UsageError(
+                f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
+                remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
+            )
+        desk = None
+        if asked.live:
+            held.enter_context(sole(settings.beside_database, header.account))
+            desk = await held.enter_async_context(live_desk(header, settings))
+            agree(header, await Armings(database).in_force(header.market, at=datetime.now(UTC)))
+        session = await resume(header.run_id, database=database, cycles=cycles, desk=desk)
+        return await _drive(session, settings, cycles=cycles)
 
 
 async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
@@ -202,8 +237,12 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
     run_id = session.header.run_id
     notes = session.market.notes
     keep = settings.archive.keep_cycles
-    async with checkpointer(settings.checkpoints) as saver:
+    async with checkpointer(settings.checkpoints) as saver, AsyncExitStack() as beside:
         with screen(session, cycles=cycles) as watching:
+            if session.live and settings.live.dead_man_s is not None:
+                venue, timeout_s = account_venue(session.venue), settings.live.dead_man_s
+                sleep = session.plumbing.sleep
+                await beside.enter_async_context(heartbeat(venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say))
             runner = Runner(
                 session,
                 build(checkpointer=saver),

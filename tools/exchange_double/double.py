@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import localcontext
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from domain.clock import Clock
 from tools.exchange_double import faults
@@ -47,6 +47,18 @@ class _Hidden:
     until: datetime
 
 
+class Bystander(Protocol):
+    """Sees every request, before and after it is carried out: where a test ends the process that sent it."""
+
+    def arrived(self, request: Request) -> bool:
+        """`False` loses the request on its way: nothing is carried out, and the connection is reset."""
+        ...
+
+    def answered(self, request: Request) -> None:
+        """It was carried out, and the answer is about to go back."""
+        ...
+
+
 class ExchangeDouble:
     """One exchange with one account, that a test drives through `engine` and troubles through `faults`."""
 
@@ -57,6 +69,7 @@ class ExchangeDouble:
         self.faults = FaultScript()
         self.journal = Journal()
         self._hidden: dict[str, _Hidden] = {}
+        self.bystander: Bystander | None = None
 
     @property
     def now(self) -> datetime:
@@ -76,6 +89,15 @@ class ExchangeDouble:
 
     def respond(self, request: Request) -> Reply:
         """Take one request through its faults, the wire and the engine, and write it into the journal."""
+        if self.bystander is None:
+            return self._through(request)
+        if not self.bystander.arrived(request):
+            return Reply(outcome="reset")
+        reply = self._through(request)
+        self.bystander.answered(request)
+        return reply
+
+    def _through(self, request: Request) -> Reply:
         with self.engine.lock, localcontext(EXACT):
             operation = self.wire.operation(request)
             met = _Met(self.faults, operation)

@@ -1,0 +1,50 @@
+"""`agentctl arm` and `disarm`: a person's leave to trade with money, for a while, at one exchange."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from agentctl.archive import reading, wait
+from agentctl.output import print_json
+from agentctl.person import named
+from agentctl.question import when
+from agentctl.settings import load
+from domain.candle import Timeframe
+from domain.errors import UsageError
+from memory.armings import Armings
+from memory.database import Database
+from policy.account import Arming
+
+
+def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | None, as_json: bool) -> None:
+    """Raises `UsageError` for an exchange that can't be traded on, a duration that is none or too long."""
+    if exchange == "sim" or ":" in exchange:
+        raise UsageError(f"{exchange} is no exchange", remedy="Name one as ccxt does, such as okx")
+    who, now = named(by), datetime.now(UTC)
+    until = now + Timeframe(duration).length
+
+    async def work() -> Arming:
+        async with await Database.open(load(db=db).database_url) as database:
+            return await Armings(database).arm(exchange, until=until, by=who, reason=reason, at=now)
+
+    arming = wait(work())
+    if as_json:
+        print_json({"exchange": exchange, **arming.model_dump()})
+    else:
+        print(f"{exchange} is armed by {arming.by} until {when(arming.until)}: runs with --live may enter there")
+        print(f"agentctl disarm {exchange} --reason TEXT ends it; what is held then can still be left")
+
+
+def disarm(exchange: str, *, reason: str, by: str | None, db: str | None, as_json: bool) -> None:
+    """Raises `Refused` where nothing is armed."""
+    who = named(by)
+
+    async def work() -> None:
+        async with reading(db) as database:
+            await Armings(database).disarm(exchange, by=who, reason=reason, at=datetime.now(UTC))
+
+    wait(work())
+    if as_json:
+        print_json({"exchange": exchange, "armed": False, "by": who})
+    else:
+        print(f"{exchange} is not armed any more: nothing is entered there, and what is held can be left")

@@ -1,0 +1,100 @@
+"""`agentctl reconcile`: whether the books of a run are what its venue says, and what differs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from agentctl.archive import reading, run_meant, wait
+from agentctl.money import live_desk
+from agentctl.output import print_json, print_table
+from agentctl.settings import load
+from domain.digest import plain
+from domain.errors import Refused, ServiceUnavailable
+from domain.value import Value
+from graphs.evidence import Evidence
+from graphs.live import require_same
+from graphs.reconciling import account_venue, survey
+from memory.ledger import Ledger
+
+
+_NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
+
+
+class Reconciliation(Value):
+    """`proven`: books and venue agree. `differs`: they don't. `unread`: the venue did not tell all."""
+
+    run_id: str
+    account: str
+    result: Literal["proven", "differs", "unread"]
+    evidence: Evidence | None
+    """`None` on paper, whose venue is the ledger's own past: there, the books are only added up."""
+
+
+def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
+    """Raises `LedgerBroken`, exit code 3, when the books themselves don't add up."""
+
+    async def work() -> Reconciliation:
+        async with reading(db) as database:
+            header = (await run_meant(database, run)).header
+            ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
+            await ledger.check()
+            if header.mode == "paper":
+                return Reconciliation(run_id=header.run_id, account="paper", result="proven", evidence=None)
+            async with live_desk(header, load(db=db)) as desk:
+                await require_same(header, desk)
+                found = await survey(header, account_venue(desk.venue), ledger, at=datetime.now(UTC))
+            result: Literal["proven", "differs", "unread"] = "unread" if found.unread else "proven"
+            if found.differences:
+                result = "differs"
+            return Reconciliation(run_id=header.run_id, account=header.account, result=result, evidence=found)
+
+    found = wait(work())
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if found.result != "proven":
+        sys.exit(Refused.exit_code if found.result == "differs" else ServiceUnavailable.exit_code)
+
+
+def _show(found: Reconciliation) -> None:
+    evidence = found.evidence
+    if evidence is None:
+        print(f"{found.run_id} on paper: the books add up")
+        return
+    _table(
+        "orders that may trade, as the venue has them",
+        ("order", "symbol", "state", "filled", "by"),
+        [(r.client_order_id, r.symbol, r.state.value, plain(r.filled), r.evidence) for r in evidence.reports],
+    )
+    _table(
+        "done by others, booked in the next cycle",
+        ("at, UTC", "what", "asset", "quantity", "cash", "note"),
+        [
+            (f"{e.at:%Y-%m-%d %H:%M:%S}", e.kind, e.asset, plain(e.quantity), plain(e.cash), e.note)
+            for e in evidence.events
+        ],
+    )
+    _table(
+        "DIFFERS",
+        ("asset", "books", "venue", "venue has more"),
+        [(d.asset, plain(d.ours), plain(d.theirs), plain(d.theirs - d.ours)) for d in evidence.differences],
+    )
+    for unread in evidence.unread:
+        print(f"not told: {unread}")
+    if evidence.strangers:
+        print(f"{evidence.strangers} open orders there are not this desk's")
+    said = {
+        "proven": "proven: the books are what the venue says",
+        "differs": "NOT PROVEN: nothing is entered until it is; what is held can be left",
+        "unread": "NOT PROVEN: the venue did not tell all; try again",
+    }
+    print(f"{found.run_id} on {found.account}: {said[found.result]}")
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if rows:
+        print_table(title, columns, rows, right=_NUMBERS)

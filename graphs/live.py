@@ -1,0 +1,175 @@
+"""A live desk: what stands between a person's wish to trade with money and the first cycle that may."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, Protocol
+
+from domain.clock import Clock
+from domain.decision import Ticket
+from domain.digest import canonical
+from domain.errors import Refused, UsageError
+from domain.instrument import Instrument
+from domain.money import ZERO
+from domain.order import OrderRequest, OrderState
+from domain.statement import ExternalEvent, Statement
+from domain.venue import AccountVenue
+from graphs.books import Books
+from graphs.evidence import adoption
+from graphs.session import RunSettings
+from graphs.wall import RunningClock
+from memory.archive import Archive
+from memory.armings import Armings
+from memory.database import Database
+from memory.ledger import Ledger
+from memory.records import RunHeader
+from policy import TicketOffice
+
+TICKET_TTL_S: Final = 60
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_OURS: Final = re.compile(r"^ac[0-9a-f]{30}$")
+"""The client order ids that proposals have."""
+
+
+class OpenVenue(Protocol):
+    """How an account at an exchange is opened by the exchange's name. Nothing is asked of it yet."""
+
+    def __call__(
+        self,
+        spec: str,
+        *,
+        symbols: Sequence[str],
+        currency: str,
+        check: Callable[[Ticket, OrderRequest, datetime], None],
+        clock: Clock,
+    ) -> AccountVenue: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveDesk:
+    """A venue with an account, the office whose tickets it takes, and the clock of both."""
+
+    venue: AccountVenue
+    office: TicketOffice
+    clock: RunningClock
+
+    @classmethod
+    def at(cls, spec: str, *, symbols: Sequence[str], currency: str, opener: OpenVenue, wall: Clock) -> LiveDesk:
+        clock = RunningClock(wall, at=_EPOCH)
+        office = TicketOffice(secrets.token_bytes(32), ttl_s=TICKET_TTL_S)
+        venue = opener(spec, symbols=symbols, currency=currency, check=office.check, clock=clock)
+        return cls(venue=venue, office=office, clock=clock)
+
+
+async def account_of(desk: LiveDesk, *, market: str) -> str:
+    """The venue's name of the account, as `okx:123`. Raises `Refused` for a key that may do too much or too little."""
+    rights = await desk.venue.rights()
+    if rights.withdraw:
+        raise Refused(
+            f"the key for {market} may withdraw: whoever gets hold of it can empty the account",
+            remedy="Make a key at the exchange that may read and trade, and nothing else",
+        )
+    if rights.trade is False:
+        raise Refused(f"the key for {market} may not trade", remedy="Allow trading for it at the exchange")
+    return f"{market}:{rights.account}" if rights.account else market
+
+
+async def went_live(
+    header: RunHeader, desk: LiveDesk, *, database: Database, adopt: Sequence[str], at: datetime
+) -> RunHeader:
+    """`header` for a run with money: opened with what the account holds now. Nothing is written yet.
+
+    What is held besides cash stays the owner's own, but for the symbols in `adopt`, which the desk manages from now
+    on at their mark price. Raises `Refused` where nobody armed the desk, the key may withdraw, or an earlier run of
+    the account has orders out; `UsageError` for an adoption of what is not held.
+    """
+    if await Armings(database).in_force(header.market, at=at) is None:
+        raise Refused(
+            f"nobody has armed {header.market}",
+            remedy=f"agentctl arm {header.market} --for 8h --reason TEXT, then run it again",
+        )
+    account = await account_of(desk, market=header.market)
+    await _require_settled(account, database)
+    await desk.venue.prepare()
+    statement = await desk.venue.statement()
+    if out := [o.client_order_id for o in statement.open_orders if _OURS.match(o.client_order_id)]:
+        raise Refused(
+            f"{len(out)} orders of another run are open at {account}, as {out[0]}",
+            remedy="Resume that run, or cancel them at the exchange",
+        )
+    instruments = await desk.venue.instruments()
+    settings = RunSettings.model_validate_json(header.settings)
+    mine = {symbol: instruments[symbol] for symbol in header.symbols}
+    opening = _opening(statement, mine, currency=header.currency, adopt=adopt, marks=await _marks(desk, adopt))
+    return header.model_copy(
+        update={
+            "mode": "live",
+            "account": account,
+            "opened_at": statement.at,
+            "start_cash": statement.balances.get(header.currency, ZERO),
+            "opening": opening,
+            "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
+            "settings": canonical(settings.model_copy(update={"instruments": mine})),
+        }
+    )
+
+
+async def require_same(header: RunHeader, desk: LiveDesk) -> None:
+    """Raises `Refused` when the keys at hand are another account's than the run's."""
+    account = await account_of(desk, market=header.market)
+    if account != header.account:
+        raise Refused(f"{header.run_id} trades on {header.account}, and the keys are of {account}")
+    await desk.venue.prepare()
+
+
+async def _require_settled(account: str, database: Database) -> None:
+    """An account has one run at a time: what an earlier one has out is only known to that one."""
+    for record in await Archive(database).runs(limit=None):
+        run_id = record.header.run_id
+        if record.header.account != account:
+            continue
+        out = await Ledger(database, account=run_id, run_id=run_id).orders(working_only=True)
+        if out:
+            doubt = any(order.state is OrderState.UNKNOWN for order in out)
+            raise Refused(
+                f"{run_id} has {len(out)} orders out at {account}" + (", some of them in doubt" if doubt else ""),
+                remedy=f"agentctl run --live --resume {run_id} settles them",
+            )
+
+
+async def _marks(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:
+    return {symbol: (await desk.venue.quote(symbol)).mid for symbol in symbols}
+
+
+def _opening(
+    statement: Statement,
+    instruments: Mapping[str, Instrument],
+    *,
+    currency: str,
+    adopt: Sequence[str],
+    marks: Mapping[str, Decimal],
+) -> tuple[ExternalEvent, ...]:
+    held = {i.base: statement.balances.get(i.base, ZERO) for i in instruments.values() if i.kind == "spot"}
+    held |= {s: statement.positions.get(s, ZERO) for s, i in instruments.items() if i.kind == "swap"}
+    events = [
+        ExternalEvent(id=f"opening:{asset}", kind="opening", asset=asset, quantity=amount, at=statement.at)
+        for asset, amount in sorted(held.items())
+        if amount
+    ]
+    books = Books(currency=currency, cash=ZERO, positions={}, holdings=held, instruments=instruments)
+    for symbol in adopt:
+        if symbol not in instruments:
+            raise UsageError(f"--adopt {symbol}: it is not among --symbols", remedy="Add it there")
+        asset = symbol if instruments[symbol].kind == "swap" else instruments[symbol].base
+        if not held[asset]:
+            raise UsageError(f"--adopt {symbol}: the account holds none", remedy="Leave it out")
+        price = marks[symbol]
+        events.append(
+            adoption(f"adoption:opening:{asset}", asset, held[asset], price=price, at=statement.at, books=books)
+        )
+    return tuple(events)

@@ -1,0 +1,165 @@
+"""A live desk on an exchange of this machine: one clock for both, a market that moves with it, and the books of both."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from builders.exchanges import START, Stage, a_stage
+from builders.runs import drive, options
+from domain.clock import Clock
+from domain.decision import Ticket
+from domain.errors import LedgerBroken
+from domain.order import OrderRequest, OrderState
+from graphs import RunResult, prepare, resume, start
+from graphs.evidence import Evidence
+from graphs.live import LiveDesk, went_live
+from graphs.reconciling import survey
+from graphs.session import Session
+from memory import Archive, Database, Ledger
+from memory.armings import Armings
+from policy import Policy
+from tools.exchange_venue import ExchangeKeys, ExchangeVenue
+from tools.plumbing import Plumbing
+
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+EAGER = DeskSettings(
+    signal=SignalSettings(threshold="0.1"),
+    risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=2),
+)
+"""Enters whenever it can and leaves after two bars: orders in every cycle."""
+
+CYCLES = 5
+
+
+@dataclass
+class LiveStage:
+    """The exchange, the wall that its time follows, and how a desk is opened on them."""
+
+    stage: Stage
+    symbols: tuple[str, ...] = (BTC,)
+    patience_s: float = 30.0
+
+    def venue(
+        self,
+        spec: str,
+        *,
+        symbols: Sequence[str],
+        currency: str,
+        check: Callable[[Ticket, OrderRequest, datetime], None],
+        clock: Clock,
+    ) -> ExchangeVenue:
+        given = self.stage.double.client_settings()
+        return ExchangeVenue(
+            spec,
+            keys=ExchangeKeys(api_key=given["apiKey"], secret=given["secret"], password=given["password"]),  # type: ignore[arg-type]
+            symbols=symbols,
+            currency=currency,
+            check=check,
+            wall=clock,
+            sleep=self.stage.wall.sleep,
+            base_url=self.stage.double.url,
+            patience_s=self.patience_s,
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 400},
+        )
+
+    def desk(self) -> LiveDesk:
+        return LiveDesk.at("okx", symbols=self.symbols, currency="USDT", opener=self.venue, wall=self.stage.wall)
+
+    async def begin(self, database: Database, desk: LiveDesk, *, adopt: Sequence[str] = (), **over: Any) -> Session:
+        """A new live run, armed for a day by Ada."""
+        given = {"market": "okx", "symbols": self.symbols, "cycles": CYCLES, "desk": EAGER} | over
+        now = self.stage.wall.now()
+        header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.stage.opener)
+        await Armings(database).arm("okx", until=now + timedelta(days=1), by="Ada", reason="a trial", at=now)
+        header = await went_live(header, desk, database=database, adopt=adopt, at=now)
+        return self.at_work(await start(header, market, model, database=database, desk=desk))
+
+    async def go_on(self, database: Database, desk: LiveDesk) -> Session:
+        return self.at_work(await resume("r1", database=database, opener=self.stage.opener, desk=desk))
+
+    def at_work(self, session: Session) -> Session:
+        session.wall = self.stage.wall
+        session.plumbing = Plumbing(session.clock, sleep=self.stage.wall.sleep)
+        return session
+
+    async def run(self, database: Database, *, cycles: int = CYCLES, **over: Any) -> RunResult:
+        """A new run to its end, or one that is there already, gone on with."""
+        async with self.opened() as desk:
+            there = await Archive(database).runs(limit=1)
+            session = await (self.go_on(database, desk) if there else self.begin(database, desk, **over))
+            return await drive(session, cycles=cycles)
+
+    @asynccontextmanager
+    async def opened(self) -> Any:
+        desk = self.desk()
+        try:
+            yield desk
+        finally:
+            await desk.venue.aclose()
+
+    async def looked_at(self, database: Database) -> Evidence:
+        """The account as `agentctl reconcile` finds it."""
+        header = (await Archive(database).run("r1")).header
+        ledger = Ledger(database, account="r1", run_id="r1")
+        async with self.opened() as desk:
+            return await survey(header, desk.venue, ledger, at=self.stage.wall.now())
+
+
+@contextmanager
+def a_live_stage(symbols: Sequence[str] = (BTC,), **over: Any) -> Iterator[LiveStage]:
+    with a_stage(symbols, at=over.pop("at", START)) as stage:
+        yield LiveStage(stage, symbols=tuple(symbols), **over)
+
+
+async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
+    """What is wrong with a run once all is told: an order twice or missing, an amount that differs, a word without
+    proof. Empty where ledger and exchange are one."""
+    double = live.stage.double
+    ledger = Ledger(database, account="r1", run_id="r1")
+    wrong = [f"sent twice: {client_order_id}" for client_order_id in double.placed_twice()]
+    try:
+        await ledger.check()
+    except LedgerBroken as error:
+        wrong.append(str(error))
+    ours = {order.client_order_id: order for order in await ledger.orders()}
+    theirs = {order.new.client_order_id: order for order in double.engine.orders if order.new.client_order_id}
+    wrong += [f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith("ac")]
+    for key, order in ours.items():
+        there = theirs.get(key)
+        if there is None:
+            if order.filled or order.state in (OrderState.FILLED, OrderState.WORKING, OrderState.PARTIAL):
+                wrong.append(f"{key} is {order.state} with {order.filled}, and the exchange never had it")
+        elif (order.filled, order.state.terminal) != (there.filled, not there.open):
+            wrong.append(f"{key} is {order.state} with {order.filled}, and there {there.status} with {there.filled}")
+    evidence = await live.looked_at(database)
+    if not evidence.proven:
+        wrong.append(f"not proven: {evidence.differences} {evidence.unread}")
+    if evidence.events or any(ours[r.client_order_id].state is not r.state for r in evidence.reports):
+        wrong.append(f"a second look finds more: {evidence.events} {evidence.reports}")
+    return wrong
+
+
+_TERMINAL = {"filled", "cancelled", "rejected", "expired"}
+
+
+async def unproven_ends(database: Database) -> list[str]:
+    """Orders that were sent and then said to have ended, without the venue's word or a proof that they never left."""
+    async with database.reading() as connection:
+        rows = await connection.exec_driver_sql(
+            "SELECT client_order_id, n, state, body FROM order_events ORDER BY 1, 2"
+        )
+        events = [(key, n, state, json.loads(body)) for key, n, state, body in rows]
+    sent = {key for key, _, state, _ in events if state == "submitting"}
+    return [
+        f"{key} became {state} at {n} without evidence: {body}"
+        for key, n, state, body in events
+        if key in sent and state in _TERMINAL and not body.get("evidence") and not body.get("trades")
+    ]
