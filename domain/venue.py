@@ -101,8 +101,12 @@ class Venue(Protocol):
         """
         ...
 
-    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
-        """The venue's present word on one order. `None` only when the venue says it has none."""
+    async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
+        """The venue's present word on one order. `None` only when the venue says it has none.
+
+        `sent_at` is when the order was sent, for a venue that did not send it itself: until some time after that it
+        may be under way, and `OrderStateUnknown` is raised where `None` would be returned.
+        """
         ...
 
     async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:

@@ -72,7 +72,7 @@ class ClosedVenue:
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         _shut(f"the venue's answer to {order.client_order_id}")
 
-    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+    async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         _shut(f"the venue's word on {client_order_id}")
 
     async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
+
+State = Literal["closed", "open", "half-open"]
 
 
 class Breaker:
@@ -17,6 +20,22 @@ class Breaker:
         self._failures = 0
         self._opened_at: datetime | None = None
         self._probing = False
+
+    @property
+    def failures(self) -> int:
+        """In a row, up to now."""
+        return self._failures
+
+    @property
+    def probes_at(self) -> datetime | None:
+        """When the next call is let through; `None` while every call is."""
+        return None if self._opened_at is None else self._opened_at + self._probe_after
+
+    def state(self, now: datetime) -> State:
+        """`half-open` from the moment on at which one call may try."""
+        if self.probes_at is None:
+            return "closed"
+        return "half-open" if self._probing or now >= self.probes_at else "open"
 
     def admits(self, now: datetime) -> bool:
         if self._opened_at is None:

@@ -26,15 +26,20 @@ class Bucket:
         self._level = float(rate.burst)
         self._at: datetime | None = None
 
+    def level(self, now: datetime) -> float:
+        """What could be taken at once; below zero, what is promised beyond it."""
+        if self._at is None:
+            return self._level
+        elapsed_s = max(0.0, (now - self._at).total_seconds())
+        return min(float(self._rate.burst), self._level + elapsed_s * self._rate.per_s)
+
     def reserve(self, cost: int, *, now: datetime, within_s: float) -> float | None:
         """Take `cost` and return the seconds to wait before using it; `None` takes nothing.
 
         `None` when the wait would be longer than `within_s`. A caller that is cancelled while it waits
         forfeits its turn.
         """
-        if self._at is not None:
-            elapsed_s = max(0.0, (now - self._at).total_seconds())
-            self._level = min(float(self._rate.burst), self._level + elapsed_s * self._rate.per_s)
+        self._level = self.level(now)
         self._at = now if self._at is None else max(self._at, now)
         wait_s = max(0.0, (cost - self._level) / self._rate.per_s)
         if wait_s > within_s:

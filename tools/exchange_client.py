@@ -1,6 +1,6 @@
 """One exchange's public data through ccxt: its numbers as text, every failure one `VenueUnavailable`.
 
-ccxt is imported when a client is made, never before: a run on the simulation does without it.
+A client has a connection of its own, or uses one that a venue holds open.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, Literal, Self
 
 from domain.candle import Timeframe
-from domain.errors import UsageError, VenueUnavailable
+from domain.errors import VenueUnavailable
 from domain.text import visible
-from tools.exchange_numbers import as_sent
+from tools.exchange_connection import Connection, exchange_class
 
 Row = Mapping[str, object]
 """One of ccxt's structures: a market, an order book."""
@@ -29,54 +28,29 @@ _SMALLEST_PAGE = 100
 _LEVELS = 20
 """Of an order book; the one depth that every large exchange takes."""
 
-_KINDS: Mapping[str, Sequence[str]] = {
-    "okx": ("spot", "swap"),
-    "binance": ("spot", "linear"),
-    "bybit": ("spot", "linear"),
-}
-"""Which markets are loaded where an exchange lists kinds that can't be traded here: options are thousands."""
-
-_LARGE = ("okx", "binance", "bybit", "kraken", "coinbase", "gate", "kucoin", "bitget")
-
 
 class ExchangeClient:
     """Asks one exchange. Entered by one task at a time, and connected only then; ccxt's rate limiter is on."""
 
-    def __init__(self, exchange: str, *, settings: Mapping[str, object] | None = None) -> None:
-        """`settings` are ccxt's own. Raises `UsageError` for an exchange that ccxt does not know."""
-        import ccxt.async_support as ccxt
+    def __init__(
+        self, exchange: str, *, settings: Mapping[str, object] | None = None, connection: Connection | None = None
+    ) -> None:
+        """`settings` are ccxt's own. A `connection` of somebody else's is used as it is, and left open.
 
-        if exchange not in ccxt.exchanges:
-            near = get_close_matches(exchange.lower(), ccxt.exchanges, n=3)
-            raise UsageError(
-                f"the market {exchange!r} is not known",
-                remedy=(f"Did you mean {' or '.join(near)}? " if near else "")
-                + f"Known are sim, file:PATH and {len(ccxt.exchanges)} exchanges of ccxt, such as {', '.join(_LARGE)}",
-            )
+        Raises `UsageError` for an exchange that ccxt does not know.
+        """
         self.exchange = exchange
-        self._errors: type[Exception] = ccxt.BaseError
-        self._ccxt: Any = as_sent(getattr(ccxt, exchange))(
-            {
-                "aiohttp_trust_env": True,
-                "options": {"fetchMarkets": {"types": list(_KINDS[exchange])}} if exchange in _KINDS else {},
-                **(settings or {}),
-            }
-        )
+        self._own = connection is None
+        self._connection = connection or Connection(exchange_class(exchange), exchange, settings=settings)
+        self._ccxt: Any = self._connection.ccxt
 
     async def __aenter__(self) -> Self:
-        self._ccxt.own_session = True
-        self._ccxt.open()
-        # ccxt asks several things at once and goes away at the first failure: what is left of the others would
-        # open connections of its own again, that nobody closes.
-        self._ccxt.own_session = False
+        await self._connection.open()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        session = self._ccxt.session
-        try:
-            await session.close()
-        finally:
-            await self._ccxt.close()
+        if self._own:
+            await self._connection.aclose()
 
     @property
     def timeframes(self) -> Sequence[str]:
@@ -132,9 +106,11 @@ class ExchangeClient:
     @contextmanager
     def _asking(self, what: str) -> Generator[None]:
         """Whatever goes wrong with an answer is one error: the caller can only go without, and ask again."""
+        from ccxt import BaseError
+
         try:
             yield
-        except self._errors as error:
+        except BaseError as error:
             said = visible(str(error), limit=200)
             raise VenueUnavailable(
                 f"{self.exchange} did not give {what}: {type(error).__name__}: {said}",

@@ -136,7 +136,7 @@ class PaperVenue:
             self._tickets[ticket.id] = order.client_order_id
             return known.report()
 
-    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+    async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         async with self._turn:
             await self._catch_up()
             order = self._orders.get(client_order_id)

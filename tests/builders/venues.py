@@ -85,10 +85,10 @@ class MoodyVenue:
 
         return await _in(self._submits.pop(0) if self._submits else "well", deliver)
 
-    async def find(self, client_order_id: str, symbol: str) -> OrderReport | None:
+    async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         self.calls.append(("find", client_order_id))
         mood = self._finds.pop(0) if self._finds else "well"
-        return await _in(mood, lambda: self._venue.find(client_order_id, symbol))
+        return await _in(mood, lambda: self._venue.find(client_order_id, symbol, sent_at))
 
     async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
         self.calls.append(("cancel", client_order_id))

@@ -1,0 +1,134 @@
+"""A live venue on the exchange double: the real ccxt, our own clock, and a market that a test drives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from builders.exchanges import FAST
+from domain.decision import Ticket
+from domain.errors import TicketRefused
+from domain.order import OrderRequest
+from tools.exchange_double.engine import Engine
+from tools.exchange_double.okx import OkxWire
+from tools.exchange_double.served import START, ServedDouble
+from tools.exchange_double.server import Server
+from tools.exchange_double.wire import Answer, Effects, Operation, Request
+from tools.exchange_venue import ExchangeKeys, ExchangeVenue
+from tools.paper import Check
+
+SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
+KEYS = ExchangeKeys(api_key="double-key", secret="double-secret", password="double-passphrase")
+
+
+@dataclass
+class Present:
+    """The one clock of a test: the double's, the venue's, and moved on by every sleep."""
+
+    at: datetime = START
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+    """Of what the policy's engine checks, what a venue can be tested with."""
+    if ticket.client_order_id != order.client_order_id or ticket.order_digest != order.digest:
+        raise TicketRefused("the ticket is for another order")
+
+
+class _WithStops(OkxWire):
+    """OKX with no stop orders in its lists, as long as the dialect itself does not speak of stops."""
+
+    def operation(self, request: Request) -> Operation | None:
+        return super().operation(request) or _NO_STOPS.get(request.path.rsplit("/", 1)[-1], (None, ""))[0]
+
+    def answer(self, request: Request, engine: Engine, effects: Effects, *, now: datetime) -> Answer:
+        if super().operation(request) is not None:
+            return super().answer(request, engine, effects, now=now)
+        return Answer(body=_NO_STOPS[request.path.rsplit("/", 1)[-1]][1])
+
+
+_NO_STOPS: Mapping[str, tuple[Operation, str]] = {
+    "orders-algo-pending": (Operation.OPEN_ORDERS, '{"code":"0","data":[],"msg":""}'),
+    "orders-algo-history": (Operation.HISTORY, '{"code":"0","data":[],"msg":""}'),
+    "order-algo": (Operation.ORDER, '{"code":"51603","data":[],"msg":"Order does not exist"}'),
+    "cancel-algos": (Operation.CANCEL, '{"code":"1","data":[{"sCode":"51400","sMsg":"It does not exist"}],"msg":""}'),
+}
+
+
+@dataclass
+class Stage:
+    """A venue on a double, and a hand on the market and on time."""
+
+    double: ServedDouble
+    present: Present
+    venue: ExchangeVenue
+    symbol: str
+
+    def now(self) -> datetime:
+        return self.present.at
+
+    async def advance(self, bars: int = 1) -> None:
+        self.present.at += bars * timedelta(minutes=5)
+        with self.double.engine.lock:
+            self.double.engine.tick()
+
+    def another(self, **settings: Any) -> ExchangeVenue:
+        """A venue that knows nothing of what the first one sent: after a restart."""
+        return make_venue(self.double, self.present, **settings)
+
+
+def make_venue(
+    double: ServedDouble,
+    present: Present,
+    *,
+    symbols: Sequence[str] = (SPOT, SWAP),
+    patience_s: float = 30,
+    check: Check = fits,
+    **settings: object,
+) -> ExchangeVenue:
+    return ExchangeVenue(
+        "okx",
+        keys=KEYS,
+        symbols=symbols,
+        currency="USDT",
+        check=check,
+        wall=present,
+        sleep=present.sleep,
+        base_url=double.url,
+        patience_s=patience_s,
+        settings={**FAST, "timeout": 400, **settings},
+    )
+
+
+@contextmanager
+def a_double(present: Present, *, cash: int = 100_000) -> Iterator[ServedDouble]:
+    """60,000 to 60,001 for two on either side of spot, and for two hundred contracts of the perpetual."""
+    double = ServedDouble(_WithStops(), present)
+    double.engine.deposit("USDT", cash)
+    double.engine.set_touch(SPOT, bid="60000", ask="60001", size=2)
+    double.engine.set_touch(SWAP, bid="60000", ask="60001", size=200)
+    with Server(double, sleep=lambda _: asyncio.sleep(0)) as server:
+        double.url = server.url
+        yield double
+
+
+@asynccontextmanager
+async def a_stage(*, symbol: str = SPOT, cash: int = 100_000, **settings: Any) -> AsyncIterator[Stage]:
+    present = Present()
+    with a_double(present, cash=cash) as double:
+        stage = Stage(double, present, make_venue(double, present, **settings), symbol)
+        try:
+            yield stage
+        finally:
+            await stage.venue.aclose()

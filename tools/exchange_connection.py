@@ -1,0 +1,70 @@
+"""ccxt's object of one exchange and its one HTTP session.
+
+ccxt is imported when an exchange is chosen, never before: a run on the simulation does without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from domain.errors import UsageError
+from tools.exchange_numbers import as_sent
+
+_KINDS: Mapping[str, Sequence[str]] = {
+    "okx": ("spot", "swap"),
+    "binance": ("spot", "linear"),
+    "bybit": ("spot", "linear"),
+}
+"""Which markets are loaded where an exchange lists kinds that can't be traded here: options are thousands."""
+
+_LARGE = ("okx", "binance", "bybit", "kraken", "coinbase", "gate", "kucoin", "bitget")
+
+
+def exchange_class(exchange: str) -> type[Any]:
+    """ccxt's class, with numbers as they are sent. Raises `UsageError` for an exchange that ccxt does not know."""
+    import ccxt.async_support as ccxt
+
+    if exchange not in ccxt.exchanges:
+        near = get_close_matches(exchange.lower(), ccxt.exchanges, n=3)
+        raise UsageError(
+            f"the market {exchange!r} is not known",
+            remedy=(f"Did you mean {' or '.join(near)}? " if near else "")
+            + f"Known are sim, file:PATH and {len(ccxt.exchanges)} exchanges of ccxt, such as {', '.join(_LARGE)}",
+        )
+    return as_sent(getattr(ccxt, exchange))
+
+
+class Connection:
+    """ccxt's object of one exchange, and its one HTTP session. `settings` are ccxt's own."""
+
+    def __init__(self, client: type[Any], exchange: str, *, settings: Mapping[str, object] | None = None) -> None:
+        given = dict(settings or {})
+        kinds = {"fetchMarkets": {"types": list(_KINDS[exchange])}} if exchange in _KINDS else {}
+        options = given.pop("options", {})
+        self.ccxt: Any = client(
+            {"aiohttp_trust_env": True, "options": {**kinds, **(options if isinstance(options, dict) else {})}, **given}
+        )
+
+    @property
+    def opened(self) -> bool:
+        return self.ccxt.session is not None
+
+    async def open(self) -> None:
+        if self.opened:
+            return
+        self.ccxt.own_session = True
+        self.ccxt.open()
+        # ccxt asks several things at once and goes away at the first failure: what is left of the others would
+        # open connections of its own again, that nobody closes.
+        self.ccxt.own_session = False
+
+    async def aclose(self) -> None:
+        """May be opened again."""
+        if not self.opened:
+            return
+        try:
+            await self.ccxt.session.close()
+        finally:
+            await self.ccxt.close()

@@ -1,0 +1,49 @@
+"""One symbol as an exchange lists it: our instrument, and how the exchange counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+from domain.instrument import Instrument
+from domain.money import ZERO
+from tools.exchange_client import Row
+from tools.exchange_instruments import contract_size
+from tools.exchange_numbers import exact
+
+EXACT = Context(prec=60)
+"""Room for every digit of a product of two amounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    instrument: Instrument
+    unit: Decimal
+    """How much of the base currency one of the exchange's amounts is: a contract's size, 1 on spot."""
+    least: Decimal
+    """The smallest order, in base currency."""
+
+    @classmethod
+    def of(cls, market: Row, instrument: Instrument) -> Listed:
+        """Raises `ValueError` for numbers that are none."""
+        unit = contract_size(market)
+        limits = market.get("limits")
+        amount = limits.get("amount") if isinstance(limits, Mapping) else None
+        least = amount.get("min") if isinstance(amount, Mapping) else None
+        return cls(instrument=instrument, unit=unit, least=ZERO if least is None else exact(least) * unit)
+
+    @property
+    def symbol(self) -> str:
+        return self.instrument.symbol
+
+    @property
+    def swap(self) -> bool:
+        return self.instrument.kind == "swap"
+
+    def in_base(self, amount: object) -> Decimal:
+        """Raises `ValueError` for an amount that is no number."""
+        return EXACT.multiply(exact(amount), self.unit)
+
+    def in_theirs(self, quantity: Decimal) -> Decimal:
+        return EXACT.divide(quantity, self.unit)

@@ -1,0 +1,201 @@
+"""Orders on their way to a venue and back: sent once, looked up as often as it takes, taken back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.clock import Clock
+from domain.decision import Ticket
+from domain.errors import NotFound, OrderStateUnknown, VenueUnavailable
+from domain.order import OrderReport, OrderRequest, OrderState
+from tools.exchange_client import Row
+from tools.exchange_venue import rows
+from tools.exchange_venue.drafts import Draft, draft, objection
+from tools.exchange_venue.failures import Declined, NotSent
+from tools.exchange_venue.listed import Listed
+from tools.exchange_venue.lookup import Lookup, Wanted
+from tools.exchange_venue.quirks.quirks import Name, Quirks
+from tools.exchange_venue.sent import Sent, SentOrders
+from tools.exchange_venue.session import Session
+
+_MARGIN = timedelta(minutes=1)
+_FAR_BACK = timedelta(days=7)
+"""How far lists are read back for an order of which nobody knows when it was sent."""
+
+
+class Orders:
+    """The orders of one account."""
+
+    def __init__(
+        self,
+        session: Session,
+        quirks: Quirks,
+        *,
+        lookup: Lookup,
+        sent: SentOrders,
+        currency: str,
+        wall: Clock,
+        patience_s: float,
+    ) -> None:
+        self._session = session
+        self._quirks = quirks
+        self._lookup = lookup
+        self._sent = sent
+        self._currency = currency
+        self._wall = wall
+        self._patience = timedelta(seconds=patience_s + quirks.validity_s)
+        # What earlier processes sent, they sent before this.
+        self._started_at = wall.now()
+
+    async def submit(self, order: OrderRequest, ticket: Ticket, listed: Listed) -> OrderReport:
+        """See `ExchangeVenue.submit`. The ticket was checked."""
+        sent = self._sent.take(order, ticket, now=self._wall.now())
+        if sent is None:
+            return await self._again(order, listed)
+        if why := objection(order, listed, self._quirks, currency=self._currency):
+            return self._refuse(sent, f"not sent: {why}", evidence="our own check")
+        wanted = draft(order, listed, self._quirks)
+        try:
+            answer = await self._session.send(f"the order {order.client_order_id}", lambda ccxt: _create(ccxt, wanted))
+        except NotSent:
+            self._sent.give_back(sent)
+            raise
+        except Declined as declined:
+            sent.until = self._wall.now()
+            return await self._declined(sent, declined, listed)
+        except OrderStateUnknown:
+            sent.until = self._wall.now()
+            raise
+        sent.until = self._wall.now()
+        return await self._accepted(sent, str(answer["id"]), listed)
+
+    async def find(self, client_order_id: str, listed: Listed, *, sent_at: datetime | None) -> OrderReport | None:
+        """See `ExchangeVenue.find`."""
+        sent = self._sent.get(client_order_id)
+        if sent is not None and sent.order.symbol != listed.symbol:
+            return None
+        if sent is not None and sent.refused is not None:
+            return sent.refused
+        found = await self._lookup.find(self._wanted(client_order_id, sent, sent_at), listed)
+        return found and self._noted(found)
+
+    async def cancel(self, client_order_id: str, listed: Listed) -> OrderReport:
+        """See `ExchangeVenue.cancel`."""
+        sent = self._sent.get(client_order_id)
+        if sent is not None and sent.refused is not None:
+            return sent.refused
+        apart = self._quirks.stops_apart(listed.symbol)
+        both = (False, True) if apart else (False,)
+        for stop in both if sent is None else (apart and sent.order.type == "stop",):
+            name = Name(client_order_id=client_order_id, venue_order_id=sent.venue_order_id if sent else "", stop=stop)
+            if await self._cancel(listed.symbol, name):
+                break
+        try:
+            found = await self.find(client_order_id, listed, sent_at=None)
+        except VenueUnavailable as error:
+            raise OrderStateUnknown(
+                f"the cancel of {client_order_id} was answered, and not what became of the order: {error.message}"
+            ) from None
+        if found is None:
+            raise NotFound(f"{self._session.exchange} knows no order {client_order_id} in {listed.symbol}")
+        return found
+
+    async def _cancel(self, symbol: str, name: Name) -> bool:
+        """Whether the venue took the cancel; `False` where it says that there is nothing to cancel.
+
+        A cancel may be sent again, and is where the clocks had to be compared first: a second one changes nothing.
+        """
+        for last in (False, True):
+            try:
+                await self._quirks.cancel(self._session, symbol, name)
+            except NotSent as error:
+                raise VenueUnavailable(error.message) from None
+            except Declined as declined:
+                if declined.kind == "clock" and not last:
+                    continue
+                return False
+            return True
+        return False
+
+    async def _again(self, order: OrderRequest, listed: Listed) -> OrderReport:
+        found = await self.find(order.client_order_id, listed, sent_at=None)
+        if found is None:
+            raise OrderStateUnknown(
+                f"{order.client_order_id} was sent before, and {self._session.exchange} has no such order"
+            )
+        return found
+
+    async def _declined(self, sent: Sent, declined: Declined, listed: Listed) -> OrderReport:
+        """A refusal. That the id is taken is none: it proves that an order of that id is there."""
+        if declined.kind != "duplicate":
+            return self._refuse(sent, declined.message, evidence=f"refused {declined.code}")
+        found = await self.find(sent.order.client_order_id, listed, sent_at=None)
+        if found is None:
+            raise OrderStateUnknown(f"{declined.message}, and shows no such order")
+        return found
+
+    def _refuse(self, sent: Sent, reason: str, *, evidence: str) -> OrderReport:
+        sent.refused = OrderReport(
+            client_order_id=sent.order.client_order_id,
+            symbol=sent.order.symbol,
+            state=OrderState.REJECTED,
+            reason=reason,
+            at=self._wall.now(),
+            evidence=evidence,
+        )
+        return sent.refused
+
+    async def _accepted(self, sent: Sent, venue_order_id: str, listed: Listed) -> OrderReport:
+        """What has become of an order that was taken; where that can't be read, that it was taken."""
+        sent.venue_order_id = venue_order_id
+        order = sent.order
+        stop = order.type == "stop" and self._quirks.stops_apart(order.symbol)
+        name = Name(client_order_id=order.client_order_id, venue_order_id=venue_order_id, stop=stop)
+        try:
+            row = await self._quirks.find(self._session, order.symbol, name)
+            if row is not None:
+                seen = rows.seen(row, listed)
+                found = await self._lookup.report(seen, order.client_order_id, listed, evidence="by id")
+                return self._noted(found)
+        except VenueUnavailable:
+            pass
+        return self._noted(
+            OrderReport(
+                client_order_id=order.client_order_id,
+                symbol=order.symbol,
+                state=OrderState.WORKING,
+                at=self._session.theirs(self._wall.now()),
+                venue_order_id=venue_order_id,
+                evidence="accepted",
+            )
+        )
+
+    def _noted(self, report: OrderReport) -> OrderReport:
+        if report.venue_order_id:
+            self._sent.name(report.venue_order_id, report.client_order_id)
+        return report
+
+    def _wanted(self, client_order_id: str, sent: Sent | None, sent_at: datetime | None) -> Wanted:
+        """What is known of an order. One that may have been sent up to now is not missed until later."""
+        now = self._wall.now()
+        began = sent.at if sent else sent_at
+        until = sent.until if sent else sent_at or self._started_at
+        theirs = None if began is None else self._session.theirs(began)
+        return Wanted(
+            client_order_id=client_order_id,
+            venue_order_id=sent.venue_order_id if sent else "",
+            stop=sent.order.type == "stop" if sent else None,
+            sent_at=theirs,
+            since=(theirs - _MARGIN) if theirs else self._session.theirs(now) - _FAR_BACK,
+            settled=now >= until + self._patience,
+        )
+
+
+async def _create(ccxt: Any, wanted: Draft) -> Row:
+    row: Row = await ccxt.create_order(
+        wanted.symbol, wanted.type, wanted.side, wanted.amount, wanted.price, wanted.params
+    )
+    if not row.get("id"):
+        raise ValueError("the answer to an order has no id")
+    return row

@@ -1,0 +1,262 @@
+"""What is OKX's own.
+
+A refused order is HTTP 200 with `sCode` in its row. An answer to an order says nothing of its state. Client order
+ids are used once. Stops are algo orders with lists, ids and addresses of their own, and a triggered one becomes
+another order. Lists come newest first, a hundred at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.errors import Refused, VenueUnavailable
+from domain.order import OrderRequest
+from domain.statement import KeyRights, Transfer, TransferKind
+from tools.exchange_client import Row
+from tools.exchange_numbers import exact
+from tools.exchange_venue.failures import Codes
+from tools.exchange_venue.quirks import any as unified
+from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params
+
+VALIDITY_S = 5.0
+"""By the header `expTime`: OKX drops an order that reaches it later."""
+
+_PAGE = 100
+_CANCEL_ALL_AFTER_S = (10, 120)
+_BILLS: Mapping[str, TransferKind] = {"1": "deposit", "7": "interest", "8": "funding"}
+"""Kinds of bills that are no trades. `1` is a transfer between OKX's own accounts: a deposit or withdrawal here."""
+_TRADES = frozenset({"2", "3", "5", "9", "14", "24", "30"})
+"""Trades, deliveries, liquidations, deleveraging and the like: all but these are transfers."""
+
+
+def code(answer: object) -> tuple[str, str]:
+    """Of the first row that was refused, else of the whole answer."""
+    if not isinstance(answer, Mapping):
+        return "", ""
+    rows = answer.get("data")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and str(row.get("sCode", "0")) != "0":
+            return str(row["sCode"]), str(row.get("sMsg", ""))
+    whole = str(answer.get("code", ""))
+    return ("", "") if whole == "0" else (whole, str(answer.get("msg", "")))
+
+
+def headers(theirs: datetime) -> Mapping[str, str]:
+    return {"expTime": str(millis(theirs + timedelta(seconds=VALIDITY_S)))}
+
+
+def order(wanted: OrderRequest) -> Params:
+    return {**unified.order(wanted), "tdMode": "cross" if ":" in wanted.symbol else "cash"}
+
+
+def stop(wanted: OrderRequest) -> Params:
+    """A conditional order at market, on the last price. ccxt would send one on spot as a margin order."""
+    return {
+        **order(wanted),
+        "stopLossPrice": str(wanted.trigger_price),
+        "algoClOrdId": wanted.client_order_id,
+    }
+
+
+def stops_apart(symbol: str) -> bool:
+    return True
+
+
+def child(row: Row) -> str:
+    info = info_of(row)
+    return str(info.get("ordId") or "") if info.get("algoId") else ""
+
+
+def client_order_id(row: Row) -> str:
+    return str(info_of(row).get("clOrdId") or "")
+
+
+async def find(api: Asks, symbol: str, name: Name) -> Row | None:
+    row = await unified.find(api, symbol, name)
+    return None if row is None else _named(row)
+
+
+async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
+    what = f"the {listing.which} orders of {symbol}"
+    address = {
+        ("open", False): "private_get_trade_orders_pending",
+        ("ended", False): "private_get_trade_orders_history",
+        ("open", True): "private_get_trade_orders_algo_pending",
+        ("ended", True): "private_get_trade_orders_algo_history",
+    }[listing.which, listing.stop]
+    states = ("effective", "canceled", "order_failed") if listing.stop and listing.which == "ended" else ("",)
+    found: list[Row] = []
+    for state in states:
+
+        async def page(params: Params, state: str = state) -> Sequence[Row]:
+            async def ask(ccxt: Any) -> Sequence[Row]:
+                market = ccxt.market(symbol)
+                wanted = {
+                    "instType": "SWAP" if market["swap"] else "SPOT",
+                    "instId": market["id"],
+                    **({"ordType": "conditional"} if listing.stop else {}),
+                    **({"state": state} if state else {}),
+                    **({"begin": str(millis(listing.since))} if listing.since and not listing.stop else {}),
+                    **params,
+                }
+                answer = await getattr(ccxt, address)(wanted)
+                return [_named(row) for row in ccxt.parse_orders(answer["data"], market)]
+
+            return await api.ask(what, ask, urgent=True)
+
+        found += await every(page, size=_PAGE, after=lambda rows: {"after": lowest(rows, _row_id)}, what=what)
+    return found
+
+
+def _row_id(info: Mapping[str, object]) -> object:
+    """By which lists of orders are walked."""
+    return info.get("algoId") or info["ordId"]
+
+
+def _named(row: Row) -> Row:
+    """A stop's own client order id, where ccxt reads an order's."""
+    algo = info_of(row).get("algoClOrdId")
+    return {**row, "clientOrderId": algo} if algo and info_of(row).get("algoId") else row
+
+
+async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
+    return await _fills(api, symbol, {"begin": str(millis(since))}, what=f"the trades of {symbol}")
+
+
+async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
+    return await _fills(api, symbol, {"ordId": str(row["id"])}, what=f"the trades of the order {row['id']}")
+
+
+async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequence[Row]:
+    async def page(params: Params) -> Sequence[Row]:
+        async def ask(ccxt: Any) -> Sequence[Row]:
+            rows: Sequence[Row] = await ccxt.fetch_my_trades(symbol, None, _PAGE, {**wanted, **params})
+            return rows
+
+        return await api.ask(what, ask, urgent=True)
+
+    return await every(
+        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what=what
+    )
+
+
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
+    """`cashBal`: ccxt's total is OKX's equity, which counts what open positions gained."""
+    found: Mapping[str, Any] = await api.ask("the balances", lambda ccxt: ccxt.private_get_account_balance())
+    (account,) = found["data"]
+    return {str(row["ccy"]): row["cashBal"] for row in account["details"]}
+
+
+async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
+    """Bills of three months that are no trades: deposits, withdrawals, funding, interest."""
+
+    async def page(params: Params) -> Sequence[Row]:
+        async def ask(ccxt: Any) -> Sequence[Row]:
+            answer = await ccxt.private_get_account_bills_archive({"begin": str(millis(since)), **params})
+            return [{"id": row["billId"], "info": row} for row in answer["data"]]
+
+        return await api.ask("the bills", ask)
+
+    rows = await every(
+        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what="bills"
+    )
+    bills = [info_of(row) for row in rows]
+    wanted = [bill for bill in bills if str(bill["type"]) not in _TRADES and moment(bill["ts"]) >= since]
+    return sorted((_transfer(bill) for bill in wanted), key=lambda transfer: (transfer.at, transfer.id))
+
+
+def _transfer(bill: Mapping[str, object]) -> Transfer:
+    amount = exact(bill["balChg"])
+    kind = _BILLS.get(str(bill["type"]), "other")
+    if kind == "deposit" and amount < 0:
+        kind = "withdrawal"
+    pair = str(bill.get("instId") or "").split("-")
+    perpetual = f"{pair[0]}/{pair[1]}:{pair[1]}" if len(pair) == 3 and pair[2] == "SWAP" else None
+    return Transfer(
+        id=str(bill["billId"]),
+        kind=kind,
+        currency=str(bill["ccy"]),
+        amount=amount,
+        symbol=perpetual if kind == "funding" else None,
+        at=moment(bill["ts"]),
+    )
+
+
+async def rights(api: Asks) -> KeyRights:
+    config = await _config(api)
+    may = {word.strip() for word in str(config.get("perm", "")).split(",")}
+    told = may != {""}
+    return KeyRights(
+        account=str(config.get("uid", "")),
+        trade="trade" in may if told else None,
+        withdraw="withdraw" in may if told else None,
+    )
+
+
+async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
+    """Net mode, where perpetuals are traded. OKX refuses to change it while there are positions or orders."""
+    config = await _config(api)
+    if not any(":" in symbol for symbol in symbols):
+        return ()
+    if str(config.get("acctLv")) == "1":
+        raise Refused("the account is in OKX's spot mode", remedy="Choose futures mode at OKX to trade perpetuals")
+    if config.get("posMode") == "net_mode":
+        return ("positions are in net mode",)
+    try:
+        await api.send("net mode", lambda ccxt: ccxt.set_position_mode(False))
+    except VenueUnavailable as error:
+        raise Refused(
+            f"the account is in long/short mode: {error.message}",
+            remedy="Close what is open, and choose one-way (net) mode at OKX",
+        ) from None
+    return ("positions were set to net mode",)
+
+
+async def _config(api: Asks) -> Mapping[str, object]:
+    answer: Mapping[str, Any] = await api.ask("the account's settings", lambda ccxt: ccxt.private_get_account_config())
+    (config,) = answer["data"]
+    found: Mapping[str, object] = config
+    return found
+
+
+async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
+    """`cancel-all-after`, of all symbols. It takes 10 to 120 seconds; stops stay."""
+    least, most = _CANCEL_ALL_AFTER_S
+    seconds = min(max(timeout_s, least), most) if timeout_s else 0
+    await api.send(
+        "the dead-man switch", lambda ccxt: ccxt.private_post_trade_cancel_all_after({"timeOut": str(seconds)})
+    )
+    return True
+
+
+OKX = replace(
+    unified.any_exchange("okx"),
+    codes=Codes(
+        duplicate=(("51016", ""), ("51065", "")),
+        absent=(("51603", ""), ("51400", ""), ("51401", ""), ("51402", ""), ("51410", "")),
+        unproven=(("51149", ""), ("50004", "")),
+        refused=(("51*", ""), ("54*", "")),
+    ),
+    code=code,
+    validity_s=VALIDITY_S,
+    headers=headers,
+    order=order,
+    stop=stop,
+    stops_apart=stops_apart,
+    batch=20,
+    find=find,
+    orders=orders,
+    trades=trades,
+    order_trades=order_trades,
+    child=child,
+    client_order_id=client_order_id,
+    balances=balances,
+    transfers=transfers,
+    rights=rights,
+    prepare=prepare,
+    keep_alive=keep_alive,
+)

@@ -1,0 +1,99 @@
+"""What may differ from exchange to exchange, as data and small functions.
+
+`any.py` has what holds at every exchange that ccxt knows; `okx.py`, `binance.py` and `bybit.py` replace what is
+theirs. Nothing else in the venue asks which exchange it talks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+
+from domain.order import OrderRequest
+from domain.statement import KeyRights, Transfer
+from tools.exchange_client import Row
+from tools.exchange_venue.failures import Codes
+
+T = TypeVar("T")
+
+Params = dict[str, object]
+"""Parameters of one of ccxt's calls, besides the unified ones."""
+
+Ended = Literal["open", "ended"]
+
+
+class Asks(Protocol):
+    """What a quirk needs of the session. See there."""
+
+    async def ask(self, what: str, call: Callable[[Any], Awaitable[T]], *, urgent: bool = False) -> T: ...
+
+    async def send(self, what: str, call: Callable[[Any], Awaitable[T]], *, cancel: bool = False) -> T: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """One order as an exchange is asked for it: by its own id where it is known, else by the client's."""
+
+    client_order_id: str
+    venue_order_id: str = ""
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which orders of a symbol are wanted. `stop` ones are those that wait for their trigger in a list of their own."""
+
+    which: Ended
+    stop: bool = False
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    exchange: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    """ccxt's."""
+    codes: Codes = field(default_factory=Codes)
+    code: Callable[[object], tuple[str, str]]
+    """Code and message of an answer's JSON, both empty where it refuses nothing."""
+
+    validity_s: float = 0
+    """How long after it was signed the venue still takes a request; 0 where it has no such rule."""
+    headers: Callable[[datetime], Mapping[str, str]]
+    """Of a request that changes something, at the venue's own time: until when it may be carried out."""
+    sandbox: Callable[[Any], None]
+    begin: Callable[[Any], Awaitable[None]]
+    """What ccxt would else ask in the middle of an order, asked before."""
+
+    ids_reused: bool = False
+    """Whether a client order id is free again once its order has ended."""
+    order: Callable[[OrderRequest], Params]
+    stop: Callable[[OrderRequest], Params] | None = None
+    """Of a stop market order; without, the venue holds none for us."""
+    stops_apart: Callable[[str], bool]
+    """Whether waiting stops of this symbol have lists and addresses of their own."""
+    batch: int = 1
+    """How many orders go out in one call."""
+
+    find: Callable[[Asks, str, Name], Awaitable[Row | None]]
+    """One order, by id. `None` where the venue says that it has none."""
+    cancel: Callable[[Asks, str, Name], Awaitable[object]]
+    orders: Callable[[Asks, str, Listing], Awaitable[Sequence[Row]]]
+    """All of them, every page. Raises `VenueUnavailable` where there may be more than it was shown."""
+    trades: Callable[[Asks, str, datetime], Awaitable[Sequence[Row]]]
+    """All of a symbol since then, every page."""
+    order_trades: Callable[[Asks, str, Row], Awaitable[Sequence[Row]]]
+    """All of one order."""
+    child: Callable[[Row], str]
+    """The venue's id of the order that a triggered stop became; empty where it is the same one, or none yet."""
+    client_order_id: Callable[[Row], str]
+    """Of a trade's row; empty where trades carry none."""
+
+    balances: Callable[[Asks, Sequence[str]], Awaitable[Mapping[str, object]]]
+    """By currency, free and locked, without what open positions gained or lost. For the account of these symbols."""
+    transfers: Callable[[Asks, Sequence[str], datetime], Awaitable[Sequence[Transfer] | None]]
+    rights: Callable[[Asks], Awaitable[KeyRights]]
+    prepare: Callable[[Asks, Sequence[str]], Awaitable[Sequence[str]]]
+    keep_alive: Callable[[Asks, Sequence[str], int], Awaitable[bool]]

@@ -1,0 +1,269 @@
+"""The one connection of a venue: opened at first use, paced, guarded by a breaker, and asked by everyone through here.
+
+A query has an answer or raises `VenueUnavailable`. What changes something goes out once and never again: it was
+carried out, it was declined, it was never sent, or nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from domain.clock import Clock
+from domain.errors import OrderStateUnknown, VenueUnavailable
+from tools.breaker import Breaker
+from tools.exchange_client import ExchangeClient, Row
+from tools.exchange_connection import Connection, exchange_class
+from tools.exchange_venue.failures import Declined, Kind, NotSent, kind_of, masked
+from tools.exchange_venue.health import Health
+from tools.exchange_venue.keys import ExchangeKeys
+from tools.exchange_venue.pace import RATE, RESERVE, Pace
+from tools.exchange_venue.quirks.quirks import Quirks
+from tools.exchange_venue.wire import Flight, SecondSend, guarded, in_flight
+from tools.plumbing import Sleep
+
+T = TypeVar("T")
+
+Call = Callable[[Any], Awaitable[T]]
+"""What to ask of ccxt's object: it has no types of its own."""
+
+_BREAK_AFTER = 5
+_PROBE_AFTER_S = 30.0
+_TIMEOUT_MS = 10_000
+_HOST = re.compile(r"^https?://[^/]+")
+
+
+class Session:
+    """One account at one exchange. See the module."""
+
+    def __init__(
+        self,
+        quirks: Quirks,
+        *,
+        keys: ExchangeKeys,
+        wall: Clock,
+        sleep: Sleep,
+        sandbox: bool,
+        base_url: str | None,
+        settings: Mapping[str, object],
+    ) -> None:
+        """`settings` are ccxt's own, over ours. Raises `UsageError` for an exchange that ccxt does not know."""
+        self.exchange = quirks.exchange
+        self._secrets = keys.words()
+        self._quirks = quirks
+        self._wall = wall
+        self._connection = Connection(
+            guarded(exchange_class(quirks.exchange), wall),
+            quirks.exchange,
+            settings={
+                "apiKey": keys.api_key.get_secret_value(),
+                "secret": keys.secret.get_secret_value(),
+                "password": keys.password.get_secret_value(),
+                "enableRateLimit": True,
+                "timeout": _TIMEOUT_MS,
+                "options": {**quirks.options, "maxRetriesOnFailure": 0},
+                **settings,
+            },
+        )
+        self._ccxt = self._connection.ccxt
+        # What it tells of currencies needs a signature before the clocks are compared, and is not needed.
+        self._ccxt.has["fetchCurrencies"] = False
+        if sandbox:
+            quirks.sandbox(self._ccxt)
+        if base_url is not None:
+            self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], base_url.rstrip("/"))
+        self.market_data = ExchangeClient(quirks.exchange, connection=self._connection)
+        """The same connection for public data, with the markets that were loaded here."""
+        self._breaker = Breaker(after=_BREAK_AFTER, probe_after_s=_PROBE_AFTER_S)
+        self._pace = Pace(rate=RATE, reserve=RESERVE, wall=wall, sleep=sleep)
+        self._opening = asyncio.Lock()
+        self._ready = False
+        self._skew: timedelta | None = None
+        self._last_error = ""
+        self._answered_at: datetime | None = None
+
+    async def aclose(self) -> None:
+        self._ready = False
+        await self._connection.aclose()
+
+    async def markets(self) -> Mapping[str, Row]:
+        """What is listed, by unified symbol: loaded once."""
+        return await self.ask("its markets", lambda ccxt: ccxt.load_markets())
+
+    async def ask(self, what: str, call: Call[T], *, urgent: bool = False) -> T:
+        """The answer to a query. `urgent` ones, about orders, may use the reserve.
+
+        Raises `Declined` where the venue said no, and else `VenueUnavailable`: at once while the breaker is open.
+        """
+        try:
+            return await self._ask(what, call, urgent=urgent)
+        except Declined as declined:
+            if declined.kind != "clock":
+                raise
+        # The clocks have drifted apart since they were compared. A query may be asked again, and is, once.
+        return await self._ask(what, call, urgent=urgent)
+
+    async def send(self, what: str, call: Call[T], *, cancel: bool = False) -> T:
+        """Carry out `call`, in which one request that changes something may go out.
+
+        Raises `NotSent`, `Declined`, and `OrderStateUnknown` when nothing proves what became of it. A cancel goes
+        out even while the breaker is open: nothing is gained by holding it back.
+        """
+        try:
+            await self._turn(what, urgent=cancel, anyway=cancel)
+        except VenueUnavailable as error:
+            raise NotSent(f"not sent: {error.message}") from None
+        flight = Flight(may_change=True, headers=self._quirks.headers(self.theirs(self._wall.now())))
+        answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
+        if not flight.sent:
+            raise SecondSend(f"{what} sent nothing")
+        return answer
+
+    async def time(self) -> datetime:
+        """The venue's clock, and from here on what is signed goes by it."""
+        return await self.ask("its time", lambda _: self._compare_clocks())
+
+    def theirs(self, ours: datetime) -> datetime:
+        """What the venue's clock shows at that moment of ours, as far as it was measured."""
+        return ours + (self._skew or timedelta(0))
+
+    @property
+    def health(self) -> Health:
+        now, levels = self._wall.now(), self._pace.levels
+        return Health(
+            exchange=self.exchange,
+            breaker=self._breaker.state(now),
+            failures=self._breaker.failures,
+            last_error=self._last_error,
+            last_answer_at=self._answered_at,
+            clock_skew_s=None if self._skew is None else Decimal(str(self._skew.total_seconds())),
+            bucket=Decimal(str(round(levels.open, 3))),
+            reserve=Decimal(str(round(levels.reserved, 3))),
+        )
+
+    async def _ask(self, what: str, call: Call[T], *, urgent: bool) -> T:
+        await self._turn(what, urgent=urgent)
+        flight = Flight()
+        return await self._fly(flight, call, lambda error: self._after_query(error, flight, what))
+
+    async def _turn(self, what: str, *, urgent: bool, anyway: bool = False) -> None:
+        """Wait until it may be asked, connected. Raises `VenueUnavailable` before anything of the call went out."""
+        if not self._breaker.admits(self._wall.now()) and not anyway:
+            raise VenueUnavailable(f"{self.exchange} was not asked for {what}: {self._left_alone()}")
+        try:
+            if not await self._pace.turn(urgent=urgent):
+                self._breaker.release()
+                raise VenueUnavailable(f"{self.exchange} was not asked for {what}: it was asked too much already")
+            await self._open()
+        except asyncio.CancelledError:
+            self._breaker.release()
+            raise
+
+    async def _fly(self, flight: Flight, call: Call[T], sense: Callable[[Exception], Exception]) -> T:
+        """The answer to one call, or the error that `sense` makes of what went wrong."""
+        try:
+            with in_flight(flight):
+                answer = await call(self._ccxt)
+        except (SecondSend, asyncio.CancelledError):
+            self._breaker.release()
+            raise
+        except Exception as error:
+            self._told(error, flight)
+            raise sense(error) from None
+        self._heard()
+        return answer
+
+    async def _open(self) -> None:
+        """Connect, compare the clocks before anything is signed, and load the markets; once."""
+        async with self._opening:
+            if self._ready:
+                return
+            await self._connection.open()
+            flight = Flight()
+            try:
+                with in_flight(flight):
+                    if self._ccxt.has.get("fetchTime"):
+                        await self._compare_clocks()
+                    await self._ccxt.load_markets()
+                    if not self._ccxt.markets:
+                        raise ValueError("it lists nothing")
+                    await self._quirks.begin(self._ccxt)
+            except Exception as error:
+                self._told(error, flight)
+                raise VenueUnavailable(
+                    f"{self.exchange} did not give its markets: {self._last_error}",
+                    remedy="Check the network, the proxy variables and the exchange's status page",
+                ) from None
+            self._ready = True
+
+    async def _compare_clocks(self) -> datetime:
+        asked_at = self._wall.now()
+        theirs: datetime = await self.market_data.time()
+        way = self._wall.now() - asked_at
+        self._skew = theirs - (asked_at + way / 2)
+        self._ccxt.options["timeDifference"] = -(self._skew // timedelta(milliseconds=1))
+        return theirs
+
+    def _after_query(self, error: Exception, flight: Flight, what: str) -> VenueUnavailable:
+        kind, code = self._kind(error, flight)
+        if kind == "silent":
+            return VenueUnavailable(f"{self.exchange} did not give {what}: {self._last_error}")
+        return self._declined(kind, code, what)
+
+    def _after_send(self, error: Exception, flight: Flight, what: str) -> Exception:
+        if not flight.sent or _never_connected(error):
+            return NotSent(f"not sent: {self._last_error}")
+        kind, code = self._kind(error, flight)
+        if kind == "silent":
+            return OrderStateUnknown(f"{self.exchange} did not confirm {what}: {self._last_error}")
+        return self._declined(kind, code, what)
+
+    def _declined(self, kind: Kind, code: str, what: str) -> Declined:
+        if kind == "clock":
+            self._ready = False  # so that the clocks are compared before anything is signed again
+        return Declined(f"{self.exchange} declined {what}: {self._last_error}", kind=kind, code=code)
+
+    def _kind(self, error: Exception, flight: Flight) -> tuple[Kind, str]:
+        code, message = self._quirks.code(flight.answer)
+        kind = kind_of(error, status=flight.status, code=code, message=message, codes=self._quirks.codes)
+        return kind, code
+
+    def _told(self, error: Exception, flight: Flight) -> None:
+        """Remember a call that went wrong. One that was declined was answered all the same."""
+        said = error.message if isinstance(error, VenueUnavailable) else f"{type(error).__name__}: {error}"
+        self._last_error = masked(said, self._secrets)
+        answered = self._kind(error, flight)[0] != "silent"
+        if answered:
+            self._answered_at = self._wall.now()
+        self._breaker.settle(self._wall.now(), answered=answered)
+
+    def _heard(self) -> None:
+        self._answered_at = self._wall.now()
+        self._breaker.settle(self._answered_at, answered=True)
+
+    def _left_alone(self) -> str:
+        probes_at = self._breaker.probes_at
+        until = f" until {probes_at:%H:%M:%S} UTC" if probes_at else ""
+        return f"it is left alone{until} after {self._breaker.failures} failures in a row, the last {self._last_error}"
+
+
+def _never_connected(error: BaseException | None) -> bool:
+    """Whether there never was a connection over which anything could have gone out."""
+    from aiohttp import ClientConnectorError
+
+    while error is not None:
+        if isinstance(error, ClientConnectorError):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _moved(urls: object, base: str) -> object:
+    """The same addresses at another host."""
+    if isinstance(urls, Mapping):
+        return {name: _moved(url, base) for name, url in urls.items()}
+    return _HOST.sub(base, urls) if isinstance(urls, str) else urls

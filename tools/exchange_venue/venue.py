@@ -1,0 +1,242 @@
+"""A live account at an exchange, spot and linear perpetuals, through ccxt.
+
+One request carries an order, ever: nothing here, in ccxt or in the HTTP client repeats it. What is reported of an
+order is what the venue said; where it said nothing, the error says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from domain.candle import Candle, Quote, Timeframe
+from domain.clock import Clock
+from domain.decision import Ticket
+from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
+from domain.instrument import Instrument
+from domain.order import OrderReport, OrderRequest
+from domain.portfolio import Portfolio
+from domain.statement import KeyRights, Statement, Trade, Transfer
+from tools.bar_grid import last_close
+from tools.exchange_client import ExchangeClient, Row
+from tools.exchange_feed import ExchangeFeed, quote_of
+from tools.exchange_instruments import contract_size, instrument_of, listed
+from tools.exchange_venue import rows
+from tools.exchange_venue.account import Account
+from tools.exchange_venue.failures import NotSent
+from tools.exchange_venue.health import Health
+from tools.exchange_venue.keys import ExchangeKeys
+from tools.exchange_venue.listed import Listed
+from tools.exchange_venue.lookup import Lookup
+from tools.exchange_venue.orders import Orders
+from tools.exchange_venue.quirks import quirks_of
+from tools.exchange_venue.sent import SentOrders
+from tools.exchange_venue.session import Session
+from tools.plumbing import Sleep
+
+Check = Callable[[Ticket, OrderRequest, datetime], None]
+"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
+
+DEFAULT_TIMEFRAME = Timeframe("5m")
+PATIENCE_S = 30.0
+"""After a request can no longer be under way, until an order that is nowhere to be seen is said not to be there."""
+
+
+class ExchangeVenue:
+    """See `AccountVenue`. Connects at first use; `aclose` it at the end.
+
+    Quantities are in base currency, whatever the exchange counts in. An order's state is the exchange's word, and a
+    fill is one of its trades.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        *,
+        keys: ExchangeKeys,
+        symbols: Sequence[str],
+        currency: str,
+        check: Check,
+        wall: Clock,
+        sleep: Sleep = asyncio.sleep,
+        timeframe: Timeframe = DEFAULT_TIMEFRAME,
+        sandbox: bool = False,
+        base_url: str | None = None,
+        patience_s: float = PATIENCE_S,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """`exchange` is one of ccxt's ids; `base_url` stands in for its host, and `settings` are ccxt's own.
+
+        Raises `UsageError` for an exchange that ccxt does not know, and for no symbols.
+        """
+        if not symbols:
+            raise UsageError("a venue needs symbols to trade", remedy="Choose: --symbols BTC/USDT,ETH/USDT")
+        self._quirks = quirks_of(exchange)
+        self._session = Session(
+            self._quirks,
+            keys=keys,
+            wall=wall,
+            sleep=sleep,
+            sandbox=sandbox,
+            base_url=base_url,
+            settings=settings or {},
+        )
+        self._symbols = tuple(dict.fromkeys(symbols))
+        self._currency = currency
+        self._check = check
+        self._wall = wall
+        self._timeframe = timeframe
+        self._listed: Mapping[str, Listed] = {}
+        self._sent = SentOrders()
+        lookup = Lookup(self._session, self._quirks, sleep=sleep)
+        self._account = Account(self._session, self._quirks, lookup=lookup, wall=wall)
+        self._orders = Orders(
+            self._session,
+            self._quirks,
+            lookup=lookup,
+            sent=self._sent,
+            currency=currency,
+            wall=wall,
+            patience_s=patience_s,
+        )
+
+    async def aclose(self) -> None:
+        await self._session.aclose()
+
+    @property
+    def name(self) -> str:
+        return self._session.exchange
+
+    @property
+    def market_data(self) -> ExchangeClient:
+        """Public data over the same connection, with the markets that were loaded for trading."""
+        return self._session.market_data
+
+    def health(self) -> Health:
+        return self._session.health
+
+    # The market.
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        return {symbol: one.instrument for symbol, one in (await self._markets()).items()}
+
+    async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
+        """Closed bars, read from the exchange each time."""
+        await self._one(symbol)
+        close = last_close(min(until, self._session.theirs(self._wall.now())), self._timeframe)
+        feed = ExchangeFeed(self.market_data, self._timeframe)
+        since = close - limit * self._timeframe.length
+        bars = await self._session.ask(f"candles of {symbol}", lambda _: feed.before(symbol, since=since, end=close))
+        return bars[-limit:]
+
+    async def quote(self, symbol: str) -> Quote:
+        one = await self._one(symbol)
+        asked_at = self._wall.now()
+        book = await self._session.ask(f"the order book of {symbol}", lambda _: self.market_data.book(symbol))
+        return quote_of(book, symbol, unit=one.unit, asked_at=asked_at)
+
+    async def time(self) -> datetime | None:
+        """Measured anew, and from here on what is signed goes by it."""
+        return await self._session.time() if self.market_data.tells_time else None
+
+    # Orders.
+
+    @property
+    def resends(self) -> bool:
+        """An order that is not to be found may still be on its way."""
+        return False
+
+    async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        """Send one order, once. The same order again is looked up, and never sent a second time.
+
+        A refusal by the venue is a report in state rejected, with its code as evidence; an order that does not fit
+        the exchange's grid is one too, and was not sent. Raises `TicketRefused` and `Refused` as the contract says,
+        `NotSent` (a `TicketRefused`) where nothing went out, and else `OrderStateUnknown`.
+        """
+        self._check(ticket, order, self._wall.now())
+        try:
+            one = await self._one(order.symbol)
+        except VenueUnavailable as error:
+            raise NotSent(f"not sent: {error.message}") from None
+        return await self._orders.submit(order, ticket, one)
+
+    async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
+        """The venue's word, with all its trades. `sent_at` is when an earlier process sent it, where that is known.
+
+        `None` only when the order is in no list and in no trade, and can no longer be under way.
+        """
+        return await self._orders.find(client_order_id, await self._one(symbol), sent_at=sent_at)
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        """The order's report after it. One that has already ended stays as it is.
+
+        Raises `NotFound` where the venue has no such order, `OrderStateUnknown` when nothing proves what became of
+        the cancel, and `VenueUnavailable` when it was not sent.
+        """
+        return await self._orders.cancel(client_order_id, await self._one(symbol))
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        orders, _ = await self._account.open_orders(await self._markets())
+        return orders
+
+    # The account.
+
+    async def portfolio(self) -> Portfolio:
+        """See `Account.portfolio`: what is held, and on spot not what was paid for it."""
+        return await self._account.portfolio(await self._markets(), currency=self._currency)
+
+    async def statement(self) -> Statement:
+        return await self._account.statement(await self._markets())
+
+    async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
+        one = await self._one(symbol)
+        found = await self._quirks.trades(self._session, symbol, since)
+        trades = rows.trades(found, one, client_order_id=self._client_order_id)
+        return [trade for trade in trades if trade.at >= since]
+
+    async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
+        return await self._quirks.transfers(self._session, self._symbols, since)
+
+    async def rights(self) -> KeyRights:
+        return await self._quirks.rights(self._session)
+
+    async def prepare(self) -> Sequence[str]:
+        await self._markets()
+        return await self._quirks.prepare(self._session, self._symbols)
+
+    async def keep_alive(self, *, timeout_s: int) -> bool:
+        await self._markets()
+        try:
+            return await self._quirks.keep_alive(self._session, self._symbols, timeout_s)
+        except (NotSent, OrderStateUnknown) as error:
+            raise VenueUnavailable(f"the dead-man switch was not confirmed: {error.message}") from None
+
+    async def _markets(self) -> Mapping[str, Listed]:
+        """Our symbols as they are listed; asked once. Raises as `listed` and `instrument_of` do."""
+        if not self._listed:
+            markets = await self._session.markets()
+            found: dict[str, Listed] = {}
+            for symbol in self._symbols:
+                market = listed(markets, symbol, exchange=self.name)
+                precision = self.market_data.precision
+                price = await self._bid(symbol, market) if precision == "digits" else None
+                instrument = instrument_of(market, symbol, exchange=self.name, precision=precision, price=price)
+                found[symbol] = Listed.of(market, instrument)
+            self._listed = found
+        return self._listed
+
+    async def _one(self, symbol: str) -> Listed:
+        markets = await self._markets()
+        if symbol not in markets:
+            raise SymbolUnknown(f"{symbol} is not one of this venue's", remedy=f"There are {', '.join(markets)}")
+        return markets[symbol]
+
+    async def _bid(self, symbol: str, market: Row) -> Decimal:
+        """Where prices are in digits, their step depends on the price."""
+        book = await self._session.ask(f"the order book of {symbol}", lambda _: self.market_data.book(symbol))
+        return quote_of(book, symbol, unit=contract_size(market), asked_at=self._wall.now()).bid
+
+    def _client_order_id(self, trade: Row) -> str:
+        return self._quirks.client_order_id(trade) or self._sent.named(str(trade.get("order")))

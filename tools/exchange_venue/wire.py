@@ -1,0 +1,112 @@
+"""ccxt's class of one exchange with a guard at its door to the network.
+
+What changes something goes out once, and only while a `Flight` says that it may. The flight sees what was sent
+and what came back, so that nobody has to guess it from an error afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from domain.clock import Clock
+from tools.exchange_numbers import exact
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# ccxt logs every request with its headers when somebody asks for debugging: keys and signatures among them.
+_SILENT = logging.getLogger("agentctl.exchange.silent")
+_SILENT.disabled = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Flight:
+    """One call: what it may do, and what went over the wire for it."""
+
+    may_change: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Added to the request that changes something."""
+    sent: int = 0
+    """Requests that change something and went out."""
+    status: int | None = None
+    """HTTP's, of the last answer."""
+    body: str = ""
+
+    @property
+    def answer(self) -> object:
+        """The last answer's JSON; `None` where there is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+_FLIGHT: ContextVar[Flight | None] = ContextVar("flight", default=None)
+
+
+class SecondSend(RuntimeError):
+    """Something wanted to send what nobody had asked for, or twice. A defect, never the venue's fault."""
+
+
+@contextmanager
+def in_flight(flight: Flight) -> Generator[Flight]:
+    token = _FLIGHT.set(flight)
+    try:
+        yield flight
+    finally:
+        _FLIGHT.reset(token)
+
+
+def guarded(client: type[Any], wall: Clock) -> type[Any]:
+    """ccxt's class `client`, guarded, with our clock for its own and numbers sent as they were given."""
+    milliseconds = staticmethod(lambda: (wall.now() - _EPOCH) // timedelta(milliseconds=1))
+    return type(client.__name__, (_Guarded, client), {"milliseconds": milliseconds, "logger": _SILENT})
+
+
+class _Guarded:
+    async def fetch(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
+    ) -> object:
+        flight = _FLIGHT.get()
+        if method != "GET":
+            if flight is None or not flight.may_change or flight.sent:
+                raise SecondSend(f"{method} of something that was not asked for")
+            flight.sent += 1
+            headers = {**(headers or {}), **flight.headers}
+        if flight is not None:
+            flight.status, flight.body = None, ""
+        answer: object = await super().fetch(url, method, headers, body)  # type: ignore[misc]
+        return answer
+
+    def on_rest_response(
+        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any
+    ) -> str:
+        if flight := _FLIGHT.get():
+            flight.status, flight.body = code, body
+        told: str = super().on_rest_response(code, reason, url, method, headers, body, *more)  # type: ignore[misc]
+        return told
+
+    # ccxt would round what it is given, and change the decimal context of the whole task while it does.
+
+    def amount_to_precision(self, symbol: str, amount: object) -> str | None:
+        return None if amount is None else text(exact(amount))
+
+    def price_to_precision(self, symbol: str, price: object) -> str | None:
+        return None if price is None else text(exact(price))
+
+
+def text(number: Decimal) -> str:
+    """Plain digits without an exponent or zeros at the end: what every exchange reads alike."""
+    plain = format(number, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
