@@ -10,7 +10,7 @@
         assert exchange_double.placed_twice() == ()
 
 Its time stands at the start of 2026 until `exchange_double.advance` moves it. `served.okx_double` makes one with
-another account, other markets or a running clock.
+another account, other markets or a running clock. `binance_double` is a Binance; its time runs on from there.
 """
 
 from __future__ import annotations
@@ -30,4 +30,13 @@ def exchange_double() -> Iterator[ServedDouble]:
     from tools.exchange_double.served import okx_double
 
     with okx_double() as double:
+        yield double
+
+
+@pytest.fixture
+def binance_double() -> Iterator[ServedDouble]:
+    """A Binance on 127.0.0.1, alive for one test."""
+    from tools.exchange_double import served
+
+    with served.binance_double() as double:
         yield double
