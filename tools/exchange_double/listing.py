@@ -18,6 +18,8 @@ class Listing:
     tick_size: Decimal
     lot_size: Decimal
     min_size: Decimal
+    min_notional: Decimal = Decimal(0)
+    """Of an order, in quote currency, where the exchange has such a rule."""
     contract_size: Decimal = Decimal(1)
     maker_fee: Decimal = Decimal("0.0008")
     taker_fee: Decimal = Decimal("0.001")

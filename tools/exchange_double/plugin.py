@@ -9,8 +9,9 @@
         ...
         assert exchange_double.placed_twice() == ()
 
-Its time stands at the start of 2026 until `exchange_double.advance` moves it. `served.okx_double` makes one with
-another account, other markets or a running clock.
+Its time stands at the start of 2026 until `exchange_double.advance` moves it. `bybit_double` is a Bybit in the same
+way, whose time runs. `served.okx_double` and `served.bybit_double` make one with another account, other markets or
+another clock.
 """
 
 from __future__ import annotations
@@ -30,4 +31,13 @@ def exchange_double() -> Iterator[ServedDouble]:
     from tools.exchange_double.served import okx_double
 
     with okx_double() as double:
+        yield double
+
+
+@pytest.fixture
+def bybit_double() -> Iterator[ServedDouble]:
+    """A Bybit on 127.0.0.1, alive for one test."""
+    from tools.exchange_double.served import bybit_double
+
+    with bybit_double() as double:
         yield double

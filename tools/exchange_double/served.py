@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from domain.clock import Clock, TickClock
+from tools.exchange_double.bybit import BYBIT_LISTINGS, BybitWire
+from tools.exchange_double.bybit.listings import listable
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
+from tools.exchange_double.running import RunningClock
 from tools.exchange_double.server import Server
 from tools.exchange_double.wire import Credentials
 
@@ -47,6 +50,27 @@ def okx_double(
     clock that runs.
     """
     double = ServedDouble(OkxWire(credentials), clock or TickClock(START), listings=listings)
+    double.engine.deposit("USDT", cash)
+    with Server(double) as server:
+        double.url = server.url
+        yield double
+
+
+@contextmanager
+def bybit_double(
+    *,
+    credentials: Credentials | None = None,
+    cash: int = 100_000,
+    listings: Sequence[Listing] = BYBIT_LISTINGS,
+    clock: Clock | None = None,
+) -> Iterator[ServedDouble]:
+    """A Bybit on 127.0.0.1 with `cash` in USDT, gone at the end.
+
+    Without a clock its time runs from `START`: Bybit refuses what was signed more than a second after its own
+    time, so that a clock that stands would refuse a client that asks for the time once and goes on for longer.
+    Raises `ValueError` for a swap whose contract is not one of its base currency.
+    """
+    double = ServedDouble(BybitWire(credentials), clock or RunningClock(START), listings=listable(listings))
     double.engine.deposit("USDT", cash)
     with Server(double) as server:
         double.url = server.url
