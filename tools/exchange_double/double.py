@@ -193,7 +193,7 @@ def _reply(ending: Ending | None, answer: Answer, wire: Wire, *, delay_s: float)
         case faults.Maintenance():
             answer = wire.maintenance()
         case faults.ServerError(status=status):
-            answer = Answer(status=status, body=f"<html><h1>{status}</h1></html>", content_type="text/html")
+            answer = wire.server_error(status)
         case faults.Malformed():
             whole = answer.body or '{"code": "0", "data": []}'
             answer = replace(answer, body=whole[: len(whole) * 2 // 3])

@@ -59,7 +59,7 @@ class Engine:
         self._matcher = Matcher(clock, self.listings)
         self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
         self._newest: dict[str, str] = {}
-        self._cancel_all_at: datetime | None = None
+        self._cancel_all_at: dict[str, datetime] = {}
 
     # What a test does to the market and the account.
 
@@ -174,16 +174,24 @@ class Engine:
         return self._matcher.cancel(order_id, Cause.USER)
 
     @_atomic
-    def cancel_all_at(self, at: datetime | None) -> None:
-        """Arm the dead-man switch: every open order is cancelled once the clock reaches `at`. `None` disarms it."""
-        self._cancel_all_at = at
+    def cancel_all_at(self, at: datetime | None, *, symbol: str = "") -> None:
+        """Arm the dead-man switch: every open order is cancelled once the clock reaches `at`. `None` disarms it.
+
+        With a symbol it is that market's own switch.
+        """
+        for armed in (symbol,) if symbol else self.listings:
+            self._cancel_all_at.pop(armed, None)
+            if at is not None:
+                self._cancel_all_at[armed] = at
 
     @_atomic
     def tick(self) -> None:
         """Do what is due by the clock."""
-        if self._cancel_all_at is not None and self.clock.now() >= self._cancel_all_at:
-            self._cancel_all_at = None
-            for order in self.open_orders:
+        due = [symbol for symbol, at in self._cancel_all_at.items() if self.clock.now() >= at]
+        for symbol in due:
+            del self._cancel_all_at[symbol]
+        for order in self.open_orders:
+            if order.new.symbol in due:
                 self._matcher.cancel(order.order_id, Cause.TIMER)
 
     # What can be seen.
@@ -227,6 +235,10 @@ class Engine:
     def last(self, symbol: str) -> Decimal | None:
         """The last trade's price; without one the middle of the touch."""
         return self._matcher.last_price(symbol)
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """The mark price; without one the last."""
+        return self._matcher.mark_price(symbol)
 
     def leverage(self, symbol: str) -> Decimal:
         return self._matcher.leverage[symbol]

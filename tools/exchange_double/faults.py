@@ -40,7 +40,7 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerError:
-    """A gateway's page of HTML instead of an answer."""
+    """A gateway's page of HTML instead of an answer, or what the exchange itself says with this status."""
 
     status: int = 502
     accepted: bool = False

@@ -19,7 +19,7 @@ class Listing:
     lot_size: Decimal
     min_size: Decimal
     min_notional: Decimal = Decimal(0)
-    """Of an order, in quote currency, where the exchange has such a rule."""
+    """Price times size that an order must come to, where the exchange asks for that."""
     contract_size: Decimal = Decimal(1)
     maker_fee: Decimal = Decimal("0.0008")
     taker_fee: Decimal = Decimal("0.001")

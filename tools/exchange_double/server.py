@@ -79,10 +79,13 @@ class Server:
             await self._sleep(reply.delay_s)
         if reply.outcome == "silent":
             await self._closing.wait()
-        if reply.outcome != "answered" or reply.answer is None:
+        answer = reply.answer
+        if reply.outcome != "answered" or answer is None:
             _reset(request.transport)
             return web.Response()
-        return web.Response(status=reply.answer.status, text=reply.answer.body, content_type=reply.answer.content_type)
+        return web.Response(
+            status=answer.status, text=answer.body, content_type=answer.content_type, headers=answer.headers
+        )
 
 
 async def _turns() -> None:

@@ -73,11 +73,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes back: HTTP status and body."""
+    """What goes back: HTTP status, body and headers."""
 
     status: int = 200
     body: str = ""
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def gateway_page(status: int) -> Answer:
+    """The HTML of a gateway that got no answer from the exchange behind it."""
+    return Answer(status=status, body=f"<html><h1>{status}</h1></html>", content_type="text/html")
 
 
 def _as_it_is(fills: Sequence[Fill]) -> Sequence[Fill]:
@@ -123,6 +129,10 @@ class Wire(Protocol):
     def rate_limited(self) -> Answer: ...
 
     def maintenance(self) -> Answer: ...
+
+    def server_error(self, status: int) -> Answer:
+        """What comes with this status in place of an answer: a `gateway_page`, or words of the exchange's own."""
+        ...
 
     def not_spoken(self, request: Request) -> Answer:
         """To an address that the dialect lacks."""

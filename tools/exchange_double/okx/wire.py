@@ -16,7 +16,7 @@ from tools.exchange_double.okx.call import Call, refusal
 from tools.exchange_double.okx.errors import REFUSALS, OkxError
 from tools.exchange_double.okx.signature import check_signature
 from tools.exchange_double.orders import Refused
-from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request
+from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request, gateway_page
 
 _API = "/api/v5/"
 
@@ -106,6 +106,9 @@ class OkxWire:
 
     def maintenance(self) -> Answer:
         return refusal(OkxError("50001", "Service temporarily unavailable. Try again later.", status=503))
+
+    def server_error(self, status: int) -> Answer:
+        return gateway_page(status)
 
     def not_spoken(self, request: Request) -> Answer:
         return refusal(OkxError("404", f"the double does not speak {request.method} {request.path}", status=404))
