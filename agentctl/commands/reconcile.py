@@ -19,7 +19,6 @@ from graphs.live import require_same
 from graphs.reconciling import account_venue, survey
 from memory.ledger import Ledger
 
-
 _NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
@@ -25,7 +23,6 @@ from graphs.reconciling import survey
 from graphs.session import Session
 from memory import Archive, Database, Ledger
 from memory.armings import Armings
-from policy import Policy
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.plumbing import Plumbing
 

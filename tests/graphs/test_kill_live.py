@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from sqlalchemy import URL
 
 from builders.live import CYCLES, faults_of_books, unproven_ends
 from builders.mortal import Mortal, Point, a_mortal_desk
-from builders.servers import EMPTY, tell
 from memory import Database
 
 EVERY = 6

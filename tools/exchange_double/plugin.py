@@ -9,8 +9,9 @@
         ...
         assert exchange_double.placed_twice() == ()
 
-Its time stands at the start of 2026 until `exchange_double.advance` moves it. `served.okx_double` makes one with
-another account, other markets or a running clock. `binance_double` is a Binance; its time runs on from there.
+Its time stands at the start of 2026 until `exchange_double.advance` moves it. `binance_double` and `bybit_double` are a
+Binance and a Bybit in the same way, whose time runs. `served.okx_double`, `served.binance_double` and
+`served.bybit_double` make one with another account, other markets or another clock.
 """
 
 from __future__ import annotations
@@ -39,4 +40,13 @@ def binance_double() -> Iterator[ServedDouble]:
     from tools.exchange_double import served
 
     with served.binance_double() as double:
+        yield double
+
+
+@pytest.fixture
+def bybit_double() -> Iterator[ServedDouble]:
+    """A Bybit on 127.0.0.1, alive for one test."""
+    from tools.exchange_double import served
+
+    with served.bybit_double() as double:
         yield double

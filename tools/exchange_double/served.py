@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from domain.clock import Clock, TickClock
 from tools.exchange_double import binance
+from tools.exchange_double.bybit import BYBIT_LISTINGS, BybitWire
+from tools.exchange_double.bybit.listings import listable
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
+from tools.exchange_double.running import RunningClock
 from tools.exchange_double.server import Server
 from tools.exchange_double.wire import Credentials, Wire
 
@@ -82,6 +85,27 @@ def binance_double(
 @contextmanager
 def _served(wire: Wire, clock: Clock, *, cash: int, listings: Sequence[Listing]) -> Iterator[ServedDouble]:
     double = ServedDouble(wire, clock, listings=listings)
+    double.engine.deposit("USDT", cash)
+    with Server(double) as server:
+        double.url = server.url
+        yield double
+
+
+@contextmanager
+def bybit_double(
+    *,
+    credentials: Credentials | None = None,
+    cash: int = 100_000,
+    listings: Sequence[Listing] = BYBIT_LISTINGS,
+    clock: Clock | None = None,
+) -> Iterator[ServedDouble]:
+    """A Bybit on 127.0.0.1 with `cash` in USDT, gone at the end.
+
+    Without a clock its time runs from `START`: Bybit refuses what was signed more than a second after its own
+    time, so that a clock that stands would refuse a client that asks for the time once and goes on for longer.
+    Raises `ValueError` for a swap whose contract is not one of its base currency.
+    """
+    double = ServedDouble(BybitWire(credentials), clock or RunningClock(START), listings=listable(listings))
     double.engine.deposit("USDT", cash)
     with Server(double) as server:
         double.url = server.url

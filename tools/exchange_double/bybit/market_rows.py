@@ -1,0 +1,108 @@
+"""The rows of Bybit's public data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tools.exchange_double.book import Level
+from tools.exchange_double.bybit.listings import QUOTE_PRECISION
+from tools.exchange_double.bybit.text import Row, millis, ms, symbol_id, text
+from tools.exchange_double.candles import Bar
+from tools.exchange_double.engine import Engine
+from tools.exchange_double.listing import Listing
+
+
+def instrument(listing: Listing) -> Row:
+    named: Row = {
+        "symbol": symbol_id(listing.symbol),
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "status": "Trading",
+    }
+    return named | (_linear(listing) if listing.swap else _spot(listing))
+
+
+def _spot(listing: Listing) -> Row:
+    return {
+        "innovation": "0",
+        "marginTrading": "none",
+        "stTag": "0",
+        "lotSizeFilter": {
+            "basePrecision": text(listing.lot_size),
+            "quotePrecision": text(QUOTE_PRECISION),
+            "minOrderQty": text(listing.min_size),
+            "maxOrderQty": "9999999999",
+            "minOrderAmt": text(listing.min_notional),
+            "maxOrderAmt": "9999999999",
+        },
+        "priceFilter": {"tickSize": text(listing.tick_size)},
+    }
+
+
+def _linear(listing: Listing) -> Row:
+    return {
+        "contractType": "LinearPerpetual",
+        "launchTime": "1585526400000",
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": "2",
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100", "leverageStep": "0.01"},
+        "priceFilter": {
+            "minPrice": text(listing.tick_size),
+            "maxPrice": "9999999999",
+            "tickSize": text(listing.tick_size),
+        },
+        "lotSizeFilter": {
+            "minOrderQty": text(listing.min_size),
+            "maxOrderQty": "9999999999",
+            "maxMktOrderQty": "1000000",
+            "postOnlyMaxOrderQty": "9999999999",
+            "qtyStep": text(listing.lot_size),
+            "minNotionalValue": text(listing.min_notional),
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": 480,
+        "settleCoin": listing.quote,
+        "copyTrading": "none",
+        "isPreListing": False,
+    }
+
+
+def ticker(listing: Listing, engine: Engine) -> Row:
+    bids, asks = engine.depth(listing.symbol, "buy"), engine.depth(listing.symbol, "sell")
+    last = text(engine.last(listing.symbol))
+    shown: Row = {
+        "symbol": symbol_id(listing.symbol),
+        "lastPrice": last,
+        "bid1Price": text(bids[0].price) if bids else "",
+        "bid1Size": text(bids[0].size) if bids else "",
+        "ask1Price": text(asks[0].price) if asks else "",
+        "ask1Size": text(asks[0].size) if asks else "",
+        "prevPrice24h": last,
+        "price24hPcnt": "0",
+        "highPrice24h": last,
+        "lowPrice24h": last,
+        "turnover24h": "0",
+        "volume24h": "0",
+    }
+    if not listing.swap:
+        return shown
+    return shown | {"markPrice": last, "indexPrice": last, "openInterest": "0", "openInterestValue": "0"}
+
+
+def book(symbol: str, bids: Sequence[Level], asks: Sequence[Level], *, now: datetime) -> Row:
+    return {
+        "s": symbol,
+        "b": [[text(level.price), text(level.size)] for level in bids],
+        "a": [[text(level.price), text(level.size)] for level in asks],
+        "ts": ms(now),
+        "u": 1,
+        "seq": 1,
+        "cts": ms(now),
+    }
+
+
+def candle(bar: Bar) -> list[str]:
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    return [millis(bar.opened_at), *(text(price) for price in prices), text(bar.volume), text(bar.volume * bar.close)]

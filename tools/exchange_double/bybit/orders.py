@@ -1,0 +1,122 @@
+"""Placing and cancelling at Bybit.
+
+An answer acknowledges and no more: the ids, and nothing of what became of the order.
+"""
+
+from __future__ import annotations
+
+from tools.exchange_double.bybit.call import Call, Fields, category, number, objects, one_of, refuse_unknown, word
+from tools.exchange_double.bybit.errors import BybitError, refused, wrong
+from tools.exchange_double.bybit.new_order import new_order
+from tools.exchange_double.bybit.text import Row, millis
+from tools.exchange_double.orders import Order, Reason, Refused
+from tools.exchange_double.wire import Answer
+
+_CANCEL = frozenset({"category", "symbol", "orderId", "orderLinkId", "orderFilter"})
+_PRODUCTS = {"DERIVATIVES": "linear", "SPOT": "spot", "OPTIONS": "option"}
+
+
+def place(call: Call) -> Answer:
+    """One order."""
+    return call.answer(_acknowledged(_place(call.fields, call)))
+
+
+def place_several(call: Call) -> Answer:
+    """A batch: the answer is `OK` whatever becomes of its orders, whose codes stand beside them in `retExtInfo`."""
+    results: list[Row] = []
+    codes: list[Row] = []
+    for fields in _batch(call):
+        row: Row = {"category": category(fields), "symbol": word(fields, "symbol")}
+        try:
+            placed = _place(fields, call)
+            results.append(row | _acknowledged(placed) | {"createAt": millis(placed.created_at)})
+            codes.append({"code": 0, "msg": "OK"})
+        except BybitError as error:
+            results.append(row | {"orderId": "", "orderLinkId": word(fields, "orderLinkId"), "createAt": ""})
+            codes.append({"code": error.code, "msg": error.message})
+    return call.answer({"list": results}, ext={"list": codes})
+
+
+def cancel(call: Call) -> Answer:
+    """One order, by either id."""
+    return call.answer(_acknowledged(_cancel(call.fields, call)))
+
+
+def cancel_several(call: Call) -> Answer:
+    """A batch, answered as a batch of orders is."""
+    results: list[Row] = []
+    codes: list[Row] = []
+    for fields in _batch(call):
+        row: Row = {"category": category(fields), "symbol": word(fields, "symbol")}
+        try:
+            results.append(row | _acknowledged(_cancel(fields, call)))
+            codes.append({"code": 0, "msg": "OK"})
+        except BybitError as error:
+            results.append(row | {name: word(fields, name) for name in ("orderId", "orderLinkId")})
+            codes.append({"code": error.code, "msg": error.message})
+    return call.answer({"list": results}, ext={"list": codes})
+
+
+def cancel_all(call: Call) -> Answer:
+    """Every open order of the category, or of one market or currency, of which linear needs one."""
+    if category(call.fields) == "linear" and not {"symbol", "baseCoin", "settleCoin"} & set(call.fields):
+        raise wrong("symbol", "or baseCoin or settleCoin is required")
+    symbols = {listing.symbol for listing in call.listings()}
+    triggered = word(call.fields, "orderFilter") not in ("", "Order")
+    wanted = [order for order in call.engine.open_orders if order.new.symbol in symbols and not triggered]
+    if call.effects.fill_before_cancel:
+        for order in wanted:
+            call.engine.fill(order.order_id)
+    still = {order.order_id for order in call.engine.open_orders}
+    done = [call.engine.cancel(order.order_id) for order in wanted if order.order_id in still]
+    return call.answer({"list": [_acknowledged(order) for order in done], "success": "1"})
+
+
+def disconnect_protection(call: Call) -> Answer:
+    """The dead-man switch: taken, and without effect.
+
+    Bybit counts from when the last private stream that subscribed to `dcp` is lost. Without streams nothing is
+    ever lost, so nothing is ever cancelled.
+    """
+    one_of(call.fields, "product", _PRODUCTS, "OPTIONS")
+    if not 3 <= number(call.fields, "timeWindow", 0) <= 300:
+        raise wrong("timeWindow", "must be 3 to 300 seconds")
+    return call.answer({})
+
+
+def _batch(call: Call) -> list[Fields]:
+    kind = category(call.fields)
+    return [{"category": kind, **item} for item in objects(call.fields, "request", most=10 if kind == "spot" else 20)]
+
+
+def _place(fields: Fields, call: Call) -> Order:
+    """Raises `BybitError`."""
+    new = new_order(fields, call)
+    try:
+        return call.engine.place(
+            new, ids_unique_when_open=call.effects.ids_unique_when_open, stop_after=call.effects.stop_after
+        )
+    except Refused as error:
+        raise refused(error.reason, swap=":" in new.symbol) from None
+
+
+def _cancel(fields: Fields, call: Call) -> Order:
+    """Raises `BybitError`; Bybit does not tell an order that has ended from one that never was."""
+    refuse_unknown(fields, _CANCEL)
+    listing, order_id, link_id = call.listing(fields), word(fields, "orderId"), word(fields, "orderLinkId")
+    if not order_id and not link_id:
+        raise wrong("orderId", "or orderLinkId is required")
+    found = call.engine.find(order_id=order_id, client_order_id=link_id)
+    triggered = word(fields, "orderFilter") not in ("", "Order")
+    if found is None or found.new.symbol != listing.symbol or triggered:
+        raise refused(Reason.UNKNOWN_ORDER, swap=listing.swap)
+    try:
+        if call.effects.fill_before_cancel:
+            call.engine.fill(found.order_id)
+        return call.engine.cancel(found.order_id)
+    except Refused as error:
+        raise refused(error.reason, swap=listing.swap) from None
+
+
+def _acknowledged(order: Order) -> Row:
+    return {"orderId": order.order_id, "orderLinkId": order.new.client_order_id}
