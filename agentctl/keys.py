@@ -11,17 +11,10 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 
 from domain.errors import UsageError
-from domain.value import Value
+from tools.exchange_venue import ExchangeKeys
 
 SECRETS_FILE = "AGENTCTL_SECRETS_FILE"
 """The variable that names a TOML file with a table `[okx]` of `api_key`, `secret` and `password`."""
-
-
-class Keys(Value):
-    api_key: SecretStr
-    secret: SecretStr
-    password: SecretStr | None = None
-    """The passphrase, where an exchange has one."""
 
 
 def names(exchange: str) -> tuple[str, str, str]:
@@ -30,13 +23,11 @@ def names(exchange: str) -> tuple[str, str, str]:
     return f"{stem}_API_KEY", f"{stem}_API_SECRET", f"{stem}_API_PASSWORD"
 
 
-def keys_for(exchange: str, environ: Mapping[str, str]) -> Keys | None:
+def keys_for(exchange: str, environ: Mapping[str, str]) -> ExchangeKeys | None:
     """The keys at hand: variables first, then the secrets file. Raises `UsageError` for half of a key."""
     key, secret, password = (environ.get(name) for name in names(exchange))
     if key and secret:
-        return Keys(
-            api_key=SecretStr(key), secret=SecretStr(secret), password=SecretStr(password) if password else None
-        )
+        return ExchangeKeys(api_key=SecretStr(key), secret=SecretStr(secret), password=SecretStr(password or ""))
     if key or secret:
         missing = names(exchange)[1 if key else 0]
         raise UsageError(f"{missing} is not set, and the other half of the key is", remedy="Set both, or neither")
@@ -44,7 +35,7 @@ def keys_for(exchange: str, environ: Mapping[str, str]) -> Keys | None:
     return _from_file(Path(file), exchange) if file else None
 
 
-def required_keys(exchange: str) -> Keys:
+def required_keys(exchange: str) -> ExchangeKeys:
     """Raises `UsageError` naming the variables when there are none."""
     found = keys_for(exchange, os.environ)
     if found is None:
@@ -56,7 +47,7 @@ def required_keys(exchange: str) -> Keys:
     return found
 
 
-def _from_file(path: Path, exchange: str) -> Keys | None:
+def _from_file(path: Path, exchange: str) -> ExchangeKeys | None:
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
@@ -66,7 +57,7 @@ def _from_file(path: Path, exchange: str) -> Keys | None:
         raise UsageError(f"the secrets file {path} can be read by others", remedy=f"chmod 600 {path}")
     try:
         table = tomllib.loads(text).get(exchange)
-        return None if table is None else Keys.model_validate(table)
+        return None if table is None else ExchangeKeys.model_validate(table)
     except (tomllib.TOMLDecodeError, ValidationError):  # what is in it is not repeated: it may be a secret
         raise UsageError(
             f"the secrets file {path} can't be understood", remedy=f"Write [{exchange}] with api_key, secret, password"

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-
 from agentctl.keys import required_keys
 from agentctl.output import warn
 from agentctl.question import when
@@ -22,6 +20,7 @@ from graphs.live import LiveDesk
 from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
+from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 
 
 def require_tradable(market: str) -> None:

@@ -96,6 +96,7 @@ async def went_live(
     account = await account_of(desk, market=header.market)
     await _require_settled(account, database)
     await desk.venue.prepare()
+    opened_at = await desk.venue.time()
     statement = await desk.venue.statement()
     if out := [o.client_order_id for o in statement.open_orders if _OURS.match(o.client_order_id)]:
         raise Refused(
@@ -110,7 +111,7 @@ async def went_live(
         update={
             "mode": "live",
             "account": account,
-            "opened_at": statement.at,
+            "opened_at": opened_at or statement.at,
             "start_cash": statement.balances.get(header.currency, ZERO),
             "opening": opening,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),

@@ -39,7 +39,7 @@ def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool
 
 
 def watch_orders(run: str | None, *, working: bool, db: str | None, as_json: bool) -> None:
-    """Print the orders, then every one whose state or fills changed, as they change. Ends with Ctrl-C, exit code 130."""
+    """Print the orders, then each again when its state or fills change. Ends with Ctrl-C, exit code 130."""
 
     async def follow() -> None:
         async with reading(db) as database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from agentctl.archive import wait
@@ -107,9 +108,8 @@ async def _exchange(exchange: str) -> str:
     """Asked with the keys at hand, or without. A key that may withdraw fails the check: live mode refuses it."""
     async with probe(exchange, load()) as venue:
         theirs = await venue.time()
-        skew_ms = (
-            "" if theirs is None else f", its clock is {round((theirs - datetime.now(UTC)) / _MS)} ms ahead of ours"
-        )
+        ahead = None if theirs is None else round((theirs - datetime.now(UTC)) / timedelta(milliseconds=1))
+        skew_ms = "" if ahead is None else f", its clock is {ahead} ms ahead of ours"
         if not keys_for(exchange, os.environ):
             return f"answers{skew_ms}; not asked about an account"
         rights = await venue.rights()

@@ -1,4 +1,4 @@
-"""A live desk on an exchange of this machine: one clock for both, a market that moves with it, and the books of both."""
+"""A live desk on an exchange of this machine: one clock for both, a market that moves with it, both books."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from domain.clock import Clock, TickClock
 from tools.exchange_double import binance
@@ -19,16 +19,6 @@ from tools.exchange_double.server import Server
 from tools.exchange_double.wire import Credentials, Wire
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class RunningClock:
-    """A clock that starts at `START` and goes on as fast as the machine's."""
-
-    def __init__(self) -> None:
-        self._began_s = time.monotonic()
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=time.monotonic() - self._began_s)
 
 
 class ServedDouble(ExchangeDouble):
@@ -78,16 +68,9 @@ def binance_double(
     Without a clock its time runs on from `START`: Binance refuses what was signed a second ahead of its own time,
     so that a client could not go on long with a clock that stands.
     """
-    with _served(binance.BinanceWire(credentials), clock or RunningClock(), cash=cash, listings=listings) as double:
-        yield double
-
-
-@contextmanager
-def _served(wire: Wire, clock: Clock, *, cash: int, listings: Sequence[Listing]) -> Iterator[ServedDouble]:
-    double = ServedDouble(wire, clock, listings=listings)
-    double.engine.deposit("USDT", cash)
-    with Server(double) as server:
-        double.url = server.url
+    with _served(
+        binance.BinanceWire(credentials), clock or RunningClock(START), cash=cash, listings=listings
+    ) as double:
         yield double
 
 
@@ -105,7 +88,14 @@ def bybit_double(
     time, so that a clock that stands would refuse a client that asks for the time once and goes on for longer.
     Raises `ValueError` for a swap whose contract is not one of its base currency.
     """
-    double = ServedDouble(BybitWire(credentials), clock or RunningClock(START), listings=listable(listings))
+    own = BybitWire(credentials)
+    with _served(own, clock or RunningClock(START), cash=cash, listings=listable(listings)) as double:
+        yield double
+
+
+@contextmanager
+def _served(wire: Wire, clock: Clock, *, cash: int, listings: Sequence[Listing]) -> Iterator[ServedDouble]:
+    double = ServedDouble(wire, clock, listings=listings)
     double.engine.deposit("USDT", cash)
     with Server(double) as server:
         double.url = server.url

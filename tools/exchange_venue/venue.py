@@ -206,6 +206,9 @@ class ExchangeVenue:
         await self._markets()
         return await self._quirks.prepare(self._session, self._symbols)
 
+    def holds_stops(self, symbol: str) -> bool:
+        return self._quirks.stop is not None
+
     async def keep_alive(self, *, timeout_s: int) -> bool:
         await self._markets()
         try:
