@@ -43,6 +43,8 @@ class LiveStage:
     stage: Stage
     symbols: tuple[str, ...] = (BTC,)
     patience_s: float = 30.0
+    calm: timedelta = timedelta(minutes=2)
+    """Longer than any doubt of the venue lasts."""
 
     def venue(
         self,
@@ -92,7 +94,10 @@ class LiveStage:
         async with self.opened() as desk:
             there = await Archive(database).runs(limit=1)
             session = await (self.go_on(database, desk) if there else self.begin(database, desk, **over))
-            return await drive(session, cycles=cycles)
+            return await self.driven(session, cycles=cycles)
+
+    async def driven(self, session: Session, *, cycles: int) -> RunResult:
+        return await drive(session, cycles=cycles)
 
     @asynccontextmanager
     async def opened(self) -> Any:

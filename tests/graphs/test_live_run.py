@@ -1,0 +1,31 @@
+"""A live run on an exchange double: it trades, its books are the exchange's, and it replays without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builders.live import CYCLES, a_live_stage, faults_of_books, unproven_ends
+from builders.runs import archive
+from domain.order import OrderState
+from graphs.replay import replay_run
+from memory import Ledger
+
+
+async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path: Path) -> None:
+    with a_live_stage() as live:
+        async with archive(tmp_path) as database:
+            result = await live.run(database)
+            wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
+            orders = await Ledger(database, account="r1", run_id="r1").orders()
+    assert wrong == []
+    assert (result.status, result.mode, result.cycles) == ("finished", "live", CYCLES)
+    assert sum(order.state is OrderState.FILLED for order in orders) >= 2
+    assert {order.request.type for order in orders} == {"market", "stop"}
+
+
+async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        with a_live_stage() as live:
+            await live.run(database)
+        report = await replay_run("r1", source=database, progress=lambda done, planned: None)
+    assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)
