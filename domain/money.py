@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
+from typing import Final, Literal
 
 BPS = Decimal(10_000)
 """Basis points in one."""
 
 ZERO = Decimal(0)
+
+EXACT: Final = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""For `localcontext`, around sums of money: every digit is kept, or it raises. Python's own rounds at 28 digits."""
 
 _EXACT = Context(prec=100)
 _READING = Context(prec=10, rounding=ROUND_HALF_EVEN)

@@ -100,7 +100,7 @@ class Fill(Value):
     fee_base: Amount = Field(default=ZERO, exclude_if=absent)
     """In base currency, out of what was bought: a spot buy's at most exchanges. Negative is a rebate."""
     commission: Commission | None = Field(default=None, exclude_if=absent)
-    """In a third currency: kept as evidence, and in no sum of this account's."""
+    """In a third currency: out of what is held of that, and in no sum of this account's money."""
     at: Instant
 
     @property
@@ -110,6 +110,16 @@ class Fill(Value):
     @property
     def notional(self) -> Decimal:
         return self.quantity * self.price
+
+    @property
+    def cash(self) -> Decimal:
+        """By how much the account's cash changed: the notional and the fee in quote currency."""
+        return -self.signed_quantity * self.price - self.fee
+
+    @property
+    def fees(self) -> Decimal:
+        """All that it cost in quote currency, what was paid in base at the fill's own price."""
+        return self.fee + self.fee_base * self.price
 
 
 class OrderReport(Value):

@@ -2,19 +2,22 @@
 
 Accounting is by average cost: a fill that adds moves the average price, one that reduces realises
 profit against it, and one that flips does both at the fill's price. Fees are kept apart from
-realised profit, so that equity = starting cash + realised + unrealised - fees, exactly.
+realised profit, so that equity = starting cash + contributed + realised + unrealised - fees, exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from datetime import datetime
+from decimal import Context, Decimal, localcontext
 
-from domain.money import ZERO
+from pydantic import Field
+
+from domain.money import EXACT, ZERO
 from domain.order import Fill
-from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
+from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
-_EXACT = Context(prec=60)
+_RELEASED = Context(prec=60)
 _GRAIN = Decimal("1e-12")
 """Released cost is rounded to this, and the rest stays in the position: sums stay exact."""
 
@@ -40,33 +43,45 @@ class Position(Value):
         return self.cost / self.quantity if self.quantity else None
 
     def unrealized(self, mark_price: Decimal) -> Decimal:
-        return self.quantity * mark_price - self.cost
+        with localcontext(EXACT):
+            return self.quantity * mark_price - self.cost
 
     def after(self, fill: Fill) -> Position:
-        """This position with one more fill."""
-        held, traded = self.quantity, fill.signed_quantity
-        fees = self.fees + fill.fee
-        left = held + traded
+        """This position with one more fill.
+
+        A fee in base currency is sold at the fill's price, and what that brings is the fee: cash stays out of it,
+        and profit is realised against the average as with any sale.
+        """
+        with localcontext(EXACT):
+            traded = self._moved(fill.signed_quantity, price=fill.price, at=fill.at)
+            paid = traded._moved(-fill.fee_base, price=fill.price, at=fill.at) if fill.fee_base else traded
+            return paid.model_copy(update={"fees": self.fees + fill.fees})
+
+    def adopting(self, quantity: Decimal, *, price: Decimal, at: datetime) -> Position:
+        """This position with signed `quantity` more that was not bought but taken over at `price`, without a fee."""
+        with localcontext(EXACT):
+            return self._moved(quantity, price=price, at=at)
+
+    def _moved(self, traded: Decimal, *, price: Decimal, at: datetime) -> Position:
+        """By average cost: cost - realised changes by exactly traded * price, whichever way it goes."""
+        held, left = self.quantity, self.quantity + traded
         if held * traded >= 0:
-            opened_at = self.opened_at if held else fill.at
+            opened_at = self.opened_at if held else at
             return self.model_copy(
-                update={"quantity": left, "cost": self.cost + traded * fill.price, "fees": fees, "opened_at": opened_at}
+                update={"quantity": left, "cost": self.cost + traded * price, "opened_at": opened_at}
             )
         if left * held > 0:
-            released = _EXACT.divide(self.cost * -traded, held).quantize(_GRAIN, context=_EXACT)
+            released = _RELEASED.divide(self.cost * -traded, held).quantize(_GRAIN, context=_RELEASED)
             return self.model_copy(
                 update={
                     "quantity": left,
                     "cost": self.cost - released,
-                    "realized": self.realized - traded * fill.price - released,
-                    "fees": fees,
+                    "realized": self.realized - traded * price - released,
                 }
             )
-        flat = {"stop_price": None, "target_price": None, "opened_at": fill.at if left else None}
-        realized = self.realized + held * fill.price - self.cost
-        return self.model_copy(
-            update={"quantity": left, "cost": left * fill.price, "realized": realized, "fees": fees, **flat}
-        )
+        flat = {"stop_price": None, "target_price": None, "opened_at": at if left else None}
+        realized = self.realized + held * price - self.cost
+        return self.model_copy(update={"quantity": left, "cost": left * price, "realized": realized, **flat})
 
 
 class Portfolio(Value):
@@ -80,15 +95,19 @@ class Portfolio(Value):
     realized: Amount
     fees: Amount
     start_cash: NonNegative
+    contributed: Amount = Field(default=ZERO, exclude_if=absent)
+    """What was brought in less what was taken out since the start: cash, and positions at what they were taken over."""
 
     @property
     def unrealized(self) -> Decimal:
-        return sum((p.unrealized(self.marks[s]) for s, p in self.positions.items()), ZERO)
+        with localcontext(EXACT):
+            return sum((p.unrealized(self.marks[s]) for s, p in self.positions.items()), ZERO)
 
     @property
     def equity(self) -> Decimal:
         """Cash and every position at its mark price. Raises `KeyError` for a position without a mark."""
-        return self.cash + sum((p.quantity * self.marks[s] for s, p in self.positions.items()), ZERO)
+        with localcontext(EXACT):
+            return self.cash + sum((p.quantity * self.marks[s] for s, p in self.positions.items()), ZERO)
 
     @property
     def priced(self) -> bool:

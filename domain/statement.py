@@ -6,9 +6,11 @@ Quantities are in base currency, prices and cash in quote currency, times are th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, localcontext
 from typing import Literal
 
-from domain.money import ZERO
+from domain.money import EXACT, ZERO
 from domain.order import Commission, OrderReport, Side
 from domain.value import Amount, Instant, Positive, Symbol, Value
 
@@ -74,7 +76,8 @@ class ExternalEvent(Value):
     """A change of the account that this desk's orders did not make. Booked once, by `id`.
 
     `id` follows from the venue's own (`trade:123`, `transfer:9`), so that seen again it is the same. What is held
-    by hand stands beside what the desk manages: the desk neither counts it as its own nor sells it.
+    by hand stands beside what the desk manages: the desk neither counts it as its own nor sells it. An adoption
+    is how it comes to do both: see `adoption`.
     """
 
     id: str
@@ -84,10 +87,29 @@ class ExternalEvent(Value):
     quantity: Amount = ZERO
     """By how much what is held beside the desk's own changed."""
     cash: Amount = ZERO
-    """By how much the account's cash changed."""
+    """By how much the account's cash changed. Of trades in swaps: by what the wallet did, profit and fees."""
     price: Positive | None = None
     at: Instant
     note: str = ""
+
+
+def adoption(asset: str, *, quantity: Decimal, price: Decimal, id: str, at: datetime, note: str = "") -> ExternalEvent:
+    """The event by which the desk takes over signed `quantity` of what is held beside its own, at `price`.
+
+    Spot is brought in at its worth, and no cash moves. A swap is brought in as if the desk had opened it: cash,
+    which counts swaps as paid in full, falls by the notional, and no worth is added. Its price must be the venue's
+    entry price, or what it gained before would be missing from the wallet when it is closed.
+    """
+    with localcontext(EXACT):
+        cash = -quantity * price if is_swap(asset) else ZERO
+        return ExternalEvent(
+            id=id, kind="adoption", asset=asset, quantity=-quantity, cash=cash, price=price, at=at, note=note
+        )
+
+
+def is_swap(asset: str) -> bool:
+    """Whether it names a perpetual, as `BTC/USDT:USDT`, and not a currency or a pair on spot."""
+    return ":" in asset
 
 
 class Expected(Value):
@@ -95,6 +117,8 @@ class Expected(Value):
 
     balances: Mapping[str, Amount]
     positions: Mapping[Symbol, Amount]
+    rounded: str = ""
+    """The currency in which swaps were closed, wholly or in part: see `differences`."""
 
 
 class Difference(Value):
@@ -103,3 +127,22 @@ class Difference(Value):
     asset: str
     ours: Amount
     theirs: Amount
+
+
+def differences(expected: Expected, statement: Statement, *, dust: Decimal = ZERO) -> tuple[Difference, ...]:
+    """Every amount on which the books and a statement differ, by asset; what one of them does not name is 0.
+
+    Spot and positions must agree to the last digit. `dust` is allowed for the currency in which swaps were closed,
+    and for nothing else: of an average price that does not end, as of 1 at 10 and 2 at 11, a venue cuts the
+    digits where it likes, and we cut the released cost at our own grain. What it cut stays in the wallet when the
+    position is flat, so it is allowed from the first close on. Before that, this too must agree exactly.
+    """
+    pairs = [(expected.balances, statement.balances), (expected.positions, statement.positions)]
+    found = [
+        Difference(asset=asset, ours=ours.get(asset, ZERO), theirs=theirs.get(asset, ZERO))
+        for ours, theirs in pairs
+        for asset in sorted(ours.keys() | theirs.keys())
+    ]
+    with localcontext(EXACT):
+        allowed = {expected.rounded: dust}
+        return tuple(apart for apart in found if abs(apart.ours - apart.theirs) > allowed.get(apart.asset, ZERO))

@@ -1,25 +1,20 @@
-"""Whether an account adds up: cash, positions and orders against the fills they came from. Pure."""
+"""Whether an account adds up: cash, holdings, positions and orders against what they came from. Pure.
+
+That is fills, adoptions and what else others did, in the one order in which they were booked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from domain.money import ZERO
-from domain.order import Fill
+from domain.money import EXACT, ZERO
 from domain.portfolio import Position
+from domain.statement import ExternalEvent
 from memory.fault import Fault
+from memory.moves import Move
 from memory.orders import OrderRecord, position_after
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A fill as it was booked: its place in the account's order, and the position it led to."""
-
-    n: int
-    fill: Fill
-    held: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +36,73 @@ class Accounts:
     cash: Decimal
     realized: Decimal
     fees: Decimal
+    contributed: Decimal
     orders: Mapping[str, OrderRecord]
-    booked: Sequence[Booked]
+    moves: Sequence[Move]
+    """Fills and adoptions, in their order."""
+    external: Mapping[int, ExternalEvent]
+    """What others did, adoptions among it, by the place in the account's order."""
+    holdings: Mapping[str, Decimal]
     positions: Mapping[str, Position]
     events: Sequence[Event]
     ticketed: frozenset[str]
     """The orders that have a ticket."""
 
 
-def imbalances(books: Accounts) -> Iterator[Fault]:
+def imbalances(books: Accounts) -> list[Fault]:
     """Everything that does not add up, rows first, then sums."""
+    with localcontext(EXACT):
+        return list(_imbalances(books))
+
+
+def _imbalances(books: Accounts) -> Iterator[Fault]:
     yield from _strays(books)
     yield from _orders(books)
+    yield from _gaps(books)
     folded: dict[str, Position] = {}
-    for place, entry in enumerate(books.booked):
-        fill = entry.fill
-        key = f"client_order_id={fill.client_order_id} trade_id={fill.trade_id}"
-        order = books.orders.get(fill.client_order_id)
-        if order is None:
-            continue
-        after = position_after(folded.get(fill.symbol) or Position(symbol=fill.symbol), fill, order)
-        folded[fill.symbol] = after
-        if entry.n != place:
-            yield Fault("fills", key, f"is number {entry.n} where {place} was due: a fill is missing")
-        if entry.held != after.quantity:
-            yield Fault("fills", key, f"says {entry.held} is held after it, and the fills make {after.quantity}")
+    yield from _fold(books, folded)
     for symbol in sorted(folded.keys() | books.positions.keys()):
         if symbol not in books.positions:
             yield Fault("positions", f"symbol={symbol}", "is missing")
         elif books.positions[symbol] != folded.get(symbol):
             yield Fault("positions", f"symbol={symbol}", "is not what its fills make")
     yield from _sums(books, folded)
+    yield from _holdings(books)
+
+
+def _gaps(books: Accounts) -> Iterator[Fault]:
+    """Entries that don't follow each other: one between them is gone, and nothing says of which table it was."""
+    named = {move.n: ("fills", _key(move)) for move in books.moves if not move.adopted}
+    named |= {n: ("external_events", f"id={event.id}") for n, event in books.external.items()}
+    for place, n in enumerate(sorted(named)):
+        if n != place:
+            table, key = named[n]
+            yield Fault(table, key, f"is number {n} where {place} was due: an entry before it is missing")
+            return
+
+
+def _fold(books: Accounts, folded: dict[str, Position]) -> Iterator[Fault]:
+    """Every position made again, move by move, into `folded`."""
+    for move in books.moves:
+        fill = move.fill
+        before = folded.get(fill.symbol) or Position(symbol=fill.symbol)
+        order = books.orders.get(fill.client_order_id)
+        if move.adopted:
+            after = before.adopting(fill.signed_quantity, price=fill.price, at=fill.at)
+        elif order is not None:
+            after = position_after(before, fill, order)
+        else:
+            continue
+        folded[fill.symbol] = after
+        if move.held != after.quantity:
+            table = "external_events" if move.adopted else "fills"
+            what = f"says {move.held} is held after it, and the fills make {after.quantity}"
+            yield Fault(table, _key(move), what)
+
+
+def _key(move: Move) -> str:
+    fill = move.fill
+    return f"id={fill.trade_id}" if move.adopted else f"client_order_id={fill.client_order_id} trade_id={fill.trade_id}"
 
 
 def _strays(books: Accounts) -> Iterator[Fault]:
@@ -79,9 +110,9 @@ def _strays(books: Accounts) -> Iterator[Fault]:
     for event in books.events:
         if event.client_order_id not in books.orders:
             yield Fault("orders", f"client_order_id={event.client_order_id}", "is missing, and has events")
-    for entry in books.booked:
-        if entry.fill.client_order_id not in books.orders:
-            yield Fault("orders", f"client_order_id={entry.fill.client_order_id}", "is missing, and has fills")
+    for move in books.moves:
+        if not move.adopted and move.fill.client_order_id not in books.orders:
+            yield Fault("orders", f"client_order_id={move.fill.client_order_id}", "is missing, and has fills")
     for key in sorted(books.ticketed - books.orders.keys()):
         yield Fault("orders", f"client_order_id={key}", "is missing, and has a ticket")
 
@@ -105,17 +136,38 @@ def _orders(books: Accounts) -> Iterator[Fault]:
             yield Fault("tickets", name, "is missing: no order without a ticket")
         if order.filled != sum((fill.quantity for fill in order.fills), ZERO):
             yield Fault("orders", name, f"says {order.filled} filled, and its fills differ: one is missing")
-        if order.fee != sum((fill.fee for fill in order.fills), ZERO):
+        if order.fee != sum((fill.fees for fill in order.fills), ZERO):
             yield Fault("orders", name, f"says fees of {order.fee}, and its fills differ")
 
 
 def _sums(books: Accounts, folded: Mapping[str, Position]) -> Iterator[Fault]:
-    paid = sum((b.fill.signed_quantity * b.fill.price + b.fill.fee for b in books.booked), ZERO)
+    traded = [move.fill for move in books.moves if not move.adopted]
+    adopted = [move.fill for move in books.moves if move.adopted]
+    brought = sum((event.cash for event in books.external.values()), ZERO)
+    worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
     sums = {
-        "cash": (books.cash, books.start_cash - paid),
+        "cash": (books.cash, books.start_cash + brought + sum((fill.cash for fill in traded), ZERO)),
         "realized": (books.realized, sum((position.realized for position in folded.values()), ZERO)),
-        "fees": (books.fees, sum((b.fill.fee for b in books.booked), ZERO)),
+        "fees": (books.fees, sum((fill.fees for fill in traded), ZERO)),
+        "contributed": (books.contributed, brought + worth),
     }
     for name, (kept, due) in sums.items():
         if kept != due:
-            yield Fault("accounts", f"account={books.name}", f"is {kept}, and the fills make {due}", field=name)
+            what = f"is {kept}, and the fills make {due}" if name != "contributed" else f"is {kept}, and {due} came"
+            yield Fault("accounts", f"account={books.name}", what, field=name)
+
+
+def _holdings(books: Accounts) -> Iterator[Fault]:
+    due: dict[str, Decimal] = {}
+    for event in books.external.values():
+        if event.quantity:
+            due[event.asset] = due.get(event.asset, ZERO) + event.quantity
+    for coin in [move.fill.commission for move in books.moves if move.fill.commission is not None]:
+        due[coin.currency] = due.get(coin.currency, ZERO) - coin.amount
+    for asset in sorted(due.keys() | books.holdings.keys()):
+        if asset not in books.holdings:
+            yield Fault("holdings", f"asset={asset}", "is missing")
+        elif books.holdings[asset] != due.get(asset):
+            made = due.get(asset, ZERO)
+            what = f"is {books.holdings[asset]}, and what others did and commissions make {made}"
+            yield Fault("holdings", f"asset={asset}", what, field="quantity")

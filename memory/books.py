@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from operator import itemgetter
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import BindParameter, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import canonical
 from domain.errors import LedgerBroken
+from domain.money import EXACT, ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Position
+from domain.statement import ExternalEvent
+from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
 from memory.fault import as_written
 from memory.orders import OrderRecord, fill_from, fill_row, order_after, order_from, order_row, position_after
 from memory.rows import Row, insert_new, put
-from memory.schema import accounts, fills, order_events, orders, positions, with_digest
+from memory.schema import accounts, external_events, fills, holdings, order_events, orders, positions, with_digest
 
 # Built once: building a statement costs more than running it.
 _MINE: BindParameter[str] = bindparam("account")
@@ -33,7 +36,9 @@ _ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expandin
 _FILLS = select(fills).where(fills.c.account == _MINE)
 _FILLS_BY_ID = _FILLS.where(fills.c.client_order_id.in_(_IDS))
 _POSITIONS = select(positions).where(positions.c.account == _MINE)
-_LAST_FILL = select(func.max(fills.c.n)).where(fills.c.account == _MINE)
+_LAST_ENTRIES = select(
+    *(select(func.max(t.c.n)).where(t.c.account == _MINE).scalar_subquery() for t in (fills, external_events))
+)
 _EVENTS = (
     select(order_events.c.client_order_id, func.count())
     .where(order_events.c.account == _MINE, order_events.c.client_order_id.in_(_IDS))
@@ -91,16 +96,29 @@ def position_row(account: str, position: Position) -> dict[str, object]:
     return {"account": account, "symbol": position.symbol, "body": canonical(position)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A fill or an event, with the position that it moved and what that held after it."""
+
+    of: Fill | ExternalEvent
+    symbol: str | None = None
+    held: Decimal | None = None
+
+
 @dataclass(slots=True)
 class Books:
-    """The part of an account that some reports are about. `apply` them, then `write`."""
+    """The part of an account that some reports and events are about. `apply` and `take` them, then `write`."""
 
     account: dict[str, Any]
     run_id: str
     cycle: int
     orders: dict[str, OrderRecord]
     positions: dict[str, Position]
-    _fills: list[tuple[Fill, Decimal]] = field(default_factory=list)
+    holdings: dict[str, Decimal] = field(default_factory=dict)
+    """What is held beside the positions: read where something may change it."""
+    external: dict[str, ExternalEvent] = field(default_factory=dict)
+    """The events that were booked before, of those that come."""
+    _entries: list[_Entry] = field(default_factory=list)
     _events: list[dict[str, object]] = field(default_factory=list)
     _changed: dict[str, OrderRecord] = field(default_factory=dict)
 
@@ -116,8 +134,42 @@ class Books:
         for fill in new:
             self._book(fill, after)
         evidence = {"filled": report.filled, "reason": after.reason, "trades": [fill.trade_id for fill in new]}
-        self.change(after, at=report.at, evidence=evidence)
+        told = {"evidence": report.evidence, "venue_order_id": report.venue_order_id}
+        self.change(after, at=report.at, evidence=evidence | {name: word for name, word in told.items() if word})
         return True
+
+    def take(self, event: ExternalEvent) -> bool:
+        """Book what others did on the account; `False` when it was booked before. Raises `LedgerBroken`."""
+        known = self.external.get(event.id)
+        if known is not None:
+            if known != event:
+                raise LedgerBroken(f"the event {event.id} is booked, and comes again with other content")
+            return False
+        require_sound(event, currency=self.account["currency"])
+        self.external[event.id] = event
+        symbol = adopted_symbol(event, currency=self.account["currency"])
+        with localcontext(EXACT):
+            brought = event.cash
+            self.account["cash"] += event.cash
+            if event.quantity:
+                self._hold(event.asset, event.quantity)
+            if symbol is not None:
+                fill = adopted_fill(event, symbol=symbol)
+                brought += fill.signed_quantity * fill.price
+                before = self.positions.get(symbol) or Position(symbol=symbol)
+                self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
+            self.account["contributed"] = (self.account["contributed"] or ZERO) + brought
+        self._entries.append(_Entry(event, symbol, self.positions[symbol].quantity if symbol else None))
+        return True
+
+    def _hold(self, asset: str, quantity: Decimal) -> None:
+        self.holdings[asset] = self.holdings.get(asset, ZERO) + quantity
+
+    def _move(self, after: Position) -> None:
+        """Put a position where it is now, and what that realised into the account's sum."""
+        before = self.positions.get(after.symbol) or Position(symbol=after.symbol)
+        self.account["realized"] += after.realized - before.realized
+        self.positions[after.symbol] = after
 
     def change(self, order: OrderRecord, *, at: datetime, evidence: Row) -> None:
         """Put `order` in its new state, with an event that says why."""
@@ -129,27 +181,21 @@ class Books:
 
     def _book(self, fill: Fill, order: OrderRecord) -> None:
         before = self.positions.get(fill.symbol) or Position(symbol=fill.symbol)
-        after = self.positions[fill.symbol] = position_after(before, fill, order)
-        self.account["cash"] -= fill.signed_quantity * fill.price + fill.fee
-        self.account["realized"] += after.realized - before.realized
-        self.account["fees"] += fill.fee
-        self._fills.append((fill, after.quantity))
+        with localcontext(EXACT):
+            after = position_after(before, fill, order)
+            self._move(after)
+            self.account["cash"] += fill.cash
+            self.account["fees"] += fill.fees
+            if fill.commission is not None:
+                self._hold(fill.commission.currency, -fill.commission.amount)
+        self._entries.append(_Entry(fill, fill.symbol, after.quantity))
 
     async def write(self, connection: AsyncConnection) -> None:
         """Everything that was changed since it was last written, in rows."""
         name = self.account["account"]
         place = {"account": name, "run_id": self.run_id, "cycle": self.cycle}
-        if self._fills:
-            first = await _next(connection, name)
-            booked = [
-                {**fill_row(fill), **place, "n": first + number, "held": held}
-                for number, (fill, held) in enumerate(self._fills)
-            ]
-            symbols = sorted({fill.symbol for fill, _ in self._fills})
-            await insert_new(connection, fills, [with_digest(fills, row) for row in booked])
-            rows = [position_row(name, self.positions[symbol]) for symbol in symbols]
-            await put(connection, positions, [with_digest(positions, row) for row in rows])
-            await put(connection, accounts, [with_digest(accounts, self.account)])
+        if self._entries:
+            await self._write_entries(connection, place)
         if self._changed:
             numbers = await _events_so_far(connection, name, ids=self._changed)
             happened = []
@@ -160,12 +206,37 @@ class Books:
             rows = [order_row(name, order) for order in self._changed.values()]
             await put(connection, orders, [with_digest(orders, row) for row in rows])
             await insert_new(connection, order_events, happened)
-        self._fills, self._events, self._changed = [], [], {}
+        self._entries, self._events, self._changed = [], [], {}
+
+    async def _write_entries(self, connection: AsyncConnection, place: Row) -> None:
+        """Fills and events in their one order, and the sums that they led to."""
+        name = self.account["account"]
+        first = await _next(connection, name)
+        booked: list[Row] = []
+        happened: list[Row] = []
+        for n, entry in enumerate(self._entries, start=first):
+            match entry.of:
+                case Fill() as fill:
+                    row = {**fill_row(fill), **place, "n": n, "held": entry.held}
+                    booked.append(with_digest(fills, row))
+                case ExternalEvent() as event:
+                    row = {**external_row(event), **place, "n": n, "symbol": entry.symbol, "held": entry.held}
+                    happened.append(with_digest(external_events, row))
+                case never:
+                    assert_never(never)
+        await insert_new(connection, fills, booked)
+        await insert_new(connection, external_events, happened)
+        symbols = sorted({entry.symbol for entry in self._entries if entry.symbol is not None})
+        moved = [position_row(name, self.positions[symbol]) for symbol in symbols]
+        await put(connection, positions, [with_digest(positions, row) for row in moved])
+        held = holding_rows(name, self.holdings)
+        await put(connection, holdings, [with_digest(holdings, row) for row in held])
+        await put(connection, accounts, [with_digest(accounts, self.account)])
 
 
 async def _next(connection: AsyncConnection, account: str) -> int:
-    last = await connection.scalar(_LAST_FILL, {"account": account})
-    return 0 if last is None else last + 1
+    last = (await connection.execute(_LAST_ENTRIES, {"account": account})).one()
+    return max((n for n in last if n is not None), default=-1) + 1
 
 
 async def _events_so_far(connection: AsyncConnection, account: str, *, ids: Collection[str]) -> dict[str, int]:

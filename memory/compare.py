@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, Text, and_, cast, select
 from memory.database import Database
 from memory.fault import Fault
 from memory.raw import Raw, raw_rows
-from memory.schema import accounts, cycles, key_of, orders, positions, tickets
+from memory.schema import accounts, cycles, holdings, key_of, orders, positions, tickets
 from memory.seal import SEALED, Leaf, leaf_key, leaves_from
 
 _ORDER = {table.name: place for place, table in enumerate(SEALED)}
@@ -45,7 +45,7 @@ async def compare(ours: Database, theirs: Database, *, run_id: str, cycle: int) 
 
 async def compare_books(ours: Database, theirs: Database, *, account: str) -> Fault | None:
     """The first row of an account's books that differs: what no cycle's seal covers, for it changes."""
-    for table in (accounts, positions, orders, tickets):
+    for table in (accounts, positions, holdings, orders, tickets):
         mine, other = [await _rows(database, table, account=account) for database in (ours, theirs)]
         for key in sorted(mine.keys() | other.keys()):
             if mine.get(key) != other.get(key):

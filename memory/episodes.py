@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 from domain.decision import Episode
-from domain.money import ZERO
+from domain.money import EXACT, ZERO
 from domain.order import Fill
 from domain.portfolio import Position
 
 _GRAIN = Decimal("1e-12")
+_SHARE = Context(prec=60)
 
 
 def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Episode, ...]:
@@ -19,7 +20,11 @@ def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Epi
     `before` are the fills since the position was last flat; both in the order in which they were
     booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity.
     """
-    closed: list[Episode] = []
+    with localcontext(EXACT):
+        return tuple(_closed(before, recorded))
+
+
+def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
     for number, fill in enumerate((*before, *recorded)):
@@ -33,20 +38,25 @@ def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Epi
                 trade = after
                 continue
             if number >= len(before):
-                closed.append(_episode(trade, after, closing=part, notional=notional))
+                yield _episode(trade, after, closing=part, notional=notional)
             trade = None
-    return tuple(closed)
 
 
 def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
-    """`fill` as it is, or cut in two where it goes through zero."""
-    if held * fill.signed_quantity >= 0 or fill.quantity <= abs(held):
+    """`fill` as it is, or cut in two where it goes through zero.
+
+    A fee in base is part of the way: a sale of all that is held may go through zero by its fee alone.
+    """
+    moved = fill.signed_quantity - fill.fee_base
+    if held * moved >= 0 or abs(moved) <= abs(held):
         yield fill
         return
-    closing = abs(held)
-    fee = (fill.fee * closing / fill.quantity).quantize(_GRAIN)
-    yield fill.model_copy(update={"quantity": closing, "fee": fee})
-    yield fill.model_copy(update={"quantity": fill.quantity - closing, "fee": fill.fee - fee})
+    closing = min(abs(held), fill.quantity)
+    fee = _SHARE.divide(fill.fee * closing, fill.quantity).quantize(_GRAIN, context=_SHARE)
+    base = held + (closing if fill.side == "buy" else -closing)
+    yield fill.model_copy(update={"quantity": closing, "fee": fee, "fee_base": base})
+    rest = {"quantity": fill.quantity - closing, "fee": fill.fee - fee, "fee_base": fill.fee_base - base}
+    yield fill.model_copy(update=rest)
 
 
 def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decimal) -> Episode:

@@ -10,15 +10,17 @@ from operator import itemgetter
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Episode, Ticket
 from domain.effects import Effects
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
+from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Portfolio
+from domain.statement import Expected, ExternalEvent
 from memory.activity import Activity, Spent
 from memory.acts import hold_acts
 from memory.admission import ticket_row
@@ -28,6 +30,9 @@ from memory.books import Books, account_row, read_orders, read_positions, workin
 from memory.controls import Control, control_of
 from memory.database import Database
 from memory.episodes import closed_trades
+from memory.expectation import expected
+from memory.external import ADOPTION, list_external, read_external, read_holdings
+from memory.moves import moves_in, moves_since_flat
 from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
 from memory.restoring import told
@@ -52,8 +57,14 @@ class Ledger:
         self._run_id = run_id
         self._activity = Activity(database, account=account, run_id=run_id)
 
-    async def open(self, *, currency: str, start_cash: Decimal) -> None:
-        """Open the account, or see that it was opened so. Raises `Refused` when it was opened otherwise."""
+    async def open(
+        self, *, currency: str, start_cash: Decimal, opening: Sequence[ExternalEvent] = (), cycle: int = 0
+    ) -> None:
+        """Open the account, or see that it was opened so. Raises `Refused` when it was opened otherwise.
+
+        `opening` is what it holds besides cash, booked in `cycle` with the opening itself. Of an account that is
+        open already it says nothing new, and is left alone: what has changed since comes as events.
+        """
         row = {
             "account": self._account,
             "currency": currency,
@@ -68,6 +79,7 @@ class Ledger:
             found = (await connection.execute(query)).mappings().one_or_none()
             if found is None:
                 await insert_new(connection, accounts, [with_digest(accounts, row)])
+                await self._take(connection, opening, cycle=cycle)
             elif (found["currency"], found["start_cash"]) != (currency, start_cash):
                 was = f"{found['start_cash']} {found['currency']}"
                 raise Refused(f"the account {self._account} was opened with {was}, not {start_cash} {currency}")
@@ -150,10 +162,34 @@ class Ledger:
         async with self._database.transaction() as connection:
             ids = {report.client_order_id for report in reports}
             books = await self._books(connection, ids=ids, cycle=cycle)
-            if any(report.fills for report in reports):
+            booking = [fill for report in reports for fill in report.fills]
+            if booking:
                 books.positions = await read_positions(connection, self._account)
+            if any(fill.commission for fill in booking):
+                books.holdings = await read_holdings(connection, self._account)
             news = [books.apply(report) for report in reports]
             await books.write(connection)
+        return any(news)
+
+    async def book_external(self, events: Sequence[ExternalEvent], *, cycle: int) -> bool:
+        """Book what others did on the account, all or none; `False` when all of it was known.
+
+        Each is booked once by its id, whenever and however often it comes. Raises `LedgerBroken` for an id that
+        comes again with other content, and for an event that would bring the books apart.
+        """
+        if not events:
+            return False
+        async with self._database.transaction() as connection:
+            return await self._take(connection, events, cycle=cycle)
+
+    async def _take(self, connection: AsyncConnection, events: Sequence[ExternalEvent], *, cycle: int) -> bool:
+        books = await self._books(connection, ids=(), cycle=cycle)
+        books.external = await read_external(connection, self._account, ids={event.id for event in events})
+        books.holdings = await read_holdings(connection, self._account)
+        if any(event.kind == ADOPTION for event in events):
+            books.positions = await read_positions(connection, self._account)
+        news = [books.take(event) for event in events]
+        await books.write(connection)
         return any(news)
 
     async def withdraw(self, client_order_id: str, *, reason: str, cycle: int, at: datetime) -> bool:
@@ -188,7 +224,36 @@ class Ledger:
             realized=row["realized"],
             fees=row["fees"],
             start_cash=row["start_cash"],
+            contributed=row["contributed"] or ZERO,
         )
+
+    async def holdings(self) -> Mapping[str, Decimal]:
+        """What the account holds beside the desk's positions: currencies, and symbols of swaps."""
+        async with self._database.reading() as connection:
+            held = await read_holdings(connection, self._account)
+        return {asset: quantity for asset, quantity in held.items() if quantity}
+
+    async def expected(self, *, instruments: Mapping[str, Instrument]) -> Expected:
+        """What the venue's statement must say now. See `memory.expectation`."""
+        async with self._database.reading() as connection:
+            row = await account_row(connection, self._account)
+            held = await read_positions(connection, self._account)
+            beside = await read_holdings(connection, self._account)
+        return expected(
+            held.values(), cash=row["cash"], currency=row["currency"], holdings=beside, instruments=instruments
+        )
+
+    async def external(
+        self, *, cycle: int | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> tuple[ExternalEvent, ...]:
+        """What others did, in the order in which it was booked; no more than the last `limit`.
+
+        With `cycle` what this run booked in it, with `since` what happened then or later by the venue's clock.
+        """
+        async with self._database.reading() as connection:
+            return await list_external(
+                connection, self._account, run_id=self._run_id, cycle=cycle, since=since, limit=limit
+            )
 
     async def orders(self, *, working_only: bool = False) -> tuple[OrderRecord, ...]:
         """By the cycle that decided them. An order in state UNKNOWN counts as working."""
@@ -233,21 +298,14 @@ class Ledger:
         return await self._activity.usage(day_start)
 
     async def closed_trades(self, *, cycle: int) -> tuple[Episode, ...]:
-        """The trades that went flat through fills booked in `cycle`, by symbol."""
-        mine = select(fills).where(fills.c.account == self._account)
-        booked = mine.where(fills.c.run_id == self._run_id, fills.c.cycle == cycle)
+        """The trades that went flat through what was booked in `cycle`, by symbol. One adopted began when it was."""
         closed: list[Episode] = []
         async with self._database.reading() as connection:
-            recorded = await _in_order(connection, booked)
-            for symbol in sorted({row["symbol"] for row in recorded}):
-                now = [row for row in recorded if row["symbol"] == symbol]
-                earlier = mine.where(fills.c.symbol == symbol, fills.c.n < now[0]["n"])
-                flat = await connection.scalar(
-                    earlier.with_only_columns(func.max(fills.c.n)).where(fills.c.held == ZERO)
-                )
-                since = earlier.where(fills.c.n > (-1 if flat is None else flat))
-                before = await _in_order(connection, since)
-                closed += closed_trades([fill_from(row) for row in before], [fill_from(row) for row in now])
+            recorded = await moves_in(connection, self._account, run_id=self._run_id, cycle=cycle)
+            for symbol in sorted({move.fill.symbol for move in recorded}):
+                now = [move for move in recorded if move.fill.symbol == symbol]
+                before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
+                closed += closed_trades([move.fill for move in before], [move.fill for move in now])
         return tuple(closed)
 
     async def check(self) -> None:

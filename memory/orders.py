@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Context, Decimal, localcontext
 
 from pydantic import Field
 from sqlalchemy import RowMapping
 
 from domain.digest import canonical
 from domain.errors import LedgerBroken
-from domain.money import ZERO
+from domain.money import EXACT, ZERO
 from domain.order import Commission, Fill, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Position
 from domain.text import visible
@@ -19,6 +19,7 @@ from memory.schema import fills, orders
 
 _AVERAGE = Context(prec=16)
 _NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING})
+_NEVER_THERE = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 _REASON_LIMIT = 500
 
 
@@ -36,6 +37,7 @@ class OrderRecord(Value):
     filled: NonNegative = ZERO
     average_price: Positive | None = None
     fee: Amount = ZERO
+    """All that its fills cost in quote currency, what they paid in base at their own prices."""
     reason: str = ""
     submitted_at: Instant | None = None
     """When it was about to be sent; `None` proves that it never was."""
@@ -67,25 +69,39 @@ class OrderRecord(Value):
             fills=self.fills,
             reason=self.reason,
             at=self.updated_at,
+            venue_order_id=self.venue_order_id,
         )
 
 
 def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     """The order after one more report; the very same object when that says nothing new.
 
-    A fill counts once, by its trade id, and also when it comes after the end. An order that has
-    ended stays as it ended. Raises `LedgerBroken` for a report that contradicts what is booked.
+    A fill counts once, by its trade id, and also when it comes after the end. Raises `LedgerBroken` for a report
+    that contradicts what is booked.
+
+    Who spoke can't be told here, so what an end rests on is not judged but kept: `evidence` goes into the event.
+    What can be held here is that no end says more or less than its trades: filled is what they add up to, nothing
+    that traded was refused, and an end that counts more than they show is none yet.
     """
     if report.symbol != order.request.symbol:
         raise LedgerBroken(f"the venue reports {order.client_order_id} in {report.symbol}, not {order.request.symbol}")
     if report.state in _NEVER_REPORTED:
         raise LedgerBroken(f"the venue reports {order.client_order_id} as {report.state}, a state that only we give")
+    venue_order_id = order.venue_order_id or report.venue_order_id
+    if report.venue_order_id not in ("", venue_order_id):
+        told = f"{venue_order_id} and now {report.venue_order_id}"
+        raise LedgerBroken(f"the venue has two orders of its own for {order.client_order_id}: {told}")
+    with localcontext(EXACT):
+        return _after(order, report, venue_order_id=venue_order_id)
+
+
+def _after(order: OrderRecord, report: OrderReport, *, venue_order_id: str) -> OrderRecord:
     fills = (*order.fills, *_new_fills(order, report))
     filled = sum((fill.quantity for fill in fills), ZERO)
     if filled > order.request.quantity:
         raise LedgerBroken(f"{order.client_order_id} has fills of {filled}, and {order.request.quantity} was ordered")
     state, reason = _next_state(order, report, filled=filled)
-    if state is order.state and len(fills) == len(order.fills):
+    if (state, len(fills), venue_order_id) == (order.state, len(order.fills), order.venue_order_id):
         return order
     notional = sum((fill.notional for fill in fills), ZERO)
     return order.model_copy(
@@ -94,9 +110,10 @@ def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
             "reason": visible(reason, limit=_REASON_LIMIT),
             "filled": filled,
             "average_price": _AVERAGE.divide(notional, filled) if filled else None,
-            "fee": sum((fill.fee for fill in fills), ZERO),
+            "fee": sum((fill.fees for fill in fills), ZERO),
             "fills": fills,
             "updated_at": report.at,
+            "venue_order_id": venue_order_id,
         }
     )
 
@@ -118,16 +135,32 @@ def _new_fills(order: OrderRecord, report: OrderReport) -> list[Fill]:
 
 
 def _next_state(order: OrderRecord, report: OrderReport, *, filled: Decimal) -> tuple[OrderState, str]:
-    if order.state.terminal:
-        return order.state, order.reason
-    if report.state.terminal and report.filled > filled:
+    kept = order.state, order.reason
+    if filled == order.request.quantity:
+        return kept if order.state is OrderState.FILLED else (OrderState.FILLED, report.reason)
+    if report.filled > filled and (report.state.terminal or order.state.terminal):
         # Taken as ended, nobody would ask for the missing trades again and the position would be wrong.
         return OrderState.UNKNOWN, f"the venue says {report.filled} filled, its trades show {filled}"
-    if not report.state.terminal and filled == order.request.quantity:
-        return OrderState.FILLED, report.reason
+    if order.state.terminal and not _turned_up(order, report):
+        return kept
+    if report.state is OrderState.UNKNOWN:
+        return report.state, report.reason
+    if report.filled < order.filled:
+        return kept  # said before what we know, or not the whole of it
+    if report.state is OrderState.FILLED or (report.state is OrderState.REJECTED and filled):
+        return OrderState.UNKNOWN, f"the venue says {report.state}, its trades show {filled}"
     if report.state is OrderState.WORKING and filled:
         return OrderState.PARTIAL, report.reason
     return report.state, report.reason
+
+
+def _turned_up(order: OrderRecord, report: OrderReport) -> bool:
+    """Whether the venue has an order after all that was taken as refused or never arrived.
+
+    Only of such as it never named or traded: a late word on one that ended at the venue changes nothing.
+    """
+    unseen = order.state in _NEVER_THERE and not order.filled and not order.venue_order_id
+    return unseen and bool(report.fills or report.venue_order_id)
 
 
 def position_after(position: Position, fill: Fill, order: OrderRecord) -> Position:

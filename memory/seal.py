@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, cast, lite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import canonical, digest, sha256
-from memory.schema import episodes, equity, fills, order_events, snapshots, steps, tape, verdicts
+from memory.schema import episodes, equity, external_events, fills, order_events, snapshots, steps, tape, verdicts
 
-SEALED = (tape, steps, snapshots, verdicts, order_events, fills, equity, episodes)
+SEALED = (tape, steps, snapshots, verdicts, external_events, order_events, fills, equity, episodes)
 """The tables under a cycle's seal, in the order in which a difference is best looked for."""
 
 _OUTSIDE = frozenset({"run_id", "account", "cycle"})

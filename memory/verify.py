@@ -24,7 +24,9 @@ from memory.schema import (
     blobs,
     cycles,
     equity,
+    external_events,
     fills,
+    holdings,
     key_of,
     order_events,
     orders,
@@ -36,6 +38,11 @@ from memory.schema import (
 )
 from memory.seal import SEALED, Leaf, leaf_key, leaves_from, seal
 from memory.texts import in_parts, named_by
+
+_WRITTEN = (orders, order_events, fills, external_events)
+"""Tables of accounts whose rows say which run wrote them."""
+
+_KEPT = (accounts, tickets, positions, holdings)
 
 
 async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
@@ -59,8 +66,8 @@ class _Found:
     run: Raw | None = None
     leaves: dict[object, set[Leaf]] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
-    of_orders: list[tuple[Table, Raw]] = field(default_factory=list)
-    """Rows that belong to an order of an account."""
+    of_accounts: list[tuple[Table, Raw]] = field(default_factory=list)
+    """Rows that belong to an account, most of them to an order of it."""
     equity: list[Raw] = field(default_factory=list)
     closed: list[Raw] = field(default_factory=list)
     contexts: list[Raw] = field(default_factory=list)
@@ -78,7 +85,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
             found.leaves.setdefault(row["cycle"], set()).add(_leaf(table, row))
             found.texts.update(_rests_on(table, row))
             if "account" in row:
-                found.of_orders.append((table, row))
+                found.of_accounts.append((table, row))
             if table is equity:
                 found.equity.append(row)
             if table is snapshots:
@@ -93,7 +100,7 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
     faults += await prune_faults(connection, run_id, found.contexts)
     faults += await _text_faults(connection, found.texts)
     names = await _accounts(connection, run_id, run=found.run)
-    faults += await _strays(connection, found.of_orders, accounts_of_run=names)
+    faults += await _strays(connection, found.of_accounts, accounts_of_run=names)
     for account in names:
         faults += await account_faults(connection, account)
     faults += await oversight_faults(connection)
@@ -200,16 +207,18 @@ async def _text_faults(connection: AsyncConnection, digests: Collection[str]) ->
 async def _strays(
     connection: AsyncConnection, rows: Collection[tuple[Table, Raw]], *, accounts_of_run: Collection[str]
 ) -> list[Fault]:
-    """Rows of orders that are not in the row's account: the order is gone, or the row is in no account that is."""
+    """Rows that are in no account, and rows of orders that are gone from theirs."""
     keys = select(orders.c.account, orders.c.client_order_id).where(orders.c.account.in_(accounts_of_run))
     there = {tuple(key) for key in await connection.execute(keys)}
     opened = set(await connection.scalars(select(accounts.c.account).where(accounts.c.account.in_(accounts_of_run))))
     faults = []
     for table, row in rows:
-        account, order = row["account"], row["client_order_id"]
-        if (account, order) in there:
+        account, order = row["account"], row.get("client_order_id")
+        if (account, order) in there or (order is None and account in opened):
             continue
-        if account in opened:
+        if order is None:
+            faults.append(Fault(table.name, key_of(table, row), f"is of no account {account}"))
+        elif account in opened:
             what = f"is missing from the account {account}, and has {table.name}"
             faults.append(Fault("orders", f"client_order_id={order}", what))
         else:
@@ -219,8 +228,8 @@ async def _strays(
 
 async def _accounts(connection: AsyncConnection, run_id: str, *, run: Raw | None) -> list[str]:
     """Every account that the run wrote, or should have: a paper run's account has its name."""
-    wrote = [select(table.c.account).where(table.c.run_id == run_id) for table in (orders, order_events, fills)]
-    own = [select(table.c.account).where(table.c.account == run_id) for table in (accounts, tickets, positions)]
+    wrote = [select(table.c.account).where(table.c.run_id == run_id) for table in _WRITTEN]
+    own = [select(table.c.account).where(table.c.account == run_id) for table in _KEPT]
     found = set(await connection.scalars(union(*wrote, *own)))
     if run is not None and '"mode":"paper"' in str(run["body"]):
         found.add(run_id)

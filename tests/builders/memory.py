@@ -12,6 +12,7 @@ from domain.digest import canonical, digest
 from domain.effects import Unrecorded
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
+from domain.statement import ExternalEvent, adoption
 from memory import (
     Admission,
     Approval,
@@ -204,6 +205,13 @@ def a_question(admission: Admission, **over: Any) -> Approval:
     )
 
 
+def an_event(id: str = "transfer:1", **over: Any) -> ExternalEvent:
+    """A deposit of coins, unless it is said otherwise."""
+    return ExternalEvent(
+        **{"id": id, "kind": "transfer", "asset": "ETH", "quantity": Decimal(3), "at": at(4)} | over,
+    )
+
+
 async def trade(ledger: Ledger, proposal: Proposal, *, price: str = "100", fee: str = "0.2") -> Fill:
     """One order from the gate to its whole fill, in the proposal's cycle."""
     admission = an_admission(proposal)
@@ -213,6 +221,9 @@ async def trade(ledger: Ledger, proposal: Proposal, *, price: str = "100", fee: 
     assert await claim(ledger, admission.ticket, cycle=proposal.cycle, at=proposal.as_of)
     await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[fill]), cycle=proposal.cycle)
     return fill
+
+
+TAKEN_OVER: dict[str, Any] = {"quantity": Decimal(1), "price": Decimal(2_000), "id": "adoption:1", "at": at(4)}
 
 
 class Watch:
@@ -228,7 +239,8 @@ class Watch:
 async def a_small_run(database: Database, *, run_id: str = "r1") -> None:
     """Two cycles that leave a row in every table: a trade that opens and closes, and one that is refused.
 
-    A person answered a question and halted the account, and an agent was stopped.
+    A person deposited coins, had the desk take some over, answered a question and halted the account, and an agent
+    was stopped.
     """
     from pydantic import TypeAdapter
 
@@ -236,6 +248,7 @@ async def a_small_run(database: Database, *, run_id: str = "r1") -> None:
     ledger = Ledger(database, account=run_id, run_id=run_id)
     await archive.begin_run(a_header(run_id=run_id))
     await ledger.open(currency="USDT", start_cash=Decimal(10_000))
+    await ledger.book_external([an_event(), adoption("ETH", **TAKEN_OVER)], cycle=1)
     for cycle, side in ((1, "buy"), (2, "sell")):
 
         async def quote() -> dict[str, str]:

@@ -1,0 +1,46 @@
+"""What a venue's statement must say if an account's books are right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, localcontext
+
+from domain.instrument import Instrument
+from domain.money import EXACT, ZERO
+from domain.portfolio import Position
+from domain.statement import Expected, is_swap
+
+
+def expected(
+    positions: Iterable[Position],
+    *,
+    cash: Decimal,
+    currency: str,
+    holdings: Mapping[str, Decimal],
+    instruments: Mapping[str, Instrument],
+) -> Expected:
+    """Balances by currency and swaps by symbol: what the desk manages and what stands beside it, added.
+
+    Our cash counts swaps as paid in full: a fill moves it by its notional. A venue's wallet moves by realised
+    profit and fees alone. So the cost of the swaps that are open is what the wallet has more than our cash.
+    A symbol without an instrument is known by its form.
+    """
+    balances, swaps, rounded = {currency: cash}, dict[str, Decimal](), ""
+    with localcontext(EXACT):
+        for position in positions:
+            symbol, instrument = position.symbol, instruments.get(position.symbol)
+            if instrument.kind == "swap" if instrument else is_swap(symbol):
+                swaps[symbol] = position.quantity
+                balances[currency] += position.cost
+                rounded = currency if position.realized else rounded
+            else:
+                base = instrument.base if instrument else symbol.split("/")[0]
+                balances[base] = balances.get(base, ZERO) + position.quantity
+        for asset, quantity in holdings.items():
+            sums = swaps if is_swap(asset) else balances
+            sums[asset] = sums.get(asset, ZERO) + quantity
+    return Expected(
+        balances={asset: held for asset, held in balances.items() if held or asset == currency},
+        positions={symbol: held for symbol, held in swaps.items() if held},
+        rounded=rounded,
+    )

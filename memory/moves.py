@@ -1,0 +1,84 @@
+"""What moved an account's positions: fills and adoptions, in the order in which they were booked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.money import ZERO
+from domain.order import Fill
+from memory.external import adopted_fill, external_from
+from memory.orders import fill_from
+from memory.schema import external_events, fills
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One entry: its place in the account's order, and what the position held after it."""
+
+    n: int
+    fill: Fill
+    held: Decimal
+    adopted: bool = False
+    """Taken over and not traded: `fill` only has its form."""
+
+
+def _of(table: Table) -> Select[Any]:
+    """An event without a symbol moved no position."""
+    found = select(table).where(table.c.account == bindparam("account"))
+    return found.where(table.c.symbol.is_not(None)) if table is external_events else found
+
+
+def _in_cycle(table: Table) -> Select[Any]:
+    return _of(table).where(table.c.run_id == bindparam("run_id"), table.c.cycle == bindparam("cycle"))
+
+
+def _between(table: Table) -> Select[Any]:
+    return _of(table).where(
+        table.c.symbol == bindparam("symbol"), table.c.n > bindparam("after"), table.c.n < bindparam("before")
+    )
+
+
+def _last_flat(table: Table) -> Select[Any]:
+    return _between(table).where(table.c.held == ZERO).with_only_columns(func.max(table.c.n))
+
+
+# Built once: building a statement costs more than running it. Sorted in Python: asked to, SQLite would walk all of
+# an account's entries for the few that are wanted.
+_TABLES = (fills, external_events)
+_ALL = [_of(table) for table in _TABLES]
+_IN_CYCLE = [_in_cycle(table) for table in _TABLES]
+_BETWEEN = [_between(table) for table in _TABLES]
+_LAST_FLAT = select(*(_last_flat(table).scalar_subquery() for table in _TABLES))
+
+
+async def all_moves(connection: AsyncConnection, account: str) -> list[Move]:
+    return await _read(connection, _ALL, {"account": account})
+
+
+async def moves_in(connection: AsyncConnection, account: str, *, run_id: str, cycle: int) -> list[Move]:
+    """Those that `run_id` booked in `cycle`."""
+    return await _read(connection, _IN_CYCLE, {"account": account, "run_id": run_id, "cycle": cycle})
+
+
+async def moves_since_flat(connection: AsyncConnection, account: str, *, symbol: str, before: int) -> list[Move]:
+    """Those of one symbol before the entry `before`, from when the position was last flat."""
+    span = {"account": account, "symbol": symbol, "after": -1, "before": before}
+    flat = [n for n in (await connection.execute(_LAST_FLAT, span)).one() if n is not None]
+    return await _read(connection, _BETWEEN, {**span, "after": max(flat, default=-1)})
+
+
+async def _read(
+    connection: AsyncConnection, statements: list[Select[Any]], parameters: Mapping[str, object]
+) -> list[Move]:
+    traded, taken = [(await connection.execute(query, parameters)).mappings() for query in statements]
+    found = [Move(n=row["n"], fill=fill_from(row), held=row["held"]) for row in traded]
+    for row in taken:
+        fill = adopted_fill(external_from(row), symbol=row["symbol"])
+        found.append(Move(n=row["n"], fill=fill, held=row["held"], adopted=True))
+    return sorted(found, key=lambda move: move.n)
