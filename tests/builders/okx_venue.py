@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from builders.exchanges import FAST
+from builders.exchanges import FAST, bar_at
 from domain.decision import Ticket
 from domain.errors import TicketRefused
 from domain.order import OrderRequest
@@ -83,6 +84,11 @@ class Stage:
         with self.double.engine.lock:
             self.double.engine.tick()
 
+    async def hurry(self) -> None:
+        """Connect with patience, then give up on an answer after half a second: for faults that never answer."""
+        await self.venue.instruments()
+        self.venue.market_data._ccxt.timeout = 500
+
     def another(self, **settings: Any) -> ExchangeVenue:
         """A venue that knows nothing of what the first one sent: after a restart."""
         return make_venue(self.double, self.present, **settings)
@@ -107,17 +113,17 @@ def make_venue(
         sleep=present.sleep,
         base_url=double.url,
         patience_s=patience_s,
-        settings={**FAST, "timeout": 400, **settings},
+        settings={**FAST, "timeout": 10_000, **settings},
     )
 
 
 @contextmanager
 def a_double(present: Present, *, cash: int = 100_000) -> Iterator[ServedDouble]:
-    """60,000 to 60,001 for two on either side of spot, and for two hundred contracts of the perpetual."""
+    """60,000 to 60,001 for two on either side of spot, and deep on the perpetual."""
     double = ServedDouble(_WithStops(), present)
     double.engine.deposit("USDT", cash)
     double.engine.set_touch(SPOT, bid="60000", ask="60001", size=2)
-    double.engine.set_touch(SWAP, bid="60000", ask="60001", size=200)
+    double.engine.set_touch(SWAP, bid="60000", ask="60001", size=20_000)
     with Server(double, sleep=lambda _: asyncio.sleep(0)) as server:
         double.url = server.url
         yield double
@@ -132,3 +138,13 @@ async def a_stage(*, symbol: str = SPOT, cash: int = 100_000, **settings: Any) -
             yield stage
         finally:
             await stage.venue.aclose()
+
+
+async def a_contract_stage(symbol: str) -> AsyncIterator[Stage]:
+    """With bars, and so long after the start that an unknown order is said not to be there."""
+    async with a_stage(symbol=symbol, patience_s=0) as stage:
+        length, now = timedelta(minutes=5), stage.now()
+        bars = [bar_at(now + n * length, length=length, base=Decimal(60_000)) for n in range(-50, 20)]
+        stage.double.engine.set_bars(symbol, int(length.total_seconds()), bars)
+        await stage.advance()
+        yield stage
