@@ -33,8 +33,8 @@ def account_with_all(call: Call) -> Answer:
         rows.any_account_position(held.get(listing.symbol), listing, leverage=call.engine.leverage(listing.symbol))
         for listing in call.listings()
     ]
-    settings = {"feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": True, "multiAssetsMargin": False}
-    return answer(settings | rows.account(_balances(funds, call), funds, now=call.now) | {"positions": positions})
+    totals = rows.account(_balances(funds, call), funds, now=call.now)
+    return answer(rows.MODES | totals | {"positions": positions})
 
 
 def balance(call: Call) -> Answer:
@@ -112,18 +112,7 @@ def settings(call: Call) -> Answer:
 
 def account_settings(call: Call) -> Answer:
     """Those that hold everywhere."""
-    return answer(
-        {
-            "feeTier": 0,
-            "canTrade": True,
-            "canDeposit": True,
-            "canWithdraw": True,
-            "dualSidePosition": False,
-            "updateTime": 0,
-            "multiAssetsMargin": False,
-            "tradeGroupId": -1,
-        }
-    )
+    return answer(rows.MODES | {"dualSidePosition": False})
 
 
 def brackets(call: Call) -> Answer:

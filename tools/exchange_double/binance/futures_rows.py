@@ -13,6 +13,17 @@ from tools.exchange_double.funds import Balance, Funds, OpenPosition
 from tools.exchange_double.listing import Listing
 
 MOST_NOTIONAL = "1000000000"
+MODES: Row = {
+    "feeTier": 0,
+    "canTrade": True,
+    "canDeposit": True,
+    "canWithdraw": True,
+    "updateTime": 0,
+    "multiAssetsMargin": False,
+    "tradeGroupId": -1,
+}
+"""How the whole account is set."""
+
 _MAINTENANCE = Decimal("0.004")
 _INCOME = {
     Kind.TRADE: "REALIZED_PNL",

@@ -53,7 +53,7 @@ def new_order(call: Call) -> NewOrder:
     if side is None:
         raise BinanceError(-1117, "Invalid side.")
     _check_modes(params)
-    lasts = _lasts(params, kind)
+    lasts = _lasts(params, kind, futures=call.futures)
     price = _price(params, kind, listing)
     in_quote = "quoteOrderQty" in params
     new = NewOrder(
@@ -93,14 +93,14 @@ def _check_modes(params: Mapping[str, str]) -> None:
         raise wrong("selfTradePreventionMode")
 
 
-def _lasts(params: Mapping[str, str], kind: str) -> str:
-    """`timeInForce`, which limit orders need and no others may have. Futures say post-only by it."""
+def _lasts(params: Mapping[str, str], kind: str, *, futures: bool) -> str:
+    """`timeInForce`, which limit orders need and no others may have. On futures it also says post-only."""
     if kind != "LIMIT":
         if "timeInForce" in params:
             raise not_required("timeInForce")
         return "GTC"
     lasts = required(params, "timeInForce")
-    if lasts not in _LASTS and lasts != "GTX":
+    if lasts not in _LASTS and not (futures and lasts == "GTX"):
         raise BinanceError(-1115, "Invalid timeInForce.")
     return lasts
 
@@ -152,9 +152,9 @@ def _client_order_id(params: Mapping[str, str], *, futures: bool) -> str:
 
 
 def _check_notional(new: NewOrder, listing: Listing, call: Call) -> None:
-    """A size below the smallest is left to the engine: Binance looks at that first."""
+    """A price or a size that is too small by itself is left to the engine: Binance looks at those first."""
     price = new.limit_price if new.limit_price is not None else call.engine.last(new.symbol)
-    if new.reduce_only or price is None or (not new.in_quote and new.quantity < listing.min_size):
+    if new.reduce_only or not price or (not new.in_quote and new.quantity < listing.min_size):
         return
     notional = new.quantity if new.in_quote else units(new.quantity, listing) * price
     if notional < listing.min_notional:

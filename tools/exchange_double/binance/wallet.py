@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from domain.money import ZERO
+from domain.money import BPS, ZERO
 from tools.exchange_double.account import Kind, Movement
 from tools.exchange_double.binance.call import Call, Window, answer, limit, whole
 from tools.exchange_double.binance.text import Row, market_id, millis, text
@@ -22,10 +22,7 @@ def account(call: Call) -> Answer:
     balances = {name: Balance(cash=ZERO) for name in _coins(call)} | dict(funds.balances)
     return answer(
         {
-            "makerCommission": 10,
-            "takerCommission": 10,
-            "buyerCommission": 0,
-            "sellerCommission": 0,
+            **_commissions(call),
             "canTrade": True,
             "canWithdraw": True,
             "canDeposit": True,
@@ -109,6 +106,19 @@ def _transfers(call: Call, wanted: Callable[[Movement], bool], row_of: Callable[
 
 def _coins(call: Call) -> list[str]:
     return sorted({name for listing in call.engine.listings.values() for name in (listing.base, listing.quote)})
+
+
+def _commissions(call: Call) -> Row:
+    """Of the first spot market: Binance has one rate for all, here each has its own."""
+    first = next(iter(call.listings()), None)
+    maker, taker = (first.maker_fee, first.taker_fee) if first else (ZERO, ZERO)
+    return {
+        "makerCommission": int(maker * BPS),
+        "takerCommission": int(taker * BPS),
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {"maker": text(maker), "taker": text(taker), "buyer": text(ZERO), "seller": text(ZERO)},
+    }
 
 
 def _balance(name: str, held: Balance) -> Row:

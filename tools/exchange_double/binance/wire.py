@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from tools.exchange_double.binance import exchange_info, futures, market, new_order, orders, queries, wallet
 from tools.exchange_double.binance.call import Call, parameters, refusal
@@ -178,7 +179,7 @@ class BinanceWire:
 
     def not_spoken(self, request: Request) -> Answer:
         message = f"the double does not speak {request.method} {request.path}"
-        return refusal(BinanceError(-1000, message, status=404))
+        return refusal(BinanceError(-5000, message, status=404))
 
     def client_settings(self, url: str, *, ahead_ms: int) -> dict[str, object]:
         """For `ccxt.async_support.binance(settings)`.
@@ -192,7 +193,7 @@ class BinanceWire:
             "secret": self.credentials.secret,
             "urls": {"api": _addresses(url), "test": _hosts(url + _SANDBOX), "demo": _hosts(url + _SANDBOX)},
             "options": {"adjustForTimeDifference": True, "timeDifference": ahead_ms},
-            "exceptions": {"exact": _meanings()},
+            "exceptions": {"exact": dict(_meanings())},
         }
 
     def _check(self, request: Request, params: Mapping[str, str], operation: Operation, *, now: datetime) -> None:
@@ -226,8 +227,11 @@ def _addresses(url: str) -> dict[str, str]:
     return {**_hosts(url), "sapi": f"{url}/sapi/v1"}
 
 
-def _meanings() -> dict[str, type[Exception]]:
+@cache
+def _meanings() -> Mapping[str, type[Exception]]:
+    """What ccxt makes of an error code on futures, and else on spot, whose own codes end before -3000."""
     import ccxt
 
     known = ccxt.binance().exceptions
-    return {**known["spot"]["exact"], **known["linear"]["exact"]}
+    spot = {code: error for code, error in known["spot"]["exact"].items() if int(code) > -3_000}
+    return {**spot, **known["linear"]["exact"]}
