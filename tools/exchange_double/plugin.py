@@ -37,7 +37,7 @@ def exchange_double() -> Iterator[ServedDouble]:
 @pytest.fixture
 def bybit_double() -> Iterator[ServedDouble]:
     """A Bybit on 127.0.0.1, alive for one test."""
-    from tools.exchange_double.served import bybit_double
+    from tools.exchange_double import served
 
-    with bybit_double() as double:
+    with served.bybit_double() as double:
         yield double

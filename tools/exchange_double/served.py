@@ -5,19 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from domain.clock import Clock, TickClock
-from tools.exchange_double.bybit import BYBIT_LISTINGS, BybitWire
-from tools.exchange_double.bybit.listings import listable
+from tools.exchange_double import bybit
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
-from tools.exchange_double.running import RunningClock
 from tools.exchange_double.server import Server
-from tools.exchange_double.wire import Credentials
+from tools.exchange_double.wire import Credentials, Wire
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class RunningClock:
+    """A clock that starts at `START` and goes on as fast as the machine's."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=time.monotonic() - self._began_s)
 
 
 class ServedDouble(ExchangeDouble):
@@ -26,7 +34,8 @@ class ServedDouble(ExchangeDouble):
     url = ""
 
     def client_settings(self) -> dict[str, object]:
-        """What a ccxt client is built with to trade here: `ccxt.async_support.okx(double.client_settings())`.
+        """What a ccxt client is built with to trade here: `ccxt.async_support.okx(double.client_settings())`,
+        or the class of the exchange that it is.
 
         A client goes by the machine's clock, so it is told how far that is from the double's. After `advance`,
         `await client.load_time_difference()`.
@@ -49,10 +58,7 @@ def okx_double(
     away from its own time, so a test that takes longer, or a process that keeps the machine's time, needs a
     clock that runs.
     """
-    double = ServedDouble(OkxWire(credentials), clock or TickClock(START), listings=listings)
-    double.engine.deposit("USDT", cash)
-    with Server(double) as server:
-        double.url = server.url
+    with _served(OkxWire(credentials), clock or TickClock(START), cash=cash, listings=listings) as double:
         yield double
 
 
@@ -61,7 +67,7 @@ def bybit_double(
     *,
     credentials: Credentials | None = None,
     cash: int = 100_000,
-    listings: Sequence[Listing] = BYBIT_LISTINGS,
+    listings: Sequence[Listing] = bybit.LISTINGS,
     clock: Clock | None = None,
 ) -> Iterator[ServedDouble]:
     """A Bybit on 127.0.0.1 with `cash` in USDT, gone at the end.
@@ -70,7 +76,14 @@ def bybit_double(
     time, so that a clock that stands would refuse a client that asks for the time once and goes on for longer.
     Raises `ValueError` for a swap whose contract is not one of its base currency.
     """
-    double = ServedDouble(BybitWire(credentials), clock or RunningClock(START), listings=listable(listings))
+    listed = bybit.listable(listings)
+    with _served(bybit.BybitWire(credentials), clock or RunningClock(), cash=cash, listings=listed) as double:
+        yield double
+
+
+@contextmanager
+def _served(wire: Wire, clock: Clock, *, cash: int, listings: Sequence[Listing]) -> Iterator[ServedDouble]:
+    double = ServedDouble(wire, clock, listings=listings)
     double.engine.deposit("USDT", cash)
     with Server(double) as server:
         double.url = server.url
