@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from domain.clock import TickClock
-from tools.exchange_double.bybit import BYBIT_LISTINGS, BybitWire
+from tools.exchange_double.bybit import LISTINGS, BybitWire
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.served import START, ServedDouble
 from tools.exchange_double.wire import Credentials, Request, Wire
@@ -50,7 +50,7 @@ def impatient(client: ccxt.bybit) -> Iterator[None]:
 def a_bybit(credentials: Credentials | None = None) -> ExchangeDouble:
     """One without a socket whose time stands, with 100,000 USDT and 60,000 to 60,001 on both BTC markets."""
     wire: Wire = BybitWire(credentials)
-    double = ExchangeDouble(wire, TickClock(START), listings=BYBIT_LISTINGS)
+    double = ExchangeDouble(wire, TickClock(START), listings=LISTINGS)
     double.engine.deposit("USDT", 100_000)
     for symbol in (SPOT, SWAP):
         double.engine.set_touch(symbol, bid="60000", ask="60001", size=2)

@@ -36,8 +36,7 @@ from tools.exchange_double.faults import (
     Slow,
     Timeout,
 )
-from tools.exchange_double.running import RunningClock
-from tools.exchange_double.served import START, ServedDouble, bybit_double
+from tools.exchange_double.served import START, RunningClock, ServedDouble, bybit_double
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt
@@ -397,6 +396,8 @@ async def test_ccxts_demo_environment_is_not_spoken_and_stays_on_this_machine(do
         (ServerError(), "ExchangeNotAvailable"),
         (ServerError(status=504, accepted=True), "RequestTimeout"),
         (ServerError(status=403), "RateLimitExceeded"),
+        (ServerError(status=200), "ExchangeError"),
+        (ServerError(status=200, accepted=True), "ExchangeError"),
         (Maintenance(), "ExchangeError"),
         (Maintenance(accepted=True), "ExchangeError"),
     ],
@@ -418,14 +419,19 @@ async def test_a_submit_without_an_answer_is_accepted_or_not(double: ServedDoubl
     assert double.faults.waiting == ()
 
 
-async def test_ccxt_takes_an_error_inside_the_exchange_for_a_refusal(double: ServedDouble) -> None:
-    """What a venue must know of ccxt: 10016 is no `NetworkError`, and yet says nothing about the order."""
+@pytest.mark.parametrize(
+    ("fault", "code"), [(Maintenance(accepted=True), "10016"), (ServerError(status=200, accepted=True), "10000")]
+)
+async def test_ccxt_takes_an_error_inside_the_exchange_for_a_refusal(
+    double: ServedDouble, fault: Ending, code: str
+) -> None:
+    """What a venue must know of ccxt: these are no `NetworkError`, and yet they say nothing about the order."""
     import ccxt
 
     async with bybit_client(double) as client:
         await client.fetch_balance()
-        double.faults.add(Maintenance(accepted=True), on=Operation.PLACE)
-        with pytest.raises(ccxt.ExchangeError, match="10016") as raised:
+        double.faults.add(fault, on=Operation.PLACE)
+        with pytest.raises(ccxt.ExchangeError, match=code) as raised:
             await rest(client)
         assert not isinstance(raised.value, ccxt.NetworkError)
         assert (await named(client))["status"] == "open"
@@ -502,7 +508,7 @@ async def test_a_clock_off_by_more_than_its_window_refuses_every_signature(doubl
 
 
 def test_a_running_clock_goes_on_by_itself() -> None:
-    clock = RunningClock(START)
+    clock = RunningClock()
     first = clock.now()
     while clock.now() == first:
         continue

@@ -1,4 +1,4 @@
-"""Bybit's dialect of the double, request by request and without a socket."""
+"""Bybit's dialect of the double, request by request and without a socket, and the shape of recorded answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders.bybit_double import SPOT, SWAP, a_bybit, ask, got, placed, posted, signed
-from tools.exchange_double import Credentials, Listing, Operation
+from tools.exchange_double import Credentials, ExchangeDouble, Listing, Operation
 from tools.exchange_double.faults import DuplicateFill, FillsLate, FillsOutOfOrder, OrderHidden
 from tools.exchange_double.served import bybit_double
 
+RECORDED = Path(__file__).parents[2].parent / "shared/data/exchange_payloads/bybit"
 A_SWAP = {"category": "linear", "orderType": "Market", "qty": "0.1"}
 
 
@@ -565,3 +570,133 @@ def test_a_swap_in_contracts_cannot_be_listed() -> None:
         pass
     with bybit_double(listings=[Listing(symbol=SPOT, **grid)]) as double:
         assert set(double.engine.listings) == {SPOT}
+
+
+# As recorded.
+
+
+def _same_shape(recorded: object, ours: object, where: str) -> None:
+    """Every name of a recorded answer is in ours, with the same kind of value; lists by their first item."""
+    if isinstance(recorded, dict):
+        assert isinstance(ours, dict), where
+        for name, value in recorded.items():
+            assert name in ours, f"{where}.{name}"
+            _same_shape(value, ours[name], f"{where}.{name}")
+    elif isinstance(recorded, list) and isinstance(ours, list):
+        if recorded and ours:
+            _same_shape(recorded[0], ours[0], f"{where}[0]")
+    elif recorded is not None:
+        assert type(ours) is type(recorded), where
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="recorded answers are not on this machine")
+@pytest.mark.parametrize(
+    ("name", "path", "query"),
+    [
+        ("instruments_spot", "market/instruments-info", {"category": "spot"}),
+        ("instruments_linear", "market/instruments-info", {"category": "linear"}),
+        ("orderbook", "market/orderbook", {"category": "linear", "symbol": "BTCUSDT"}),
+        ("klines_linear", "market/kline", {"category": "linear", "symbol": "BTCUSDT", "interval": "1"}),
+        ("orders_realtime", "order/realtime", {"category": "linear", "settleCoin": "USDT"}),
+        ("orders_history", "order/history", {"category": "linear"}),
+        ("executions", "execution/list", {"category": "linear"}),
+        ("positions", "position/list", {"category": "linear", "settleCoin": "USDT"}),
+        ("wallet_balance", "account/wallet-balance", {"accountType": "UNIFIED"}),
+        ("account_info", "account/info", {}),
+        ("fee_rate", "account/fee-rate", {"category": "linear"}),
+        ("user_query_api", "user/query-api", {}),
+    ],
+)
+def test_answers_have_what_recorded_ones_have(name: str, path: str, query: dict[str, object]) -> None:
+    double = a_bybit()
+    placed(double, category="linear")
+    placed(double, **A_SWAP)
+    _same_shape(json.loads((RECORDED / f"http_get_{name}.json").read_text("utf-8")), got(double, path, **query), name)
+
+
+# What must hold whatever is done.
+
+ACTS = st.one_of(
+    st.tuples(
+        st.just("place"),
+        st.sampled_from(["spot", "linear"]),
+        st.sampled_from(["Buy", "Sell"]),
+        st.sampled_from(["Market", "Limit"]),
+        st.integers(min_value=1, max_value=300),
+        st.integers(min_value=590_000, max_value=610_000),
+    ),
+    st.tuples(st.just("trade"), st.sampled_from([SPOT, SWAP]), st.integers(min_value=590_000, max_value=610_000)),
+    st.tuples(st.just("fund"), st.integers(min_value=-9, max_value=9)),
+    st.tuples(st.just("wait"), st.integers(min_value=0, max_value=3)),
+)
+
+
+def _do(double: ExchangeDouble, act: tuple[Any, ...]) -> None:
+    match act:
+        case ("place", category, side, order_type, size, price):
+            order = {"category": category, "side": side, "orderType": order_type, "price": str(Decimal(price) / 10)}
+            unit = {"marketUnit": "baseCoin"} if category == "spot" and order_type == "Market" else {}
+            placed(double, **order, **unit, qty=str(Decimal(size) / 1000))
+        case ("trade", symbol, price):
+            for aggressor in ("buy", "sell"):
+                double.engine.trade(symbol, price=Decimal(price) / 10, size="0.07", aggressor=aggressor)
+        case ("fund", rate):
+            double.engine.fund(SWAP, Decimal(rate) / 10_000)
+        case ("wait", seconds):
+            double.advance(seconds)
+
+
+def _walked(double: ExchangeDouble, path: str, *, limit: int, **query: object) -> list[dict[str, Any]]:
+    """All pages of an address, one after the other."""
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        target = f"/v5/{path}?{urlencode({**query, 'limit': limit})}&cursor={cursor}"
+        page = ask(double, signed(double, "GET", target))["result"]
+        if not page["list"]:
+            return found
+        found += page["list"]
+        cursor = page["nextPageCursor"]
+
+
+@given(acts=st.lists(ACTS, max_size=25), limit=st.integers(min_value=1, max_value=7))
+def test_log_executions_orders_and_balances_tell_one_story(acts: list[tuple[Any, ...]], limit: int) -> None:
+    double = a_bybit()
+    double.engine.deposit("BTC", 1)
+    for act in acts:
+        _do(double, act)
+    log = _walked(double, "account/transaction-log", limit=limit)
+    assert len({row["id"] for row in log}) == len(log)
+    (wallet,) = rows(got(double, "account/wallet-balance", accountType="UNIFIED"))
+    for coin in wallet["coin"]:
+        mine = [row for row in log if row["currency"] == coin["coin"]]
+        assert Decimal(coin["walletBalance"]) == sum(Decimal(row["change"]) for row in mine)
+        assert coin["walletBalance"] == mine[0]["cashBalance"]
+        held = sum(Decimal(coin[name]) for name in ("locked", "totalOrderIM", "totalPositionIM"))
+        assert (
+            held
+            == double.engine.funds().balances[coin["coin"]].held + double.engine.funds().balances[coin["coin"]].margin
+        )
+    for category in ("spot", "linear"):
+        query = {"category": category, "baseCoin": "BTC"}
+        trades = _walked(double, "execution/list", limit=limit, **query, execType="Trade")
+        assert len({row["execId"] for row in trades}) == len(trades)
+        everything = _walked(double, "execution/list", limit=limit, **query)
+        assert [row for row in everything if row["execType"] == "Trade"] == trades
+        orders = _walked(double, "order/realtime", limit=limit, **query)
+        orders += _walked(double, "order/history", limit=limit, **query)
+        assert len({row["orderId"] for row in orders}) == len(orders)
+        for order in orders:
+            mine = [row for row in trades if row["orderId"] == order["orderId"]]
+            for total, part in (("cumExecQty", "execQty"), ("cumExecFee", "execFee"), ("cumExecValue", "execValue")):
+                assert Decimal(order[total]) == sum(Decimal(row[part]) for row in mine)
+            if order["orderStatus"] in ("New", "PartiallyFilled") and mine:
+                assert order["leavesQty"] == mine[0]["leavesQty"]
+    signs = {"Buy": 1, "Sell": -1, "": 0}
+    (position,) = rows(got(double, "position/list", category="linear", symbol="BTCUSDT"))
+    size = signs[position["side"]] * Decimal(position["size"])
+    assert size == sum(signs[row["side"]] * Decimal(row["execQty"]) for row in trades)
+    swaps = [row for row in log if row["category"] == "linear"]
+    assert Decimal(position["cumRealisedPnl"]) == sum(Decimal(row["change"]) for row in swaps)
+    if swaps:
+        assert Decimal(swaps[0]["size"]) == size

@@ -5,20 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from domain.clock import Clock, TickClock
-from tools.exchange_double import binance
-from tools.exchange_double.bybit import BYBIT_LISTINGS, BybitWire
-from tools.exchange_double.bybit.listings import listable
+from tools.exchange_double import binance, bybit
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
-from tools.exchange_double.running import RunningClock
 from tools.exchange_double.server import Server
 from tools.exchange_double.wire import Credentials, Wire
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class RunningClock:
+    """A clock that starts at `START` and goes on as fast as the machine's."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=time.monotonic() - self._began_s)
 
 
 class ServedDouble(ExchangeDouble):
@@ -68,9 +75,7 @@ def binance_double(
     Without a clock its time runs on from `START`: Binance refuses what was signed a second ahead of its own time,
     so that a client could not go on long with a clock that stands.
     """
-    with _served(
-        binance.BinanceWire(credentials), clock or RunningClock(START), cash=cash, listings=listings
-    ) as double:
+    with _served(binance.BinanceWire(credentials), clock or RunningClock(), cash=cash, listings=listings) as double:
         yield double
 
 
@@ -79,7 +84,7 @@ def bybit_double(
     *,
     credentials: Credentials | None = None,
     cash: int = 100_000,
-    listings: Sequence[Listing] = BYBIT_LISTINGS,
+    listings: Sequence[Listing] = bybit.LISTINGS,
     clock: Clock | None = None,
 ) -> Iterator[ServedDouble]:
     """A Bybit on 127.0.0.1 with `cash` in USDT, gone at the end.
@@ -88,8 +93,8 @@ def bybit_double(
     time, so that a clock that stands would refuse a client that asks for the time once and goes on for longer.
     Raises `ValueError` for a swap whose contract is not one of its base currency.
     """
-    own = BybitWire(credentials)
-    with _served(own, clock or RunningClock(START), cash=cash, listings=listable(listings)) as double:
+    listed = bybit.listable(listings)
+    with _served(bybit.BybitWire(credentials), clock or RunningClock(), cash=cash, listings=listed) as double:
         yield double
 
 

@@ -17,7 +17,23 @@ from tools.exchange_double.bybit.text import Row, category_of, millis, ms, symbo
 from tools.exchange_double.wire import Answer
 
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
-_MODES = {0: "one-way", 3: "hedge"}
+_HEDGE = 3
+_OTHER_AREAS = (
+    "CopyTrading",
+    "BlockTrade",
+    "Exchange",
+    "NFT",
+    "Affiliate",
+    "Earn",
+    "FiatP2P",
+    "FiatBybitPay",
+    "FiatConvertBroker",
+    "FiatGlobalPay",
+    "FiatBitPay",
+    "BitCard",
+    "ByXPost",
+)
+"""What else a key may be given at Bybit, and none here is."""
 
 
 def wallet_balance(call: Call) -> Answer:
@@ -26,8 +42,17 @@ def wallet_balance(call: Call) -> Answer:
         raise wrong("accountType", "must be UNIFIED")
     only = frozenset(name for name in word(call.fields, "coin").split(",") if name)
     prices = {listing.base: call.engine.last(listing.symbol) for listing in call.engine.listings.values()}
-    funds = call.effects.funds or call.engine.funds()
-    return call.answer({"list": [rows.wallet(funds, only=only, prices={**prices, "USDT": Decimal(1)})]})
+    realised: dict[str, Decimal] = {}
+    for listing in call.engine.listings.values():
+        if listing.swap:
+            realised[listing.quote] = realised.get(listing.quote, ZERO) + _realised(listing.symbol, call)
+    wallet = rows.wallet(
+        call.effects.funds or call.engine.funds(),
+        only=only,
+        prices={**prices, "USDT": Decimal(1)},
+        realised=realised,
+    )
+    return call.answer({"list": [wallet]})
 
 
 def positions(call: Call) -> Answer:
@@ -51,6 +76,7 @@ def positions(call: Call) -> Answer:
 
 
 def _realised(symbol: str, call: Call) -> Decimal:
+    """All that a market ever brought in cash: profits, fees and fundings."""
     return sum((move.amount for move in call.engine.movements if move.symbol == symbol), ZERO)
 
 
@@ -87,9 +113,8 @@ def key_info(call: Call) -> Answer:
                 "Wallet": ["AccountTransfer", "Withdraw"] if withdraw else [],
                 "Options": [],
                 "Derivatives": ["DerivativesTrade"] if trade else [],
-                "Exchange": [],
-                "Earn": [],
-            },
+            }
+            | {area: [] for area in _OTHER_AREAS},
             "ips": ["*"],
             "type": 1,
             "deadlineDay": 90,
@@ -107,6 +132,9 @@ def key_info(call: Call) -> Answer:
             "parentUid": "0",
             "kycLevel": "LEVEL_DEFAULT",
             "kycRegion": "",
+            "userIDInt64": "1",
+            "inviterIDInt64": "0",
+            "affiliateIDInt64": "0",
         }
     )
 
@@ -118,6 +146,7 @@ def fee_rates(call: Call) -> Answer:
             "symbol": symbol_id(listing.symbol),
             "takerFeeRate": text(listing.taker_fee),
             "makerFeeRate": text(listing.maker_fee),
+            "baseCoin": "",
         }
         for listing in call.listings()
     ]
@@ -126,9 +155,10 @@ def fee_rates(call: Call) -> Answer:
 
 def switch_mode(call: Call) -> Answer:
     """One-way mode is what there is, so that asking for it changes nothing."""
-    if number(call.fields, "mode", None) not in _MODES or not {"symbol", "coin"} & set(call.fields):
+    mode = number(call.fields, "mode", None)
+    if mode not in (0, _HEDGE) or not {"symbol", "coin"} & set(call.fields):
         raise wrong("mode")
-    if number(call.fields, "mode", 0) == 3:
+    if mode == _HEDGE:
         raise BybitError(110029, "Hedge mode is not spoken by the double")
     raise BybitError(110025, "Position mode is not modified")
 

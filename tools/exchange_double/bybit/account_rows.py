@@ -19,7 +19,13 @@ from tools.exchange_double.orders import Fill
 _MAINTENANCE = Decimal("0.005")
 
 
-def wallet(funds: Funds, *, only: frozenset[str], prices: Mapping[str, Decimal | None]) -> Row:
+def wallet(
+    funds: Funds,
+    *,
+    only: frozenset[str],
+    prices: Mapping[str, Decimal | None],
+    realised: Mapping[str, Decimal],
+) -> Row:
     """The unified account. A currency that holds nothing is left out."""
     bound: dict[str, Decimal] = {}
     for row in funds.positions:
@@ -44,6 +50,7 @@ def wallet(funds: Funds, *, only: frozenset[str], prices: Mapping[str, Decimal |
         "accountLTV": "",
         "coin": [
             _coin(name, held, bound=bound.get(name, ZERO), price=prices.get(name))
+            | {"cumRealisedPnl": text(realised.get(name, ZERO))}
             for name, held in shown.items()
             if not only or name in only
         ],
@@ -124,6 +131,8 @@ def _position(symbol: str, *, leverage: Decimal) -> Row:
         "riskId": 1,
         "riskLimitValue": "",
         "seq": 1,
+        "mmrSysUpdatedTime": "",
+        "leverageSysUpdatedTime": "",
         "createdTime": "0",
         "updatedTime": "0",
     }

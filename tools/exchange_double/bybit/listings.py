@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tools.exchange_double.listing import Listing
 
-BYBIT_LISTINGS = (
+LISTINGS = (
     Listing(
         symbol="BTC/USDT",
         tick_size=Decimal("0.1"),

@@ -88,7 +88,8 @@ def ticker(listing: Listing, engine: Engine) -> Row:
     }
     if not listing.swap:
         return shown
-    return shown | {"markPrice": last, "indexPrice": last, "openInterest": "0", "openInterestValue": "0"}
+    mark = text(engine.mark(listing.symbol))
+    return shown | {"markPrice": mark, "indexPrice": mark, "openInterest": "0", "openInterestValue": "0"}
 
 
 def book(symbol: str, bids: Sequence[Level], asks: Sequence[Level], *, now: datetime) -> Row:

@@ -16,7 +16,7 @@ from tools.exchange_double.bybit.call import Call, read, refusal, refuse_unknown
 from tools.exchange_double.bybit.errors import BybitError
 from tools.exchange_double.bybit.signature import check_signature
 from tools.exchange_double.engine import Engine
-from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request
+from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request, gateway_page
 
 _API, _TESTNET = "/v5/", "/testnet"
 _TRADES = frozenset({Operation.PLACE, Operation.CANCEL, Operation.CANCEL_AFTER})
@@ -139,6 +139,10 @@ class BybitWire:
         check_signature(request, self.credentials, testnet=request.path.startswith(_TESTNET), now=now)
         if route.operation in _TRADES and "trade" not in self.credentials.permissions:
             raise BybitError(10005, "Permission denied for current apikey")
+
+    def server_error(self, status: int) -> Answer:
+        """A gateway's page; with status 200 Bybit's own word that it waited in vain for an answer from within."""
+        return refusal(BybitError(10000, "Server Timeout")) if status == 200 else gateway_page(status)
 
     def rate_limited(self) -> Answer:
         """Of the account: HTTP 200. Where an address of the internet asks too often, it is a page with HTTP 403."""
