@@ -11,6 +11,7 @@ from tools.exchange_double.engine import Engine
 from tools.exchange_double.faults import EVERY_FAULT, Fault, FaultScript
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.orders import NewOrder, Order
+from tools.exchange_double.stops import Stop, Trigger
 from tools.exchange_double.wire import Credentials, Operation, Wire
 
 __all__ = [
@@ -27,5 +28,7 @@ __all__ = [
     "NewOrder",
     "Operation",
     "Order",
+    "Stop",
+    "Trigger",
     "Wire",
 ]

@@ -70,8 +70,12 @@ class ExchangeDouble:
             self.engine.tick()
 
     def placed_twice(self) -> tuple[str, ...]:
-        """Client order ids under which the engine accepted more than one order."""
-        ids = Counter(order.new.client_order_id for order in self.engine.orders if order.new.client_order_id)
+        """Client order ids under which the engine accepted more than one order, or more than one stop.
+
+        What a stop became is still that stop.
+        """
+        orders = (order.new.client_order_id for order in self.engine.orders if not order.stop_id)
+        ids = Counter(filter(None, (*orders, *(stop.client_order_id for stop in self.engine.stops))))
         return tuple(client_order_id for client_order_id, count in ids.items() if count > 1)
 
     def respond(self, request: Request) -> Reply:
@@ -89,7 +93,7 @@ class ExchangeDouble:
 
     def _respond(self, request: Request, met: _Met) -> Reply:
         slow, ending = met.take(faults.Slow), met.take_ending()
-        before = len(self.engine.orders)
+        before = len(self.engine.accepted)
         carried_out = met.operation is not None and (ending is None or ending.accepted)
         if met.operation is None:
             answer = self.wire.not_spoken(request)
@@ -108,20 +112,20 @@ class ExchangeDouble:
                 carried_out=carried_out,
                 outcome=reply.outcome,
                 status=reply.answer.status if reply.answer else None,
-                orders=tuple(order.order_id for order in self.engine.orders[before:]),
+                orders=tuple(self.engine.accepted[before:]),
             )
         )
         return reply
 
     def _carry_out(self, request: Request, met: _Met, operation: Operation) -> Answer:
-        before = len(self.engine.orders)
+        before = len(self.engine.accepted)
         hides = met.take(faults.OrderHidden)
         effects = self._effects(met, operation)
         answer = self.wire.answer(request, self.engine, effects, now=self._clock.now())
         if hides:
             until = self._clock.now() + timedelta(seconds=hides.seconds)
-            for order in self.engine.orders[before:]:
-                self._hidden[order.order_id] = _Hidden(hides.looks, until)
+            for accepted_id in self.engine.accepted[before:]:
+                self._hidden[accepted_id] = _Hidden(hides.looks, until)
         return answer
 
     def _effects(self, met: _Met, operation: Operation) -> Effects:
@@ -152,7 +156,7 @@ class ExchangeDouble:
         )
 
     def _looked(self) -> frozenset[str]:
-        """The orders that this query doesn't find, each with one look less to go."""
+        """The orders and stops that this query doesn't find, each with one look less to go."""
         now = self._clock.now()
         self._hidden = {key: item for key, item in self._hidden.items() if item.looks > 0 or item.until > now}
         for item in self._hidden.values():

@@ -89,7 +89,7 @@ class PartialThenCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledBeforeCancel:
-    """The order fills just before the cancel reaches it."""
+    """The order fills, or the stop triggers, just before the cancel reaches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

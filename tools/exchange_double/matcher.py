@@ -17,6 +17,7 @@ from tools.exchange_double.book import Book
 from tools.exchange_double.funds import Funds, funds
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Status
+from tools.exchange_double.stops import TriggerBy
 
 
 def other(side: Side) -> Side:
@@ -58,6 +59,18 @@ class Matcher:
 
     def mark_price(self, symbol: str) -> Decimal | None:
         return self.marks.get(symbol, self.last_price(symbol))
+
+    def price(self, symbol: str, by: TriggerBy) -> Decimal | None:
+        """What a trigger watches."""
+        return self.last_price(symbol) if by == "last" else self.mark_price(symbol)
+
+    def drag_last(self, symbol: str) -> None:
+        """A book that has moved away from the last trade's price takes it along: nothing moves without trading."""
+        bid, ask, last = self.books[symbol].best("buy"), self.books[symbol].best("sell"), self.last.get(symbol)
+        if last is not None and bid is not None and last < bid.price:
+            self.last[symbol] = bid.price
+        elif last is not None and ask is not None and last > ask.price:
+            self.last[symbol] = ask.price
 
     def funds(self) -> Funds:
         return funds(

@@ -1,6 +1,6 @@
 """OKX's V5 REST protocol over the double's engine: which address is what, and the frame around each.
 
-Spot and linear perpetual swaps of one account in net mode with cross margin. WebSockets, algo orders (stops),
+Spot and linear perpetual swaps of one account in net mode with cross margin. WebSockets,
 amendments, hedge mode and isolated margin are not spoken: their addresses answer 404.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools.exchange_double.engine import Engine
-from tools.exchange_double.okx import account, market, orders, queries
+from tools.exchange_double.okx import account, algos, market, orders, queries
 from tools.exchange_double.okx.call import Call, refusal
 from tools.exchange_double.okx.errors import REFUSALS, OkxError
 from tools.exchange_double.okx.signature import check_signature
@@ -64,6 +64,11 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("GET", "trade/orders-pending"): _private(Operation.OPEN_ORDERS, queries.open_orders),
     ("GET", "trade/orders-history"): _private(Operation.HISTORY, queries.history),
     ("GET", "trade/orders-history-archive"): _private(Operation.HISTORY, queries.history),
+    ("POST", "trade/order-algo"): _private(Operation.PLACE, algos.place),
+    ("POST", "trade/cancel-algos"): _private(Operation.CANCEL, algos.cancel),
+    ("GET", "trade/order-algo"): _private(Operation.ORDER, algos.one),
+    ("GET", "trade/orders-algo-pending"): _private(Operation.OPEN_ORDERS, algos.waiting),
+    ("GET", "trade/orders-algo-history"): _private(Operation.HISTORY, algos.history),
     ("GET", "trade/fills"): _private(Operation.FILLS, queries.recent_fills),
     ("GET", "trade/fills-history"): _private(Operation.FILLS, queries.all_fills),
 }
