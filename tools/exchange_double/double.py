@@ -17,6 +17,7 @@ from tools.exchange_double.faults import Ending, F, Fault, FaultScript
 from tools.exchange_double.journal import Entry, Journal, Outcome
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.orders import Fill
+from tools.exchange_double.sockets import Sockets
 from tools.exchange_double.wire import READS_ORDERS, Answer, Effects, Operation, Request, Wire
 
 
@@ -56,6 +57,7 @@ class ExchangeDouble:
         self.engine = Engine(self._clock, listings=listings)
         self.faults = FaultScript()
         self.journal = Journal()
+        self.sockets = Sockets(wire, self.engine, self.faults, self._clock)
         self._hidden: dict[str, _Hidden] = {}
 
     @property

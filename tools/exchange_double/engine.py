@@ -11,7 +11,8 @@ What it leaves out: other accounts, liquidation (cash can go below zero on swaps
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, localcontext
@@ -25,6 +26,7 @@ from tools.exchange_double.account import Kind, Movement
 from tools.exchange_double.book import Level
 from tools.exchange_double.candles import Bar
 from tools.exchange_double.checks import check, check_stop
+from tools.exchange_double.events import Event, Listener, MarketChanged, OrderChanged, StopChanged
 from tools.exchange_double.funds import Funds
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.matcher import Matcher, limit_of, other
@@ -46,7 +48,7 @@ def _atomic(method: Callable[Concatenate[Engine, P], R]) -> Callable[Concatenate
 
     @wraps(method)
     def guarded(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.lock, localcontext(EXACT):
+        with self.lock, localcontext(EXACT), self._telling():
             return method(self, *args, **kwargs)
 
     return guarded
@@ -61,8 +63,12 @@ class Engine:
         self.lock = threading.RLock()
         self.accepted: list[str] = []
         """The id of every order and every stop, in the order of acceptance."""
-        self._matcher = Matcher(clock, self.listings)
-        self._stops = Stops()
+        self.listeners: list[Listener] = []
+        """Told what has happened, in order, once it is done; while `lock` is held, so they must not wait."""
+        self._untold: list[Event] = []
+        self._depth = 0
+        self._matcher = Matcher(clock, self.listings, changed=self._order_changed)
+        self._stops = Stops(changed=lambda stop: self._untold.append(StopChanged(stop)))
         self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
         self._newest: dict[str, str] = {}
         self._cancel_all_at: datetime | None = None
@@ -81,6 +87,7 @@ class Engine:
     def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         """Replace the market's liquidity. Resting orders that it crosses trade at their own price."""
         self._matcher.books[symbol].set(bids=bids, asks=asks)
+        self._untold.append(MarketChanged(symbol))
         self._matcher.drag_last(symbol)
         self._matcher.meet(symbol, "buy")
         self._matcher.meet(symbol, "sell")
@@ -101,6 +108,7 @@ class Engine:
 
         An aggressor who sells hits our buys, the highest first. Without a size all of them trade.
         """
+        self._untold.append(MarketChanged(symbol))
         price, left = Decimal(price), None if size is None else Decimal(size)
         self._matcher.last[symbol] = price
         for queued in self._matcher.queue(symbol, other(aggressor)):
@@ -152,6 +160,7 @@ class Engine:
     @_atomic
     def set_bars(self, symbol: str, interval_s: int, bars: Iterable[Bar]) -> None:
         """The candles of one interval."""
+        self._untold.append(MarketChanged(symbol))
         self._bars[symbol, interval_s] = tuple(sorted(bars, key=lambda bar: bar.opened_at))
 
     # What a client asks for.
@@ -244,7 +253,8 @@ class Engine:
 
     @_atomic
     def tick(self) -> None:
-        """Do what is due by the clock."""
+        """Do what is due by the clock. Candles close by it too."""
+        self._untold.extend(MarketChanged(symbol) for symbol in sorted({symbol for symbol, _ in self._bars}))
         if self._cancel_all_at is not None and self.clock.now() >= self._cancel_all_at:
             self._cancel_all_at = None
             for order in self.open_orders:
@@ -317,6 +327,22 @@ class Engine:
     def funds_before_last_fill(self) -> Funds | None:
         """As they stood before the last fill; `None` when nothing was filled yet. A lagging balance shows this."""
         return self._matcher.before_last_fill
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell what has happened once the outermost call is done."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            while not self._depth and self._untold:
+                event = self._untold.pop(0)
+                for listener in self.listeners:
+                    listener(event)
+
+    def _order_changed(self, order: Order) -> None:
+        self._untold += [OrderChanged(order), MarketChanged(order.new.symbol)]
 
     def _accept(self, new: NewOrder, listing: Listing, *, stop_id: str = "") -> str:
         order_id, at = str(2_000_000_000_000_000_000 + len(self._matcher.orders)), self.clock.now()

@@ -5,7 +5,7 @@ The rules only; the engine decides what is asked of them and holds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -34,9 +34,11 @@ def limit_of(order: Order) -> Decimal:
 class Matcher:
     """The orders, books and account of one exchange. Call it in a context with room for every digit."""
 
-    def __init__(self, clock: Clock, listings: Mapping[str, Listing]) -> None:
+    def __init__(self, clock: Clock, listings: Mapping[str, Listing], *, changed: Callable[[Order], None]) -> None:
+        """`changed` is told of every order as it has become."""
         self.clock = clock
         self.listings = listings
+        self._changed = changed
         self.account = Account()
         self.books = {symbol: Book() for symbol in listings}
         self.leverage = {symbol: listing.leverage for symbol, listing in listings.items()}
@@ -109,6 +111,7 @@ class Matcher:
             self._open[order.order_id] = None
         else:
             self._open.pop(order.order_id, None)
+        self._changed(order)
         return order
 
     def cancel(self, order_id: str, cause: Cause) -> Order:

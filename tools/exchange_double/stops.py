@@ -72,7 +72,9 @@ class Stop:
 class Stops:
     """Every stop ever accepted, and the newest under each client order id."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, changed: Callable[[Stop], None]) -> None:
+        """`changed` is told of every stop as it has become."""
+        self._changed = changed
         self._stops: dict[str, Stop] = {}
         self._waiting: dict[str, None] = {}
         self._newest: dict[str, str] = {}
@@ -85,6 +87,7 @@ class Stops:
             self._waiting[stop.stop_id] = None
         else:
             self._waiting.pop(stop.stop_id, None)
+        self._changed(stop)
         return stop
 
     def find(self, *, stop_id: str, client_order_id: str) -> Stop | None:
