@@ -16,6 +16,7 @@ from tools.exchange_double.wire import Credentials, Request
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt
+    import ccxt.pro as ccxt_pro
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
@@ -26,6 +27,20 @@ async def okx_client(double: ServedDouble, **settings: object) -> AsyncIterator[
     import ccxt.async_support as ccxt
 
     client = ccxt.okx({**double.client_settings(), "enableRateLimit": False, **settings})
+    client.timeout_on_exit = 0
+    try:
+        await client.load_markets()
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def okx_streams(double: ServedDouble, **settings: object) -> AsyncIterator[ccxt_pro.okx]:
+    """ccxt's own OKX with streams."""
+    import ccxt.pro as ccxt_pro
+
+    client = ccxt_pro.okx({**double.client_settings(), "enableRateLimit": False, **settings})
     client.timeout_on_exit = 0
     try:
         await client.load_markets()

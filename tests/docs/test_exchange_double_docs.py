@@ -6,7 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
-from tools.exchange_double.faults import EVERY_FAULT
+from tools.exchange_double.faults import EVERY_FAULT, EVERY_SOCKET_FAULT
+from tools.exchange_double.okx.channels import ENDPOINTS
 from tools.exchange_double.okx.wire import SPOKEN
 from tools.exchange_double.served import ServedDouble
 
@@ -22,7 +23,11 @@ async def test_the_example_runs(exchange_double: ServedDouble) -> None:
 
 
 def test_the_page_names_every_fault_with_its_settings_and_every_address() -> None:
-    for fault in EVERY_FAULT:
+    for fault in (*EVERY_FAULT, *EVERY_SOCKET_FAULT):
         settings = ", ".join(inspect.signature(type(fault)).parameters)
         assert f"| `{type(fault).__name__}({settings})` |" in PAGE
     assert re.findall(r"`((?:GET|POST) [a-z/-]+)`", PAGE) == list(SPOKEN)
+    for endpoint, channels in ENDPOINTS.items():
+        assert f"`/ws/v5/{endpoint}`" in PAGE
+        for channel in channels:
+            assert f"`{re.sub('candle.*', 'candle…', channel)}`" in PAGE

@@ -288,7 +288,7 @@ async def test_an_address_that_is_not_spoken_is_not_found_and_is_in_the_journal(
 
     async with okx_client(double) as client:
         with pytest.raises(ccxt.ExchangeError, match="does not speak"):
-            await client.fetch_open_orders(SPOT, params={"trigger": True})
+            await client.fetch_funding_rate(SWAP)
     assert [entry.operation for entry in double.journal][-1] is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from builders.okx_double import SPOT, SWAP
 from domain.clock import TickClock
-from tools.exchange_double import Engine, NewOrder
+from tools.exchange_double import Engine, NewOrder, Trigger
 from tools.exchange_double.book import Level
 from tools.exchange_double.orders import Cause, Order, Reason, Refused, Status
 from tools.exchange_double.served import START
@@ -308,6 +309,19 @@ class Market(RuleBasedStateMachine):
             assert order.open == (order.order_id in {resting.order_id for resting in self.engine.open_orders})
             assert part is None or not order.open
 
+    @rule(
+        side=st.sampled_from(["buy", "sell"]),
+        size=SIZES,
+        price=PRICES,
+        direction=st.sampled_from(["below", "above"]),
+        reduce_only=st.booleans(),
+    )
+    def place_stop(self, side: str, size: Decimal, price: Decimal, direction: str, reduce_only: bool) -> None:
+        new = a_buy(str(size), symbol=self.symbol, side=side, reduce_only=reduce_only and self.symbol == SWAP)
+        trigger = Trigger(price=price, direction=direction)  # type: ignore[arg-type]
+        with suppress(Refused):
+            self.engine.place_stop(new, trigger, client_order_id="")
+
     @rule(budget=st.integers(min_value=100, max_value=10_000))
     def spend(self, budget: int) -> None:
         if self.symbol == SPOT:
@@ -341,6 +355,13 @@ class Market(RuleBasedStateMachine):
             assert order.new.in_quote or order.filled <= order.new.quantity
             assert all(order.new.reaches(fill.price) for fill in mine)
         assert len({fill.trade_id for fill in self.engine.fills}) == len(self.engine.fills)
+
+    @invariant()
+    def no_stop_waits_for_a_price_that_was_reached(self) -> None:
+        last = self.engine.last(self.symbol)
+        assert not any(last is not None and stop.trigger.reached(last) for stop in self.engine.waiting_stops)
+        became = {stop.order_id: stop.stop_id for stop in self.engine.stops if stop.order_id}
+        assert became == {order.order_id: order.stop_id for order in self.engine.orders if order.stop_id}
 
     @invariant()
     def cash_is_the_sum_of_its_movements(self) -> None:

@@ -1,4 +1,4 @@
-"""What an order must satisfy before the exchange accepts it."""
+"""What an order or a stop must satisfy before the exchange accepts it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,55 @@ from domain.money import ZERO, on_grid
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.matcher import Matcher, other
 from tools.exchange_double.orders import NewOrder, Reason, Refused
+from tools.exchange_double.stops import Trigger
 
 
 def check(new: NewOrder, listing: Listing, matcher: Matcher) -> None:
     """Form first, then what it may do, then whether it can be paid. Raises `Refused` for the first that fails."""
-    if new.limit_price is not None and (new.limit_price <= 0 or not on_grid(new.limit_price, listing.tick_size)):
-        raise Refused(Reason.OFF_TICK)
-    size = matcher.on_offer(new) if new.in_quote else new.quantity
-    if size < listing.min_size:
-        raise Refused(Reason.BELOW_MINIMUM)
-    if not on_grid(size, listing.lot_size):
-        raise Refused(Reason.OFF_LOT)
+    _check_price(new.limit_price, listing)
+    _check_size(matcher.on_offer(new) if new.in_quote else new.quantity, listing)
+    _check_reduction(new, listing)
     if new.reduce_only:
-        if not listing.swap:
-            raise Refused(Reason.REDUCE_ONLY_ON_SPOT)
         if not matcher.closable(new):
             raise Refused(Reason.NOTHING_TO_REDUCE)
         return
     pays_in = listing.base if new.side == "sell" and not listing.swap else listing.quote
     if _needs(new, listing, matcher) > matcher.funds().available(pays_in):
         raise Refused(Reason.NO_FUNDS)
+
+
+def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Matcher) -> None:
+    """Form, and that it has something to wait for. Whether it can be paid is seen when it triggers.
+
+    Raises `Refused` for the first that fails.
+    """
+    _check_price(trigger.price, listing)
+    _check_price(new.limit_price, listing)
+    if not new.in_quote:
+        _check_size(new.quantity, listing)
+    _check_reduction(new, listing)
+    price = matcher.price(new.symbol, trigger.by)
+    if price is None:
+        raise Refused(Reason.NO_MARKET)
+    if trigger.reached(price):
+        raise Refused(Reason.WOULD_TRIGGER)
+
+
+def _check_price(price: Decimal | None, listing: Listing) -> None:
+    if price is not None and (price <= 0 or not on_grid(price, listing.tick_size)):
+        raise Refused(Reason.OFF_TICK)
+
+
+def _check_size(size: Decimal, listing: Listing) -> None:
+    if size < listing.min_size:
+        raise Refused(Reason.BELOW_MINIMUM)
+    if not on_grid(size, listing.lot_size):
+        raise Refused(Reason.OFF_LOT)
+
+
+def _check_reduction(new: NewOrder, listing: Listing) -> None:
+    if new.reduce_only and not listing.swap:
+        raise Refused(Reason.REDUCE_ONLY_ON_SPOT)
 
 
 def _needs(new: NewOrder, listing: Listing, matcher: Matcher) -> Decimal:

@@ -17,6 +17,7 @@ from tools.exchange_double.faults import Ending, F, Fault, FaultScript
 from tools.exchange_double.journal import Entry, Journal, Outcome
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.orders import Fill
+from tools.exchange_double.sockets import Sockets
 from tools.exchange_double.wire import READS_ORDERS, Answer, Effects, Operation, Request, Wire
 
 
@@ -68,6 +69,7 @@ class ExchangeDouble:
         self.engine = Engine(self._clock, listings=listings)
         self.faults = FaultScript()
         self.journal = Journal()
+        self.sockets = Sockets(wire, self.engine, self.faults, self._clock)
         self._hidden: dict[str, _Hidden] = {}
         self.bystander: Bystander | None = None
 
@@ -83,8 +85,12 @@ class ExchangeDouble:
             self.engine.tick()
 
     def placed_twice(self) -> tuple[str, ...]:
-        """Client order ids under which the engine accepted more than one order."""
-        ids = Counter(order.new.client_order_id for order in self.engine.orders if order.new.client_order_id)
+        """Client order ids under which the engine accepted more than one order, or more than one stop.
+
+        What a stop became is still that stop.
+        """
+        orders = (order.new.client_order_id for order in self.engine.orders if not order.stop_id)
+        ids = Counter(filter(None, (*orders, *(stop.client_order_id for stop in self.engine.stops))))
         return tuple(client_order_id for client_order_id, count in ids.items() if count > 1)
 
     def respond(self, request: Request) -> Reply:
@@ -111,7 +117,7 @@ class ExchangeDouble:
 
     def _respond(self, request: Request, met: _Met) -> Reply:
         slow, ending = met.take(faults.Slow), met.take_ending()
-        before = len(self.engine.orders)
+        before = len(self.engine.accepted)
         carried_out = met.operation is not None and (ending is None or ending.accepted)
         if met.operation is None:
             answer = self.wire.not_spoken(request)
@@ -130,20 +136,20 @@ class ExchangeDouble:
                 carried_out=carried_out,
                 outcome=reply.outcome,
                 status=reply.answer.status if reply.answer else None,
-                orders=tuple(order.order_id for order in self.engine.orders[before:]),
+                orders=tuple(self.engine.accepted[before:]),
             )
         )
         return reply
 
     def _carry_out(self, request: Request, met: _Met, operation: Operation) -> Answer:
-        before = len(self.engine.orders)
+        before = len(self.engine.accepted)
         hides = met.take(faults.OrderHidden)
         effects = self._effects(met, operation)
         answer = self.wire.answer(request, self.engine, effects, now=self._clock.now())
         if hides:
             until = self._clock.now() + timedelta(seconds=hides.seconds)
-            for order in self.engine.orders[before:]:
-                self._hidden[order.order_id] = _Hidden(hides.looks, until)
+            for accepted_id in self.engine.accepted[before:]:
+                self._hidden[accepted_id] = _Hidden(hides.looks, until)
         return answer
 
     def _effects(self, met: _Met, operation: Operation) -> Effects:
@@ -174,7 +180,7 @@ class ExchangeDouble:
         )
 
     def _looked(self) -> frozenset[str]:
-        """The orders that this query doesn't find, each with one look less to go."""
+        """The orders and stops that this query doesn't find, each with one look less to go."""
         now = self._clock.now()
         self._hidden = {key: item for key, item in self._hidden.items() if item.looks > 0 or item.until > now}
         for item in self._hidden.values():

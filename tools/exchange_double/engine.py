@@ -2,7 +2,8 @@
 
 It knows no HTTP and no exchange's dialect, and its only time is the clock it is given. The market's liquidity
 is a `Book` that a test sets; our resting orders are first in their queue. A trade happens at a level of the
-book when we take, at our own limit price when we rest.
+book when we take, at our own limit price when we rest. Stops wait for the last or the mark price, which every trade
+and every new book may move.
 
 What it leaves out: other accounts, liquidation (cash can go below zero on swaps), hedged positions, borrowing.
 """
@@ -10,7 +11,9 @@ What it leaves out: other accounts, liquidation (cash can go below zero on swaps
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, localcontext
 from functools import wraps
@@ -22,11 +25,13 @@ from domain.order import Side
 from tools.exchange_double.account import Kind, Movement
 from tools.exchange_double.book import Level
 from tools.exchange_double.candles import Bar
-from tools.exchange_double.checks import check
+from tools.exchange_double.checks import check, check_stop
+from tools.exchange_double.events import Event, Listener, MarketChanged, OrderChanged, StopChanged
 from tools.exchange_double.funds import Funds
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.matcher import Matcher, limit_of, other
 from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Reason, Refused, Status
+from tools.exchange_double.stops import Stop, Stops, StopStatus, Trigger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,7 +48,7 @@ def _atomic(method: Callable[Concatenate[Engine, P], R]) -> Callable[Concatenate
 
     @wraps(method)
     def guarded(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.lock, localcontext(EXACT):
+        with self.lock, localcontext(EXACT), self._telling():
             return method(self, *args, **kwargs)
 
     return guarded
@@ -56,7 +61,14 @@ class Engine:
         self.clock = clock
         self.listings: Mapping[str, Listing] = {listing.symbol: listing for listing in listings}
         self.lock = threading.RLock()
-        self._matcher = Matcher(clock, self.listings)
+        self.accepted: list[str] = []
+        """The id of every order and every stop, in the order of acceptance."""
+        self.listeners: list[Listener] = []
+        """Told what has happened, in order, once it is done; while `lock` is held, so they must not wait."""
+        self._untold: list[Event] = []
+        self._depth = 0
+        self._matcher = Matcher(clock, self.listings, changed=self._order_changed)
+        self._stops = Stops(changed=lambda stop: self._untold.append(StopChanged(stop)))
         self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
         self._newest: dict[str, str] = {}
         self._cancel_all_at: dict[str, datetime] = {}
@@ -75,8 +87,11 @@ class Engine:
     def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         """Replace the market's liquidity. Resting orders that it crosses trade at their own price."""
         self._matcher.books[symbol].set(bids=bids, asks=asks)
+        self._untold.append(MarketChanged(symbol))
+        self._matcher.drag_last(symbol)
         self._matcher.meet(symbol, "buy")
         self._matcher.meet(symbol, "sell")
+        self._trip()
 
     def set_touch(
         self, symbol: str, *, bid: Decimal | str, ask: Decimal | str, size: Decimal | str | int = DEEP
@@ -93,6 +108,7 @@ class Engine:
 
         An aggressor who sells hits our buys, the highest first. Without a size all of them trade.
         """
+        self._untold.append(MarketChanged(symbol))
         price, left = Decimal(price), None if size is None else Decimal(size)
         self._matcher.last[symbol] = price
         for queued in self._matcher.queue(symbol, other(aggressor)):
@@ -103,14 +119,21 @@ class Engine:
             if order.open and part:
                 done = self._matcher.fill(order.order_id, price=limit_of(order), size=part, maker=True)
                 left = None if left is None else left - done
+        self._trip()
 
     @_atomic
     def fill(self, order_id: str, size: Decimal | str | None = None) -> None:
         """Fill a resting order at its own price, in part when a size is given."""
-        order = self._matcher.orders[order_id]
-        part = order.remaining if size is None else min(Decimal(size), order.remaining)
-        if order.open and part:
-            self._matcher.fill(order_id, price=limit_of(order), size=part, maker=True)
+        self._fill(order_id, None if size is None else Decimal(size))
+        self._trip()
+
+    @_atomic
+    def trigger(self, stop_id: str) -> None:
+        """Let a waiting stop place its order now, wherever the price is."""
+        stop = self._stops.find(stop_id=stop_id, client_order_id="")
+        if stop is not None and stop.waiting:
+            self._fire(stop)
+            self._trip()
 
     @_atomic
     def fund(self, symbol: str, rate: Decimal | str) -> Decimal:
@@ -128,6 +151,7 @@ class Engine:
     def set_mark(self, symbol: str, price: Decimal | str) -> None:
         """Without one, the mark is the last price."""
         self._matcher.marks[symbol] = Decimal(price)
+        self._trip()
 
     @_atomic
     def set_leverage(self, symbol: str, leverage: Decimal) -> None:
@@ -136,6 +160,7 @@ class Engine:
     @_atomic
     def set_bars(self, symbol: str, interval_s: int, bars: Iterable[Bar]) -> None:
         """The candles of one interval."""
+        self._untold.append(MarketChanged(symbol))
         self._bars[symbol, interval_s] = tuple(sorted(bars, key=lambda bar: bar.opened_at))
 
     # What a client asks for.
@@ -154,14 +179,59 @@ class Engine:
         if known is not None and (known.open or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
         check(new, listing, self._matcher)
-        order_id, at = str(2_000_000_000_000_000_000 + len(self._matcher.orders)), self.clock.now()
-        in_base = new.side == "buy" and not listing.swap
-        fee_currency = listing.base if in_base else listing.quote
-        self._matcher.put(Order(order_id=order_id, new=new, fee_currency=fee_currency, created_at=at, updated_at=at))
-        if new.client_order_id:
-            self._newest[new.client_order_id] = order_id
+        order_id = self._accept(new, listing)
         self._work(order_id, stop_after)
+        self._trip()
         return self._matcher.orders[order_id]
+
+    @_atomic
+    def place_stop(
+        self,
+        new: NewOrder,
+        trigger: Trigger,
+        *,
+        client_order_id: str,
+        form: str = "",
+        ids_unique_when_open: bool = False,
+        stop_after: Decimal | None = None,
+    ) -> Stop:
+        """Accept a stop: `new` is placed once the price reaches `trigger`. See `place` for the rest.
+
+        Its client order ids are apart from those of orders. Raises `Refused`, also for a trigger that is reached
+        already.
+        """
+        listing = self.listings.get(new.symbol)
+        if listing is None:
+            raise Refused(Reason.UNKNOWN_SYMBOL)
+        known = self.find_stop(client_order_id=client_order_id)
+        if known is not None and (known.waiting or not ids_unique_when_open):
+            raise Refused(Reason.DUPLICATE_ID)
+        check_stop(new, trigger, listing, self._matcher)
+        stop_id, at = str(5_000_000_000_000_000_000 + len(self._stops.all)), self.clock.now()
+        self.accepted.append(stop_id)
+        return self._stops.put(
+            Stop(
+                stop_id=stop_id,
+                client_order_id=client_order_id,
+                new=new,
+                trigger=trigger,
+                created_at=at,
+                updated_at=at,
+                form=form,
+                stop_after=stop_after,
+            )
+        )
+
+    @_atomic
+    def cancel_stop(self, stop_id: str) -> Stop:
+        """Cancel a stop that waits. Raises `Refused` when there is nothing to cancel."""
+        stop = self._stops.find(stop_id=stop_id, client_order_id="")
+        if stop is None:
+            raise Refused(Reason.UNKNOWN_ORDER)
+        if not stop.waiting:
+            cancelled = stop.status is StopStatus.CANCELLED
+            raise Refused(Reason.ALREADY_CANCELLED if cancelled else Reason.ALREADY_TRIGGERED)
+        return self._stops.put(replace(stop, status=StopStatus.CANCELLED, updated_at=self.clock.now()))
 
     @_atomic
     def cancel(self, order_id: str) -> Order:
@@ -177,7 +247,7 @@ class Engine:
     def cancel_all_at(self, at: datetime | None, *, symbol: str = "") -> None:
         """Arm the dead-man switch: every open order is cancelled once the clock reaches `at`. `None` disarms it.
 
-        With a symbol it is that market's own switch.
+        With a symbol it is that market's own switch. Stops stay: they protect.
         """
         for armed in (symbol,) if symbol else self.listings:
             self._cancel_all_at.pop(armed, None)
@@ -186,7 +256,8 @@ class Engine:
 
     @_atomic
     def tick(self) -> None:
-        """Do what is due by the clock."""
+        """Do what is due by the clock. Candles close by it too."""
+        self._untold.extend(MarketChanged(symbol) for symbol in sorted({symbol for symbol, _ in self._bars}))
         due = [symbol for symbol, at in self._cancel_all_at.items() if self.clock.now() >= at]
         for symbol in due:
             del self._cancel_all_at[symbol]
@@ -220,6 +291,20 @@ class Engine:
         """By the venue's id, else the newest under a client's id."""
         return self._matcher.orders.get(order_id or self._newest.get(client_order_id, ""))
 
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Every stop ever accepted, oldest first."""
+        return self._stops.all
+
+    @property
+    def waiting_stops(self) -> tuple[Stop, ...]:
+        """Those that have not triggered, oldest first."""
+        return self._stops.waiting
+
+    def find_stop(self, *, stop_id: str = "", client_order_id: str = "") -> Stop | None:
+        """By the venue's id, else the newest under a client's id."""
+        return self._stops.find(stop_id=stop_id, client_order_id=client_order_id)
+
     @_atomic
     def depth(self, symbol: str, side: Side) -> tuple[Level, ...]:
         """What anyone sees of one side: the market's levels and our resting orders, best first."""
@@ -252,6 +337,62 @@ class Engine:
         """As they stood before the last fill; `None` when nothing was filled yet. A lagging balance shows this."""
         return self._matcher.before_last_fill
 
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell what has happened once the outermost call is done."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            while not self._depth and self._untold:
+                event = self._untold.pop(0)
+                for listener in self.listeners:
+                    listener(event)
+
+    def _order_changed(self, order: Order) -> None:
+        self._untold += [OrderChanged(order), MarketChanged(order.new.symbol)]
+
+    def _accept(self, new: NewOrder, listing: Listing, *, stop_id: str = "") -> str:
+        order_id, at = str(2_000_000_000_000_000_000 + len(self._matcher.orders)), self.clock.now()
+        in_base = new.side == "buy" and not listing.swap
+        self._matcher.put(
+            Order(
+                order_id=order_id,
+                new=new,
+                fee_currency=listing.base if in_base else listing.quote,
+                created_at=at,
+                updated_at=at,
+                stop_id=stop_id,
+            )
+        )
+        self.accepted.append(order_id)
+        if new.client_order_id:
+            self._newest[new.client_order_id] = order_id
+        return order_id
+
+    def _trip(self) -> None:
+        """Let every stop that is due place its order: what one trades may make the next one due."""
+        while (stop := self._stops.due(self._matcher.price)) is not None:
+            self._fire(stop)
+
+    def _fire(self, stop: Stop) -> None:
+        listing, at = self.listings[stop.new.symbol], self.clock.now()
+        try:
+            check(stop.new, listing, self._matcher)
+        except Refused as refused:
+            self._stops.put(replace(stop, status=StopStatus.FAILED, reason=refused.reason, updated_at=at))
+            return
+        order_id = self._accept(stop.new, listing, stop_id=stop.stop_id)
+        self._stops.put(replace(stop, status=StopStatus.TRIGGERED, order_id=order_id, updated_at=at))
+        self._work(order_id, stop.stop_after)
+
+    def _fill(self, order_id: str, size: Decimal | None) -> None:
+        order = self._matcher.orders[order_id]
+        part = order.remaining if size is None else min(size, order.remaining)
+        if order.open and part:
+            self._matcher.fill(order_id, price=limit_of(order), size=part, maker=True)
+
     def _work(self, order_id: str, stop_after: Decimal | None) -> None:
         """Take what the book offers, then rest, or cancel what may not rest."""
         new = self._matcher.orders[order_id].new
@@ -266,6 +407,6 @@ class Engine:
         self._matcher.take(order_id, target=target)
         rests = new.type == "limit" and new.time_in_force == "GTC"
         if target is not None and rests:
-            self.fill(order_id, target - self._matcher.orders[order_id].filled)
+            self._fill(order_id, target - self._matcher.orders[order_id].filled)
         if self._matcher.orders[order_id].open and (target is not None or not rests):
             self._matcher.cancel(order_id, Cause.IMMEDIATE if target is None else Cause.VENUE)

@@ -4,6 +4,7 @@ Those that end a request          Timeout, Reset, RateLimited, ServerError, Malf
 Those that bend what it does      PartialThenCancel, FilledBeforeCancel, IdReused, OrderHidden
 Those that bend what it shows     BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate, ClockSkew
 And one that only delays it       Slow
+Those of a stream                 SocketGap, SocketRepeated, SocketSwapped, SocketSilent, SocketClosed
 
 Each stands alone or with others. A request meets at most one fault that ends it; faults that it never reached
 wait for the next request. Whether a lost answer's request was carried out is the fault's `accepted`.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias, TypeVar, get_args
 
-from tools.exchange_double.wire import Operation
+from tools.exchange_double.wire import STREAMS, Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class PartialThenCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledBeforeCancel:
-    """The order fills just before the cancel reaches it."""
+    """The order fills, or the stop triggers, just before the cancel reaches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,32 @@ class FillsLate:
     """The newest fill of an answer is missing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketGap:
+    """A message that should have been pushed is lost; where messages are numbered, the numbers show it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketRepeated:
+    """A message is pushed twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSwapped:
+    """A message is pushed after the next one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSilent:
+    """From this message on nothing is sent on the connection any more, and it stays open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketClosed:
+    """The connection is closed in place of this message; when it is being opened, it is refused."""
+
+
+Socket: TypeAlias = SocketGap | SocketRepeated | SocketSwapped | SocketSilent | SocketClosed
 Ending: TypeAlias = Timeout | Reset | RateLimited | ServerError | Malformed | Maintenance
 Bending: TypeAlias = (
     Slow
@@ -143,7 +170,7 @@ Bending: TypeAlias = (
     | FillsOutOfOrder
     | FillsLate
 )
-Fault: TypeAlias = Ending | Bending
+Fault: TypeAlias = Ending | Bending | Socket
 
 F = TypeVar("F", bound=Fault)
 
@@ -156,8 +183,13 @@ _ONLY_ON: dict[type[Fault], frozenset[Operation]] = {
     DuplicateFill: frozenset({Operation.FILLS}),
     FillsOutOfOrder: frozenset({Operation.FILLS}),
     FillsLate: frozenset({Operation.FILLS}),
+    SocketGap: STREAMS - {Operation.STREAM_OPEN},
+    SocketRepeated: STREAMS - {Operation.STREAM_OPEN},
+    SocketSwapped: STREAMS - {Operation.STREAM_OPEN},
+    SocketSilent: STREAMS,
+    SocketClosed: STREAMS,
 }
-"""Where a fault means something; the others do everywhere."""
+"""Where a fault means something; the others do on every request."""
 
 EVERY_FAULT: tuple[Fault, ...] = (
     Timeout(accepted=True),
@@ -181,7 +213,16 @@ EVERY_FAULT: tuple[Fault, ...] = (
     FillsOutOfOrder(),
     FillsLate(),
 )
-"""One of each, for tests that draw from them."""
+"""One of each that a request can meet, for tests that draw from them."""
+
+EVERY_SOCKET_FAULT: tuple[Socket, ...] = (
+    SocketGap(),
+    SocketRepeated(),
+    SocketSwapped(),
+    SocketSilent(),
+    SocketClosed(),
+)
+"""One of each that a stream can."""
 
 
 @dataclass(slots=True)
@@ -206,7 +247,7 @@ class FaultScript:
         times: int | None = 1,
         skip: int = 0,
     ) -> None:
-        """Let `fault` happen to the next `times` requests of the operations `on`, after letting `skip` pass.
+        """Let `fault` happen to the next `times` requests (or messages of a stream) of `on`, after letting `skip` pass.
 
         Without `on` it happens wherever it means something; without a number of times until `clear`.
         Raises `ValueError` on an operation where it means nothing.

@@ -14,7 +14,7 @@ Outcome = Literal["answered", "silent", "reset"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request. `orders` are those that it made the engine accept; `faults` those that it met."""
+    """One request. `orders` are the ids of the orders and stops that it made the engine accept."""
 
     number: int
     at: datetime
@@ -22,6 +22,7 @@ class Entry:
     operation: Operation | None
     """`None` when the address isn't spoken."""
     faults: tuple[str, ...]
+    """Those that it met."""
     carried_out: bool
     outcome: Outcome
     status: int | None

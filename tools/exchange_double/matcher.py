@@ -5,7 +5,7 @@ The rules only; the engine decides what is asked of them and holds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from tools.exchange_double.book import Book
 from tools.exchange_double.funds import Funds, funds
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Status
+from tools.exchange_double.stops import TriggerBy
 
 
 def other(side: Side) -> Side:
@@ -33,9 +34,11 @@ def limit_of(order: Order) -> Decimal:
 class Matcher:
     """The orders, books and account of one exchange. Call it in a context with room for every digit."""
 
-    def __init__(self, clock: Clock, listings: Mapping[str, Listing]) -> None:
+    def __init__(self, clock: Clock, listings: Mapping[str, Listing], *, changed: Callable[[Order], None]) -> None:
+        """`changed` is told of every order as it has become."""
         self.clock = clock
         self.listings = listings
+        self._changed = changed
         self.account = Account()
         self.books = {symbol: Book() for symbol in listings}
         self.leverage = {symbol: listing.leverage for symbol, listing in listings.items()}
@@ -58,6 +61,18 @@ class Matcher:
 
     def mark_price(self, symbol: str) -> Decimal | None:
         return self.marks.get(symbol, self.last_price(symbol))
+
+    def price(self, symbol: str, by: TriggerBy) -> Decimal | None:
+        """What a trigger watches."""
+        return self.last_price(symbol) if by == "last" else self.mark_price(symbol)
+
+    def drag_last(self, symbol: str) -> None:
+        """A book that has moved away from the last trade's price takes it along: nothing moves without trading."""
+        bid, ask, last = self.books[symbol].best("buy"), self.books[symbol].best("sell"), self.last.get(symbol)
+        if last is not None and bid is not None and last < bid.price:
+            self.last[symbol] = bid.price
+        elif last is not None and ask is not None and last > ask.price:
+            self.last[symbol] = ask.price
 
     def funds(self) -> Funds:
         return funds(
@@ -96,6 +111,7 @@ class Matcher:
             self._open[order.order_id] = None
         else:
             self._open.pop(order.order_id, None)
+        self._changed(order)
         return order
 
     def cancel(self, order_id: str, cause: Cause) -> Order:

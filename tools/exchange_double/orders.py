@@ -49,6 +49,8 @@ class Reason(StrEnum):
     UNKNOWN_ORDER = "unknown_order"
     ALREADY_FILLED = "already_filled"
     ALREADY_CANCELLED = "already_cancelled"
+    ALREADY_TRIGGERED = "already_triggered"
+    WOULD_TRIGGER = "would_trigger"
 
 
 class Refused(Exception):
@@ -129,6 +131,8 @@ class Order:
     fee: Decimal = ZERO
     profit: Decimal = ZERO
     last_fill: Fill | None = None
+    stop_id: str = ""
+    """The stop that it was, if it was one."""
 
     @property
     def open(self) -> bool:

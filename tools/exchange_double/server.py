@@ -13,9 +13,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from tools.exchange_double.double import ExchangeDouble
+from tools.exchange_double.sockets import Connection
 from tools.exchange_double.wire import Request
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -61,12 +62,15 @@ class Server:
     async def _stop(self) -> None:
         """Accept who waits, then close, then let go: asyncio leaks a connection that is accepted while it closes."""
         self._closing.set()
+        self._double.sockets.close_all()
         await _turns()
         if self._runner is not None:
             await self._runner.cleanup()
         await _turns()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._stream(request)
         reply = self._double.respond(
             Request(
                 method=request.method,
@@ -86,6 +90,37 @@ class Server:
         return web.Response(
             status=answer.status, text=answer.body, content_type=answer.content_type, headers=answer.headers
         )
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """A connection that stays open: what the double sends goes out in order, whichever thread it comes from."""
+        outgoing: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def send(text: str | None) -> None:
+            self._loop.call_soon_threadsafe(outgoing.put_nowait, text)
+
+        connection = self._double.sockets.connect(request.path, send)
+        if connection is None:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        try:
+            await socket.prepare(request)
+            listening = asyncio.create_task(self._listen(socket, connection))
+            try:
+                while (text := await outgoing.get()) is not None and not socket.closed:
+                    await socket.send_str(text)
+                await socket.close()
+            finally:
+                listening.cancel()
+                await asyncio.wait([listening])
+        finally:
+            self._double.sockets.leave(connection)
+        return socket
+
+    async def _listen(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                self._double.sockets.receive(connection, message.data)
+        connection.close()
 
 
 async def _turns() -> None:

@@ -39,9 +39,16 @@ class Operation(StrEnum):
     POSITIONS = "positions"
     BILLS = "bills"
     SETTINGS = "settings"
+    STREAM_OPEN = "stream_open"
+    STREAM_BOOK = "stream_book"
+    STREAM_TICKER = "stream_ticker"
+    STREAM_CANDLES = "stream_candles"
+    STREAM_ORDERS = "stream_orders"
 
 
 READS_ORDERS = frozenset({Operation.ORDER, Operation.OPEN_ORDERS, Operation.HISTORY, Operation.FILLS})
+STREAMS = frozenset(operation for operation in Operation if operation.startswith("stream_"))
+"""Not requests: a connection is opened, or something is pushed on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
     Reason.UNKNOWN_ORDER: ("51400", "Cancellation failed as the order does not exist."),
     Reason.ALREADY_FILLED: ("51402", "Cancellation failed as the order is already completed."),
     Reason.ALREADY_CANCELLED: ("51401", "Cancellation failed as the order is already canceled."),
+    Reason.ALREADY_TRIGGERED: ("51400", "Cancellation failed as the order does not exist."),
+    Reason.WOULD_TRIGGER: ("51000", "Parameter triggerPx error"),
 }
 
 CANCEL_SOURCES: dict[Cause, tuple[str, str]] = {

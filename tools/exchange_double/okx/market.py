@@ -8,7 +8,7 @@ from tools.exchange_double.okx.errors import wrong
 from tools.exchange_double.okx.text import Row, millis
 from tools.exchange_double.wire import Answer
 
-_BARS = {
+BARS = {
     "1m": 60,
     "3m": 180,
     "5m": 300,
@@ -60,7 +60,7 @@ def book(call: Call) -> Answer:
 
 def candles(call: Call) -> Answer:
     """Those that have opened by now; the last may not be closed."""
-    listing, interval_s = call.listing(), _BARS.get(call.query.get("bar", "1m"))
+    listing, interval_s = call.listing(), BARS.get(call.query.get("bar", "1m"))
     if interval_s is None:
         raise wrong("bar")
     bars = [bar for bar in call.engine.bars(listing.symbol, interval_s) if bar.opened_at <= call.now]

@@ -8,6 +8,7 @@ from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.errors import CANCEL_SOURCES
 from tools.exchange_double.okx.text import Row, inst_id, inst_type, millis, text
 from tools.exchange_double.orders import Fill, Order, Status
+from tools.exchange_double.stops import Stop
 
 _STATES = {
     Status.LIVE: "live",
@@ -15,6 +16,9 @@ _STATES = {
     Status.FILLED: "filled",
     Status.CANCELLED: "canceled",
 }
+
+_SOURCES = {"trigger": "6", "conditional": "7"}
+"""Which kind of stop an order was."""
 
 
 def order_type(order: Order) -> str:
@@ -28,7 +32,8 @@ def order_type(order: Order) -> str:
     return new.type
 
 
-def order(row: Order, *, listing: Listing, leverage: Decimal) -> Row:
+def order(row: Order, *, listing: Listing, leverage: Decimal, stop: Stop | None = None) -> Row:
+    """`stop` is what it was before it triggered."""
     new, fill = row.new, row.last_fill
     source, reason = CANCEL_SOURCES[row.cause] if row.cause else ("", "")
     return {
@@ -60,11 +65,11 @@ def order(row: Order, *, listing: Listing, leverage: Decimal) -> Row:
         "rebate": "0",
         "rebateCcy": listing.quote,
         "pnl": text(row.profit),
-        "source": "",
+        "source": _SOURCES.get(stop.form, "") if stop else "",
         "cancelSource": source,
         "cancelSourceReason": reason,
-        "algoId": "",
-        "algoClOrdId": "",
+        "algoId": stop.stop_id if stop else "",
+        "algoClOrdId": stop.client_order_id if stop else "",
         "attachAlgoOrds": [],
         "attachAlgoClOrdId": "",
         "slTriggerPx": "",

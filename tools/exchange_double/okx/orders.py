@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 from domain.order import OrderType, Side, TimeInForce
+from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.call import Call, answer, decimal
 from tools.exchange_double.okx.errors import REFUSALS, OkxError, missing, wrong
 from tools.exchange_double.okx.text import Row, millis
@@ -73,7 +75,7 @@ def _place(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
         except (OkxError, Refused) as error:
             row |= _refused(error)
         rows.append(row)
-    return _rows(rows)
+    return in_rows(rows)
 
 
 def _cancel(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
@@ -90,7 +92,7 @@ def _cancel(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
         except (OkxError, Refused) as error:
             row |= _refused(error)
         rows.append(row)
-    return _rows(rows)
+    return in_rows(rows)
 
 
 def _row(fields: Mapping[str, object], call: Call) -> Row:
@@ -107,7 +109,7 @@ def _refused(error: OkxError | Refused) -> Row:
     return {"sCode": code, "sMsg": message}
 
 
-def _rows(rows: Sequence[Row]) -> Answer:
+def in_rows(rows: Sequence[Row]) -> Answer:
     """Code 0 when all went well, 1 when none did, 2 in between."""
     failed = sum(row["sCode"] != "0" for row in rows)
     if not failed:
@@ -131,44 +133,65 @@ def _wanted(fields: Mapping[str, object], call: Call) -> Order:
 
 def _new_order(fields: Mapping[str, object], call: Call) -> NewOrder:
     """Raises `OkxError` for what OKX would not take, and for what the double does not speak."""
-    for name in ("instId", "tdMode", "side", "ordType", "sz"):
-        if fields.get(name) in (None, ""):
-            raise missing(name)
-    for name in _NOT_SPOKEN:
-        if fields.get(name):
-            raise OkxError("51000", f"Parameter {name} error: the double does not speak it")
+    spoken(fields, required=("instId", "tdMode", "side", "ordType", "sz"), unknown=_NOT_SPOKEN)
     listing = call.listing_of(str(fields["instId"]))
-    kind, side = _TYPES.get(str(fields["ordType"])), _SIDES.get(str(fields["side"]))
+    kind, side = _TYPES.get(str(fields["ordType"])), side_of(fields)
     if kind is None or (fields["ordType"] == "optimal_limit_ioc" and not listing.swap):
         raise wrong("ordType")
-    if side is None:
-        raise wrong("side")
     if fields["tdMode"] != ("cross" if listing.swap else "cash"):
         raise wrong("tdMode")
-    if fields.get("posSide", "net") not in ("net", ""):
-        raise wrong("posSide")
-    client_order_id = str(fields.get("clOrdId", ""))
-    if client_order_id and not _CLIENT_ORDER_ID.fullmatch(client_order_id):
-        raise wrong("clOrdId")
     order_type, time_in_force = kind
-    in_quote = not listing.swap and order_type == "market" and _target(fields, side) == "quote_ccy"
-    if in_quote and side == "sell":
-        raise wrong("tgtCcy")
+    quantity, in_quote = asked_size(fields, listing=listing, side=side, market=order_type == "market")
     return NewOrder(
         symbol=listing.symbol,
         side=side,
         type=order_type,
-        quantity=decimal(fields, "sz"),
+        quantity=quantity,
         limit_price=decimal(fields, "px") if order_type == "limit" else None,
         time_in_force=time_in_force,
         post_only=fields["ordType"] == "post_only",
         reduce_only=fields.get("reduceOnly") in (True, "true"),
         in_quote=in_quote,
-        client_order_id=client_order_id,
+        client_order_id=client_id(fields, "clOrdId"),
         tag=str(fields.get("tag", "")),
     )
 
 
-def _target(fields: Mapping[str, object], side: Side) -> str:
-    """What a spot market order's size counts: without a word, a buy is in quote currency and a sell in base."""
-    return str(fields.get("tgtCcy") or ("quote_ccy" if side == "buy" else "base_ccy"))
+def spoken(fields: Mapping[str, object], *, required: Sequence[str], unknown: Sequence[str]) -> None:
+    """All that must be there is, and nothing is that the double doesn't know. Raises `OkxError`."""
+    for name in required:
+        if fields.get(name) in (None, ""):
+            raise missing(name)
+    for name in unknown:
+        if fields.get(name):
+            raise OkxError("51000", f"Parameter {name} error: the double does not speak it")
+    if fields.get("posSide", "net") not in ("net", ""):
+        raise wrong("posSide")
+
+
+def side_of(fields: Mapping[str, object]) -> Side:
+    """Raises `OkxError`."""
+    side = _SIDES.get(str(fields["side"]))
+    if side is None:
+        raise wrong("side")
+    return side
+
+
+def client_id(fields: Mapping[str, object], name: str) -> str:
+    """A client's id, empty when there is none. Raises `OkxError`."""
+    given = str(fields.get(name) or "")
+    if given and not _CLIENT_ORDER_ID.fullmatch(given):
+        raise wrong(name)
+    return given
+
+
+def asked_size(fields: Mapping[str, object], *, listing: Listing, side: Side, market: bool) -> tuple[Decimal, bool]:
+    """The size, and whether it is in quote currency. Raises `OkxError`.
+
+    Without a word, a market buy on spot is in quote currency and a sell in base.
+    """
+    target = str(fields.get("tgtCcy") or ("quote_ccy" if side == "buy" else "base_ccy"))
+    in_quote = not listing.swap and market and target == "quote_ccy"
+    if in_quote and side == "sell":
+        raise wrong("tgtCcy")
+    return decimal(fields, "sz"), in_quote

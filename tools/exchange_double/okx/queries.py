@@ -81,8 +81,9 @@ def _fill_page(call: Call, *, since: datetime | None) -> Answer:
 
 
 def _order_row(order: Order, call: Call) -> Row:
-    symbol = order.new.symbol
-    return rows.order(order, listing=call.engine.listings[symbol], leverage=call.engine.leverage(symbol))
+    engine, symbol = call.engine, order.new.symbol
+    stop = engine.find_stop(stop_id=order.stop_id) if order.stop_id else None
+    return rows.order(order, listing=engine.listings[symbol], leverage=engine.leverage(symbol), stop=stop)
 
 
 def _shown(order: Order, call: Call) -> bool:

@@ -1,7 +1,7 @@
-"""OKX's V5 REST protocol over the double's engine: which address is what, and the frame around each.
+"""OKX's V5 protocol over the double's engine: which address is what, and the frame around each; streams too.
 
-Spot and linear perpetual swaps of one account in net mode with cross margin. WebSockets, algo orders (stops),
-amendments, hedge mode and isolated margin are not spoken: their addresses answer 404.
+Spot and linear perpetual swaps of one account in net mode with cross margin. Amendments, hedge mode and isolated
+margin are not spoken: their addresses answer 404.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools.exchange_double.engine import Engine
-from tools.exchange_double.okx import account, market, orders, queries
+from tools.exchange_double.okx import account, algos, market, orders, queries
 from tools.exchange_double.okx.call import Call, refusal
+from tools.exchange_double.okx.channels import ENDPOINTS
 from tools.exchange_double.okx.errors import REFUSALS, OkxError
+from tools.exchange_double.okx.session import OkxSession
 from tools.exchange_double.okx.signature import check_signature
 from tools.exchange_double.orders import Refused
 from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request, gateway_page
 
 _API = "/api/v5/"
+WS_PATH = "/ws/v5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,11 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("GET", "trade/orders-pending"): _private(Operation.OPEN_ORDERS, queries.open_orders),
     ("GET", "trade/orders-history"): _private(Operation.HISTORY, queries.history),
     ("GET", "trade/orders-history-archive"): _private(Operation.HISTORY, queries.history),
+    ("POST", "trade/order-algo"): _private(Operation.PLACE, algos.place),
+    ("POST", "trade/cancel-algos"): _private(Operation.CANCEL, algos.cancel),
+    ("GET", "trade/order-algo"): _private(Operation.ORDER, algos.one),
+    ("GET", "trade/orders-algo-pending"): _private(Operation.OPEN_ORDERS, algos.waiting),
+    ("GET", "trade/orders-algo-history"): _private(Operation.HISTORY, algos.history),
     ("GET", "trade/fills"): _private(Operation.FILLS, queries.recent_fills),
     ("GET", "trade/fills-history"): _private(Operation.FILLS, queries.all_fills),
 }
@@ -73,7 +81,7 @@ SPOKEN = tuple(f"{method} {path}" for method, path in _ROUTES)
 
 
 class OkxWire:
-    """Speaks OKX. Knows nothing but the credentials that it checks against."""
+    """Speaks OKX, by requests and by streams. Knows nothing but the credentials that it checks against."""
 
     def __init__(self, credentials: Credentials | None = None) -> None:
         self.credentials = credentials or Credentials()
@@ -101,6 +109,10 @@ class OkxWire:
         except Refused as refused:
             return refusal(OkxError(*REFUSALS[refused.reason]))
 
+    def session(self, path: str, engine: Engine) -> OkxSession | None:
+        endpoint = ENDPOINTS.get(path.removeprefix(WS_PATH + "/"))
+        return OkxSession(endpoint, engine, self.credentials) if endpoint else None
+
     def rate_limited(self) -> Answer:
         return refusal(OkxError("50011", "Too Many Requests", status=429))
 
@@ -119,11 +131,12 @@ class OkxWire:
         `adjustForTimeDifference` alone is too late: with keys, `load_markets` signs a request before it asks
         for the time.
         """
+        addresses = {"rest": url, "ws": url.replace("http", "ws", 1) + WS_PATH}
         return {
             "apiKey": self.credentials.key,
             "secret": self.credentials.secret,
             "password": self.credentials.passphrase,
-            "urls": {"api": {"rest": url}, "test": {"rest": url}},
+            "urls": {"api": addresses, "test": addresses},
             "options": {"adjustForTimeDifference": True, "timeDifference": ahead_ms},
         }
 
