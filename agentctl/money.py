@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from agentctl.keys import required_keys
+from pydantic import SecretStr
+
+from agentctl.keys import keys_for, required_keys
 from agentctl.output import warn
 from agentctl.question import when
 from agentctl.settings import ExchangeSettings, Settings
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.digest import plain
-from domain.errors import UsageError
+from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
 from graphs.live import LiveDesk
 from graphs.wall import WallClock
@@ -33,7 +36,7 @@ def require_tradable(market: str) -> None:
 @asynccontextmanager
 async def live_desk(header: RunHeader, settings: Settings) -> AsyncGenerator[LiveDesk]:
     """The desk of a run at its exchange, closed at the end."""
-    keys, at = required_keys(header.market), settings.exchanges.get(header.market, ExchangeSettings())
+    keys = required_keys(header.market)
 
     def opener(
         spec: str,
@@ -43,22 +46,52 @@ async def live_desk(header: RunHeader, settings: Settings) -> AsyncGenerator[Liv
         check: Callable[[Ticket, OrderRequest, datetime], None],
         clock: Clock,
     ) -> ExchangeVenue:
-        return ExchangeVenue(
-            spec,
-            keys=ExchangeKeys(api_key=keys.api_key, secret=keys.secret, password=keys.password),
-            symbols=symbols,
-            currency=currency,
-            check=check,
-            wall=clock,
-            sandbox=at.sandbox,
-            base_url=at.base_url,
-        )
+        return _venue(spec, settings, keys=keys, symbols=symbols, currency=currency, check=check, wall=clock)
 
     desk = LiveDesk.at(header.market, symbols=header.symbols, currency=header.currency, opener=opener, wall=WallClock())
     try:
         yield desk
     finally:
         await desk.venue.aclose()
+
+
+@asynccontextmanager
+async def probe(exchange: str, settings: Settings) -> AsyncGenerator[ExchangeVenue]:
+    """An exchange that is asked and never sent anything, closed at the end; with keys where there are some."""
+    keys = keys_for(exchange, os.environ) or ExchangeKeys(api_key=SecretStr(""), secret=SecretStr(""))
+    symbols, wall = settings.symbols or ("BTC/USDT",), WallClock()
+    venue = _venue(exchange, settings, keys=keys, symbols=symbols, currency="USDT", check=_sends_nothing, wall=wall)
+    try:
+        yield venue
+    finally:
+        await venue.aclose()
+
+
+def _venue(
+    spec: str,
+    settings: Settings,
+    *,
+    keys: ExchangeKeys,
+    symbols: Sequence[str],
+    currency: str,
+    check: Callable[[Ticket, OrderRequest, datetime], None],
+    wall: Clock,
+) -> ExchangeVenue:
+    at = settings.exchanges.get(spec, ExchangeSettings())
+    return ExchangeVenue(
+        spec,
+        keys=keys,
+        symbols=symbols,
+        currency=currency,
+        check=check,
+        wall=wall,
+        sandbox=at.sandbox,
+        base_url=at.base_url,
+    )
+
+
+def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> None:
+    raise TicketRefused("nothing is sent from here")
 
 
 def agree(header: RunHeader, armed: Arming | None) -> None:

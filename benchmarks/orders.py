@@ -253,6 +253,7 @@ async def recovery(database: Database) -> None:
                 instruments={BTC: INSTRUMENT},
             ),
             word_on=lambda order: word_on(order, venue, at=NOW),  # type: ignore[arg-type]
+            opened_at=NOW - timedelta(hours=1),
             since=NOW - timedelta(hours=1),
             at=NOW,
             wide=True,

@@ -1,16 +1,17 @@
-"""The books of a live account as one value, and what a statement must say if they are right. Pure."""
+"""The books of a live account as one value: what it would come to if this and that were booked. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from domain.instrument import Instrument
-from domain.money import ZERO
+from domain.money import EXACT, ZERO
 from domain.order import Fill
 from domain.portfolio import Position
 from domain.statement import Expected, ExternalEvent
+from memory.expectation import expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,34 +24,30 @@ class Books:
     holdings: Mapping[str, Decimal]
     instruments: Mapping[str, Instrument]
 
-    def after_fill(self, fill: Fill) -> Books:
-        before = self.positions.get(fill.symbol) or Position(symbol=fill.symbol)
-        paid = fill.signed_quantity * fill.price + fill.fee
-        return replace(self, cash=self.cash - paid, positions={**self.positions, fill.symbol: before.after(fill)})
-
-    def after_event(self, event: ExternalEvent) -> Books:
-        """An adoption takes its quantity out of what stands beside, into the desk's own position."""
-        beside = self.holdings.get(event.asset, ZERO)
-        symbol = self.symbol_of(event.asset)
-        if event.kind != "adoption" or symbol is None or event.price is None:
-            holdings = {**self.holdings, event.asset: beside + event.quantity}
-            return replace(self, cash=self.cash + event.cash, holdings=holdings)
-        held = self.positions.get(symbol) or Position(symbol=symbol)
-        taken = held.adopting(event.quantity, event.price, at=event.at)
-        return replace(
-            self,
-            cash=self.cash + event.cash,
-            holdings={**self.holdings, event.asset: beside - event.quantity},
-            positions={**self.positions, symbol: taken},
-        )
-
-    def after(self, fills: Sequence[Fill], events: Sequence[ExternalEvent]) -> Books:
+    def after(self, fills: Sequence[Fill] = (), events: Sequence[ExternalEvent] = ()) -> Books:
+        """These books with some fills of ours and then some events more."""
         books = self
-        for fill in fills:
-            books = books.after_fill(fill)
-        for event in events:
-            books = books.after_event(event)
+        with localcontext(EXACT):
+            for fill in fills:
+                books = books._after_fill(fill)
+            for event in events:
+                books = books._after_event(event)
         return books
+
+    def _after_fill(self, fill: Fill) -> Books:
+        positions = {**self.positions, fill.symbol: self._position(fill.symbol).after(fill)}
+        return replace(self, cash=self.cash + fill.cash, positions=positions)
+
+    def _after_event(self, event: ExternalEvent) -> Books:
+        holdings = {**self.holdings, event.asset: self.holdings.get(event.asset, ZERO) + event.quantity}
+        positions, symbol = self.positions, self.symbol_of(event.asset)
+        if event.kind == "adoption" and symbol is not None and event.price is not None:
+            taken = self._position(symbol).adopting(-event.quantity, price=event.price, at=event.at)
+            positions = {**positions, symbol: taken}
+        return replace(self, cash=self.cash + event.cash, holdings=holdings, positions=positions)
+
+    def _position(self, symbol: str) -> Position:
+        return self.positions.get(symbol) or Position(symbol=symbol)
 
     def symbol_of(self, asset: str) -> str | None:
         """The symbol that the desk trades `asset` by: a swap's own, or the spot market of a currency."""
@@ -60,20 +57,18 @@ class Books:
         return next(spot, None)
 
     def managed(self, symbol: str) -> Decimal:
-        held = self.positions.get(symbol)
-        return held.quantity if held else ZERO
+        return self._position(symbol).quantity
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The currencies that this desk counts; others are nobody's business here."""
+        return frozenset({self.currency, *(i.base for i in self.instruments.values() if i.kind == "spot")})
 
     def expected(self) -> Expected:
-        """Our cash is fully funded: a swap's fill moves it by the notional, where the venue's wallet only moves by
-        profit and fees. So the wallet is the cash and what was paid for open swaps."""
-        wallet = self.cash
-        balances: dict[str, Decimal] = {}
-        positions: dict[str, Decimal] = {}
-        for symbol, instrument in self.instruments.items():
-            if instrument.kind == "spot":
-                balances[instrument.base] = self.managed(symbol) + self.holdings.get(instrument.base, ZERO)
-            else:
-                held = self.positions.get(symbol)
-                wallet += held.cost if held else ZERO
-                positions[symbol] = self.managed(symbol) + self.holdings.get(symbol, ZERO)
-        return Expected(balances={**balances, self.currency: wallet}, positions=positions)
+        return expected(
+            self.positions.values(),
+            cash=self.cash,
+            currency=self.currency,
+            holdings=self.holdings,
+            instruments=self.instruments,
+        )

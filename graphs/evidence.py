@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from domain.digest import plain
 from domain.errors import VenueUnavailable
 from domain.money import ZERO
-from domain.order import Fill, OrderReport
-from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, differences
+from domain.order import Fill, OrderReport, OrderState
+from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
 from domain.value import Instant, Value
 from domain.venue import AccountVenue
 from graphs.books import Books
@@ -56,6 +56,10 @@ class Known(Protocol):
         """The account's orders that have one of these ids, with their fills."""
         ...
 
+    async def traded(self, symbol: str, trade_ids: Collection[str]) -> frozenset[str]:
+        """Which of these trades in a symbol are fills in the books."""
+        ...
+
     async def booked(self, event_ids: Collection[str]) -> frozenset[str]:
         """Which of these external events are in the books."""
         ...
@@ -69,6 +73,8 @@ class Look:
     known: Known
     books: Books
     word_on: WordOn
+    opened_at: datetime
+    """What happened by then is in the balances that the books were opened with."""
     since: datetime
     at: datetime
     wide: bool
@@ -77,34 +83,39 @@ class Look:
 async def evidence(look: Look) -> Evidence:
     """Never raises for what the venue does not answer: that is unread, and then nothing is proven.
 
-    Orders are asked about before trades, and trades before balances: what happens meanwhile shows as a difference,
-    and not as a trade that is in the balances already.
+    Trades are read before orders are asked about, so that every trade of an order is in the word on it, and balances
+    last: what happens meanwhile shows as a difference. A trade in a symbol in which an order is in doubt is nobody's
+    yet, for it may be that order's.
     """
     unread: list[str] = []
-    ours = {o.client_order_id: o for o in await look.known.orders(working_only=True) if o.submitted_at}
-    reports = await _words(look, ours.values(), unread)
     trades = await _trades(look, unread)
+    ours = {o.client_order_id: o for o in await look.known.orders(working_only=True) if o.submitted_at}
     owners = await look.known.owned(
         client_order_ids={trade.client_order_id for trade in trades if trade.client_order_id},
         venue_order_ids={trade.venue_order_id for trade in trades},
     )
-    late = [o for o in owners if o.client_order_id not in ours and _misses(o, trades)]
-    ours |= {order.client_order_id: order for order in owners}
-    reports |= await _words(look, late, unread)
+    asked = {**ours, **{o.client_order_id: o for o in owners if _misses(o, trades)}}
+    reports = await _words(look, asked.values(), unread)
+    fills = _new_fills(reports, asked)
+    later = [trade for trade in trades if trade.at > look.opened_at]
+    foreign = await _foreign(look, later, owners, reports, unread)
     transfers = await _transfers(look, unread) if look.wide else ()
     try:
         statement = await look.venue.statement()
     except VenueUnavailable as error:
         return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
-    books = look.books.after(_new_fills(reports, ours), ())
-    told = [*_of_trades(_foreign(trades, ours, reports), books), *_of_transfers(transfers, books)]
+    books = look.books.after(fills)
+    told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
-    events = tuple(_adopting([e for e in told if e.id not in booked], books, statement))
+    events = tuple(_adopting([event for event in told if event.id not in booked], books, statement))
+    balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
+    positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
+    seen = statement.model_copy(update={"balances": balances, "positions": positions})
     return Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
-        differences=differences(books.after((), events).expected(), statement, dust=DUST),
+        differences=differences(books.after(events=events).expected(), seen, dust=DUST),
         unread=tuple(unread),
         strangers=statement.strangers,
     )
@@ -147,7 +158,8 @@ async def _trades(look: Look, unread: list[str]) -> list[Trade]:
 
 async def _transfers(look: Look, unread: list[str]) -> Sequence[Transfer]:
     try:
-        return await look.venue.transfers(since=look.since) or ()
+        found = await look.venue.transfers(since=look.since) or ()
+        return [transfer for transfer in found if transfer.at > look.opened_at]
     except VenueUnavailable as error:
         unread.append(error.message)
         return ()
@@ -160,12 +172,37 @@ def _misses(order: OrderRecord, trades: Sequence[Trade]) -> bool:
     return any(trade.trade_id not in booked for trade in mine)
 
 
-def _foreign(
-    trades: Sequence[Trade], ours: Mapping[str, OrderRecord], reports: Mapping[str, OrderReport]
-) -> Iterator[Trade]:
-    """The trades of orders that this desk did not send."""
-    own = {*ours, *(o.venue_order_id for o in ours.values()), *(r.venue_order_id for r in reports.values())} - {""}
-    return (trade for trade in trades if trade.client_order_id not in own and trade.venue_order_id not in own)
+async def _foreign(
+    look: Look,
+    trades: Sequence[Trade],
+    owners: Sequence[OrderRecord],
+    reports: Mapping[str, OrderReport],
+    unread: list[str],
+) -> list[Trade]:
+    """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became."""
+    own = {i for o in owners for i in (o.client_order_id, o.venue_order_id)}
+    own |= {i for report in reports.values() for i in (report.client_order_id, report.venue_order_id)}
+    filled = {(fill.symbol, fill.trade_id) for report in reports.values() for fill in report.fills}
+    other = [
+        trade
+        for trade in trades
+        if not {trade.client_order_id, trade.venue_order_id} & (own - {""})
+        and (trade.symbol, trade.trade_id) not in filled
+    ]
+    doubtful = {r.symbol for r in reports.values() if r.state is OrderState.UNKNOWN}
+    doubtful |= {o.request.symbol for o in await look.known.orders(working_only=True) if o.submitted_at} - {
+        report.symbol for report in reports.values()
+    }
+    found: list[Trade] = []
+    for symbol in sorted({trade.symbol for trade in other}):
+        mine = [trade for trade in other if trade.symbol == symbol]
+        known = await look.known.traded(symbol, [trade.trade_id for trade in mine])
+        new = [trade for trade in mine if trade.trade_id not in known]
+        if new and symbol in doubtful:
+            unread.append(f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
+        else:
+            found += new
+    return found
 
 
 def _new_fills(reports: Mapping[str, OrderReport], ours: Mapping[str, OrderRecord]) -> list[Fill]:
@@ -173,7 +210,7 @@ def _new_fills(reports: Mapping[str, OrderReport], ours: Mapping[str, OrderRecor
     return [f for key, report in reports.items() for f in report.fills if (key, f.trade_id) not in booked]
 
 
-def _of_trades(trades: Iterator[Trade], books: Books) -> Iterator[ExternalEvent]:
+def _of_trades(trades: Sequence[Trade], books: Books) -> Iterator[ExternalEvent]:
     for trade in trades:
         instrument = books.instruments[trade.symbol]
         signed = trade.quantity if trade.side == "buy" else -trade.quantity
@@ -192,9 +229,8 @@ def _of_trades(trades: Iterator[Trade], books: Books) -> Iterator[ExternalEvent]
 
 def _of_transfers(transfers: Sequence[Transfer], books: Books) -> Iterator[ExternalEvent]:
     """Those in a currency that this account counts; the others are nobody's business here."""
-    bases = {instrument.base for instrument in books.instruments.values() if instrument.kind == "spot"}
     for transfer in transfers:
-        if transfer.currency != books.currency and transfer.currency not in bases:
+        if transfer.currency not in books.counted:
             continue
         cash = transfer.currency == books.currency
         yield ExternalEvent(
@@ -212,7 +248,7 @@ def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statemen
     """`events` in their order, and after each what it takes from the desk's own position: a sale by hand of what the
     desk bought has closed that position, as far as it goes, at the price of the sale."""
     for event in sorted(events, key=lambda each: (each.at, each.id)):
-        books = books.after_event(event)
+        books = books.after(events=(event,))
         yield event
         symbol = books.symbol_of(event.asset)
         price = event.price or (statement.marks.get(symbol) if symbol else None)
@@ -221,15 +257,7 @@ def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statemen
         beside, held = books.holdings.get(event.asset, ZERO), books.managed(symbol)
         if beside * held < 0:
             taken = max(beside, -held) if beside < 0 else min(beside, -held)
-            taking = adoption(f"adoption:{event.id}", event.asset, taken, price=price, at=event.at, books=books)
-            books = books.after_event(taking)
+            id, note = f"adoption:{event.id}", f"follows from {event.kind}"
+            taking = adoption(event.asset, quantity=taken, price=price, id=id, at=event.at, note=note)
+            books = books.after(events=(taking,))
             yield taking
-
-
-def adoption(id: str, asset: str, quantity: Decimal, *, price: Decimal, at: datetime, books: Books) -> ExternalEvent:
-    """`quantity` of what stands beside becomes the desk's own, at `price`.
-
-    What a swap costs is not paid, and so our fully funded cash moves with it; spot was paid for before.
-    """
-    cash = -quantity * price if asset in books.instruments else ZERO
-    return ExternalEvent(id=id, kind="adoption", asset=asset, quantity=quantity, cash=cash, price=price, at=at)

@@ -17,10 +17,8 @@ from domain.errors import Refused, UsageError
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderRequest, OrderState
-from domain.statement import ExternalEvent, Statement
+from domain.statement import ExternalEvent, Statement, adoption, is_swap
 from domain.venue import AccountVenue
-from graphs.books import Books
-from graphs.evidence import adoption
 from graphs.session import RunSettings
 from graphs.wall import RunningClock
 from memory.archive import Archive
@@ -31,6 +29,7 @@ from memory.records import RunHeader
 from policy import TicketOffice
 
 TICKET_TTL_S: Final = 60
+_TRIES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OURS: Final = re.compile(r"^ac[0-9a-f]{30}$")
 """The client order ids that proposals have."""
@@ -85,8 +84,9 @@ async def went_live(
     """`header` for a run with money: opened with what the account holds now. Nothing is written yet.
 
     What is held besides cash stays the owner's own, but for the symbols in `adopt`, which the desk manages from now
-    on at their mark price. Raises `Refused` where nobody armed the desk, the key may withdraw, or an earlier run of
-    the account has orders out; `UsageError` for an adoption of what is not held.
+    on, spot at its price now and swaps at their entry price. Raises `Refused` where nobody armed the desk, the key
+    may withdraw, an earlier run of the account has orders out or somebody trades on it this very moment, and
+    `UsageError` for an adoption of what is not held.
     """
     if await Armings(database).in_force(header.market, at=at) is None:
         raise Refused(
@@ -96,8 +96,7 @@ async def went_live(
     account = await account_of(desk, market=header.market)
     await _require_settled(account, database)
     await desk.venue.prepare()
-    opened_at = await desk.venue.time()
-    statement = await desk.venue.statement()
+    opened_at, statement = await _quiet_moment(header, desk)
     if out := [o.client_order_id for o in statement.open_orders if _OURS.match(o.client_order_id)]:
         raise Refused(
             f"{len(out)} orders of another run are open at {account}, as {out[0]}",
@@ -106,12 +105,12 @@ async def went_live(
     instruments = await desk.venue.instruments()
     settings = RunSettings.model_validate_json(header.settings)
     mine = {symbol: instruments[symbol] for symbol in header.symbols}
-    opening = _opening(statement, mine, currency=header.currency, adopt=adopt, marks=await _marks(desk, adopt))
+    opening = _opening(statement, mine, adopt=adopt, prices=await _prices(desk, adopt))
     return header.model_copy(
         update={
             "mode": "live",
             "account": account,
-            "opened_at": opened_at or statement.at,
+            "opened_at": opened_at,
             "start_cash": statement.balances.get(header.currency, ZERO),
             "opening": opening,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
@@ -126,6 +125,21 @@ async def require_same(header: RunHeader, desk: LiveDesk) -> None:
     if account != header.account:
         raise Refused(f"{header.run_id} trades on {header.account}, and the keys are of {account}")
     await desk.venue.prepare()
+
+
+async def _quiet_moment(header: RunHeader, desk: LiveDesk) -> tuple[datetime, Statement]:
+    """A statement and a moment by the venue's clock before it, since which nothing happened on the account.
+
+    What came later than that moment is then in no balance of the statement, and is booked when it is found.
+    """
+    for _ in range(_TRIES):
+        opened_at = await desk.venue.time() or desk.clock.now()
+        statement = await desk.venue.statement()
+        moments = [t.at for symbol in header.symbols for t in await desk.venue.trades(symbol, since=opened_at)]
+        moments += [transfer.at for transfer in await desk.venue.transfers(since=opened_at) or ()]
+        if all(at <= opened_at for at in moments):
+            return opened_at, statement
+    raise Refused("the account is traded on by somebody else this very moment", remedy="Try again when it is quiet")
 
 
 async def _require_settled(account: str, database: Database) -> None:
@@ -143,17 +157,21 @@ async def _require_settled(account: str, database: Database) -> None:
             )
 
 
-async def _marks(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:
-    return {symbol: (await desk.venue.quote(symbol)).mid for symbol in symbols}
+async def _prices(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:
+    """At which what is held is taken over: a swap's entry price, so that its wallet comes out right; spot's middle."""
+    if not symbols:
+        return {}
+    held = (await desk.venue.portfolio()).positions
+    averages = {symbol: held[symbol].average_price for symbol in symbols if symbol in held and is_swap(symbol)}
+    return {symbol: averages.get(symbol) or (await desk.venue.quote(symbol)).mid for symbol in symbols}
 
 
 def _opening(
     statement: Statement,
     instruments: Mapping[str, Instrument],
     *,
-    currency: str,
     adopt: Sequence[str],
-    marks: Mapping[str, Decimal],
+    prices: Mapping[str, Decimal],
 ) -> tuple[ExternalEvent, ...]:
     held = {i.base: statement.balances.get(i.base, ZERO) for i in instruments.values() if i.kind == "spot"}
     held |= {s: statement.positions.get(s, ZERO) for s, i in instruments.items() if i.kind == "swap"}
@@ -162,15 +180,12 @@ def _opening(
         for asset, amount in sorted(held.items())
         if amount
     ]
-    books = Books(currency=currency, cash=ZERO, positions={}, holdings=held, instruments=instruments)
     for symbol in adopt:
         if symbol not in instruments:
             raise UsageError(f"--adopt {symbol}: it is not among --symbols", remedy="Add it there")
         asset = symbol if instruments[symbol].kind == "swap" else instruments[symbol].base
         if not held[asset]:
             raise UsageError(f"--adopt {symbol}: the account holds none", remedy="Leave it out")
-        price = marks[symbol]
-        events.append(
-            adoption(f"adoption:opening:{asset}", asset, held[asset], price=price, at=statement.at, books=books)
-        )
+        id, price = f"adoption:opening:{asset}", prices[symbol]
+        events.append(adoption(asset, quantity=held[asset], price=price, id=id, at=statement.at))
     return tuple(events)

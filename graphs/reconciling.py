@@ -54,7 +54,6 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
     """
     session = cycle.session
     header, ledger = session.header, session.ledger
-    venue = account_venue(session.venue)
     await desk.orders.withdraw_unsent()
     reports: tuple[OrderReport, ...] = ()
     events: tuple[ExternalEvent, ...] = ()
@@ -62,6 +61,7 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
 
         async def look(pause_s: float = pause_s, wide: bool = attempt > 0) -> Evidence:
             await session.plumbing.sleep(pause_s)
+            venue = account_venue(session.venue)
             since = None if wide or session.read_until is None else session.read_until - _OVERLAP
             found = await survey(header, venue, ledger, at=session.clock.now(), since=since, wide=wide)
             if found.proven:
@@ -111,6 +111,7 @@ async def survey(
                 instruments=RunSettings.model_validate_json(header.settings).instruments,
             ),
             word_on=lambda order: word_on(order, venue, at=at),
+            opened_at=opened_at,
             since=opened_at if since is None else max(opened_at, since),
             at=at,
             wide=wide,

@@ -35,6 +35,7 @@ from memory.external import ADOPTION, list_external, read_external, read_holding
 from memory.moves import moves_in, moves_since_flat
 from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
+from memory.recognizing import booked, owned, traded
 from memory.restoring import told
 from memory.rows import insert_new, put
 from memory.schema import accounts, fills, tickets, with_digest
@@ -268,6 +269,23 @@ class Ledger:
         if client_order_id not in found:
             raise NotFound(f"the ledger has no order {client_order_id}")
         return found[client_order_id]
+
+    async def owned(
+        self, *, client_order_ids: Collection[str], venue_order_ids: Collection[str]
+    ) -> tuple[OrderRecord, ...]:
+        """See `memory.recognizing`, as for the two below."""
+        async with self._database.reading() as connection:
+            return await owned(
+                connection, self._account, client_order_ids=client_order_ids, venue_order_ids=venue_order_ids
+            )
+
+    async def traded(self, symbol: str, trade_ids: Collection[str]) -> frozenset[str]:
+        async with self._database.reading() as connection:
+            return await traded(connection, self._account, symbol=symbol, trade_ids=trade_ids)
+
+    async def booked(self, event_ids: Collection[str]) -> frozenset[str]:
+        async with self._database.reading() as connection:
+            return await booked(connection, self._account, event_ids=event_ids)
 
     async def fills(self, *, cycle: int | None = None) -> tuple[Fill, ...]:
         """In the order in which they were booked; with `cycle`, those that this run booked in it."""

@@ -194,6 +194,7 @@ orders = Table(
     _text("venue_order_id", optional=True),
     _text("digest"),
     Index(None, "account", "state"),
+    Index(None, "account", "venue_order_id"),
 )
 
 order_events = Table(

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("venue_order_id", sa.Text()))
     op.add_column("fills", sa.Column("fee_base", sa.Text()))
     op.add_column("fills", sa.Column("commission", sa.Text()))
+    op.create_index("ix_orders_account_venue_order_id", "orders", ["account", "venue_order_id"])
     op.create_table(
         "external_events",
         sa.Column("account", sa.Text(), nullable=False),

@@ -1,0 +1,51 @@
+"""What of a venue's account is known already: orders by either id, fills by their trades, events by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import BindParameter, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.books import read_orders
+from memory.external import read_external
+from memory.orders import OrderRecord
+from memory.schema import fills, orders
+from memory.texts import in_parts
+
+# Built once: building a statement costs more than running it.
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_NAMED = select(orders.c.client_order_id).where(
+    orders.c.account == bindparam("account"), orders.c.venue_order_id.in_(_IDS)
+)
+_TRADED = select(fills.c.trade_id).where(
+    fills.c.account == bindparam("account"), fills.c.symbol == bindparam("symbol"), fills.c.trade_id.in_(_IDS)
+)
+
+
+async def owned(
+    connection: AsyncConnection, account: str, *, client_order_ids: Collection[str], venue_order_ids: Collection[str]
+) -> tuple[OrderRecord, ...]:
+    """The account's orders that have one of these ids, with their fills, in the order in which they were decided."""
+    ids = set(client_order_ids)
+    for part in in_parts(venue_order_ids):
+        ids |= set(await connection.scalars(_NAMED, {"account": account, "ids": part}))
+    found: dict[str, OrderRecord] = {}
+    for part in in_parts(ids):
+        found |= await read_orders(connection, account, ids=part)
+    return tuple(sorted(found.values(), key=lambda order: (order.cycle, order.client_order_id)))
+
+
+async def traded(
+    connection: AsyncConnection, account: str, *, symbol: str, trade_ids: Collection[str]
+) -> frozenset[str]:
+    """Which of these trades in a symbol are fills in the books."""
+    found: set[str] = set()
+    for part in in_parts(trade_ids):
+        found |= set(await connection.scalars(_TRADED, {"account": account, "symbol": symbol, "ids": part}))
+    return frozenset(found)
+
+
+async def booked(connection: AsyncConnection, account: str, *, event_ids: Collection[str]) -> frozenset[str]:
+    """Which of these events are in the books."""
+    return frozenset(await read_external(connection, account, ids=event_ids))
