@@ -94,10 +94,7 @@ class LiveStage:
         async with self.opened() as desk:
             there = await Archive(database).runs(limit=1)
             session = await (self.go_on(database, desk) if there else self.begin(database, desk, **over))
-            return await self.driven(session, cycles=cycles)
-
-    async def driven(self, session: Session, *, cycles: int) -> RunResult:
-        return await drive(session, cycles=cycles)
+            return await drive(session, cycles=cycles)
 
     @asynccontextmanager
     async def opened(self) -> Any:

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from builders.live import CYCLES, LiveStage, a_live_stage, faults_of_books, unproven_ends
+from builders.runs import drive
 from memory import Database
 from tools.exchange_double.faults import EVERY_FAULT, Fault
 from tools.exchange_double.wire import Operation
@@ -49,7 +50,7 @@ async def survived(*faults: Fault, seed: int) -> tuple[list[str], int]:
             async with live.opened() as desk:
                 session = await live.begin(database, desk)
                 said = "; ".join([script(live, fault, moments) for fault in faults])
-                await live.driven(session, cycles=CYCLES)
+                await drive(session, cycles=CYCLES)
             live.stage.double.faults.clear()
             live.stage.wall.at += live.calm
             live.stage.touch()
