@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import SecretStr
@@ -14,15 +15,20 @@ from agentctl.keys import keys_for, required_keys
 from agentctl.output import warn
 from agentctl.question import when
 from agentctl.settings import ExchangeSettings, Settings
+from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.digest import plain
 from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
+from domain.venue import Market
 from graphs.live import LiveDesk
+from graphs.opening import OpenMarket
 from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
+from tools.exchange_instruments import chosen
+from tools.exchange_market import ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 
 
@@ -33,12 +39,24 @@ def require_tradable(market: str) -> None:
     required_keys(market)
 
 
-@asynccontextmanager
-async def live_desk(header: RunHeader, settings: Settings) -> AsyncGenerator[LiveDesk]:
-    """The desk of a run at its exchange, closed at the end."""
-    keys = required_keys(header.market)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trading:
+    """A desk at an exchange, and the exchange's market as it is seen over the same connection."""
 
-    def opener(
+    desk: LiveDesk
+    opener: OpenMarket
+
+
+@asynccontextmanager
+async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) -> AsyncGenerator[Trading]:
+    """What a live run trades with, closed at the end. The account's currency is what `symbols` are priced in.
+
+    Raises `UsageError` without symbols, for symbols of several currencies, and without keys.
+    """
+    keys, currency = required_keys(exchange), _currency(symbols, exchange=exchange)
+    venues: list[ExchangeVenue] = []
+
+    def open_venue(
         spec: str,
         *,
         symbols: Sequence[str],
@@ -46,13 +64,32 @@ async def live_desk(header: RunHeader, settings: Settings) -> AsyncGenerator[Liv
         check: Callable[[Ticket, OrderRequest, datetime], None],
         clock: Clock,
     ) -> ExchangeVenue:
-        return _venue(spec, settings, keys=keys, symbols=symbols, currency=currency, check=check, wall=clock)
+        venue = _venue(spec, settings, keys=keys, symbols=symbols, currency=currency, check=check, wall=clock)
+        venues.append(venue)
+        return venue
 
-    desk = LiveDesk.at(header.market, symbols=header.symbols, currency=header.currency, opener=opener, wall=WallClock())
+    desk = LiveDesk.at(exchange, symbols=symbols, currency=currency, opener=open_venue, wall=WallClock())
+    (venue,) = venues
+
+    def open_market(
+        spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+    ) -> Market:
+        return ExchangeMarket(venue.market_data, symbols=symbols, timeframe=timeframe, wall=wall)
+
     try:
-        yield desk
+        yield Trading(desk=desk, opener=open_market)
     finally:
-        await desk.venue.aclose()
+        await venue.aclose()
+
+
+def _currency(symbols: Sequence[str], *, exchange: str) -> str:
+    currencies = {symbol.split("/")[-1].split(":")[0] for symbol in chosen(symbols, exchange=exchange)}
+    if len(currencies) != 1:
+        raise UsageError(
+            f"one account can't trade against {', '.join(sorted(currencies))}",
+            remedy="Choose --symbols of one quote currency",
+        )
+    return currencies.pop()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from domain.digest import plain
 from domain.errors import VenueUnavailable
-from domain.money import ZERO
+from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
 from domain.value import Instant, Value
@@ -108,6 +108,9 @@ async def evidence(look: Look) -> Evidence:
     told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
     events = tuple(_adopting([event for event in told if event.id not in booked], books, statement))
+    ended = {key for key, report in reports.items() if report.state.terminal}
+    busy = {order.request.symbol for key, order in ours.items() if key not in ended}
+    events += tuple(_dust(books.after(events=events), statement, busy=busy))
     balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
     positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
     seen = statement.model_copy(update={"balances": balances, "positions": positions})
@@ -127,7 +130,7 @@ def apart_in_words(apart: Sequence[Difference]) -> str:
 
 def account_in_words(found: Evidence) -> str:
     """What an operator must know of an account; empty where it is as it should be."""
-    said = [f"by hand: {e.note or e.kind} {plain(e.quantity)} {e.asset}" for e in found.events if e.kind != "funding"]
+    said = [f"{e.kind}: {plain(e.quantity)} {e.asset} {e.note}".rstrip() for e in found.events if e.kind != "funding"]
     if found.unread:
         said.append(f"not proven, for the venue did not tell {', '.join(found.unread)}; nothing is entered")
     if found.differences:
@@ -261,3 +264,24 @@ def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statemen
             taking = adoption(event.asset, quantity=taken, price=price, id=id, at=event.at, note=note)
             books = books.after(events=(taking,))
             yield taking
+
+
+def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Iterator[ExternalEvent]:
+    """What is left of a spot position and too small to be sold, given up to what stands beside the desk's own.
+
+    Where fees are taken out of what is bought, every trade leaves some: kept as a position, it would never be flat.
+    Symbols in `busy` have orders that may still trade.
+    """
+    for symbol, position in sorted(books.positions.items()):
+        instrument = books.instruments.get(symbol)
+        price = statement.marks.get(symbol) or position.average_price
+        if instrument is None or instrument.kind != "spot" or symbol in busy or not position.quantity or price is None:
+            continue
+        sellable = floor_to(abs(position.quantity), instrument.lot_size)
+        if sellable and sellable * price >= instrument.min_notional:
+            continue
+        opened_at = position.opened_at or statement.at
+        id = f"dust:{symbol}:{opened_at.isoformat()}"
+        yield adoption(
+            instrument.base, quantity=-position.quantity, price=price, id=id, at=statement.at, note="too small to sell"
+        )

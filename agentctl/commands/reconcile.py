@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from agentctl.archive import reading, run_meant, wait
-from agentctl.money import live_desk
+from agentctl.money import trading
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from domain.digest import plain
@@ -16,7 +16,7 @@ from domain.errors import Refused, ServiceUnavailable
 from domain.value import Value
 from graphs.evidence import Evidence
 from graphs.live import require_same
-from graphs.reconciling import account_venue, survey
+from graphs.reconciling import survey
 from memory.ledger import Ledger
 
 _NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
@@ -42,9 +42,9 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
             await ledger.check()
             if header.mode == "paper":
                 return Reconciliation(run_id=header.run_id, account="paper", result="proven", evidence=None)
-            async with live_desk(header, load(db=db)) as desk:
-                await require_same(header, desk)
-                found = await survey(header, account_venue(desk.venue), ledger, at=datetime.now(UTC))
+            async with trading(header.market, symbols=header.symbols, settings=load(db=db)) as at:
+                await require_same(header, at.desk)
+                found = await survey(header, at.desk.venue, ledger, at=datetime.now(UTC))
             result: Literal["proven", "differs", "unread"] = "unread" if found.unread else "proven"
             if found.differences:
                 result = "differs"

@@ -6,7 +6,8 @@ import asyncio
 import secrets
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -17,7 +18,7 @@ from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import asked_in_words, waiting_questions
 from agentctl.live import Screen, screen
-from agentctl.money import agree, live_desk, require_tradable
+from agentctl.money import Trading, agree, require_tradable, trading
 from agentctl.output import print_json, steadily, warn
 from agentctl.question import Question
 from agentctl.settings import Settings, load
@@ -29,7 +30,7 @@ from graphs.checkpoints import checkpointer
 from graphs.forking import Changes, fork
 from graphs.heartbeat import heartbeat
 from graphs.live import went_live
-from graphs.opening import prepare, resume, start
+from graphs.opening import OpenMarket, prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
 from graphs.reconciling import account_venue
@@ -42,6 +43,7 @@ from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
 from memory.records import EndStatus
+from tools.market import open_market
 
 INTERRUPTED = 130
 """The shell's code for Ctrl-C: the run is whole and can go on, but is not done."""
@@ -191,17 +193,16 @@ async def _new(asked: Asked) -> Ended:
     now = datetime.now(UTC)
     if asked.live:
         require_tradable(options.market)
-    header, market, model = await prepare(options, run_id=_new_id(now), at=now)
-    async with await Database.open(settings.database_url) as database, AsyncExitStack() as held:
+    async with AsyncExitStack() as held:
+        at = await held.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
+        header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
+        database = await held.enter_async_context(await Database.open(settings.database_url))
         held.enter_context(sole(settings.beside_database, header.run_id))
-        desk = None
-        if asked.live:
-            desk = await held.enter_async_context(live_desk(header, settings))
-            header = await went_live(header, desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
+        if at.desk is not None:
+            header = await went_live(header, at.desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
             held.enter_context(sole(settings.beside_database, header.account))
-            armed = await Armings(database).in_force(header.market, at=now)
-            agree(header, armed)
-        session = await start(header, market, model, database=database, desk=desk)
+            agree(header, await Armings(database).in_force(header.market, at=now))
+        session = await start(header, market, model, database=database, desk=at.desk)
         return await _drive(session, settings, cycles=options.cycles)
 
 
@@ -221,13 +222,31 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
                 f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
                 remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
             )
-        desk = None
-        if asked.live:
+        at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
+        if at.desk is not None:
             held.enter_context(sole(settings.beside_database, header.account))
-            desk = await held.enter_async_context(live_desk(header, settings))
             agree(header, await Armings(database).in_force(header.market, at=datetime.now(UTC)))
-        session = await resume(header.run_id, database=database, cycles=cycles, desk=desk)
+        session = await resume(header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk)
         return await _drive(session, settings, cycles=cycles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnPaper:
+    """What a run on paper has in place of a desk at an exchange."""
+
+    opener: OpenMarket = open_market
+    desk: None = None
+
+
+@asynccontextmanager
+async def _trading(
+    market: str, symbols: Sequence[str] | None, settings: Settings, *, live: bool
+) -> AsyncGenerator[Trading | _OnPaper]:
+    if not live:
+        yield _OnPaper()
+        return
+    async with trading(market, symbols=symbols or (), settings=settings) as at:
+        yield at
 
 
 async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
