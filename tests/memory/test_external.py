@@ -304,3 +304,39 @@ async def test_what_an_adoption_says_was_held_is_proven(database: Database) -> N
     assert [str(fault) for fault in await faults(database)] == [
         "external_events id=a: says 9 is held after it, and the fills make 3"
     ]
+
+
+async def test_a_look_upon_the_last_one_sees_what_was_booked_since(database: Database) -> None:
+    ledger = await a_full_account(database)
+    await ledger.recheck()
+    await ledger.book_external([an_event("later")], cycle=3)
+    await trade(ledger, cycle=3)
+    await ledger.recheck()
+    await trade(ledger, cycle=4, side="sell")
+    async with database.transaction() as connection:
+        await connection.execute(delete(fills).where(fills.c.cycle == 4))
+    with pytest.raises(LedgerBroken):
+        await ledger.recheck()
+    with pytest.raises(LedgerBroken):  # what is wrong is not taken as proven
+        await ledger.recheck()
+
+
+async def test_a_look_upon_the_last_one_misses_no_sum_and_no_new_row(database: Database) -> None:
+    ledger = await a_full_account(database)
+    await ledger.check()
+    for table, changed in ((accounts, {"cash": Decimal(1)}), (holdings, {"quantity": Decimal(1)})):
+        async with database.transaction() as connection:
+            rows = [dict(row) for row in (await connection.execute(select(table))).mappings()]
+            key = table.c.asset == "BTC" if table is holdings else table.c.account == "r1"
+            (row,) = [row for row in rows if row.get("asset", "BTC") == "BTC"]
+            await connection.execute(update(table).where(key).values(with_digest(table, row | changed)))
+        with pytest.raises(LedgerBroken, match=table.name):
+            await ledger.recheck()
+        async with database.transaction() as connection:
+            await connection.execute(update(table).where(key).values(row))
+        await ledger.check()
+    await ledger.book_external([an_event("later")], cycle=3)
+    async with database.transaction() as connection:
+        await connection.execute(update(external_events).where(external_events.c.id == "later").values(note="other"))
+    with pytest.raises(LedgerBroken, match="id=later"):
+        await ledger.recheck()
