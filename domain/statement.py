@@ -98,7 +98,8 @@ def adoption(asset: str, *, quantity: Decimal, price: Decimal, id: str, at: date
 
     Spot is brought in at its worth, and no cash moves. A swap is brought in as if the desk had opened it: cash,
     which counts swaps as paid in full, falls by the notional, and no worth is added. Its price must be the venue's
-    entry price, or what it gained before would be missing from the wallet when it is closed.
+    entry price, or what it gained before would be missing from the wallet when it is closed; and it can't be brought
+    in against one that the desk holds the other way, for what that would realise is in no wallet.
     """
     with localcontext(EXACT):
         cash = -quantity * price if is_swap(asset) else ZERO

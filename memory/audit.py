@@ -1,51 +1,96 @@
-"""An account looked at whole: every row against its digest, then the sums."""
+"""An account looked at whole, or as far as it went on: every row against its digest, then the sums."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
-from memory.balance import Accounts, Event, imbalances
-from memory.books import read_orders, read_positions
+from memory.balance import Accounts, Event, Sums, imbalances
+from memory.books import account_row, read_orders, read_positions
 from memory.external import external_from, read_holdings
 from memory.fault import Fault
-from memory.moves import all_moves
-from memory.raw import checked
+from memory.moves import moves_from
+from memory.raw import Raw, checked
 from memory.schema import accounts, external_events, fills, holdings, order_events, orders, positions, tickets
 
 
 async def account_faults(connection: AsyncConnection, account: str) -> list[Fault]:
     """What is wrong with `account`: rows that were changed, or, with all rows sound, what doesn't add up."""
+    faults, _ = await look(connection, account)
+    return faults
+
+
+async def look(
+    connection: AsyncConnection, account: str, *, proven: Sums | None = None
+) -> tuple[list[Fault], Sums | None]:
+    """What is wrong with `account`, and what it is proven to have come to; `None` when something is.
+
+    With what an earlier look proved, only what was booked since is looked at, and it is added to that: so a look
+    costs what the account did since, however old it is. Rows from before are then taken as they were.
+    """
+    first = 0 if proven is None else proven.entries
     faults: list[Fault] = []
-    for table in (accounts, orders, order_events, tickets, fills, external_events, positions, holdings):
-        rows = [row async for row in checked(connection, table, where=table.c.account == account, faults=faults)]
+    booked = await _checked(connection, fills, fills.c.account == account, fills.c.n >= first, faults=faults)
+    ids = None if proven is None else {str(row["client_order_id"]) for row in booked}
+    for table in (accounts, orders, order_events, tickets, external_events, positions, holdings):
+        where = [table.c.account == account]
+        if table is external_events:
+            where.append(table.c.n >= first)
+        elif ids is not None and "client_order_id" in table.c:
+            where.append(table.c.client_order_id.in_(ids))
+        rows = await _checked(connection, table, *where, faults=faults)
         if table is accounts and not rows and not faults:
             faults.append(Fault("accounts", f"account={account}", "is missing"))
-    return faults or imbalances(await _whole(connection, account))
+    if faults:
+        return faults, None
+    books = await _read(connection, account, proven=proven, ids=ids)
+    faults = imbalances(books)
+    entries = len({move.n for move in books.moves} | books.external.keys())
+    return faults, None if faults else replace(books.kept, entries=books.before.entries + entries)
 
 
-async def _whole(connection: AsyncConnection, account: str) -> Accounts:
-    row = (await connection.execute(select(accounts).where(accounts.c.account == account))).mappings().one()
-    others = await connection.execute(select(external_events).where(external_events.c.account == account))
-    happened = await connection.execute(
-        select(order_events.c.client_order_id, order_events.c.n, order_events.c.run_id, order_events.c.state)
-        .where(order_events.c.account == account)
-        .order_by(order_events.c.client_order_id, order_events.c.n)
-    )
-    ticketed = await connection.scalars(select(tickets.c.client_order_id).where(tickets.c.account == account))
-    return Accounts(
-        name=account,
-        start_cash=row["start_cash"],
+async def _checked(
+    connection: AsyncConnection, table: Table, *where: ColumnElement[bool], faults: list[Fault]
+) -> list[Raw]:
+    return [row async for row in checked(connection, table, where=and_(*where), faults=faults)]
+
+
+async def _read(
+    connection: AsyncConnection, account: str, *, proven: Sums | None, ids: Collection[str] | None
+) -> Accounts:
+    row = await account_row(connection, account)
+    before = proven or Sums(entries=0, cash=row["start_cash"])
+    kept = Sums(
+        entries=before.entries,
         cash=row["cash"],
         realized=row["realized"],
         fees=row["fees"],
         contributed=row["contributed"] or ZERO,
-        orders=await read_orders(connection, account),
-        moves=await all_moves(connection, account),
-        external={event["n"]: external_from(event) for event in others.mappings()},
         holdings=await read_holdings(connection, account),
         positions=await read_positions(connection, account),
-        events=[Event(*event) for event in happened],
-        ticketed=frozenset(ticketed),
     )
+    others = select(external_events).where(external_events.c.account == account, external_events.c.n >= before.entries)
+    event = order_events.c
+    happened = select(event.client_order_id, event.n, event.run_id, event.state).where(event.account == account)
+    ticketed = select(tickets.c.client_order_id).where(tickets.c.account == account)
+    if ids is not None:
+        happened = happened.where(event.client_order_id.in_(ids))
+        ticketed = ticketed.where(tickets.c.client_order_id.in_(ids))
+    return Accounts(
+        name=account,
+        before=before,
+        kept=kept,
+        orders=await read_orders(connection, account, ids=ids),
+        moves=await moves_from(connection, account, first=before.entries),
+        external={row["n"]: external_from(row) for row in (await connection.execute(others)).mappings()},
+        events=sorted((Event(*found) for found in await connection.execute(happened)), key=_place),
+        ticketed=frozenset(await connection.scalars(ticketed)),
+    )
+
+
+def _place(event: Event) -> tuple[str, int]:
+    return event.client_order_id, event.n

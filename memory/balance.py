@@ -6,7 +6,7 @@ That is fills, adoptions and what else others did, in the one order in which the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
 from domain.money import EXACT, ZERO
@@ -28,22 +28,33 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """What an account has come to after so many entries: fills and events."""
+
+    entries: int
+    cash: Decimal
+    realized: Decimal = ZERO
+    fees: Decimal = ZERO
+    contributed: Decimal = ZERO
+    holdings: Mapping[str, Decimal] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Accounts:
-    """One account, whole."""
+    """One account: whole, or as far as it went on since it was proven."""
 
     name: str
-    start_cash: Decimal
-    cash: Decimal
-    realized: Decimal
-    fees: Decimal
-    contributed: Decimal
+    before: Sums
+    """What is known to be right: the start, or what the last look proved."""
+    kept: Sums
+    """What its rows say now. How many entries that are is not in them, and is counted from `before`."""
     orders: Mapping[str, OrderRecord]
+    """Those that the entries since `before` are of; of a whole account all."""
     moves: Sequence[Move]
-    """Fills and adoptions, in their order."""
+    """Fills and adoptions since `before`, in their order."""
     external: Mapping[int, ExternalEvent]
-    """What others did, adoptions among it, by the place in the account's order."""
-    holdings: Mapping[str, Decimal]
-    positions: Mapping[str, Position]
+    """What others did since `before`, adoptions among it, by the place in the account's order."""
     events: Sequence[Event]
     ticketed: frozenset[str]
     """The orders that have a ticket."""
@@ -59,12 +70,13 @@ def _imbalances(books: Accounts) -> Iterator[Fault]:
     yield from _strays(books)
     yield from _orders(books)
     yield from _gaps(books)
-    folded: dict[str, Position] = {}
+    folded = dict(books.before.positions)
     yield from _fold(books, folded)
-    for symbol in sorted(folded.keys() | books.positions.keys()):
-        if symbol not in books.positions:
+    positions = books.kept.positions
+    for symbol in sorted(folded.keys() | positions.keys()):
+        if symbol not in positions:
             yield Fault("positions", f"symbol={symbol}", "is missing")
-        elif books.positions[symbol] != folded.get(symbol):
+        elif positions[symbol] != folded.get(symbol):
             yield Fault("positions", f"symbol={symbol}", "is not what its fills make")
     yield from _sums(books, folded)
     yield from _holdings(books)
@@ -74,7 +86,7 @@ def _gaps(books: Accounts) -> Iterator[Fault]:
     """Entries that don't follow each other: one between them is gone, and nothing says of which table it was."""
     named = {move.n: ("fills", _key(move)) for move in books.moves if not move.adopted}
     named |= {n: ("external_events", f"id={event.id}") for n, event in books.external.items()}
-    for place, n in enumerate(sorted(named)):
+    for place, n in enumerate(sorted(named), start=books.before.entries):
         if n != place:
             table, key = named[n]
             yield Fault(table, key, f"is number {n} where {place} was due: an entry before it is missing")
@@ -145,11 +157,12 @@ def _sums(books: Accounts, folded: Mapping[str, Position]) -> Iterator[Fault]:
     adopted = [move.fill for move in books.moves if move.adopted]
     brought = sum((event.cash for event in books.external.values()), ZERO)
     worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
+    before, now = books.before, books.kept
     sums = {
-        "cash": (books.cash, books.start_cash + brought + sum((fill.cash for fill in traded), ZERO)),
-        "realized": (books.realized, sum((position.realized for position in folded.values()), ZERO)),
-        "fees": (books.fees, sum((fill.fees for fill in traded), ZERO)),
-        "contributed": (books.contributed, brought + worth),
+        "cash": (now.cash, before.cash + brought + sum((fill.cash for fill in traded), ZERO)),
+        "realized": (now.realized, sum((position.realized for position in folded.values()), ZERO)),
+        "fees": (now.fees, before.fees + sum((fill.fees for fill in traded), ZERO)),
+        "contributed": (now.contributed, before.contributed + brought + worth),
     }
     for name, (kept, due) in sums.items():
         if kept != due:
@@ -158,16 +171,16 @@ def _sums(books: Accounts, folded: Mapping[str, Position]) -> Iterator[Fault]:
 
 
 def _holdings(books: Accounts) -> Iterator[Fault]:
-    due: dict[str, Decimal] = {}
+    due, kept = dict(books.before.holdings), books.kept.holdings
     for event in books.external.values():
         if event.quantity:
             due[event.asset] = due.get(event.asset, ZERO) + event.quantity
     for coin in [move.fill.commission for move in books.moves if move.fill.commission is not None]:
         due[coin.currency] = due.get(coin.currency, ZERO) - coin.amount
-    for asset in sorted(due.keys() | books.holdings.keys()):
-        if asset not in books.holdings:
+    for asset in sorted(due.keys() | kept.keys()):
+        if asset not in kept:
             yield Fault("holdings", f"asset={asset}", "is missing")
-        elif books.holdings[asset] != due.get(asset):
+        elif kept[asset] != due.get(asset):
             made = due.get(asset, ZERO)
-            what = f"is {books.holdings[asset]}, and what others did and commissions make {made}"
+            what = f"is {kept[asset]}, and what others did and commissions make {made}"
             yield Fault("holdings", f"asset={asset}", what, field="quantity")

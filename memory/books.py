@@ -17,7 +17,7 @@ from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Position
-from domain.statement import ExternalEvent
+from domain.statement import ExternalEvent, is_swap
 from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
 from memory.fault import as_written
 from memory.orders import OrderRecord, fill_from, fill_row, order_after, order_from, order_row, position_after
@@ -157,6 +157,9 @@ class Books:
                 fill = adopted_fill(event, symbol=symbol)
                 brought += fill.signed_quantity * fill.price
                 before = self.positions.get(symbol) or Position(symbol=symbol)
+                if is_swap(symbol) and before.quantity * fill.signed_quantity < 0:
+                    # The profit that this would realise is in no wallet.
+                    raise LedgerBroken(f"the event {event.id} adopts {symbol} against what the desk holds of it")
                 self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
             self.account["contributed"] = (self.account["contributed"] or ZERO) + brought
         self._entries.append(_Entry(event, symbol, self.positions[symbol].quantity if symbol else None))

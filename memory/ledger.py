@@ -25,7 +25,8 @@ from memory.activity import Activity, Spent
 from memory.acts import hold_acts
 from memory.admission import ticket_row
 from memory.admissions import Admissions
-from memory.audit import account_faults
+from memory.audit import look
+from memory.balance import Sums
 from memory.books import Books, account_row, read_orders, read_positions, working_states
 from memory.controls import Control, control_of
 from memory.database import Database
@@ -57,6 +58,8 @@ class Ledger:
         self._account = account
         self._run_id = run_id
         self._activity = Activity(database, account=account, run_id=run_id)
+        self._proven: Sums | None = None
+        """What the last look at the books proved."""
 
     async def open(
         self, *, currency: str, start_cash: Decimal, opening: Sequence[ExternalEvent] = (), cycle: int = 0
@@ -329,9 +332,20 @@ class Ledger:
     async def check(self) -> None:
         """Raises `LedgerBroken` naming the first thing that does not add up, or was changed."""
         async with self._database.reading() as connection:
-            faults = await account_faults(connection, self._account) or await oversight_faults(connection)
+            faults, self._proven = await look(connection, self._account)
+            faults = faults or await oversight_faults(connection)
         if faults:
             raise LedgerBroken(f"{faults[0]}")
+
+    async def recheck(self) -> None:
+        """`check` what was booked since the last look, upon what that proved: for each cycle of an old account."""
+        if self._proven is None:
+            return await self.check()
+        async with self._database.reading() as connection:
+            faults, self._proven = await look(connection, self._account, proven=self._proven)
+        if faults:
+            raise LedgerBroken(f"{faults[0]}")
+        return None
 
     async def _books(self, connection: AsyncConnection, *, ids: Collection[str], cycle: int) -> Books:
         account = await account_row(connection, self._account, held=True)

@@ -51,14 +51,15 @@ def _last_flat(table: Table) -> Select[Any]:
 # Built once: building a statement costs more than running it. Sorted in Python: asked to, SQLite would walk all of
 # an account's entries for the few that are wanted.
 _TABLES = (fills, external_events)
-_ALL = [_of(table) for table in _TABLES]
+_FROM = [_of(table).where(table.c.n >= bindparam("first")) for table in _TABLES]
 _IN_CYCLE = [_in_cycle(table) for table in _TABLES]
 _BETWEEN = [_between(table) for table in _TABLES]
 _LAST_FLAT = select(*(_last_flat(table).scalar_subquery() for table in _TABLES))
 
 
-async def all_moves(connection: AsyncConnection, account: str) -> list[Move]:
-    return await _read(connection, _ALL, {"account": account})
+async def moves_from(connection: AsyncConnection, account: str, *, first: int) -> list[Move]:
+    """All from the entry `first` on."""
+    return await _read(connection, _FROM, {"account": account, "first": first})
 
 
 async def moves_in(connection: AsyncConnection, account: str, *, run_id: str, cycle: int) -> list[Move]:

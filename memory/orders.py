@@ -79,9 +79,11 @@ def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     A fill counts once, by its trade id, and also when it comes after the end. Raises `LedgerBroken` for a report
     that contradicts what is booked.
 
-    Who spoke can't be told here, so what an end rests on is not judged but kept: `evidence` goes into the event.
-    What can be held here is that no end says more or less than its trades: filled is what they add up to, nothing
-    that traded was refused, and an end that counts more than they show is none yet.
+    Who spoke can't be told here, so what an end rests on is kept with the event, as `evidence`, and judged only as
+    far as it can be proven. No end says more or less than its trades: filled is what they add up to, nothing that
+    traded was refused, and an end that counts more than they show is none yet. And of an order that the venue has
+    named, an end that does not name it is none: "no such order" is then known to be wrong, or to be said of a
+    moment before. Whoever can prove the end of such an order names it.
     """
     if report.symbol != order.request.symbol:
         raise LedgerBroken(f"the venue reports {order.client_order_id} in {report.symbol}, not {order.request.symbol}")
@@ -149,6 +151,8 @@ def _next_state(order: OrderRecord, report: OrderReport, *, filled: Decimal) -> 
         return kept  # said before what we know, or not the whole of it
     if report.state is OrderState.FILLED or (report.state is OrderState.REJECTED and filled):
         return OrderState.UNKNOWN, f"the venue says {report.state}, its trades show {filled}"
+    if report.state.terminal and order.venue_order_id and not report.venue_order_id:
+        return OrderState.UNKNOWN, f"{report.state} without the name {order.venue_order_id} that the venue gave it"
     if report.state is OrderState.WORKING and filled:
         return OrderState.PARTIAL, report.reason
     return report.state, report.reason
