@@ -17,7 +17,7 @@ from domain.errors import LedgerBroken
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Position
 from memory.fault import as_written
-from memory.orders import OrderRecord, fill_from, order_after, order_from, order_row, position_after
+from memory.orders import OrderRecord, fill_from, fill_row, order_after, order_from, order_row, position_after
 from memory.rows import Row, insert_new, put
 from memory.schema import accounts, fills, order_events, orders, positions, with_digest
 
@@ -142,7 +142,7 @@ class Books:
         if self._fills:
             first = await _next(connection, name)
             booked = [
-                {**fill.model_dump(), **place, "n": first + number, "held": held}
+                {**fill_row(fill), **place, "n": first + number, "held": held}
                 for number, (fill, held) in enumerate(self._fills)
             ]
             symbols = sorted({fill.symbol for fill, _ in self._fills})

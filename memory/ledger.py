@@ -61,6 +61,7 @@ class Ledger:
             "cash": start_cash,
             "realized": ZERO,
             "fees": ZERO,
+            "contributed": None,
         }
         query = select(accounts).where(accounts.c.account == self._account)
         async with self._database.transaction() as connection:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 
+from pydantic import Field
 from sqlalchemy import RowMapping
 
 from domain.digest import canonical
 from domain.errors import LedgerBroken
 from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderRequest, OrderState
+from domain.order import Commission, Fill, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Position
 from domain.text import visible
-from domain.value import Amount, Digest, Instant, NonNegative, Positive, Value
+from domain.value import Amount, Digest, Instant, NonNegative, Positive, Value, absent
 from memory.fault import as_written
 from memory.schema import fills, orders
 
@@ -42,6 +43,8 @@ class OrderRecord(Value):
     stop_price: Positive | None = None
     target_price: Positive | None = None
     fills: tuple[Fill, ...] = ()
+    venue_order_id: str = Field(default="", exclude_if=absent)
+    """The venue's own id of the order, once it has told."""
 
     @property
     def client_order_id(self) -> str:
@@ -135,6 +138,10 @@ def position_after(position: Position, fill: Fill, order: OrderRecord) -> Positi
     return after
 
 
+_ORDER_COLUMNS = set(OrderRecord.model_fields) - {"request", "fills", "venue_order_id"}
+_FILL_COLUMNS = set(Fill.model_fields) - {"fee_base", "commission"}
+
+
 def order_row(account: str, order: OrderRecord) -> dict[str, object]:
     return {
         "account": account,
@@ -154,16 +161,31 @@ def order_row(account: str, order: OrderRecord) -> dict[str, object]:
         "reason": order.reason,
         "submitted_at": order.submitted_at,
         "updated_at": order.updated_at,
+        "venue_order_id": order.venue_order_id or None,
     }
 
 
 def order_from(row: RowMapping, fills: tuple[Fill, ...]) -> OrderRecord:
-    names = set(OrderRecord.model_fields) - {"request", "fills"}
     with as_written(orders, row):
         request = OrderRequest.model_validate_json(row["request"])
-        return OrderRecord(request=request, fills=fills, **{name: row[name] for name in names})
+        rest = {name: row[name] for name in _ORDER_COLUMNS}
+        return OrderRecord(request=request, fills=fills, venue_order_id=row["venue_order_id"] or "", **rest)
+
+
+def fill_row(fill: Fill) -> dict[str, object]:
+    """What the venue said of a trade. What it did not speak of is empty, as in the rows of before."""
+    return {
+        **{name: getattr(fill, name) for name in _FILL_COLUMNS},
+        "fee_base": fill.fee_base or None,
+        "commission": None if fill.commission is None else canonical(fill.commission),
+    }
 
 
 def fill_from(row: RowMapping) -> Fill:
     with as_written(fills, row):
-        return Fill(**{name: row[name] for name in Fill.model_fields})
+        coin = row["commission"]
+        return Fill(
+            **{name: row[name] for name in _FILL_COLUMNS},
+            fee_base=row["fee_base"] or ZERO,
+            commission=None if coin is None else Commission.model_validate_json(coin),
+        )

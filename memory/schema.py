@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueCons
 from domain.digest import digest, sha256
 from memory.columns import DecimalText, InstantText
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. Equal to what the database says, Alembic need not be imported."""
 
 VERSION_TABLE = "agentctl_version"
@@ -166,6 +166,8 @@ accounts = Table(
     _decimal("cash"),
     _decimal("realized"),
     _decimal("fees"),
+    # What was brought in and taken out since it was opened, by other means than the desk's own trades.
+    _decimal("contributed", optional=True),
     _text("digest"),
 )
 
@@ -189,6 +191,7 @@ orders = Table(
     _text("reason"),
     _instant("submitted_at", optional=True),
     _instant("updated_at"),
+    _text("venue_order_id", optional=True),
     _text("digest"),
     Index(None, "account", "state"),
 )
@@ -230,7 +233,8 @@ fills = Table(
     _key("account"),
     _key("client_order_id"),
     _key("trade_id"),
-    # The order of application within the account: average cost depends on it, and `at` may tie.
+    # The order of application within the account, which `external_events` share: average cost depends on it, and
+    # `at` may tie.
     _number("n"),
     _text("run_id"),
     _number("cycle"),
@@ -239,6 +243,8 @@ fills = Table(
     _decimal("quantity"),
     _decimal("price"),
     _decimal("fee"),
+    _decimal("fee_base", optional=True),
+    _text("commission", optional=True),
     _instant("at"),
     # The position after this fill: where it is 0 a trade ends, so that closed trades are found without a full fold.
     _decimal("held"),
@@ -247,6 +253,35 @@ fills = Table(
     Index(None, "account", "symbol", "n"),
     Index(None, "run_id", "cycle"),
 )
+
+external_events = Table(
+    "external_events",
+    metadata,
+    _key("account"),
+    _key("id"),
+    # One sequence with `fills.n`, so that a fold of both has one order and a missing row leaves a gap.
+    _number("n"),
+    _text("run_id"),
+    _number("cycle"),
+    _text("kind"),
+    _text("asset"),
+    _decimal("quantity"),
+    _decimal("cash"),
+    _decimal("price", optional=True),
+    _instant("at"),
+    _text("note"),
+    # Of adoptions: the position that took it over, and what it held then.
+    _text("symbol", optional=True),
+    _decimal("held", optional=True),
+    _text("digest"),
+    UniqueConstraint("account", "n"),
+    Index(None, "account", "symbol", "n"),
+    Index(None, "account", "at"),
+    Index(None, "run_id", "cycle"),
+)
+
+# What the account holds beside the desk's own positions: the sum of its events, kept.
+holdings = Table("holdings", metadata, _key("account"), _key("asset"), _decimal("quantity"), _text("digest"))
 
 positions = Table("positions", metadata, _key("account"), _key("symbol"), _text("body"), _text("digest"))
 
@@ -317,6 +352,14 @@ OVERSIGHT = (acts, controls, approvals, latches)
 """What people did to the desk. It is under no cycle's seal, for people act outside cycles: see `memory.oversight`."""
 
 
+_LATER: Mapping[Table, frozenset[str]] = {
+    accounts: frozenset({"contributed"}),
+    orders: frozenset({"venue_order_id"}),
+    fills: frozenset({"fee_base", "commission"}),
+}
+"""Columns that came later. Where they hold nothing they are under no digest, so that older rows keep theirs."""
+
+
 @cache
 def digested(table: Table) -> tuple[str, ...]:
     """The columns under a row's digest.
@@ -335,9 +378,10 @@ def row_digest(table: Table, row: Mapping[str, object]) -> str:
     """The digest that `row` must carry. Values and their stored text give the same."""
     if table is blobs:
         return sha256(str(row["body"]))
-    first = table is verdicts and row["n"] == 0
     # As it was before orders could be judged again: digests and seals of that time stay what they were.
-    return digest({name: row[name] for name in digested(table) if not (first and name == "n")})
+    absent = {"n"} if table is verdicts and row["n"] == 0 else set()
+    absent |= {name for name in _LATER.get(table, ()) if row[name] is None}
+    return digest({name: row[name] for name in digested(table) if name not in absent})
 
 
 def with_digest(table: Table, row: Mapping[str, object]) -> dict[str, object]:

@@ -14,10 +14,10 @@ from domain.errors import NotFound
 from memory import Archive, Database, Fault
 from memory.compare import compare
 from memory.pruning import prune_snapshots
-from memory.schema import acts, metadata, snapshots, steps, with_digest
+from memory.schema import acts, external_events, holdings, metadata, snapshots, steps, with_digest
 from memory.verify import verify
 
-TABLES = list(metadata.tables.values())
+TABLES = [table for table in metadata.tables.values() if table not in (external_events, holdings)]
 
 
 def raw(table: Table) -> list[object]:
