@@ -109,9 +109,15 @@ def _remedy(approval: Approval) -> str:
 
 def order_in_words(order: OrderRequest) -> str:
     """The whole order in one line, as `buy 0.5 BTC/USDT at the market, IOC`."""
-    price = "at the market" if order.limit_price is None else f"at {plain(order.limit_price)} or better"
-    words = f"{order.side} {plain(order.quantity)} {order.symbol} {price}, {order.time_in_force}"
+    words = f"{order.side} {plain(order.quantity)} {order.symbol} {_price(order)}, {order.time_in_force}"
+    words = f"{words}, post-only" if order.post_only else words
     return f"{words}, reduce-only" if order.reduce_only else words
+
+
+def _price(order: OrderRequest) -> str:
+    if order.trigger_price is not None:
+        return f"at the market once it trades at {plain(order.trigger_price)}"
+    return "at the market" if order.limit_price is None else f"at {plain(order.limit_price)} or better"
 
 
 def when(at: datetime) -> str:

@@ -53,8 +53,10 @@ def _order(question: Question) -> list[tuple[str, str]]:
         ("symbol", order.symbol),
         ("type", order.type),
         ("limit price", _number(order.limit_price)),
+        *([] if order.trigger_price is None else [("trigger price", plain(order.trigger_price))]),
         ("time in force", order.time_in_force),
         ("reduce-only", "yes" if order.reduce_only else "no"),
+        *([("post-only", "yes")] if order.post_only else []),
         ("client order id", order.client_order_id),
         ("digest, bound by the ticket", question.approval.order_digest),
     ]

@@ -202,4 +202,5 @@ def _sent_order(order: OrderRecord, *, at: datetime) -> SentOrder:
         limit_price=request.limit_price,
         reduce_only=request.reduce_only,
         at=at,
+        trigger_price=request.trigger_price,
     )

@@ -6,10 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
+from pydantic import Field
+
 from domain.decision import Proposal
 from domain.digest import digest
 from domain.order import ClientOrderId, OrderRequest, OrderState, OrderType, Side
-from domain.value import Amount, Digest, Instant, NonNegative, Positive, Symbol, Value
+from domain.value import Amount, Digest, Instant, NonNegative, Positive, Symbol, Value, absent
 from policy.ruling import Ruling
 from policy.verdict import Finding
 
@@ -29,6 +31,8 @@ class WorkingOrder(Value):
     """Where the position that it opens would be left."""
     reduce_only: bool = False
     state: OrderState
+    trigger_price: Positive | None = Field(default=None, exclude_if=absent)
+    """Of a stop: until the market meets it, the order waits."""
 
     @classmethod
     def of(
@@ -44,6 +48,7 @@ class WorkingOrder(Value):
             stop_price=stop_price,
             reduce_only=order.reduce_only,
             state=state,
+            trigger_price=order.trigger_price,
         )
 
 
@@ -59,6 +64,7 @@ class SentOrder(Value):
     limit_price: Positive | None
     reduce_only: bool
     at: Instant
+    trigger_price: Positive | None = Field(default=None, exclude_if=absent)
 
     @classmethod
     def of(cls, proposal: Proposal, *, at: datetime) -> Self:
@@ -72,6 +78,7 @@ class SentOrder(Value):
             limit_price=proposal.limit_price,
             reduce_only=proposal.reduce_only,
             at=at,
+            trigger_price=proposal.trigger_price,
         )
 
 

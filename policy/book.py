@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar, cast
 
+from domain.decision import Proposal
 from domain.instrument import Instrument
 from domain.money import BPS, ZERO
 from domain.order import Side
@@ -86,7 +87,7 @@ class Book:
         Reduce-only ones add nothing and, as they may not fill, take nothing away.
         """
         return [
-            (o, o.remaining * self.valued_at(o.side, limit_price=o.limit_price, ask=self.ask(o.symbol)))
+            (o, o.remaining * self.valued_at(o, ask=self.ask(o.symbol)))
             for o in self.facts.working
             if not o.reduce_only
         ]
@@ -160,8 +161,8 @@ class Book:
             risk += abs(position.quantity) * distance
         for order in self.facts.working:
             if not order.reduce_only:
-                entry = self.entered_at(order.side, symbol=order.symbol, limit_price=order.limit_price)
-                risk += order.remaining * stop_distance(order.side, entry=entry, stop=order.stop_price)
+                distance = stop_distance(order.side, entry=self.entered_at(order), stop=order.stop_price)
+                risk += order.remaining * distance
         return risk
 
     @once
@@ -212,23 +213,26 @@ class Book:
             raise FactMissing(f"the working order in {symbol} has no price")
         return price
 
-    def entered_at(self, side: Side, *, symbol: str, limit_price: Decimal | None) -> Decimal:
+    def entered_at(self, order: Proposal | WorkingOrder) -> Decimal:
         """The price from which an entry is furthest from its stop."""
-        if limit_price is not None:
-            return limit_price
-        ask = self.ask(symbol)
-        if side == "buy":
-            return ask * (1 + self.slippage)
-        quote = self.facts.quotes.get(symbol)
-        return (quote.bid if quote else ask) * (1 - self.slippage)
+        if order.limit_price is not None:
+            return order.limit_price
+        ask = self.ask(order.symbol)
+        if order.side == "buy":
+            return _beyond(max, ask, order.trigger_price) * (1 + self.slippage)
+        quote = self.facts.quotes.get(order.symbol)
+        return _beyond(min, quote.bid if quote else ask, order.trigger_price) * (1 - self.slippage)
 
-    def valued_at(self, side: Side, *, limit_price: Decimal | None, ask: Decimal) -> Decimal:
-        """The price that an order counts at: the most that it may come to be worth."""
-        if side == "sell":
-            return ask if limit_price is None else max(limit_price, ask)
-        if limit_price is not None:
-            return limit_price
-        return ask * (1 + self.slippage)
+    def valued_at(self, order: Proposal | WorkingOrder, *, ask: Decimal) -> Decimal:
+        """The price that an order counts at: the most that it may come to be worth.
+
+        Of a stop it is the worse of its trigger and the ask, with the slippage of the market order that it becomes.
+        """
+        if order.side == "sell":
+            return _beyond(max, _beyond(max, ask, order.limit_price), order.trigger_price)
+        if order.limit_price is not None:
+            return order.limit_price
+        return _beyond(max, ask, order.trigger_price) * (1 + self.slippage)
 
     def funded(self, symbol: str, *, side: Side) -> Decimal:
         """The part of a notional that must be paid for: all of it and the fee, or nothing."""
@@ -245,6 +249,11 @@ class Book:
             if order.reduce_only:
                 leaving[order.symbol, order.side] += order.remaining
         return dict(leaving)
+
+
+def _beyond(worse: Callable[[Decimal, Decimal], Decimal], price: Decimal, stated: Decimal | None) -> Decimal:
+    """The `worse` of a market's price and what an order states, where it states any."""
+    return price if stated is None else worse(stated, price)
 
 
 def stop_distance(side: Side, *, entry: Decimal, stop: Decimal | None) -> Decimal:

@@ -103,13 +103,12 @@ class Case:
     @once
     def worst_price(self) -> Decimal:
         """A buy's limit, or the ask and slippage; a sale counts at the ask, or its limit when that is higher."""
-        return self.book.valued_at(self.proposal.side, limit_price=self.proposal.limit_price, ask=self.quote.ask)
+        return self.book.valued_at(self.proposal, ask=self.quote.ask)
 
     @once
     def furthest_price(self) -> Decimal:
         """The worst price for the trader that it may fill at: its limit, or the touch and slippage."""
-        proposal = self.proposal
-        return self.book.entered_at(proposal.side, symbol=proposal.symbol, limit_price=proposal.limit_price)
+        return self.book.entered_at(self.proposal)
 
     @once
     def notional(self) -> Decimal:

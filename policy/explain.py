@@ -116,7 +116,7 @@ def _largest(proposal: Proposal, facts: Facts, engine: PolicyEngine) -> tuple[De
 def _smallest(proposal: Proposal, facts: Facts, instrument: Instrument) -> Decimal:
     """The fewest lots that the venue would take at the order's price."""
     quote = facts.quotes.get(proposal.symbol)
-    price = proposal.limit_price or (quote.mid if quote else ZERO)
+    price = proposal.limit_price or proposal.trigger_price or (quote.mid if quote else ZERO)
     quantity = instrument.lot_size
     while price and quantity * price < instrument.min_notional:
         quantity = max(ceil_to(instrument.min_notional / price, instrument.lot_size), quantity + instrument.lot_size)

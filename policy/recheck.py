@@ -12,6 +12,7 @@ from domain.instrument import Instrument
 from domain.money import BPS
 from domain.order import OrderRequest
 from policy.policy import Policy
+from policy.trigger import met
 
 
 def moved(
@@ -26,8 +27,8 @@ def moved(
     """Why `order`, let through on the quote `judged`, must not be sent on the quote `seen`; empty when it may.
 
     The price that it would meet may not have moved against it by more than the drift that the policy
-    allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. RTS 6
-    Art. 15(1)(a); DESIGN, rule 6.
+    allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. Nor may
+    it have met the trigger of a stop. RTS 6 Art. 15(1)(a); DESIGN, rule 6.
     """
     if policy.market_data is None or policy.price_collar is None:
         return "the policy sets no limit on prices"
@@ -38,6 +39,8 @@ def moved(
         return f"the quote is not fresh: it is from {seen.at.isoformat()}"
     if seen.bid > seen.ask:
         return "the quote is crossed"
+    if order.trigger_price is not None and met(order.trigger_price, side=order.side, quote=seen):
+        return f"the market has met its trigger {plain(order.trigger_price)}"
     against = seen.ask - judged.ask if order.side == "buy" else judged.bid - seen.bid
     band_bps = policy.price_collar.band_bps
     if not order.reduce_only and policy.drift is not None and policy.drift.enabled:

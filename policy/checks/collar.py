@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from domain.money import BPS
 from policy.case import Case
 from policy.check import check
@@ -15,17 +17,23 @@ from policy.ruling import Ruling, strictest, within
     section="price_collar",
 )
 def price_in_collar(case: Case, limits: CollarLimits) -> Ruling:
-    """Refuse a price, or an entry's stop price, further than its band from the middle of the market.
+    """Refuse a price, an entry's stop price or a stop's trigger further than its band from the middle of the market.
 
-    A market order is priced at the touch it would meet, so that a torn-open spread refuses it. The
-    distance is compared as |price - mid| <= band * mid, so that no division can hide a zero. The stop
-    of an order that only reduces is never used.
+    A market order is priced at the touch it would meet, so that a torn-open spread refuses it. A stop is
+    priced at its trigger, in the band that stops have. The distance is compared as |price - mid| <= band
+    * mid, so that no division can hide a zero. The stop of an order that only reduces is never used.
     """
-    limit_price, stop_price, quote = case.proposal.limit_price, case.proposal.stop_price, case.quote
-    price = quote.ask if limit_price is None else limit_price  # the bid is just as far from the middle
-    unit = f"{case.currency} from the mid price"
-    ruling = within(abs(price - case.mid), case.mid * limits.band_bps / BPS, unit=unit, warn_at=limits.warn_at)
-    if stop_price is None or case.reducing:
+    proposal, quote, unit = case.proposal, case.quote, f"{case.currency} from the mid price"
+
+    def judged(price: Decimal, band_bps: Decimal, what: str = "") -> Ruling:
+        return within(abs(price - case.mid), case.mid * band_bps / BPS, unit=unit + what, warn_at=limits.warn_at)
+
+    if proposal.trigger_price is not None:
+        ruling = judged(proposal.trigger_price, limits.stop_band_bps, " to the trigger")
+    elif proposal.limit_price is not None:
+        ruling = judged(proposal.limit_price, limits.band_bps)
+    else:
+        ruling = judged(quote.ask, limits.band_bps)  # the bid is just as far from the middle
+    if proposal.stop_price is None or case.reducing:
         return ruling
-    distance, band = abs(stop_price - case.mid), case.mid * limits.stop_band_bps / BPS
-    return strictest(ruling, within(distance, band, unit=f"{unit} to the stop", warn_at=limits.warn_at))
+    return strictest(ruling, judged(proposal.stop_price, limits.stop_band_bps, " to the stop"))

@@ -18,9 +18,9 @@ from policy.ruling import Ruling, deny, passed
 def not_a_duplicate(case: Case, limits: DuplicateLimits) -> Ruling:
     """Refuse an order that is like one sent within the window, or whose intent is among those sent lately.
 
-    Alike are orders of one symbol, side, type, quantity, limit price and reduce-only mark, whoever
-    proposed them. That an intent is used once, however long ago, is kept by the ledger: facts about a
-    proposal leave its own order out, so that it may be judged again after a crash.
+    Alike are orders of one symbol, side, type, quantity, prices and reduce-only mark, whoever proposed
+    them. That an intent is used once, however long ago, is kept by the ledger: facts about a proposal
+    leave its own order out, so that it may be judged again after a crash.
     """
     proposal = case.proposal
     own = case.order.client_order_id if case.order else proposal.client_order_id
@@ -38,5 +38,6 @@ def _alike(order: SentOrder, proposal: Proposal) -> bool:
         and order.type == proposal.type
         and order.quantity == proposal.quantity
         and order.limit_price == proposal.limit_price
+        and order.trigger_price == proposal.trigger_price
         and order.reduce_only == proposal.reduce_only
     )

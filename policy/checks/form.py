@@ -15,7 +15,7 @@ from policy.check import check
 from policy.ruling import Ruling, deny, passed
 
 _CHOICES = (("side", get_args(Side)), ("type", get_args(OrderType)), ("time_in_force", get_args(TimeInForce)))
-_NUMBERS = ("quantity", "limit_price", "stop_price", "target_price", "reference_price")
+_NUMBERS = ("quantity", "limit_price", "stop_price", "target_price", "reference_price", "trigger_price")
 _MAGNITUDE = 30
 """Powers of ten, up and down. No market trades beyond; within, every product of the gate is exact and short."""
 
@@ -27,15 +27,14 @@ _MAGNITUDE = 30
 def well_formed(case: Case) -> Ruling:
     """Refuse an order with unknown words or senseless numbers, off the grid, or below the minimum notional.
 
-    Refused, never rounded: what is sent is what was proposed. A limit order has a limit price and a
-    market order none. Numbers are looked at before anything is computed with them, also where they
+    Refused, never rounded: what is sent is what was proposed. A limit order has a limit price, a stop a
+    trigger price, and no other order has either. What waits is good till cancelled: a stop, and a limit
+    order that is post-only. Numbers are looked at before anything is computed with them, also where they
     came in unvalidated.
     """
-    faults = list(_senseless(case.proposal))
+    faults = list(_senseless(case.proposal)) or list(_unfit(case.proposal))
     if faults:
         return deny("; ".join(faults))
-    if (case.proposal.type == "limit") != (case.proposal.limit_price is not None):
-        return deny("a limit order needs a limit price, and a market order has none")
     if case.order is None:
         return deny("the fields make no order")
     problems = list(_off_grid(case))
@@ -60,17 +59,32 @@ def _senseless(proposal: Proposal) -> Iterator[str]:
         yield "the conviction is no part of one"
 
 
+def _unfit(proposal: Proposal) -> Iterator[str]:
+    """What does not go with the type."""
+    if (proposal.type == "limit") != (proposal.limit_price is not None):
+        yield "a limit order needs a limit price, and another order has none"
+    if (proposal.type == "stop") != (proposal.trigger_price is not None):
+        yield "a stop needs a trigger price, and another order has none"
+    if proposal.post_only and proposal.type != "limit":
+        yield "only a limit order can be post-only"
+    if (proposal.post_only or proposal.type == "stop") and proposal.time_in_force != "GTC":
+        yield f"an order that waits can't be {proposal.time_in_force}"
+
+
 def _off_grid(case: Case) -> Iterator[str]:
-    quantity, price, instrument = case.proposal.quantity, case.proposal.limit_price, case.instrument
+    proposal, instrument = case.proposal, case.instrument
+    quantity = proposal.quantity
     if not on_grid(quantity, instrument.lot_size):
         yield f"the quantity {plain(quantity)} is no multiple of the lot {plain(instrument.lot_size)}"
-    if price is not None and not on_grid(price, instrument.tick_size):
-        yield f"the price {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
+    for name, price in (("price", proposal.limit_price), ("trigger price", proposal.trigger_price)):
+        if price is not None and not on_grid(price, instrument.tick_size):
+            yield f"the {name} {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
     notional = quantity * _stated_price(case)
     if notional < instrument.min_notional:
         yield f"the notional {plain(notional)} is below the minimum {plain(instrument.min_notional)}"
 
 
 def _stated_price(case: Case) -> Decimal:
-    """A venue measures its minimum on the limit, or on the market where there is none."""
-    return case.mid if case.proposal.limit_price is None else case.proposal.limit_price
+    """A venue measures its minimum on the price that the order states, or on the market where it states none."""
+    stated = case.proposal.limit_price or case.proposal.trigger_price
+    return case.mid if stated is None else stated

@@ -1,11 +1,13 @@
-"""Order types: which kinds of order may be sent."""
+"""Order types: which kinds of order may be sent, and what a stop is for."""
 
 from __future__ import annotations
 
+from domain.digest import plain
 from policy.case import Case
 from policy.check import check
 from policy.limits.order import OrderTypeLimits
 from policy.ruling import Ruling, deny, passed
+from policy.trigger import met
 
 
 @check(
@@ -14,10 +16,30 @@ from policy.ruling import Ruling, deny, passed
     section="order_type",
 )
 def order_type_permitted(case: Case, limits: OrderTypeLimits) -> Ruling:
-    """Refuse a type or a time in force that the policy does not list."""
+    """Refuse a type or a time in force that the policy does not list, and a stop that enters or would fire at once.
+
+    A stop is for leaving: it waits on the losing side of the market, a sale's below the bid and a buy's
+    above the ask. One whose trigger is met already is a market order by another name.
+    """
     if case.proposal.type not in limits.types:
         return deny(f"{case.proposal.type} orders are not among {', '.join(sorted(limits.types)) or 'none'}")
     if case.proposal.time_in_force not in limits.times_in_force:
         listed = ", ".join(sorted(limits.times_in_force)) or "none"
         return deny(f"time in force {case.proposal.time_in_force} is not among {listed}")
-    return passed("permitted")
+    return _waiting(case) if case.proposal.type == "stop" else passed("permitted")
+
+
+def _waiting(case: Case) -> Ruling:
+    trigger, side = case.proposal.trigger_price, case.proposal.side
+    if not case.reducing:
+        return deny("a stop is for leaving, and this order does not only reduce")
+    if trigger is None:
+        return deny("the stop has no trigger price")
+    if met(trigger, side=side, quote=case.quote):
+        touch = (
+            f"below the bid of {plain(case.quote.bid)}"
+            if side == "sell"
+            else f"above the ask of {plain(case.quote.ask)}"
+        )
+        return deny(f"the trigger {plain(trigger)} is not {touch}: the stop would fire at once")
+    return passed("waits on the losing side")

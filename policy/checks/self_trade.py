@@ -18,16 +18,23 @@ def meets_none_of_ours(case: Case) -> Ruling:
     """Refuse an order that would trade with our own order on the other side.
 
     An entry is held to the furthest price that it may fill at, and one of ours without a limit price
-    meets it at any. An exit is refused only where the meeting is certain: where ours stands at its
-    limit or better and is part of the touch. What might be, and orders that can't rest, don't bar it.
+    meets it at any; but a stop of ours only meets what stands where it sends, at its trigger or beyond.
+    An exit is refused only where the meeting is certain: where ours stands at its limit or better and is
+    part of the touch. What might be, orders that can't rest and stops that wait don't bar it.
     """
     proposal, buys = case.proposal, case.proposal.side == "buy"
     opposite = [order for order in case.working if order.side != proposal.side]
     if not opposite:
         return passed("nothing of ours on the other side")
+    if case.reducing and proposal.trigger_price is not None:
+        return passed("meets nothing before it fires")
     reach = _certain_reach(case) if case.reducing else case.furthest_price
     for order in opposite:
-        if order.limit_price is None:
+        if order.trigger_price is not None:
+            if not case.reducing and (reach <= order.trigger_price if buys else reach >= order.trigger_price):
+                message = f"a stop of ours sends at {plain(order.trigger_price)}, where the order would stand"
+                return Ruling("deny", message, order.trigger_price, reach, case.currency)
+        elif order.limit_price is None:
             if not case.reducing:
                 return deny("an order of ours on the other side has no limit price")
         elif order.limit_price <= reach if buys else order.limit_price >= reach:

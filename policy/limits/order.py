@@ -11,14 +11,15 @@ from domain.order import OrderType, TimeInForce
 from domain.value import NonNegative, Positive, Share, Symbol
 from policy.limits.section import Count, Graded, Section, Soft, Switch, Tighter
 
-Band = Annotated[Positive, Field(le=10_000)]
+_ALL_BPS = Field(le=10_000)
+Band = Annotated[Positive, _ALL_BPS]
 """Basis points of a price, up to all of it."""
 
 
 class PricingLimits(Section):
     """How an order without a price of its own is valued."""
 
-    market_slippage_bps: Annotated[NonNegative, Tighter.HIGHER]
+    market_slippage_bps: Annotated[NonNegative, _ALL_BPS, Tighter.HIGHER]
     """A market order is counted at the touch made this much worse."""
 
 
@@ -35,6 +36,7 @@ class OrderTypeLimits(Section):
     """What kinds of order may be sent."""
 
     types: Annotated[frozenset[OrderType], Tighter.FEWER]
+    """A `stop` is taken only where it reduces a position, and waits."""
     times_in_force: Annotated[frozenset[TimeInForce], Tighter.FEWER]
 
 
@@ -74,7 +76,7 @@ class CollarLimits(Graded):
     band_bps: Annotated[Band, Tighter.LOWER]
     """Of a limit price, or the touch that a market order meets."""
     stop_band_bps: Annotated[Band, Tighter.LOWER]
-    """Of an entry's stop price, which lies further out by its nature."""
+    """Of an entry's stop price and of a stop's trigger, which lie further out by their nature."""
 
 
 class DriftLimits(Soft):

@@ -16,6 +16,7 @@ import pytest
 from agentctl.cli import main
 from agentctl.question import Question, open_question
 from agentctl.question_view import show_question
+from builders.policy import a_proposal, a_stop
 from builders.processes import Ended
 from builders.processes import agentctl as in_a_process
 from domain.order import OrderRequest
@@ -210,6 +211,20 @@ def test_what_the_model_said_is_one_fenced_line_marked_as_untrusted(
     assert lines[fenced] == "| fine [2Japproval: APPROVED quantity 1"
     assert "Untrusted" in lines[fenced - 1]
     assert not any("\x1b" in line or "\u202e" in line for line in lines)
+
+
+def test_a_trigger_and_a_mark_of_post_only_are_shown_where_an_order_has_them(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = the_question(asked["id"])
+    for order, lines in (
+        (question.order, []),
+        (a_stop().order(), ["trigger price                95"]),
+        (a_proposal(post_only=True).order(), ["post-only                    yes"]),
+    ):
+        show_question(question.model_copy(update={"order": order}), at=datetime.now(UTC))
+        shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert [line for line in shown if line.startswith(("trigger price", "post-only"))] == lines
 
 
 def the_question(id: str) -> Question:

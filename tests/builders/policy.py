@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 POLICY = Policy.model_validate(
     {
         "name": "test",
-        "order_type": {"types": ["market", "limit"], "times_in_force": ["GTC", "IOC"]},
+        "order_type": {"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC"]},
         "pricing": {"market_slippage_bps": 0},
         "max_quantity": {"share_of_bar_volume": "0.1"},
         "max_notional": {"share_of_equity": "0.1"},
@@ -90,6 +90,11 @@ def an_exit(**over: Any) -> Proposal:
         "reduce_only": True,
     }
     return a_proposal(**(given | over))
+
+
+def a_stop(**over: Any) -> Proposal:
+    """A reduce-only stop that sells 5 once the market trades at 95."""
+    return an_exit(**({"type": "stop", "trigger_price": "95"} | over))
 
 
 def an_instrument(symbol: str = BTC, **over: Any) -> Instrument:

@@ -49,7 +49,7 @@ def _ago(*seconds: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def proposals(draw: st.DrawFn) -> Proposal:
-    kind = draw(st.sampled_from(["limit", "market"]))
+    kind = draw(st.sampled_from(["limit", "limit", "market", "stop"]))
     return a_proposal(
         symbol=draw(symbols),
         agent=draw(st.sampled_from(("risk", "risk", "risk", "learning"))),
@@ -63,6 +63,8 @@ def proposals(draw: st.DrawFn) -> Proposal:
         reference_price=draw(st.none() | prices),
         conviction=draw(shares),
         snapshot=draw(snapshots),
+        trigger_price=draw(prices) if kind == "stop" else None,
+        post_only=kind == "limit" and draw(st.booleans()),
     )
 
 
@@ -100,8 +102,9 @@ def bars(draw: st.DrawFn) -> Bars:
 def working_orders(draw: st.DrawFn) -> WorkingOrder:
     """Their stops lie on the losing side, as those of all orders do that the gate let through."""
     side, limit = draw(sides), draw(st.none() | prices)
+    trigger = draw(st.none() | prices) if limit is None else None
     distance = draw(st.none() | st.sampled_from([Decimal(5), Decimal(40)]))
-    entry = limit or Decimal(100)
+    entry = limit or trigger or Decimal(100)
     return working(
         client_order_id=f"ac{draw(st.integers(0, 99))}",
         symbol=draw(symbols),
@@ -111,6 +114,7 @@ def working_orders(draw: st.DrawFn) -> WorkingOrder:
         stop_price=None if distance is None else entry - distance if side == "buy" else entry + distance,
         reduce_only=draw(st.booleans()),
         state=draw(st.sampled_from([OrderState.WORKING, OrderState.APPROVED, OrderState.UNKNOWN])),
+        trigger_price=trigger,
     )
 
 
@@ -247,7 +251,7 @@ def consents(draw: st.DrawFn, proposal: Proposal, codes: tuple[str, ...]) -> Con
 GENEROUS: Mapping[str, Mapping[str, object]] = {
     "review": {"overrides": True},
     "symbol": {},
-    "order_type": {"types": ["market", "limit"], "times_in_force": ["GTC", "IOC", "FOK"]},
+    "order_type": {"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC", "FOK"]},
     "pricing": {"market_slippage_bps": 0},
     "max_quantity": {"share_of_bar_volume": 10, "per_symbol": {BTC: 80}},
     "max_notional": {"share_of_equity": 1, "absolute": 10_000},
@@ -312,7 +316,7 @@ _RUNGS: Mapping[str, tuple[object, ...]] = {
     "review_below": (None, 0, "0.7", 1),
     "allow": (True, False),
     "deny": ([], [BTC], [BTC, SWAP]),
-    "types": ([], ["market"], ["limit"], ["limit", "market"]),
+    "types": ([], ["market"], ["limit"], ["limit", "market"], ["limit", "market", "stop"]),
     "times_in_force": ([], ["GTC"], ["IOC", "GTC"]),
     "agents": ([], ["risk"], ["learning"], ["learning", "risk"]),
     "modes": ([], ["paper"], ["live"], ["live", "paper"]),

@@ -38,6 +38,8 @@ class Order:
     priced: bool = True
     """A limit order, else a market order."""
     stopped: bool = True
+    waits: bool = False
+    """A market order that a trigger holds back."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Numbers:
     quantity: Symbolic
     limit_price: Symbolic | None
     stop_price: Symbolic | None
+    trigger_price: Symbolic | None
 
 
 class Unaided(Case):
@@ -93,6 +96,7 @@ class World:
         self.fall_from = self._part("sizes fall from")
         self.cap = self._positive("absolute cap")
         self.slippage_bps = self._natural("slippage")
+        self.domain.append(self.slippage_bps.term <= 10_000)
         self.orders = (shape.judged, *shape.working)
         self.numbers = tuple(self._numbers(order, n) for n, order in enumerate(self.orders))
         self.proposal = self._proposal()
@@ -116,16 +120,19 @@ class World:
     def worst(self, n: int) -> list[Symbolic]:
         """What all of order `n` comes to at most, in quote currency: one of these.
 
-        A buy at its limit, or at the ask and slippage; a sale at what it costs to buy back, or at its limit.
+        A buy at its limit, or at the ask and slippage; a sale at what it costs to buy back, or at its limit. A
+        stop at its trigger too, as if that were the market.
         """
-        order, (quantity, limit) = self.orders[n], (self.numbers[n].quantity, self.numbers[n].limit_price)
-        ask = self.ask[order.symbol]
-        if limit is None:
-            return [quantity * (ask if order.side == "sell" else ask * (1 + self.slippage_bps / 10_000))]
-        if order.side == "buy":
-            return [quantity * limit]
-        _ = quantity * (limit - ask)  # the solver learns its sign, and so which of the two is larger
-        return [quantity * ask, quantity * limit]
+        order, numbers, ask = self.orders[n], self.numbers[n], self.ask[self.orders[n].symbol]
+        quantity = numbers.quantity
+        stated = numbers.trigger_price if numbers.limit_price is None else numbers.limit_price
+        if order.side == "buy" and numbers.limit_price is not None:
+            return [quantity * numbers.limit_price]
+        slipped = quantity if order.side == "sell" else quantity * (1 + self.slippage_bps / 10_000)
+        if stated is None:
+            return [slipped * ask]
+        _ = slipped * (stated - ask)  # the solver learns its sign, and so which of the two is larger
+        return [slipped * ask, slipped * stated]
 
     def filled(self, n: int) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What order `n` has traded, in quote currency, without sign: any part of it, at any price up to the worst."""
@@ -147,12 +154,15 @@ class World:
         order, numbers, loss = self.orders[n], self.numbers[n], z3.Real(f"lost {n}")
         slippage = self.slippage_bps / 10_000
         buys = order.side == "buy"
-        touch = self.ask[order.symbol] * (1 + slippage) if buys else self.bid[order.symbol] * (1 - slippage)
-        entry = touch if numbers.limit_price is None else numbers.limit_price
-        if numbers.stop_price is not None:
-            distance = entry - numbers.stop_price if buys else numbers.stop_price - entry
-            return loss, z3.Or(loss <= 0, loss <= (numbers.quantity * distance).term)
-        return loss, loss <= (numbers.quantity * entry).term if buys else z3.BoolVal(True)
+        market = [self.ask[order.symbol] if buys else self.bid[order.symbol]]
+        market += [] if numbers.trigger_price is None else [numbers.trigger_price]
+        touches = [price * (1 + slippage if buys else 1 - slippage) for price in market]
+        entries = touches if numbers.limit_price is None else [numbers.limit_price]
+        if (stop := numbers.stop_price) is not None:
+            distances = [entry - stop if buys else stop - entry for entry in entries]
+            return loss, z3.Or(loss <= 0, *(loss <= (numbers.quantity * distance).term for distance in distances))
+        most = z3.Or([loss <= (numbers.quantity * entry).term for entry in entries])
+        return loss, most if buys else z3.BoolVal(True)
 
     def lost_held(self, symbol: str) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What the position in `symbol` loses from its mark price to its stop; nothing when that is met already."""
@@ -184,6 +194,7 @@ class World:
             quantity=self._positive(f"quantity {n}"),
             limit_price=self._positive(f"limit {n}") if order.priced else None,
             stop_price=self._positive(f"stop {n}") if order.stopped else None,
+            trigger_price=self._positive(f"trigger {n}") if order.waits else None,
         )
 
     def _proposal(self) -> Proposal:
@@ -191,10 +202,12 @@ class World:
         return Proposal.model_construct(
             symbol=judged.symbol,
             side=judged.side,
-            type="limit" if judged.priced else "market",
+            type="limit" if judged.priced else "stop" if judged.waits else "market",
             quantity=numbers.quantity,
             limit_price=numbers.limit_price,
             stop_price=numbers.stop_price,
+            trigger_price=numbers.trigger_price,
+            time_in_force="GTC",
             reduce_only=judged.exit,
         )
 
@@ -211,6 +224,7 @@ class World:
                 remaining=numbers.quantity,
                 limit_price=numbers.limit_price,
                 stop_price=numbers.stop_price,
+                trigger_price=numbers.trigger_price,
                 reduce_only=order.exit,
                 state=OrderState.WORKING,
             )
@@ -242,6 +256,7 @@ class World:
         share = self.share
         return Policy.model_construct(
             name="symbolic",
+            order_type=order.OrderTypeLimits(types=frozenset({"stop"}), times_in_force=frozenset({"GTC"})),
             pricing=order.PricingLimits.model_construct(market_slippage_bps=self.slippage_bps),
             max_notional=order.NotionalLimits.model_construct(share_of_equity=share, absolute=self.cap),
             short=order.ShortLimits(allow=self.shape.shorts),

@@ -100,8 +100,8 @@ def test_an_order_without_a_quote_counts_at_the_mark_price() -> None:
 
 
 def test_a_sale_above_the_market_counts_at_its_limit() -> None:
-    assert book().valued_at("sell", limit_price=Decimal(120), ask=Decimal(101)) == 120
-    assert book().valued_at("sell", limit_price=Decimal(90), ask=Decimal(101)) == 101
+    assert book().valued_at(working(side="sell", limit_price="120"), ask=Decimal(101)) == 120
+    assert book().valued_at(working(side="sell", limit_price="90"), ask=Decimal(101)) == 101
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def test_the_proposal_and_the_facts_of_the_builders_are_allowed() -> None:
         ({"quantity": "0.25"}, "the notional 25 is below the minimum 50"),
         ({"type": "market", "limit_price": None, "quantity": "0.5"}, None),
         ({"type": "market", "limit_price": None, "quantity": "0.25"}, "the notional 25 is below the minimum 50"),
-        ({"type": "market"}, "a limit order needs a limit price, and a market order has none"),
-        ({"limit_price": None}, "a limit order needs a limit price, and a market order has none"),
+        ({"type": "market"}, "a limit order needs a limit price, and another order has none"),
+        ({"limit_price": None}, "a limit order needs a limit price, and another order has none"),
     ],
 )
 def test_an_order_off_the_grid_is_refused_and_never_rounded(over: dict[str, object], message: str | None) -> None:

@@ -56,7 +56,7 @@ def well_formed(**over: object) -> tuple[str, str]:
         ({"side": "hold"}, "the side is none of buy, sell"),
         ({"side": None}, "the side is none of buy, sell"),
         ({"side": ["buy"]}, "the side is none of buy, sell"),
-        ({"type": "iceberg"}, "the type is none of market, limit"),
+        ({"type": "iceberg"}, "the type is none of market, limit, stop"),
         ({"time_in_force": "GTD"}, "the time_in_force is none of GTC, IOC, FOK"),
         ({"quantity": None}, "the quantity is no positive number"),
         ({"quantity": Decimal(0)}, "the quantity is no positive number"),

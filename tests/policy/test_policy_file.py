@@ -65,7 +65,7 @@ def test_every_problem_is_named_at_once_with_its_path() -> None:
         deny = ["btc"]
         allow = "BTC/USDT"
         [order_type]
-        types = ["stop"]
+        types = ["iceberg"]
         [cash]
         reserve_share_of_equity = nan
         [drift]
@@ -99,7 +99,7 @@ def test_every_problem_is_named_at_once_with_its_path() -> None:
             "open_positions.maximum: expected a whole number, not 2.5",
             "symbol.deny.0: expected a symbol such as BTC/USDT, not 'btc'",
             "symbol.allow: expected a list, not 'BTC/USDT'",
-            "order_type.types.0: expected 'market' or 'limit', not 'stop'",
+            "order_type.types.0: expected 'market', 'limit' or 'stop', not 'iceberg'",
             "order_type.times_in_force: is missing",
             "cash.reserve_share_of_equity: expected a number, not NaN",
             "drift.maximum_bps: expected a number, not a table",

@@ -12,9 +12,10 @@ net, margin, cash, losses at the stops are within the limit. See each claim.
 
 **Within which shape.** One account with a position of either sign or of nothing in the judged symbol, in another,
 in both, or no position at all; up to two working orders besides the judged one, each a buy, a sale or an exit, in
-either symbol, at a limit or at the market; spot and swaps. Numbers are unbounded: all reals, above zero where the
-domain says so, shares from 0 to 1. The quick run has every single working order, and pairs at limits beside a position
-in the judged symbol; any pair beside two positions is in the slow run, but for OPEN_RISK, which would take it minutes.
+either symbol, at a limit, at the market or at a stop's trigger; spot and swaps. Numbers are unbounded: all reals, above
+zero where the domain says so, shares from 0 to 1, slippage up to all of a price. The quick run has every single working
+order, stops beside a position in the judged symbol or none, and pairs at limits beside one; any pair without stops, and
+beside two positions, is in the slow run, but for OPEN_RISK, which would take it minutes.
 
 **What is assumed.** Exact arithmetic: the gate's own traps `Inexact`, and what raises refuses. Validated facts
 (prices and quantities above zero, one number per field): `Facts` and `WELL_FORMED` see to that, and tests to them.
@@ -64,8 +65,9 @@ from policy.limits.account import (
     PositionLimits,
     TradeRiskLimits,
 )
-from policy.limits.order import NotionalLimits, ShortLimits
+from policy.limits.order import NotionalLimits, OrderTypeLimits, ShortLimits
 from policy.ruling import Ruling, deny, passed, within
+from policy.trigger import met
 from policy.used import loss_from
 
 Claim = Callable[[World], z3.BoolRef]
@@ -75,8 +77,13 @@ BY_CODE = {check.code: check for check in CHECKS}
 BUY, SELL = (Order(side) for side in SIDES)
 MARKET_BUY, MARKET_SELL = (Order(side, priced=False) for side in SIDES)
 EXIT_BUY, EXIT_SELL = (Order(side, exit=True) for side in SIDES)
+STOP_BUY, STOP_SELL = (Order(side, priced=False, waits=True) for side in SIDES)
+STOP_OUT_BUY, STOP_OUT_SELL = (replace(order, exit=True) for order in (STOP_BUY, STOP_SELL))
 ENTRIES = (BUY, SELL, MARKET_BUY, MARKET_SELL)
 EXITS = (EXIT_BUY, EXIT_SELL)
+STOPS_OUT = (STOP_OUT_BUY, STOP_OUT_SELL)
+STOPS = (STOP_BUY, STOP_SELL, *STOPS_OUT)
+"""Those that enter are let through by nobody, and may yet be found working."""
 NO_STOP = tuple(replace(order, stopped=False) for order in (BUY, SELL))
 
 
@@ -230,6 +237,15 @@ def only_reduced(world: World) -> z3.BoolRef:
     return z3.And(held > 0, z3.Implies(possible, z3.And(held - amount >= 0, held - amount <= held)))
 
 
+def stop_waits(world: World) -> z3.BoolRef:
+    """It can only reduce, and the market has yet to fall, or to rise, to its trigger."""
+    trigger = world.numbers[0].trigger_price
+    assert trigger is not None
+    sells = world.shape.judged.side == "sell"
+    met = trigger.term >= world.bid[JUDGED].term if sells else trigger.term <= world.ask[JUDGED].term
+    return z3.And(only_reduced(world), z3.Not(met))
+
+
 def not_short(world: World) -> z3.BoolRef:
     """No more is sold than is held, but for swaps where the policy allows it."""
     if world.shape.shorts and JUDGED in world.shape.swaps:
@@ -248,6 +264,7 @@ CLAIMS: Mapping[str, Claim] = {
     "MAX_NOTIONAL": notional_kept,
     "NET_EXPOSURE": net_kept,
     "OPEN_RISK": open_risk_kept,
+    "ORDER_TYPE": stop_waits,
     "POSITION": position_kept,
     "REDUCE_ONLY": only_reduced,
     "RISK_PER_TRADE": trade_risk_kept,
@@ -279,7 +296,7 @@ def assert_proven(code: str, found: Iterator[Shape]) -> None:
 
 LOOKING_BACK = ("DAILY_LOSS", "WEEKLY_LOSS", "DRAWDOWN")
 ONE_ORDER = ("MAX_NOTIONAL", "RISK_PER_TRADE")
-ONE_SIDE = ("REDUCE_ONLY", "SHORT")
+ONE_SIDE = ("ORDER_TYPE", "REDUCE_ONLY", "SHORT")
 PORTFOLIO = tuple(code for code in CLAIMS if code not in (*LOOKING_BACK, *ONE_ORDER, *ONE_SIDE))
 HELD = ((), (JUDGED,), (OTHER,))
 """But for both."""
@@ -288,21 +305,24 @@ STOPS_MATTER = ("OPEN_RISK",)
 
 
 def one_order(code: str) -> Iterator[Shape]:
-    exits = EXITS if code == "MAX_NOTIONAL" else ()
+    exits = (*EXITS, *STOPS_OUT) if code == "MAX_NOTIONAL" else ()
     for held in (*HELD, SYMBOLS):
         yield from shapes((*ENTRIES, *exits, *NO_STOP), held=held)
 
 
 def one_side(code: str) -> Iterator[Shape]:
-    judged = EXITS if code == "REDUCE_ONLY" else (SELL, EXIT_SELL)
-    for held, swaps, shorts in product(((), SYMBOLS), ((), (JUDGED,)), (True, False)):
-        yield from shapes(judged, AT_LIMITS, 2, held=held, swaps=swaps, shorts=shorts)
+    judged = {"ORDER_TYPE": STOPS, "REDUCE_ONLY": (*EXITS, *STOPS_OUT), "SHORT": (SELL, EXIT_SELL, STOP_OUT_SELL)}
+    kinds = product(((), (JUDGED,)), (True, False)) if code == "SHORT" else ((SYMBOLS, True),)
+    for held, (swaps, shorts) in product(((), SYMBOLS), kinds):
+        yield from shapes(judged[code], (*AT_LIMITS, STOP_OUT_SELL), 2, held=held, swaps=swaps, shorts=shorts)
 
 
 def one_working(code: str) -> Iterator[Shape]:
     """Every working order there is, by itself, and none; with all that bears on this check."""
     for held in HELD:
         yield from shapes((BUY, MARKET_SELL), ALL_WORKING, 1, held=held, swaps=SYMBOLS)
+    for held in ((), (JUDGED,)):
+        yield from shapes((BUY,), (*STOPS, *elsewhere(STOP_SELL)), 1, held=held, swaps=SYMBOLS)
     yield from shapes(ENTRIES)
     for swaps in ((), (JUDGED,)) if code in KINDS_MATTER else ((),):
         yield from shapes((BUY, SELL), AT_LIMITS, 1, swaps=swaps)
@@ -353,7 +373,8 @@ def test_whatever_fills_after_an_entry_the_limit_is_kept_with_any_two_working_or
 
 @pytest.mark.parametrize("code", CLAIMS)
 def test_there_are_orders_that_a_check_lets_through(code: str) -> None:
-    world = World(Shape(EXIT_SELL if code == "REDUCE_ONLY" else SELL, swaps=SYMBOLS))
+    judged = {"ORDER_TYPE": STOP_OUT_SELL, "REDUCE_ONLY": EXIT_SELL}.get(code, SELL)
+    world = World(Shape(judged, swaps=SYMBOLS))
     rule = with_any_rounding(BY_CODE[code].rule) if code == "MAX_NOTIONAL" else None
     judge = world.judge(code, rule)
     numbers = counterexample(judge, paths=world.paths, domain=world.domain, claim=z3.BoolVal(False))
@@ -442,6 +463,18 @@ def without_working_sales(case: Case, limits: ShortLimits) -> Ruling:
     return passed("") if case.proposal.quantity <= case.held else deny("")
 
 
+def whatever_the_market(case: Case, limits: OrderTypeLimits) -> Ruling:
+    return passed("") if case.reducing else deny("")
+
+
+def where_it_says_reduce_only(case: Case, limits: OrderTypeLimits) -> Ruling:
+    """Believes the order, without looking at what is held."""
+    trigger = case.proposal.trigger_price
+    assert trigger is not None
+    waits = case.proposal.reduce_only and not met(trigger, side=case.proposal.side, quote=case.quote)
+    return passed("") if waits else deny("")
+
+
 BROKEN = [
     ("POSITION", without_working_orders, Shape(BUY, (BUY,))),
     ("POSITION", with_sides_netted, Shape(BUY, (SELL,))),
@@ -455,7 +488,11 @@ BROKEN = [
     ("RISK_PER_TRADE", from_the_mark, Shape(MARKET_BUY)),
     ("MAX_NOTIONAL", by_the_larger_cap, Shape(BUY, held=())),
     ("MAX_NOTIONAL", without_drawdown, Shape(BUY, held=())),
+    ("ORDER_TYPE", whatever_the_market, Shape(STOP_OUT_SELL)),
+    ("ORDER_TYPE", where_it_says_reduce_only, Shape(STOP_OUT_SELL, held=())),
     ("REDUCE_ONLY", without_working_exits, Shape(EXIT_SELL, (EXIT_SELL,))),
+    ("REDUCE_ONLY", without_working_exits, Shape(EXIT_SELL, (STOP_OUT_SELL,))),
+    ("REDUCE_ONLY", without_working_exits, Shape(STOP_OUT_SELL, (EXIT_SELL,))),
     ("SHORT", without_working_sales, Shape(SELL, (SELL,))),
 ]
 

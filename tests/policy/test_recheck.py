@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders.policy import BTC, NOW, POLICY, a_policy, a_proposal, a_quote, an_exit, an_instrument
+from builders.policy import BTC, NOW, POLICY, a_policy, a_proposal, a_quote, a_stop, an_exit, an_instrument
 from policy import Policy
 from policy.recheck import moved
 
@@ -77,3 +77,16 @@ def test_an_order_in_an_unknown_instrument_is_not_sent() -> None:
     order = a_proposal().order()
     said = moved(order, judged=JUDGED, seen=a_quote(at=NOW), now=NOW, policy=POLICY, instruments={})
     assert said == "the instrument BTC/USDT is unknown"
+
+
+@pytest.mark.parametrize(
+    ("bid", "said"),
+    [("95.5", ""), ("95", "the market has met its trigger 95"), ("94.5", "the market has met its trigger 95")],
+)
+def test_a_stop_is_not_sent_once_the_market_has_met_it(bid: str, said: str) -> None:
+    assert word(a_stop(), bid=bid, ask="101") == said
+
+
+@pytest.mark.parametrize(("ask", "said"), [("104.5", ""), ("105", "the market has met its trigger 105")])
+def test_a_stop_that_buys_back_is_not_sent_once_the_market_has_met_it(ask: str, said: str) -> None:
+    assert word(a_stop(side="buy", trigger_price="105"), bid="99", ask=ask) == said
