@@ -77,7 +77,7 @@ def agree(header: RunHeader, armed: Arming | None) -> None:
 
 def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
-    adopted = [f"{plain(-event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
+    adopted = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",

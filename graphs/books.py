@@ -30,14 +30,19 @@ class Books:
 
     def after_event(self, event: ExternalEvent) -> Books:
         """An adoption takes its quantity out of what stands beside, into the desk's own position."""
-        beside = self.holdings.get(event.asset, ZERO) + event.quantity
-        books = replace(self, cash=self.cash + event.cash, holdings={**self.holdings, event.asset: beside})
+        beside = self.holdings.get(event.asset, ZERO)
         symbol = self.symbol_of(event.asset)
         if event.kind != "adoption" or symbol is None or event.price is None:
-            return books
+            holdings = {**self.holdings, event.asset: beside + event.quantity}
+            return replace(self, cash=self.cash + event.cash, holdings=holdings)
         held = self.positions.get(symbol) or Position(symbol=symbol)
-        taken = held.adopting(-event.quantity, event.price, at=event.at)
-        return replace(books, positions={**self.positions, symbol: taken})
+        taken = held.adopting(event.quantity, event.price, at=event.at)
+        return replace(
+            self,
+            cash=self.cash + event.cash,
+            holdings={**self.holdings, event.asset: beside - event.quantity},
+            positions={**self.positions, symbol: taken},
+        )
 
     def after(self, fills: Sequence[Fill], events: Sequence[ExternalEvent]) -> Books:
         books = self

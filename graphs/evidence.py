@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
 from domain.digest import plain
 from domain.errors import VenueUnavailable
 from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderState
-from domain.statement import Difference, Expected, ExternalEvent, Statement, Trade, Transfer, differences
+from domain.order import Fill, OrderReport
+from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, differences
 from domain.value import Instant, Value
 from domain.venue import AccountVenue
 from graphs.books import Books
@@ -20,9 +20,6 @@ from memory.orders import OrderRecord
 
 DUST: Final = Decimal("1e-8")
 """Of the account's currency, while a swap is held: venues and we round the cost of what was closed differently."""
-
-_SKEW: Final = timedelta(minutes=1)
-"""So far may the venue's clock be behind ours."""
 
 WordOn = Callable[[OrderRecord], Awaitable[OrderReport | None]]
 """The venue's word on an order of ours; `None` when it could not be asked."""
@@ -100,18 +97,14 @@ async def evidence(look: Look) -> Evidence:
     except VenueUnavailable as error:
         return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
     books = look.books.after(_new_fills(reports, ours), ())
-    foreign = [*_foreign(trades, ours, reports)]
-    unclear = [trade for trade in foreign if _may_be_ours(trade, ours, reports)]
-    unread += [f"whose the trade {trade.trade_id} in {trade.symbol} is" for trade in unclear]
-    told = [*_of_trades([t for t in foreign if t not in unclear], books), *_of_transfers(transfers, books)]
+    told = [*_of_trades(_foreign(trades, ours, reports), books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
     events = tuple(_adopting([e for e in told if e.id not in booked], books, statement))
-    expected = books.after((), events).expected()
     return Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
-        differences=differences(expected, _counted(statement, expected), dust=DUST),
+        differences=differences(books.after((), events).expected(), statement, dust=DUST),
         unread=tuple(unread),
         strangers=statement.strangers,
     )
@@ -175,36 +168,12 @@ def _foreign(
     return (trade for trade in trades if trade.client_order_id not in own and trade.venue_order_id not in own)
 
 
-def _may_be_ours(trade: Trade, ours: Mapping[str, OrderRecord], reports: Mapping[str, OrderReport]) -> bool:
-    """Whether a trade without our id may be of an order in doubt, of which the venue's id was never told.
-
-    Taken for somebody else's, it would be booked a second time once the order is found.
-    """
-    if trade.client_order_id:
-        return False
-    for key, order in ours.items():
-        report = reports.get(key)
-        lost = report is None or (report.state is OrderState.UNKNOWN and not report.venue_order_id)
-        if lost and not order.state.terminal and not order.venue_order_id:
-            sent, of = order.submitted_at, order.request
-            if (of.symbol, of.side) == (trade.symbol, trade.side) and (sent is None or trade.at >= sent - _SKEW):
-                return True
-    return False
-
-
-def _counted(statement: Statement, expected: Expected) -> Statement:
-    """What the books speak of. Other coins on the account are nobody's business here."""
-    balances = {name: amount for name, amount in statement.balances.items() if name in expected.balances}
-    positions = {name: amount for name, amount in statement.positions.items() if name in expected.positions}
-    return statement.model_copy(update={"balances": balances, "positions": positions})
-
-
 def _new_fills(reports: Mapping[str, OrderReport], ours: Mapping[str, OrderRecord]) -> list[Fill]:
     booked = {(key, fill.trade_id) for key, order in ours.items() for fill in order.fills}
     return [f for key, report in reports.items() for f in report.fills if (key, f.trade_id) not in booked]
 
 
-def _of_trades(trades: Sequence[Trade], books: Books) -> Iterator[ExternalEvent]:
+def _of_trades(trades: Iterator[Trade], books: Books) -> Iterator[ExternalEvent]:
     for trade in trades:
         instrument = books.instruments[trade.symbol]
         signed = trade.quantity if trade.side == "buy" else -trade.quantity
@@ -258,9 +227,9 @@ def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statemen
 
 
 def adoption(id: str, asset: str, quantity: Decimal, *, price: Decimal, at: datetime, books: Books) -> ExternalEvent:
-    """`quantity` of what stands beside becomes the desk's own, at `price`: the event says what that leaves beside.
+    """`quantity` of what stands beside becomes the desk's own, at `price`.
 
     What a swap costs is not paid, and so our fully funded cash moves with it; spot was paid for before.
     """
     cash = -quantity * price if asset in books.instruments else ZERO
-    return ExternalEvent(id=id, kind="adoption", asset=asset, quantity=-quantity, cash=cash, price=price, at=at)
+    return ExternalEvent(id=id, kind="adoption", asset=asset, quantity=quantity, cash=cash, price=price, at=at)
