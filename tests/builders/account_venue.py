@@ -54,6 +54,8 @@ class ScriptedAccount:
     """The queries that give no answer: `statement`, `trades`, `transfers`, `find`, `cancel`, `quote`, `ALL`."""
     in_doubt: set[str] = field(default_factory=set)
     """Client order ids of which nothing can be proven."""
+    unanswered: set[str] = field(default_factory=set)
+    """Client order ids about which it can't be asked."""
     hidden: set[str] = field(default_factory=set)
     """Client order ids that it does not know."""
     marks: dict[str, Decimal] = field(default_factory=dict)
@@ -217,6 +219,8 @@ class ScriptedAccount:
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         self._answer("find")
+        if client_order_id in self.unanswered:
+            raise VenueUnavailable("the venue is down")
         if client_order_id in self.in_doubt:
             raise OrderStateUnknown(f"{client_order_id} is not visible yet")
         known = client_order_id in self.orders and client_order_id not in self.hidden
