@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agents.duty import Duty
-from agents.protection import exit_side, stop_of
+from agents.protection import astray, exit_side, stop_of
 from agents.risk import Plan, RiskAgent
 from builders.desks import SWAP, a_desk, a_position, a_price, an_account, held_at, out, risk_settings
 from builders.policy import an_instrument
@@ -210,6 +210,15 @@ async def test_without_a_quote_the_held_stop_is_all_that_protects_and_stays() ->
 async def test_what_is_leaving_whole_takes_its_held_stop_back() -> None:
     found = await plan(a_position(), held_at("90"), out(), seen="80")
     assert (found.proposals, found.taken_back) == ((), ("acstop",))
+
+
+def test_a_stop_goes_with_a_position_of_its_symbol_and_side() -> None:
+    long, short = held_at("90"), held_at("110", SWAP, "buy", id="acshort")
+    others = (out(), out(SWAP, "buy"))
+    assert astray((long, short, *others), an_account(a_position(), SHORT)) == []
+    assert astray((long, short, *others), an_account(SHORT)) == [long]
+    assert astray((long, short, *others), an_account(a_position(), a_position(SWAP))) == [short]
+    assert astray((long, short), an_account()) == [long, short]
 
 
 @st.composite

@@ -70,6 +70,10 @@ class ScriptedAccount:
     _transfers: list[Transfer] = field(default_factory=list)
     resends: bool = False
 
+    def now(self) -> datetime:
+        """As a `Clock`."""
+        return self.at
+
     # What a test lets happen
 
     def deposit(

@@ -349,6 +349,18 @@ async def test_a_withdrawal_of_what_the_desk_bought_closes_its_position_at_the_m
     await settled(desk)
 
 
+async def test_a_sale_by_hand_waits_until_the_deposit_that_it_may_have_come_from_can_be_read() -> None:
+    desk = await a_bought()
+    desk.venue.deposit("4", "BTC")
+    desk.venue.by_hand("sell", "4", "120")
+    desk.venue.silent.add("transfers")
+    found = await desk.booked_look()
+    assert (found.events, found.unread) == ((), ("the transfers",))
+    desk.venue.silent.clear()
+    assert (await desk.booked_look()).proven
+    assert desk.held() == (Decimal(5), ZERO)
+
+
 async def test_a_coin_that_is_not_traded_here_proves_nothing_and_disproves_nothing() -> None:
     desk = await a_bought()
     desk.venue.wallet["DOGE"] = Decimal(7)
