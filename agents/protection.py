@@ -55,7 +55,7 @@ def held_stops(position: Position, desk: Desk) -> Sequence[OrderRecord]:
 
 
 def astray(working: Sequence[OrderRecord], portfolio: Portfolio) -> Sequence[OrderRecord]:
-    """Held stops whose position is gone or has turned, as by a trade by hand: what they would sell is not the desk's."""
+    """Held stops whose position is gone or has turned, as by a trade by hand: it is not theirs to sell."""
     sides = {symbol: exit_side(position) for symbol, position in portfolio.positions.items()}
     return [o for o in working if o.request.type == "stop" and sides.get(o.request.symbol) != o.request.side]
 
