@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from domain.errors import UsageError
 from tools.exchange_venue import ExchangeKeys
@@ -57,8 +57,13 @@ def _from_file(path: Path, exchange: str) -> ExchangeKeys | None:
         raise UsageError(f"the secrets file {path} can be read by others", remedy=f"chmod 600 {path}")
     try:
         table = tomllib.loads(text).get(exchange)
-        return None if table is None else ExchangeKeys.model_validate(table)
-    except (tomllib.TOMLDecodeError, ValidationError):  # what is in it is not repeated: it may be a secret
+        if table is None:
+            return None
+        keys = ExchangeKeys.model_validate(table)
+        if not (keys.api_key.get_secret_value() and keys.secret.get_secret_value()):
+            raise ValueError("half of a key")
+        return keys
+    except ValueError:  # what is in it is not repeated: it may be a secret
         raise UsageError(
             f"the secrets file {path} can't be understood", remedy=f"Write [{exchange}] with api_key, secret, password"
         ) from None

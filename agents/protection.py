@@ -10,7 +10,7 @@ from agents.desk import Desk
 from domain.decision import Proposal
 from domain.money import against, floor_to
 from domain.order import Side
-from domain.portfolio import Position
+from domain.portfolio import Portfolio, Position
 from memory.orders import OrderRecord
 from tools.bars import MOST_BARS, CandlesParams, candles
 from tools.quotes import QuoteReading
@@ -52,6 +52,12 @@ def held_stops(position: Position, desk: Desk) -> Sequence[OrderRecord]:
         for order in desk.working
         if order.request.type == "stop" and (order.request.symbol, order.request.side) == (position.symbol, side)
     ]
+
+
+def astray(working: Sequence[OrderRecord], portfolio: Portfolio) -> Sequence[OrderRecord]:
+    """Held stops whose position is gone or has turned, as by a trade by hand: it is not theirs to sell."""
+    sides = {symbol: exit_side(position) for symbol, position in portfolio.positions.items()}
+    return [o for o in working if o.request.type == "stop" and sides.get(o.request.symbol) != o.request.side]
 
 
 def guard(

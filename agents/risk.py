@@ -88,8 +88,10 @@ class RiskAgent:
         if cause is None:
             return guard(position, stop, seen, desk)
         exit = self._leave(position, thesis, seen, desk, cause=cause, part=part)
-        back = tuple(order.client_order_id for order in held_stops(position, desk))
-        return exit, back if isinstance(exit, Proposal) else ()
+        if isinstance(exit, Proposal):
+            return exit, tuple(order.client_order_id for order in held_stops(position, desk))
+        _, back = guard(position, stop, seen, desk)  # what is leaving already is not sold by its stop too
+        return exit, back
 
     def _leave(
         self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: str, part: Decimal

@@ -18,7 +18,7 @@ async def heartbeat(
     """While entered, resting orders are cancelled by the venue `timeout_s` after the last sign of life.
 
     Stops that the venue holds are not among them at the exchanges we know. Left in order, the switch is disarmed:
-    then a person decides. A venue without such a switch is said once.
+    then a person decides. Left by an error, it goes off. A venue without such a switch is said once.
     """
     beating = asyncio.create_task(_beat(venue, timeout_s=timeout_s, sleep=sleep, tell=tell))
     try:
@@ -27,8 +27,8 @@ async def heartbeat(
         beating.cancel()
         with suppress(asyncio.CancelledError):
             await beating
-        with suppress(AgentctlError):  # then it goes off, which is what it is for
-            await venue.keep_alive(timeout_s=0)
+    with suppress(AgentctlError):  # then it goes off, which is what it is for
+        await venue.keep_alive(timeout_s=0)
 
 
 async def _beat(venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from langgraph.types import Checkpointer, RetryPolicy, Send
 
 from agents.execution import ExecutionAgent
 from agents.learning import LearningAgent
+from agents.protection import astray
 from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
@@ -56,6 +57,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
+    if cycle.portfolio is not None:
+        reports += [await desk.orders.cancel(order) for order in astray(cycle.working, cycle.portfolio)]
     await take_on(cycle, control, desk.effects)
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     return found if account is None else {**found, "account": account}

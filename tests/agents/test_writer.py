@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from agents.execution import Approved, ExecutionAgent
-from agents.writer import OrderWriter
+from agents.writer import Live, OrderWriter, word_on
 from builders.desks import a_desk
 from builders.markets import START, a_market, a_venue, bars
 from builders.memory import a_proposal, a_ticket, admit, an_admission, at
@@ -37,11 +37,13 @@ from memory.controls import Level
 from memory.orders import OrderRecord
 from memory.schema import tape as tape_rows
 from memory.tape import Recording
+from policy.account import Arming
 from tools.paper import PaperVenue
 
 BTC = "BTC/USDT"
 JUDGED = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=at(5))
 """About what the market shows all the time."""
+ARMED = Arming(by="Ada", until=at(500))
 
 
 @dataclass
@@ -57,6 +59,11 @@ class Office:
     """What the ledger said of an order when the venue was asked to take it."""
     brake: Brake = field(default_factory=Brake)
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    arming: Arming | None = ARMED
+    live: bool = False
+    looks: int = 0
+    """How often it was asked who armed the desk."""
+    pauses: list[float] = field(default_factory=list)
 
     @classmethod
     async def open(
@@ -66,7 +73,9 @@ class Office:
         submits: Sequence[Mood] = (),
         finds: Sequence[Mood] = (),
         cancels: Sequence[Mood] = (),
+        live: bool = False,
     ) -> Office:
+        """`live`: at a venue where a request can be late, on a desk that must be armed."""
         clock = TickClock(at(5))
         paper = a_venue(a_market(bars(*["100"] * 40), symbol=BTC), clock)
         ledger = Ledger(database, account="r1", run_id="r1")
@@ -76,8 +85,9 @@ class Office:
         async def watch(order: OrderRequest) -> None:
             intents.append((await ledger.order(order.client_order_id)).state)
 
-        venue = MoodyVenue(paper, submits=submits, finds=finds, cancels=cancels, watch=watch)
-        return cls(database, clock, paper, venue, ledger, intents, instruments=await paper.instruments())
+        venue = MoodyVenue(paper, submits=submits, finds=finds, cancels=cancels, watch=watch, resends=not live)
+        instruments = await paper.instruments()
+        return cls(database, clock, paper, venue, ledger, intents, instruments=instruments, live=live)
 
     async def approve(self, **over: Any) -> tuple[OrderRequest, Ticket]:
         proposal: Proposal = a_proposal(**over)
@@ -103,7 +113,16 @@ class Office:
             policy=policy_in_effect(None),
             instruments=self.instruments,
             brake=lambda: self.brake.reason,
+            live=Live(armed=self.armed, sleep=self.sleep) if self.live else None,
         )
+
+    async def armed(self) -> Arming | None:
+        self.looks += 1
+        return self.arming
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.set(self.clock.now() + timedelta(seconds=seconds))
 
     async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         return await (await self.writer()).send(order, ticket, judged=JUDGED)
@@ -526,6 +545,187 @@ async def test_a_venue_that_is_down_leaves_the_books_as_they_are(database: Datab
     assert (await office.kept(order)).state is OrderState.WORKING
 
 
+# At an exchange
+
+
+async def test_at_an_exchange_an_order_that_never_arrived_is_not_sent_after_it_said_so(database: Database) -> None:
+    office = await Office.open(database, submits=["crash before"], live=True)
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    office.clock.set(at(6))
+    report = await office.send(order, ticket)
+    assert report.state is OrderState.EXPIRED
+    assert (report.reason, report.evidence) == (
+        "it never reached the venue, and is not sent again",
+        "the venue has none by this id",
+    )
+    assert office.venue.asked_since == [at(5)], "so that the venue knows from when on it may be under way"
+    assert (office.calls, (await office.kept(order)).state) == (["submit", "find"], OrderState.EXPIRED)
+
+
+@pytest.mark.parametrize("find", ["down", "answer lost"])
+async def test_an_order_of_which_no_send_is_known_is_in_doubt_until_the_exchange_proves_that_it_has_none(
+    database: Database, find: Mood
+) -> None:
+    office = await Office.open(database, submits=["crash before"], finds=[find], live=True)
+    order, ticket = await office.approve()
+    with pytest.raises(Crash):
+        await office.send(order, ticket)
+    assert (await office.send(order, ticket)).state is OrderState.UNKNOWN
+    kept = await office.kept(order)
+    assert kept.state is OrderState.UNKNOWN
+    found = await word_on(kept, office.venue, at=at(6))
+    assert found is not None
+    assert (found.state, found.evidence) == (OrderState.EXPIRED, "the venue has none by this id")
+    assert office.calls == ["submit", "find", "find"]
+
+
+async def test_an_exchange_that_does_not_answer_a_send_or_a_cancel_leaves_the_order_in_doubt(
+    database: Database,
+) -> None:
+    office = await Office.open(database, submits=["well", "down"], cancels=["down"], live=True)
+    resting, ticket = await office.approve(type="limit", limit_price=Decimal(80), stop_price=Decimal(70))
+    await office.send(resting, ticket)
+    other, its_ticket = await office.approve(quantity=Decimal(1))
+    sent = await (await office.writer(node="another")).send(other, its_ticket, judged=JUDGED)
+    taken_back = await (await office.writer(2, node="tick")).cancel(await office.kept(resting))
+    assert (sent.state, taken_back.state) == (OrderState.UNKNOWN, OrderState.UNKNOWN)
+    assert {(await office.kept(o)).state for o in (resting, other)} == {OrderState.UNKNOWN}
+    assert sent.reason == "the venue is down"
+
+
+@pytest.mark.parametrize(
+    ("find", "state"), [("answer lost", OrderState.UNKNOWN), ("down", None), ("well", OrderState.WORKING)]
+)
+async def test_a_question_that_fails_is_no_word_on_an_order(
+    database: Database, find: Mood, state: OrderState | None
+) -> None:
+    office = await Office.open(database, finds=[find], live=True)
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    said = await word_on(await office.kept(order), office.venue, at=at(6))
+    assert (said and said.state) == state
+    assert office.venue.asked_since == [at(5)]
+
+
+async def test_an_entry_is_withdrawn_when_nobody_arms_the_desk_any_more(database: Database) -> None:
+    office = await Office.open(database, live=True)
+    order, ticket = await office.approve()
+    office.arming = None
+    await withdrawn(office, order, ticket, because="the live desk is no longer armed")
+
+
+async def test_an_exit_does_not_ask_whether_the_desk_is_armed(database: Database) -> None:
+    office = await Office.open(database, live=True)
+    await office.bought()
+    assert office.looks == 1
+    order, ticket = await office.approve(cycle=3, as_of=at(10), side="sell", reduce_only=True)
+    office.arming = None
+    report = await (await office.writer(3)).send(order, ticket, judged=JUDGED)
+    assert (report.state, office.calls, office.looks) == (OrderState.WORKING, ["submit"], 1)
+
+
+async def test_a_live_quote_may_be_of_a_moment_after_the_send_began(database: Database) -> None:
+    office = await Office.open(database, live=True)
+    order, ticket = await office.approve()
+    office.venue.shows = JUDGED.model_copy(update={"at": at(5) + timedelta(seconds=3)})
+    assert (await office.send(order, ticket)).state is OrderState.WORKING
+
+
+async def test_what_was_never_claimed_is_withdrawn_and_what_was_sent_is_left_to_the_look_at_the_account(
+    database: Database,
+) -> None:
+    office = await Office.open(database, live=True)
+    sent, ticket = await office.approve()
+    await office.send(sent, ticket)
+    unsent, _ = await office.approve(quantity=Decimal(1))
+    await (await office.writer(2, node="tick")).withdraw_unsent()
+    assert ((await office.kept(unsent)).state, (await office.kept(sent)).state) == (
+        OrderState.CANCELLED,
+        OrderState.WORKING,
+    )
+    assert office.calls == ["submit"]
+
+
+# What becomes of it
+
+PAUSES = [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
+
+
+async def followed(office: Office, *orders: OrderRequest) -> tuple[OrderReport, ...]:
+    return await (await office.writer(node="following")).follow(orders)
+
+
+async def a_sent_order(database: Database, *, finds: Sequence[Mood] = (), **over: Any) -> tuple[Office, OrderRequest]:
+    """One of which the market says in ten seconds that it was filled."""
+    office = await Office.open(database, finds=finds, live=True)
+    order, ticket = await office.approve(**over)
+    await office.send(order, ticket)
+    office.clock.set(at(10) - timedelta(seconds=10))
+    return office, order
+
+
+async def test_an_order_that_must_end_soon_is_asked_about_until_it_has(database: Database) -> None:
+    office, order = await a_sent_order(database)
+    (report,) = await followed(office, order)
+    assert (report.state, (await office.kept(order)).state) == (OrderState.FILLED, OrderState.FILLED)
+    assert office.pauses == PAUSES[:5]
+    assert await followed(office, order) == (report,), "the step run again"
+    assert office.calls == ["submit"] + ["find"] * 5
+
+
+@pytest.mark.parametrize("find", ["answer lost", "down"])
+async def test_what_is_still_open_after_half_a_minute_is_left_to_the_next_tick(database: Database, find: Mood) -> None:
+    office, order = await a_sent_order(database, finds=[find] * 20)
+    assert await followed(office, order) == ()
+    assert (office.pauses, sum(office.pauses)) == (PAUSES, 30.5)
+    assert (await office.kept(order)).state is OrderState.WORKING
+
+
+@pytest.mark.parametrize(
+    "rests",
+    [
+        {"type": "limit", "limit_price": Decimal(80), "stop_price": Decimal(70)},
+        {"type": "limit", "limit_price": Decimal(80), "stop_price": Decimal(70), "post_only": True},
+    ],
+)
+async def test_nobody_waits_for_an_order_that_may_rest(database: Database, rests: dict[str, Any]) -> None:
+    office, order = await a_sent_order(database, **rests)
+    assert (await followed(office, order), office.pauses, office.calls) == ((), [], ["submit"])
+
+
+async def test_a_resting_order_in_doubt_is_asked_about_until_it_is_known_to_rest(database: Database) -> None:
+    office = await Office.open(database, submits=["answer lost"], finds=["answer lost", "down"], live=True)
+    order, ticket = await office.approve(type="limit", limit_price=Decimal(80), stop_price=Decimal(70))
+    await office.send(order, ticket)
+    (report,) = await followed(office, order)
+    assert (report.state, office.pauses) == (OrderState.WORKING, PAUSES[:3])
+    assert (await office.kept(order)).state is OrderState.WORKING
+
+
+async def test_an_order_that_was_not_sent_and_one_that_has_ended_are_not_asked_about(database: Database) -> None:
+    office, ended = await a_sent_order(database)
+    await followed(office, ended)
+    unsent, ticket = await office.approve(quantity=Decimal(1))
+    office.brake.pull("smoke")
+    await (await office.writer(node="another")).send(unsent, ticket, judged=JUDGED)
+    office.pauses.clear()
+    assert await (await office.writer(node="again")).follow((ended, unsent)) == ()
+    assert office.pauses == []
+
+
+async def test_on_paper_nothing_is_waited_for_and_nothing_is_recorded(database: Database) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    await office.send(order, ticket)
+    assert await followed(office, order) == ()
+    assert office.calls == ["submit"]
+    await database.flush()
+    async with database.reading() as connection:
+        assert "following" not in set(await connection.scalars(select(tape_rows.c.node)))
+
+
 # Everything at once
 
 
@@ -553,6 +753,44 @@ def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_
             await office.ledger.check()
 
     asyncio.run(live())
+
+
+@given(st.lists(moods, max_size=4), st.lists(moods, max_size=8))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_at_an_exchange_whatever_befalls_a_send_it_is_sent_once_at_most_and_ends_as_the_exchange_has_it(
+    submits: list[Mood], finds: list[Mood]
+) -> None:
+    async def live() -> None:
+        async with await Database.in_memory() as database:
+            office = await Office.open(database, submits=submits, finds=finds, live=True)
+            order, ticket = await office.approve()
+            await _until_it_works(lambda: office.send(order, ticket))
+            await _until_it_works(lambda: followed(office, order))
+            await _until_it_works(lambda: office.send(order, ticket))
+            await _until_it_works(lambda: _sent_by_another_step(office, order, ticket))
+            assert office.calls.count("submit") == 1, "whether or not it arrived"
+            for minute in range(10, 20):
+                office.clock.set(at(minute))
+                await _until_it_works(lambda: _ask_and_book(office, order))
+                if (await office.kept(order)).state.terminal:
+                    break
+            kept, books = await office.kept(order), await office.paper.portfolio()
+            assert len(office.venue.arrived) <= 1
+            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
+            assert books.quantity(BTC) == kept.filled
+            assert (await office.ledger.portfolio(marks={}, as_of=at(10))).cash == books.cash
+            await office.ledger.check()
+
+    asyncio.run(live())
+
+
+async def _sent_by_another_step(office: Office, order: OrderRequest, ticket: Ticket) -> None:
+    await (await office.writer(node="another step")).send(order, ticket, judged=JUDGED)
+
+
+async def _ask_and_book(office: Office, order: OrderRequest) -> None:
+    if (word := await word_on(await office.kept(order), office.venue, at=office.clock.now())) is not None:
+        await office.ledger.record(word, cycle=2)
 
 
 async def _until_it_works(step: Callable[[], Awaitable[object]]) -> None:

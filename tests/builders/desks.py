@@ -203,6 +203,22 @@ def out(symbol: str = BTC, side: str = "sell", quantity: str | Decimal = "5", **
     return OrderRecord.model_validate(given | over)
 
 
+def held_at(
+    trigger: str | Decimal, symbol: str = BTC, side: str = "sell", quantity: str | Decimal = "5", **over: Any
+) -> OrderRecord:
+    """A stop that the venue holds."""
+    request = {
+        "client_order_id": over.pop("id", "acstop"),
+        "symbol": symbol,
+        "side": side,
+        "type": "stop",
+        "quantity": quantity,
+        "trigger_price": trigger,
+        "reduce_only": True,
+    }
+    return out(request=request, **over)
+
+
 def risk_settings(**over: Any) -> DeskSettings:
     return DeskSettings(risk=RiskSettings.model_validate(over))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from agents.desk import Desk
 from agents.model import LanguageModel
+from builders.account_venue import ScriptedAccount
 from builders.runs import options
 from builders.tools import Naps
 from domain.candle import Candle, Headline, Quote
+from domain.clock import TickClock
 from domain.decision import Proposal
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
@@ -21,10 +23,14 @@ from domain.venue import Market
 from graphs import build, prepare, start
 from graphs.cycle import Cycle
 from graphs.events import Event
+from graphs.live import LiveDesk, went_live
 from graphs.session import Session
 from graphs.state import CycleState
 from graphs.trading import tick
+from graphs.wall import RunningClock
 from memory import Database
+from memory.armings import Armings
+from policy import TicketOffice
 from tools.plumbing import Plumbing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,3 +161,22 @@ async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **ov
         "snapshot": "5" * 64,
     }
     return Proposal.model_validate(given | over)
+
+
+@asynccontextmanager
+async def a_live_session(account: ScriptedAccount, *, adopt: Sequence[str] = (), **over: Any) -> Any:
+    """A new live run of BTC and ETH on an account, in memory: the simulation shows the market. Armed for a day."""
+    header, market, model = await prepare(options(**{"symbols": (BTC, ETH)} | over), run_id="r1", at=NOW)
+    async with await Database.in_memory() as database:
+        await Armings(database).arm("sim", until=NOW + timedelta(days=1), by="Ada", reason="a trial", at=NOW)
+        header = await went_live(header, a_live_desk(account), database=database, adopt=adopt, at=NOW)
+        session = await start(header, market, model, database=database, desk=a_live_desk(account))
+        session.plumbing = Plumbing(session.clock, sleep=Naps())
+        session.wall = TickClock(NOW)
+        yield session
+
+
+def a_live_desk(account: ScriptedAccount) -> LiveDesk:
+    """Its clock follows the account's."""
+    office = TicketOffice(b"k" * 32, ttl_s=60)
+    return LiveDesk(venue=account, office=office, clock=RunningClock(account, at=datetime(1970, 1, 1, tzinfo=UTC)))

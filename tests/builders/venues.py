@@ -31,7 +31,7 @@ async def _nothing(order: OrderRequest) -> None:
 class MoodyVenue:
     """`venue` with a mood for each call of `submit`, `find` and `cancel`, in order; after the last, all is well.
 
-    Its quotes are the market's, unless `shows` says otherwise.
+    Its quotes are the market's, unless `shows` says otherwise. `resends` is the venue's own, unless given.
     """
 
     def __init__(
@@ -42,22 +42,26 @@ class MoodyVenue:
         finds: Sequence[Mood] = (),
         cancels: Sequence[Mood] = (),
         watch: Callable[[OrderRequest], Awaitable[None]] = _nothing,
+        resends: bool | None = None,
     ) -> None:
         self._venue = venue
         self._submits = list(submits)
         self._finds = list(finds)
         self._cancels = list(cancels)
         self._watch = watch
+        self._resends = resends
         self.calls: list[tuple[str, str]] = []
         """(what was asked, client order id), in order."""
         self.arrived: list[str] = []
         """The ids of the orders that got through, as often as they did."""
+        self.asked_since: list[datetime | None] = []
+        """When the orders were sent that it was asked about, as far as it was told."""
         self.shows: Quote | None = None
         """In place of every quote."""
 
     @property
     def resends(self) -> bool:
-        return self._venue.resends
+        return self._venue.resends if self._resends is None else self._resends
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return await self._venue.instruments()
@@ -87,6 +91,7 @@ class MoodyVenue:
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         self.calls.append(("find", client_order_id))
+        self.asked_since.append(sent_at)
         mood = self._finds.pop(0) if self._finds else "well"
         return await _in(mood, lambda: self._venue.find(client_order_id, symbol, sent_at))
 

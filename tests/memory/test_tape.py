@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -15,9 +16,11 @@ from domain.effects import Effects
 from domain.errors import Refused, ReplayDiverged
 from memory import Database, Recording, Tape
 from memory.schema import tape
+from memory.tape import MOMENT
 
 QUOTE = TypeAdapter(Quote)
 WORDS = TypeAdapter(str)
+INSTANT = TypeAdapter(datetime)
 
 
 class Outside:
@@ -191,3 +194,47 @@ async def test_effects_of_a_cycle_that_was_not_begun_are_a_mistake(database: Dat
     made.end_cycle()
     with pytest.raises(ValueError, match="was not begun"):
         some_effects(made)
+
+
+# The moment of a cycle
+
+
+async def test_a_live_cycle_is_at_its_moment_whatever_its_clock_read_before_and_after(database: Database) -> None:
+    made, clock = await begun(database), Watch(1)
+
+    async def moment() -> datetime:
+        return at(5)
+
+    clock.cycle = 2  # ten past: the clock of a live desk goes on within a cycle
+    made.effects(cycle=1, node="a node before others", subject="", clock=clock).now()
+    await made.effects(cycle=1, node="cycle", subject="", clock=clock).once(
+        MOMENT, None, returns=INSTANT, perform=moment, durable=True
+    )
+    assert await made.begun_at(1) == at(5)
+    assert await made.begun_at(2) is None
+
+
+async def test_a_paper_cycle_is_at_what_its_clock_read(database: Database) -> None:
+    made = await begun(database)
+    some_effects(made, clock=Watch(3)).now()
+    await database.flush()
+    assert await made.begun_at(1) == at(15)
+
+
+async def test_a_cycle_that_did_something_else_first_has_no_moment_yet(database: Database) -> None:
+    made = await begun(database)
+    await some_effects(made).once("word", 1, returns=WORDS, perform=Outside().word, durable=True)
+    assert await made.begun_at(1) is None
+
+
+async def test_a_moment_that_was_changed_is_no_moment(database: Database) -> None:
+    made = await begun(database)
+
+    async def moment() -> datetime:
+        return at(5)
+
+    await some_effects(made).once(MOMENT, None, returns=INSTANT, perform=moment, durable=True)
+    async with database.transaction() as connection:
+        await connection.execute(update(tape).values(body='"2025-01-01T01:00:00.000000Z"'))
+    with pytest.raises(Refused, match="cycle=1 node=research"):
+        await made.begun_at(1)

@@ -1,0 +1,280 @@
+"""Each tick of a live run begins with its account: what is found is booked once, and without proof nothing enters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from agents.risk import Plan
+from builders.account_venue import ScriptedAccount
+from builders.memory import a_proposal, a_report, admit, an_admission, claim
+from builders.policy import an_instrument
+from builders.sessions import BTC, ETH, CrashingCycle, a_cycle, a_live_session
+from domain.decision import Proposal
+from domain.errors import OrderStateUnknown
+from domain.money import ZERO
+from domain.order import OrderReport, OrderState
+from graphs.evidence import Evidence
+from graphs.session import Session
+from graphs.state import CycleState
+from graphs.trading import after_risk, after_withdrawal, tick, withdrawal
+
+TICK = timedelta(minutes=5)
+OPENED = datetime(2025, 1, 1, 16, 30, tzinfo=UTC)
+"""Before the first bar of the simulation on which a cycle runs."""
+
+
+class Doubtful(ScriptedAccount):
+    """Takes a cancel, and does not say what became of the order."""
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        raise OrderStateUnknown("the cancel was not answered")
+
+
+def an_account(kind: type[ScriptedAccount] = ScriptedAccount, *, coins: str = "5", **over: Any) -> ScriptedAccount:
+    """Cash, and coins that were bought at 100."""
+    account = kind(instruments_={symbol: an_instrument(symbol) for symbol in (BTC, ETH)}, at=OPENED, **over)
+    account.wallet["USDT"] = Decimal(10_000)
+    account.wallet["BTC"] = Decimal(coins)
+    return account
+
+
+async def ticked(session: Session, account: ScriptedAccount, number: int) -> tuple[CrashingCycle, CycleState]:
+    """The tick of the cycle on the bar of that number."""
+    cycle = await a_cycle(session, number, bar=number)
+    account.at = max(account.at, cycle.as_of)
+    return cycle, await tick({}, cycle)
+
+
+async def held(session: Session) -> tuple[Decimal, Decimal]:
+    """Of BTC: the desk's own, and what stands beside it."""
+    books = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
+    return books.quantity(BTC), (await session.ledger.holdings()).get("BTC", ZERO)
+
+
+async def a_stop_out(session: Session, account: ScriptedAccount, *, quantity: str = "5") -> str:
+    """A stop that was placed in an earlier cycle and waits at the venue."""
+    asked = a_stop(quantity)
+    admission = an_admission(asked)
+    await admit(session.ledger, admission, cycle=0, at=asked.as_of)
+    assert await claim(session.ledger, admission.ticket, cycle=0, at=asked.as_of, reducing=True)
+    name = account.takes(asked.order())
+    await session.ledger.record(a_report(asked, venue_order_id=name), cycle=0)
+    return asked.client_order_id
+
+
+def a_stop(quantity: str) -> Proposal:
+    return a_proposal(
+        cycle=0,
+        side="sell",
+        type="stop",
+        quantity=Decimal(quantity),
+        trigger_price=Decimal(90),
+        stop_price=None,
+        target_price=None,
+        reduce_only=True,
+    )
+
+
+def found(state: CycleState) -> Evidence:
+    return state["account"]
+
+
+# The account at a tick
+
+
+async def test_a_quiet_account_is_proven_by_one_look_and_the_moment_is_known() -> None:
+    account = an_account()
+    async with a_live_session(account) as session:
+        cycle, state = await ticked(session, account, 0)
+        assert (found(state).proven, found(state).events, session.plumbing.sleep.taken) == (True, (), [0])
+        assert cycle.reconciled_at == found(state).at
+        assert await held(session) == (ZERO, Decimal(5))
+
+
+async def test_what_was_done_by_hand_is_booked_once_and_the_next_tick_finds_nothing_new() -> None:
+    account = an_account()
+    async with a_live_session(account) as session:
+        account.at += TICK
+        account.by_hand("buy", "2", "101")
+        account.deposit("300")
+        _, state = await ticked(session, account, 0)
+        assert [event.kind for event in found(state).events] == ["trade", "transfer"]
+        assert (found(state).proven, await held(session)) == (True, (ZERO, Decimal(7)))
+        _, again = await ticked(session, account, 1)
+        assert (found(again).proven, found(again).events) == (True, ())
+        await session.ledger.check()
+
+
+async def test_what_is_adopted_at_the_start_is_the_desks_own() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        _, state = await ticked(session, account, 0)
+        assert (found(state).proven, await held(session)) == (True, (Decimal(5), ZERO))
+
+
+async def test_a_sale_by_hand_closes_what_the_desk_holds() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        account.at += TICK
+        account.by_hand("sell", "2", "110")
+        _, state = await ticked(session, account, 0)
+        assert (found(state).proven, await held(session)) == (True, (Decimal(3), ZERO))
+
+
+async def test_a_sale_by_hand_of_what_was_deposited_meanwhile_does_not_close_what_the_desk_holds() -> None:
+    """The first look does not read deposits, and must not take what it does not see for the desk's."""
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        account.at += TICK
+        account.deposit("4", "BTC")
+        account.by_hand("sell", "4", "110")
+        _, state = await ticked(session, account, 0)
+        assert (found(state).proven, await held(session)) == (True, (Decimal(5), ZERO))
+        assert [event.kind for event in found(state).events] == ["transfer", "trade"]
+
+
+async def test_an_account_that_can_not_be_proven_is_looked_at_three_times_and_enters_nothing() -> None:
+    account = an_account()
+    async with a_live_session(account) as session:
+        account.wallet["BTC"] += 1
+        cycle, state = await ticked(session, account, 0)
+        assert [(d.asset, d.theirs - d.ours) for d in found(state).differences] == [("BTC", Decimal(1))]
+        assert (cycle.reconciled_at, session.plumbing.sleep.taken) == (None, [0, 1, 3])
+        account.wallet["BTC"] -= 1
+        cycle, state = await ticked(session, account, 1)
+        assert found(state).proven
+        assert cycle.reconciled_at is not None
+
+
+@pytest.mark.parametrize("query", ["statement", "trades"])
+async def test_what_a_venue_does_not_tell_is_neither_flat_nor_proven(query: str) -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        account.silent.add(query)
+        cycle, state = await ticked(session, account, 0)
+        assert (set(found(state).unread), cycle.reconciled_at) == ({f"the {query}"}, None)
+        assert await held(session) == (Decimal(5), ZERO)
+
+
+async def test_a_tick_that_runs_again_asks_the_venue_nothing_and_finds_the_same() -> None:
+    account = an_account()
+    async with a_live_session(account) as session:
+        account.at += TICK
+        account.by_hand("buy", "2", "101")
+        cycle, first = await ticked(session, account, 0)
+        before, moment = await session.ledger.holdings(), cycle.reconciled_at
+        account.asked.clear()
+        account.by_hand("buy", "1", "101")
+        cycle = await a_cycle(session, 0)
+        assert found(await tick({}, cycle)) == found(first)
+        assert not {"statement", "trades", "transfers", "find"} & set(account.asked)
+        assert (await session.ledger.holdings(), cycle.reconciled_at) == (before, moment)
+
+
+# Stops
+
+
+async def test_a_stop_whose_position_is_gone_is_taken_back() -> None:
+    """What it would sell is not the desk's any more, and may be the owner's."""
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        account.at += TICK
+        account.by_hand("sell", "5", "110")
+        account.by_hand("buy", "5", "110")
+        await ticked(session, account, 0)
+        assert await held(session) == (ZERO, Decimal(5))
+        assert account.orders[stop].state is OrderState.CANCELLED
+        assert (await session.ledger.order(stop)).state is OrderState.CANCELLED
+
+
+async def test_a_stop_of_what_is_still_held_is_left_where_it_is() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        await ticked(session, account, 0)
+        assert (account.orders[stop].state, "cancel" in account.asked) == (OrderState.WORKING, False)
+
+
+async def withdrawn(session: Session, account: ScriptedAccount, stop: str) -> CycleState:
+    """The plan after its stop was taken back: an exit of BTC, and an entry of ETH."""
+    cycle, _ = await ticked(session, account, 0)
+    leave = a_proposal(side="sell", reduce_only=True, stop_price=None, target_price=None)
+    plan = Plan(proposals=(leave, a_proposal(symbol=ETH)), declined=((BTC, "as it was"),), taken_back=(stop,))
+    assert after_risk({"plan": plan}) == "withdrawal"
+    return await withdrawal({"plan": plan}, cycle)
+
+
+async def test_a_stop_that_is_taken_back_makes_room_for_the_exit() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        state = await withdrawn(session, account, stop)
+        assert [p.symbol for p in state["plan"].proposals] == [BTC, ETH]
+        assert [r.state for r in state["reports"]] == [OrderState.CANCELLED]
+        assert (await session.ledger.order(stop)).state is OrderState.CANCELLED
+
+
+@pytest.mark.parametrize("sold", ["1", "5"])
+async def test_what_a_stop_sold_meanwhile_is_not_sold_again(sold: str) -> None:
+    class Quick(ScriptedAccount):
+        """Reaches the trigger just before the cancel."""
+
+        async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+            self.fills(client_order_id, sold, "90")
+            return await super().cancel(client_order_id, symbol)
+
+    account = an_account(Quick)
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        state = await withdrawn(session, account, stop)
+        assert [p.symbol for p in state["plan"].proposals] == [ETH]
+        assert dict(state["plan"].declined) == {BTC: "its stop at the venue may have sold it"}
+        assert after_withdrawal(state) == "gate"
+        assert (await session.ledger.order(stop)).filled == Decimal(sold)
+        assert (await held(session))[0] == 5 - Decimal(sold)
+
+
+async def test_what_a_stop_sold_before_the_tick_does_not_hold_the_exit_up() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        account.at += TICK
+        account.fills(stop, "1", "90")
+        state = await withdrawn(session, account, stop)
+        assert [p.symbol for p in state["plan"].proposals] == [BTC, ETH]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_nothing_is_sold_while_a_stop_that_was_taken_back_is_in_doubt(silent: bool) -> None:
+    account = an_account(ScriptedAccount if silent else Doubtful)
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        if silent:
+            account.silent.add("cancel")
+        state = await withdrawn(session, account, stop)
+        assert ([r.state for r in state["reports"]], [p.symbol for p in state["plan"].proposals]) == (
+            [OrderState.UNKNOWN],
+            [ETH],
+        )
+        assert (await session.ledger.order(stop)).state is OrderState.UNKNOWN
+
+
+async def test_a_stop_that_the_venue_does_not_know_holds_nothing_up() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        cycle, _ = await ticked(session, account, 0)
+        account.hidden.add(stop)
+        plan = Plan(proposals=(a_proposal(side="sell", reduce_only=True),), taken_back=(stop,))
+        state = await withdrawal({"plan": plan}, cycle)
+        assert len(state["plan"].proposals) == 1
+        assert (await session.ledger.order(stop)).state is OrderState.EXPIRED
+
+
+async def test_with_nothing_left_to_propose_the_gate_is_not_asked() -> None:
+    assert after_withdrawal({"plan": Plan(taken_back=("acstop",))}) == "learning"
