@@ -197,6 +197,7 @@ class ExchangeVenue:
         return [trade for trade in trades if trade.at >= since]
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
+        await self._markets()
         return await self._quirks.transfers(self._session, self._symbols, since)
 
     async def rights(self) -> KeyRights:
