@@ -117,7 +117,7 @@ class Session:
             await self._turn(what, urgent=cancel, anyway=cancel)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
-        flight = Flight(may_change=True, headers=self._quirks.headers(self.clock()))
+        flight = Flight(may_change=True, repeatable=cancel, headers=self._quirks.headers(self.clock()))
         answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
         if not flight.sent:
             raise SecondSend(f"{what} sent nothing")
