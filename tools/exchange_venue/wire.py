@@ -57,6 +57,14 @@ class SecondSend(RuntimeError):
     """Something wanted to send what nobody had asked for, or twice. A defect, never the venue's fault."""
 
 
+def current() -> Flight:
+    """The flight that this call is made in. Raises `LookupError` outside of one."""
+    flight = _FLIGHT.get()
+    if flight is None:
+        raise LookupError("nothing is being asked")
+    return flight
+
+
 @contextmanager
 def in_flight(flight: Flight) -> Generator[Flight]:
     token = _FLIGHT.set(flight)

@@ -16,7 +16,7 @@ from domain.statement import KeyRights, Transfer
 from tools.exchange_client import Row
 from tools.exchange_venue.failures import Declined, code_in
 from tools.exchange_venue.quirks.pages import every, millis, moment, one_page
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Quirks, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, Quirks, call
 
 _PAGE = 100
 
@@ -30,6 +30,7 @@ def any_exchange(exchange: str) -> Quirks:
         begin=begin,
         order=order,
         stops_apart=no_stops_apart,
+        placed=no_placed,
         find=find,
         cancel=cancel,
         orders=orders,
@@ -76,6 +77,11 @@ def order(wanted: OrderRequest) -> Params:
 
 def no_stops_apart(symbol: str) -> bool:
     return False
+
+
+def no_placed(answer: object) -> Mapping[str, Placed]:
+    """Orders go out one by one."""
+    return {}
 
 
 def no_child(row: Row) -> str:

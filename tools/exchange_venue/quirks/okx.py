@@ -20,7 +20,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -64,6 +64,18 @@ def stop(wanted: OrderRequest) -> Params:
 
 def stops_apart(symbol: str) -> bool:
     return True
+
+
+def placed(answer: object) -> Mapping[str, Placed]:
+    rows = answer.get("data") if isinstance(answer, Mapping) else None
+    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return {
+        str(row["clOrdId"]): Placed(
+            venue_order_id=str(row.get("ordId") or ""), code=str(row["sCode"]), message=str(row.get("sMsg") or "")
+        )
+        for row in found
+        if row.get("clOrdId") and "sCode" in row
+    }
 
 
 def child(row: Row) -> str:
@@ -247,6 +259,7 @@ OKX = replace(
     stop=stop,
     stops_apart=stops_apart,
     batch=20,
+    placed=placed,
     find=find,
     orders=orders,
     trades=trades,

@@ -69,6 +69,15 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What the answer to a batch says of one of its orders: the venue's id, or the code of its refusal."""
+
+    venue_order_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
     exchange: str
     options: Mapping[str, object] = field(default_factory=dict)
@@ -95,7 +104,9 @@ class Quirks:
     stops_apart: Callable[[str], bool]
     """Whether waiting stops of this symbol have lists and addresses of their own."""
     batch: int = 1
-    """How many orders go out in one call."""
+    """How many orders, other than stops, go out in one call."""
+    placed: Callable[[object], Mapping[str, Placed]]
+    """By client order id, what the answer to a batch says of each order."""
 
     find: Callable[[Asks, str, Name], Awaitable[Row | None]]
     """One order, by id. `None` where the venue says that it has none."""
