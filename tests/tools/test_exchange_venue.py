@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
+from builders.live_venue import SPOT, SWAP, Stage, a_stage
 from builders.markets import a_ticket, an_order
-from builders.okx_venue import SPOT, SWAP, Stage, a_stage
 from domain.errors import NotFound, OrderStateUnknown
 from domain.order import OrderState
 from domain.venue import AccountVenue

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import ClassVar
 
 import pytest
 
-from builders.okx_venue import SPOT, SWAP, Stage, a_contract_stage
+from builders.live_venue import SPOT, SWAP, Stage, a_contract_stage
 from builders.venue_contract import VenueContract
 
 
 class ExchangeContract(VenueContract):
     counts_fees = False
-    symbol: ClassVar[str]
 
     @pytest.fixture
-    async def stage(self) -> AsyncIterator[Stage]:
-        async for stage in a_contract_stage(self.symbol):
+    async def stage(self, exchange: str, symbol: str) -> AsyncIterator[Stage]:
+        async for stage in a_contract_stage(exchange, symbol):
             yield stage
 
 
-class TestSpotAtAnExchange(ExchangeContract):
-    symbol = SPOT
-
-
-class TestPerpetualsAtAnExchange(ExchangeContract):
-    symbol = SWAP
+@pytest.mark.parametrize("symbol", [SPOT, SWAP])
+@pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
+class TestAnExchange(ExchangeContract):
+    """Each on its own double; those that the double does not speak are skipped."""

@@ -6,10 +6,9 @@ compares it with books looks again before believing in a difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from domain.clock import Clock
 from domain.errors import VenueUnavailable
@@ -130,7 +129,7 @@ class Account:
         swaps = [symbol for symbol, one in listed.items() if one.swap]
         if not swaps:
             return {}
-        told = await self._session.ask("the positions", lambda ccxt: _fetch_positions(ccxt, swaps))
+        told = await self._quirks.positions(self._session, swaps)
         found: dict[str, tuple[Decimal, Decimal | None, Decimal | None]] = {}
         for row in told:
             symbol = str(row.get("symbol"))
@@ -145,11 +144,6 @@ class Account:
             if quantity:
                 found[symbol] = (quantity, mark, entry)
         return found
-
-
-async def _fetch_positions(ccxt: Any, symbols: Sequence[str]) -> Sequence[Row]:
-    found: Sequence[Row] = await ccxt.fetch_positions(list(symbols))
-    return found
 
 
 def _position(row: Row, one: Listed) -> tuple[Decimal, Decimal | None, Decimal | None]:

@@ -127,6 +127,11 @@ class Lookup:
                 venue_order_id=trades[0].venue_order_id,
                 evidence="trades",
             )
+        if not self._quirks.shows_ids:
+            raise OrderStateUnknown(
+                f"{self._session.exchange} shows no order {wanted.client_order_id}, and may not show client order ids",
+                remedy="Look for it at the exchange",
+            )
         if not wanted.settled:
             raise OrderStateUnknown(f"{wanted.client_order_id} is not visible yet at {self._session.exchange}")
         return None

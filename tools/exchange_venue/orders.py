@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain.clock import Clock
 from domain.decision import Ticket
-from domain.errors import NotFound, OrderStateUnknown, VenueUnavailable
+from domain.errors import NotFound, OrderStateUnknown, Refused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
+from domain.text import visible
 from tools.exchange_client import Row
 from tools.exchange_venue import rows
 from tools.exchange_venue.drafts import Draft, draft, objection
 from tools.exchange_venue.failures import Declined, NotSent
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup, Wanted
-from tools.exchange_venue.quirks.quirks import Name, Quirks
+from tools.exchange_venue.quirks.quirks import Name, Placed, Quirks
 from tools.exchange_venue.sent import Sent, SentOrders
 from tools.exchange_venue.session import Session
+from tools.exchange_venue.wire import current
 
 _MARGIN = timedelta(minutes=1)
 _FAR_BACK = timedelta(days=7)
 """How far lists are read back for an order of which nobody knows when it was sent."""
+
+Outcome: TypeAlias = OrderReport | Refused | OrderStateUnknown
+"""What came of one order of several."""
 
 
 class Orders:
@@ -56,19 +63,76 @@ class Orders:
         if why := objection(order, listed, self._quirks, currency=self._currency):
             return self._refuse(sent, f"not sent: {why}", evidence="our own check")
         wanted = draft(order, listed, self._quirks)
-        try:
-            answer = await self._session.send(f"the order {order.client_order_id}", lambda ccxt: _create(ccxt, wanted))
-        except NotSent:
-            self._sent.give_back(sent)
-            raise
-        except Declined as declined:
-            sent.until = self._wall.now()
-            return await self._declined(sent, declined, listed)
-        except OrderStateUnknown:
-            sent.until = self._wall.now()
-            raise
-        sent.until = self._wall.now()
+        with self._sending([sent]):
+            answer: Row | Declined
+            try:
+                answer = await self._session.send(
+                    f"the order {order.client_order_id}", lambda ccxt: _create(ccxt, wanted)
+                )
+            except Declined as declined:
+                answer = declined
+        if isinstance(answer, Declined):
+            return await self._declined(sent, answer, listed)
         return await self._accepted(sent, str(answer["id"]), listed)
+
+    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket, Listed]]) -> Sequence[Outcome]:
+        """See `ExchangeVenue.submit_all`. The tickets were checked."""
+        outcomes: dict[int, Outcome] = {}
+        batch: list[tuple[int, Sent, Listed]] = []
+        for n, (order, ticket, listed) in enumerate(orders):
+            alone = self._quirks.batch == 1 or order.type == "stop" or self._sent.get(order.client_order_id) is not None
+            if alone or objection(order, listed, self._quirks, currency=self._currency):
+                outcomes[n] = await _told(self.submit(order, ticket, listed))
+                continue
+            try:
+                sent = self._sent.take(order, ticket, now=self._wall.now())
+            except Refused as refused:
+                outcomes[n] = refused
+                continue
+            if sent is not None:
+                batch.append((n, sent, listed))
+        for start in range(0, len(batch), self._quirks.batch):
+            outcomes.update(await self._submit_batch(batch[start : start + self._quirks.batch]))
+        return [outcomes[n] for n in range(len(orders))]
+
+    async def _submit_batch(self, batch: Sequence[tuple[int, Sent, Listed]]) -> Mapping[int, Outcome]:
+        """One request for all of them, and then each for itself."""
+        wanted = [draft(sent.order, listed, self._quirks) for _, sent, listed in batch]
+        try:
+            with self._sending([sent for _, sent, _ in batch]):
+                placed = await self._session.send(
+                    f"a batch of {len(batch)} orders", lambda ccxt: _create_all(ccxt, wanted, self._quirks.placed)
+                )
+        except Declined as declined:
+            return {n: await _told(self._declined(sent, declined, listed)) for n, sent, listed in batch}
+        except (NotSent, OrderStateUnknown) as error:
+            return {n: error for n, _, _ in batch}
+        return {n: await _told(self._settled(sent, placed, listed)) for n, sent, listed in batch}
+
+    async def _settled(self, sent: Sent, placed: Mapping[str, Placed], listed: Listed) -> OrderReport:
+        """What the answer to a batch proves of one of its orders."""
+        name = sent.order.client_order_id
+        row = placed.get(name)
+        if row is not None and row.code == "0" and row.venue_order_id:
+            return await self._accepted(sent, row.venue_order_id, listed)
+        kind = None if row is None else self._quirks.codes.kind(row.code, row.message)
+        if row is None or kind is None or kind == "silent":
+            raise OrderStateUnknown(f"{self._session.exchange} did not confirm the order {name}")
+        said = f"{self._session.exchange} declined the order {name}: {visible(row.message, limit=200)}"
+        return await self._declined(sent, Declined(said, kind=kind, code=row.code), listed)
+
+    @contextmanager
+    def _sending(self, orders: Sequence[Sent]) -> Generator[None]:
+        """Orders are as good as new when they did not go out, and else may have been under way until now."""
+        try:
+            yield
+        except NotSent:
+            for sent in orders:
+                self._sent.give_back(sent)
+            raise
+        finally:
+            for sent in orders:
+                sent.until = self._wall.now()
 
     async def find(self, client_order_id: str, listed: Listed, *, sent_at: datetime | None) -> OrderReport | None:
         """See `ExchangeVenue.find`."""
@@ -136,14 +200,7 @@ class Orders:
         return found
 
     def _refuse(self, sent: Sent, reason: str, *, evidence: str) -> OrderReport:
-        sent.refused = OrderReport(
-            client_order_id=sent.order.client_order_id,
-            symbol=sent.order.symbol,
-            state=OrderState.REJECTED,
-            reason=reason,
-            at=self._wall.now(),
-            evidence=evidence,
-        )
+        sent.refused = rejected(sent.order, reason, evidence=evidence, at=self._wall.now())
         return sent.refused
 
     async def _accepted(self, sent: Sent, venue_order_id: str, listed: Listed) -> OrderReport:
@@ -190,6 +247,40 @@ class Orders:
             since=(theirs - _MARGIN) if theirs else self._session.theirs(now) - _FAR_BACK,
             settled=now >= until + self._patience,
         )
+
+
+def rejected(order: OrderRequest, reason: str, *, evidence: str, at: datetime) -> OrderReport:
+    return OrderReport(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        state=OrderState.REJECTED,
+        reason=reason,
+        at=at,
+        evidence=evidence,
+    )
+
+
+async def _told(outcome: Awaitable[OrderReport]) -> Outcome:
+    """What came of one order of several, as a value: the others go on."""
+    try:
+        return await outcome
+    except (Refused, OrderStateUnknown) as error:
+        return error
+
+
+async def _create_all(
+    ccxt: Any, wanted: Sequence[Draft], read: Callable[[object], Mapping[str, Placed]]
+) -> Mapping[str, Placed]:
+    """Each order's own row. ccxt raises when all were refused, with the rows in the answer all the same."""
+    from ccxt import BaseError
+
+    try:
+        await ccxt.create_orders([one.as_row() for one in wanted])
+    except BaseError:
+        if placed := read(current().answer):
+            return placed
+        raise
+    return read(current().answer)
 
 
 async def _create(ccxt: Any, wanted: Draft) -> Row:

@@ -117,7 +117,7 @@ class Session:
             await self._turn(what, urgent=cancel, anyway=cancel)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
-        flight = Flight(may_change=True, headers=self._quirks.headers(self.theirs(self._wall.now())))
+        flight = Flight(may_change=True, repeatable=cancel, headers=self._quirks.headers(self.clock()))
         answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
         if not flight.sent:
             raise SecondSend(f"{what} sent nothing")
@@ -126,6 +126,15 @@ class Session:
     async def time(self) -> datetime:
         """The venue's clock, and from here on what is signed goes by it."""
         return await self.ask("its time", lambda _: self._compare_clocks())
+
+    def clock(self) -> datetime:
+        """What the venue's clock shows now."""
+        return self.theirs(self._wall.now())
+
+    def market(self, symbol: str) -> Row:
+        """As it was loaded."""
+        row: Row = self._ccxt.market(symbol)
+        return row
 
     def theirs(self, ours: datetime) -> datetime:
         """What the venue's clock shows at that moment of ours, as far as it was measured."""

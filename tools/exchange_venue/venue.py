@@ -14,7 +14,7 @@ from decimal import Decimal
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
+from domain.errors import OrderStateUnknown, Refused, SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
@@ -30,7 +30,7 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
-from tools.exchange_venue.orders import Orders
+from tools.exchange_venue.orders import Orders, Outcome, rejected
 from tools.exchange_venue.quirks import quirks_of
 from tools.exchange_venue.sent import SentOrders
 from tools.exchange_venue.session import Session
@@ -157,10 +157,33 @@ class ExchangeVenue:
         """
         self._check(ticket, order, self._wall.now())
         try:
-            one = await self._one(order.symbol)
+            one = (await self._markets()).get(order.symbol)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
-        return await self._orders.submit(order, ticket, one)
+        return self._not_traded(order) if one is None else await self._orders.submit(order, ticket, one)
+
+    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
+        """Send several, in one request where the venue can and else one by one; what came of each, in their order.
+
+        Each is sent once, as by `submit`; what that would raise is a value here: `OrderStateUnknown`, or a `Refused`
+        such as `NotSent`. No order's end touches another's.
+        """
+        outcomes: dict[int, Outcome] = {}
+        ready: dict[int, tuple[OrderRequest, Ticket, Listed]] = {}
+        for n, (order, ticket) in enumerate(orders):
+            try:
+                self._check(ticket, order, self._wall.now())
+                one = (await self._markets()).get(order.symbol)
+                if one is None:
+                    outcomes[n] = self._not_traded(order)
+                else:
+                    ready[n] = (order, ticket, one)
+            except Refused as refused:
+                outcomes[n] = refused
+            except VenueUnavailable as error:
+                outcomes[n] = NotSent(f"not sent: {error.message}")
+        outcomes.update(zip(ready, await self._orders.submit_all(list(ready.values())), strict=True))
+        return [outcomes[n] for n in range(len(orders))]
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         """The venue's word, with all its trades. `sent_at` is when an earlier process sent it, where that is known.
@@ -197,6 +220,7 @@ class ExchangeVenue:
         return [trade for trade in trades if trade.at >= since]
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
+        await self._markets()
         return await self._quirks.transfers(self._session, self._symbols, since)
 
     async def rights(self) -> KeyRights:
@@ -229,6 +253,10 @@ class ExchangeVenue:
                 found[symbol] = Listed.of(market, instrument)
             self._listed = found
         return self._listed
+
+    def _not_traded(self, order: OrderRequest) -> OrderReport:
+        reason = f"not sent: {order.symbol} is not traded here"
+        return rejected(order, reason, evidence="our own check", at=self._wall.now())
 
     async def _one(self, symbol: str) -> Listed:
         markets = await self._markets()

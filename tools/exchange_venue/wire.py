@@ -31,6 +31,8 @@ class Flight:
     """One call: what it may do, and what went over the wire for it."""
 
     may_change: bool = False
+    repeatable: bool = False
+    """Whether it does no harm twice: a cancel. The HTTP client repeats a PUT or DELETE on a reset connection."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Added to the request that changes something."""
     sent: int = 0
@@ -53,6 +55,14 @@ _FLIGHT: ContextVar[Flight | None] = ContextVar("flight", default=None)
 
 class SecondSend(RuntimeError):
     """Something wanted to send what nobody had asked for, or twice. A defect, never the venue's fault."""
+
+
+def current() -> Flight:
+    """The flight that this call is made in. Raises `LookupError` outside of one."""
+    flight = _FLIGHT.get()
+    if flight is None:
+        raise LookupError("nothing is being asked")
+    return flight
 
 
 @contextmanager
@@ -80,7 +90,8 @@ class _Guarded:
     ) -> object:
         flight = _FLIGHT.get()
         if method != "GET":
-            if flight is None or not flight.may_change or flight.sent:
+            once = method == "POST" or (flight is not None and flight.repeatable)
+            if flight is None or not flight.may_change or flight.sent or not once:
                 raise SecondSend(f"{method} of something that was not asked for")
             flight.sent += 1
             headers = {**(headers or {}), **flight.headers}

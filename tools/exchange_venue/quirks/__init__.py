@@ -1,10 +1,12 @@
 """What is particular to each exchange."""
 
 from tools.exchange_venue.quirks.any import any_exchange
+from tools.exchange_venue.quirks.binance import BINANCE, BINANCE_USDM
+from tools.exchange_venue.quirks.bybit import BYBIT
 from tools.exchange_venue.quirks.okx import OKX
 from tools.exchange_venue.quirks.quirks import Quirks
 
-_KNOWN = {quirks.exchange: quirks for quirks in (OKX,)}
+_KNOWN = {quirks.exchange: quirks for quirks in (OKX, BINANCE, BINANCE_USDM, BYBIT)}
 
 
 def quirks_of(exchange: str) -> Quirks:

@@ -15,8 +15,8 @@ from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer
 from tools.exchange_client import Row
 from tools.exchange_venue.failures import Declined, code_in
-from tools.exchange_venue.quirks.pages import every, millis, one_page
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Quirks
+from tools.exchange_venue.quirks.pages import every, millis, moment, one_page
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, Quirks, call
 
 _PAGE = 100
 
@@ -30,6 +30,7 @@ def any_exchange(exchange: str) -> Quirks:
         begin=begin,
         order=order,
         stops_apart=no_stops_apart,
+        placed=no_placed,
         find=find,
         cancel=cancel,
         orders=orders,
@@ -38,6 +39,7 @@ def any_exchange(exchange: str) -> Quirks:
         child=no_child,
         client_order_id=no_client_order_id,
         balances=balances,
+        positions=positions,
         transfers=transfers,
         rights=rights,
         prepare=prepare,
@@ -77,6 +79,11 @@ def no_stops_apart(symbol: str) -> bool:
     return False
 
 
+def no_placed(answer: object) -> Mapping[str, Placed]:
+    """Orders go out one by one."""
+    return {}
+
+
 def no_child(row: Row) -> str:
     return ""
 
@@ -114,7 +121,7 @@ async def cancel(api: Asks, symbol: str, name: Name) -> object:
     params = {} if name.venue_order_id else {"clientOrderId": name.client_order_id}
     return await api.send(
         f"the cancel of {name.client_order_id}",
-        lambda ccxt: ccxt.cancel_order(name.venue_order_id or None, symbol, {**params, **trigger(name.stop)}),
+        call("cancel_order", name.venue_order_id or None, symbol, {**params, **trigger(name.stop)}),
         cancel=True,
     )
 
@@ -153,7 +160,7 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
 
     async def page(params: Params) -> Sequence[Row]:
         start = params.get("since", millis(since))
-        rows: Sequence[Row] = await api.ask(what, lambda ccxt: ccxt.fetch_my_trades(symbol, start, _PAGE), urgent=True)
+        rows: Sequence[Row] = await api.ask(what, call("fetch_my_trades", symbol, start, _PAGE), urgent=True)
         return rows
 
     return await every(
@@ -174,17 +181,20 @@ async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     rows = await api.ask(what, ask, urgent=True)
     if rows is not None and len(rows) < _PAGE:
         return rows
-    from tools.exchange_venue.quirks.pages import moment
-
     every_one = await trades(api, symbol, moment(row["timestamp"]))
     return [trade for trade in every_one if trade["order"] == row["id"]]
 
 
 async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
     kind = {"type": "swap"} if any(":" in symbol for symbol in symbols) else {}
-    found: Mapping[str, Any] = await api.ask("the balances", lambda ccxt: ccxt.fetch_balance(kind))
+    found: Mapping[str, Any] = await api.ask("the balances", call("fetch_balance", kind))
     total: Mapping[str, object] = found["total"]
     return total
+
+
+async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
+    found: Sequence[Row] = await api.ask("the positions", call("fetch_positions", list(symbols)))
+    return found
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:

@@ -20,7 +20,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -64,6 +64,18 @@ def stop(wanted: OrderRequest) -> Params:
 
 def stops_apart(symbol: str) -> bool:
     return True
+
+
+def placed(answer: object) -> Mapping[str, Placed]:
+    rows = answer.get("data") if isinstance(answer, Mapping) else None
+    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return {
+        str(row["clOrdId"]): Placed(
+            venue_order_id=str(row.get("ordId") or ""), code=str(row["sCode"]), message=str(row.get("sMsg") or "")
+        )
+        for row in found
+        if row.get("clOrdId") and "sCode" in row
+    }
 
 
 def child(row: Row) -> str:
@@ -146,7 +158,7 @@ async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequen
 
 async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
     """`cashBal`: ccxt's total is OKX's equity, which counts what open positions gained."""
-    found: Mapping[str, Any] = await api.ask("the balances", lambda ccxt: ccxt.private_get_account_balance())
+    found: Mapping[str, Any] = await api.ask("the balances", call("private_get_account_balance"))
     (account,) = found["data"]
     return {str(row["ccy"]): row["cashBal"] for row in account["details"]}
 
@@ -207,7 +219,7 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     if config.get("posMode") == "net_mode":
         return ("positions are in net mode",)
     try:
-        await api.send("net mode", lambda ccxt: ccxt.set_position_mode(False))
+        await api.send("net mode", call("set_position_mode", False))
     except VenueUnavailable as error:
         raise Refused(
             f"the account is in long/short mode: {error.message}",
@@ -217,7 +229,7 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
 
 
 async def _config(api: Asks) -> Mapping[str, object]:
-    answer: Mapping[str, Any] = await api.ask("the account's settings", lambda ccxt: ccxt.private_get_account_config())
+    answer: Mapping[str, Any] = await api.ask("the account's settings", call("private_get_account_config"))
     (config,) = answer["data"]
     found: Mapping[str, object] = config
     return found
@@ -227,9 +239,7 @@ async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
     """`cancel-all-after`, of all symbols. It takes 10 to 120 seconds; stops stay."""
     least, most = _CANCEL_ALL_AFTER_S
     seconds = min(max(timeout_s, least), most) if timeout_s else 0
-    await api.send(
-        "the dead-man switch", lambda ccxt: ccxt.private_post_trade_cancel_all_after({"timeOut": str(seconds)})
-    )
+    await api.send("the dead-man switch", call("private_post_trade_cancel_all_after", {"timeOut": str(seconds)}))
     return True
 
 
@@ -242,12 +252,14 @@ OKX = replace(
         refused=(("51*", ""), ("54*", "")),
     ),
     code=code,
+    shows_ids=True,
     validity_s=VALIDITY_S,
     headers=headers,
     order=order,
     stop=stop,
     stops_apart=stops_apart,
     batch=20,
+    placed=placed,
     find=find,
     orders=orders,
     trades=trades,

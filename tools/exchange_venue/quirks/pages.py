@@ -10,7 +10,7 @@ from tools.exchange_client import Row
 from tools.exchange_venue.quirks.quirks import Params
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_PAGES = 500
+MOST_PAGES = 500
 
 Page = Callable[[Params], Awaitable[Sequence[Row]]]
 
@@ -22,7 +22,7 @@ async def every(page: Page, *, size: int, after: Callable[[Sequence[Row]], Param
     """
     found: dict[Hashable, Row] = {}
     params: Params = {}
-    for _ in range(_MOST_PAGES):
+    for _ in range(MOST_PAGES):
         rows = await page(params)
         known = len(found)
         found.update((str(row["id"]), row) for row in rows)
@@ -31,7 +31,11 @@ async def every(page: Page, *, size: int, after: Callable[[Sequence[Row]], Param
         if len(found) == known:
             raise VenueUnavailable(f"{what} come in pages that don't go on")
         params = after(rows)
-    raise VenueUnavailable(f"{what} come in more than {_MOST_PAGES} pages")
+    raise too_many(what)
+
+
+def too_many(what: str) -> VenueUnavailable:
+    return VenueUnavailable(f"{what} come in more than {MOST_PAGES} pages")
 
 
 async def one_page(page: Page, *, size: int, what: str) -> Sequence[Row]:
@@ -42,9 +46,25 @@ async def one_page(page: Page, *, size: int, what: str) -> Sequence[Row]:
     return rows
 
 
+def spans(since: datetime, until: datetime, length: timedelta) -> Sequence[tuple[datetime, datetime]]:
+    """The time from `since` to `until` in pieces that an exchange takes in one question, oldest first."""
+    found: list[tuple[datetime, datetime]] = []
+    start = since
+    while start <= until:
+        end = min(start + length, until)
+        found.append((start, end))
+        start = end + timedelta(milliseconds=1)
+    return found
+
+
 def lowest(rows: Sequence[Row], key: Callable[[Mapping[str, object]], object]) -> str:
     """The smallest of whole numbers that the exchange writes in `info`."""
     return str(min(int(str(key(info_of(row)))) for row in rows))
+
+
+def highest(rows: Sequence[Row]) -> int:
+    """The largest of ids that are whole numbers."""
+    return max(int(str(row["id"])) for row in rows)
 
 
 def info_of(row: Row) -> Mapping[str, object]:

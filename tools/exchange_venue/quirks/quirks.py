@@ -31,6 +31,24 @@ class Asks(Protocol):
 
     async def send(self, what: str, call: Callable[[Any], Awaitable[T]], *, cancel: bool = False) -> T: ...
 
+    def clock(self) -> datetime:
+        """The venue's time by our clock: up to when lists are read."""
+        ...
+
+    def market(self, symbol: str) -> Row:
+        """As it was loaded."""
+        ...
+
+
+def call(name: str, *args: object) -> Callable[[Any], Awaitable[Any]]:
+    """A call of one of ccxt's methods."""
+
+    def made(ccxt: Any) -> Awaitable[Any]:
+        answer: Awaitable[Any] = getattr(ccxt, name)(*args)
+        return answer
+
+    return made
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
@@ -51,6 +69,15 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What the answer to a batch says of one of its orders: the venue's id, or the code of its refusal."""
+
+    venue_order_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
     exchange: str
     options: Mapping[str, object] = field(default_factory=dict)
@@ -67,6 +94,8 @@ class Quirks:
     begin: Callable[[Any], Awaitable[None]]
     """What ccxt would else ask in the middle of an order, asked before."""
 
+    shows_ids: bool = False
+    """Whether its lists are known to show client order ids. Else an order that is not seen in them may be there."""
     ids_reused: bool = False
     """Whether a client order id is free again once its order has ended."""
     order: Callable[[OrderRequest], Params]
@@ -75,7 +104,9 @@ class Quirks:
     stops_apart: Callable[[str], bool]
     """Whether waiting stops of this symbol have lists and addresses of their own."""
     batch: int = 1
-    """How many orders go out in one call."""
+    """How many orders, other than stops, go out in one call."""
+    placed: Callable[[object], Mapping[str, Placed]]
+    """By client order id, what the answer to a batch says of each order."""
 
     find: Callable[[Asks, str, Name], Awaitable[Row | None]]
     """One order, by id. `None` where the venue says that it has none."""
@@ -93,6 +124,8 @@ class Quirks:
 
     balances: Callable[[Asks, Sequence[str]], Awaitable[Mapping[str, object]]]
     """By currency, free and locked, without what open positions gained or lost. For the account of these symbols."""
+    positions: Callable[[Asks, Sequence[str]], Awaitable[Sequence[Row]]]
+    """Of these swaps: unified rows with `symbol`, `side`, `contracts`, `markPrice` and `entryPrice`."""
     transfers: Callable[[Asks, Sequence[str], datetime], Awaitable[Sequence[Transfer] | None]]
     rights: Callable[[Asks], Awaitable[KeyRights]]
     prepare: Callable[[Asks, Sequence[str]], Awaitable[Sequence[str]]]

@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from builders.exchanges import FAST, bar_at
 from domain.decision import Ticket
 from domain.errors import TicketRefused
 from domain.order import OrderRequest
 from tools.exchange_double.engine import Engine
+from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
 from tools.exchange_double.served import START, ServedDouble
 from tools.exchange_double.server import Server
-from tools.exchange_double.wire import Answer, Effects, Operation, Request
+from tools.exchange_double.wire import Answer, Effects, Operation, Request, Wire
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.paper import Check
 
@@ -47,24 +50,36 @@ def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
         raise TicketRefused("the ticket is for another order")
 
 
-class _WithStops(OkxWire):
-    """OKX with no stop orders in its lists, as long as the dialect itself does not speak of stops."""
+_NO_STOPS: Mapping[str, tuple[Operation, str]] = {
+    "GET /api/v5/trade/orders-algo-pending": (Operation.OPEN_ORDERS, '{"code":"0","data":[],"msg":""}'),
+    "GET /api/v5/trade/orders-algo-history": (Operation.HISTORY, '{"code":"0","data":[],"msg":""}'),
+    "GET /api/v5/trade/order-algo": (Operation.ORDER, '{"code":"51603","data":[],"msg":"Order does not exist"}'),
+    "POST /api/v5/trade/cancel-algos": (Operation.CANCEL, '{"code":"1","data":[{"sCode":"51400","sMsg":"None"}]}'),
+    "GET /fapi/v1/openAlgoOrders": (Operation.OPEN_ORDERS, "[]"),
+    "GET /fapi/v1/allAlgoOrders": (Operation.HISTORY, "[]"),
+    "GET /fapi/v1/algoOrder": (Operation.ORDER, '{"code":-2013,"msg":"Order does not exist."}'),
+    "DELETE /fapi/v1/algoOrder": (Operation.CANCEL, '{"code":-2011,"msg":"Unknown order sent."}'),
+}
+"""What is answered of stops where nobody has any."""
+
+
+class _WithoutStops:
+    """A dialect with no stop orders in its lists, as long as it does not speak of stops itself."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.name = wire.name
 
     def operation(self, request: Request) -> Operation | None:
-        return super().operation(request) or _NO_STOPS.get(request.path.rsplit("/", 1)[-1], (None, ""))[0]
+        return self._wire.operation(request) or _NO_STOPS.get(f"{request.method} {request.path}", (None, ""))[0]
 
     def answer(self, request: Request, engine: Engine, effects: Effects, *, now: datetime) -> Answer:
-        if super().operation(request) is not None:
-            return super().answer(request, engine, effects, now=now)
-        return Answer(body=_NO_STOPS[request.path.rsplit("/", 1)[-1]][1])
+        if self._wire.operation(request) is not None:
+            return self._wire.answer(request, engine, effects, now=now)
+        return Answer(body=_NO_STOPS[f"{request.method} {request.path}"][1])
 
-
-_NO_STOPS: Mapping[str, tuple[Operation, str]] = {
-    "orders-algo-pending": (Operation.OPEN_ORDERS, '{"code":"0","data":[],"msg":""}'),
-    "orders-algo-history": (Operation.HISTORY, '{"code":"0","data":[],"msg":""}'),
-    "order-algo": (Operation.ORDER, '{"code":"51603","data":[],"msg":"Order does not exist"}'),
-    "cancel-algos": (Operation.CANCEL, '{"code":"1","data":[{"sCode":"51400","sMsg":"It does not exist"}],"msg":""}'),
-}
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
 
 
 @dataclass
@@ -75,6 +90,7 @@ class Stage:
     present: Present
     venue: ExchangeVenue
     symbol: str
+    exchange: str = "okx"
 
     def now(self) -> datetime:
         return self.present.at
@@ -91,20 +107,21 @@ class Stage:
 
     def another(self, **settings: Any) -> ExchangeVenue:
         """A venue that knows nothing of what the first one sent: after a restart."""
-        return make_venue(self.double, self.present, **settings)
+        return make_venue(self.double, self.present, exchange=self.exchange, **settings)
 
 
 def make_venue(
     double: ServedDouble,
     present: Present,
     *,
+    exchange: str = "okx",
     symbols: Sequence[str] = (SPOT, SWAP),
     patience_s: float = 30,
     check: Check = fits,
     **settings: object,
 ) -> ExchangeVenue:
     return ExchangeVenue(
-        "okx",
+        exchange,
         keys=KEYS,
         symbols=symbols,
         currency="USDT",
@@ -113,14 +130,23 @@ def make_venue(
         sleep=present.sleep,
         base_url=double.url,
         patience_s=patience_s,
-        settings={**FAST, "timeout": 10_000, **settings},
+        settings={**FAST, "timeout": 10_000, "verify": False, **settings},
     )
 
 
+def _wire_of(exchange: str) -> tuple[Wire, Sequence[Listing]]:
+    """The dialect and what is listed. Skips the test where the double does not speak it."""
+    if exchange == "okx":
+        return cast(Wire, _WithoutStops(OkxWire())), LISTINGS
+    spoken = pytest.importorskip(f"tools.exchange_double.{exchange}", reason=f"the double does not speak {exchange}")
+    return cast(Wire, _WithoutStops(getattr(spoken, f"{exchange.capitalize()}Wire")())), spoken.LISTINGS
+
+
 @contextmanager
-def a_double(present: Present, *, cash: int = 100_000) -> Iterator[ServedDouble]:
+def a_double(present: Present, *, exchange: str = "okx", cash: int = 100_000) -> Iterator[ServedDouble]:
     """60,000 to 60,001 for two on either side of spot, and deep on the perpetual."""
-    double = ServedDouble(_WithStops(), present)
+    wire, listings = _wire_of(exchange)
+    double = ServedDouble(wire, present, listings=listings)
     double.engine.deposit("USDT", cash)
     double.engine.set_touch(SPOT, bid="60000", ask="60001", size=2)
     double.engine.set_touch(SWAP, bid="60000", ask="60001", size=20_000)
@@ -130,19 +156,22 @@ def a_double(present: Present, *, cash: int = 100_000) -> Iterator[ServedDouble]
 
 
 @asynccontextmanager
-async def a_stage(*, symbol: str = SPOT, cash: int = 100_000, **settings: Any) -> AsyncIterator[Stage]:
+async def a_stage(
+    *, exchange: str = "okx", symbol: str = SPOT, cash: int = 100_000, **settings: Any
+) -> AsyncIterator[Stage]:
     present = Present()
-    with a_double(present, cash=cash) as double:
-        stage = Stage(double, present, make_venue(double, present, **settings), symbol)
+    with a_double(present, exchange=exchange, cash=cash) as double:
+        venue = make_venue(double, present, exchange=exchange, **settings)
+        stage = Stage(double, present, venue, symbol, exchange)
         try:
             yield stage
         finally:
             await stage.venue.aclose()
 
 
-async def a_contract_stage(symbol: str) -> AsyncIterator[Stage]:
+async def a_contract_stage(exchange: str, symbol: str) -> AsyncIterator[Stage]:
     """With bars, and so long after the start that an unknown order is said not to be there."""
-    async with a_stage(symbol=symbol, patience_s=0) as stage:
+    async with a_stage(exchange=exchange, symbol=symbol, symbols=[symbol], patience_s=0) as stage:
         length, now = timedelta(minutes=5), stage.now()
         bars = [bar_at(now + n * length, length=length, base=Decimal(60_000)) for n in range(-50, 20)]
         stage.double.engine.set_bars(symbol, int(length.total_seconds()), bars)

@@ -1,0 +1,110 @@
+"""Several orders at once: each with an end of its own, and none sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from builders.live_venue import SPOT, SWAP, Stage, a_stage
+from builders.markets import a_ticket, an_order
+from domain.decision import Ticket
+from domain.errors import OrderStateUnknown, TicketRefused
+from domain.order import OrderReport, OrderRequest, OrderState
+from tools.exchange_double import Operation
+from tools.exchange_double.faults import RateLimited, ServerError, Timeout
+from tools.exchange_venue import NotSent
+
+
+@pytest.fixture
+async def stage(exchange: str) -> AsyncIterator[Stage]:
+    async with a_stage(exchange=exchange, symbols=[SPOT, SWAP] if exchange == "okx" else [SPOT]) as stage:
+        await stage.hurry()
+        yield stage
+
+
+@pytest.fixture
+def exchange() -> str:
+    return "okx"
+
+
+def tickets(*orders: OrderRequest) -> Sequence[tuple[OrderRequest, Ticket]]:
+    return [(order, a_ticket(order, id=f"ticket-{order.client_order_id}")) for order in orders]
+
+
+def some(number: int) -> list[OrderRequest]:
+    return [an_order(symbol=SPOT, quantity="0.01", limit="50000", id=f"order{n}") for n in range(number)]
+
+
+async def test_one_request_carries_them_all(stage: Stage) -> None:
+    swap = an_order("sell", "0.05", symbol=SWAP, id="swap")
+    reports = await stage.venue.submit_all(tickets(*some(3), swap))
+    assert [report.state for report in reports if isinstance(report, OrderReport)] == [
+        *[OrderState.WORKING] * 3,
+        OrderState.FILLED,
+    ]
+    assert len(stage.double.journal.of(Operation.PLACE)) == 1
+    assert len(stage.double.engine.orders) == 4
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit"])
+async def test_they_go_one_by_one_where_the_venue_takes_no_batch_from_us(stage: Stage) -> None:
+    reports = await stage.venue.submit_all(tickets(*some(3)))
+    assert [getattr(report, "state", None) for report in reports] == [OrderState.WORKING] * 3
+    assert len(stage.double.journal.of(Operation.PLACE)) == 3
+
+
+async def test_more_than_a_request_holds_go_in_several(stage: Stage) -> None:
+    reports = await stage.venue.submit_all(tickets(*some(23)))
+    assert len({report.client_order_id for report in reports if isinstance(report, OrderReport)}) == 23
+    assert len(stage.double.journal.of(Operation.PLACE)) == 2
+
+
+async def test_each_is_refused_for_itself(stage: Stage) -> None:
+    good, poor = some(1)[0], an_order(symbol=SPOT, quantity="5", limit="50000", id="poor")
+    odd = an_order(symbol=SPOT, quantity="0.000000005", id="odd")
+    strange = an_order(symbol="SOL/USDT", id="strange")
+    taken, poor_report, off_grid, elsewhere = await stage.venue.submit_all(tickets(good, poor, odd, strange))
+    assert isinstance(taken, OrderReport)
+    assert isinstance(poor_report, OrderReport)
+    assert isinstance(off_grid, OrderReport)
+    assert isinstance(elsewhere, OrderReport)
+    assert taken.state is OrderState.WORKING
+    assert (poor_report.state, poor_report.evidence) == (OrderState.REJECTED, "refused 51008")
+    assert (off_grid.state, off_grid.evidence) == (OrderState.REJECTED, "our own check")
+    assert (elsewhere.state, elsewhere.evidence) == (OrderState.REJECTED, "our own check")
+
+
+async def test_all_may_be_refused_with_a_code_each(stage: Stage) -> None:
+    poor = [an_order(symbol=SPOT, quantity="5", limit="50000", id=f"poor{n}") for n in range(2)]
+    reports = await stage.venue.submit_all(tickets(*poor))
+    assert [report.evidence for report in reports if isinstance(report, OrderReport)] == ["refused 51008"] * 2
+
+
+@pytest.mark.parametrize("fault", [Timeout(accepted=True), RateLimited(), ServerError(accepted=True)], ids=str)
+async def test_a_lost_answer_leaves_each_unknown_until_it_is_asked_for(stage: Stage, fault: Timeout) -> None:
+    stage.double.faults.add(fault, on=Operation.PLACE)
+    outcomes = await stage.venue.submit_all(tickets(*some(2)))
+    assert all(isinstance(outcome, OrderStateUnknown) for outcome in outcomes)
+    assert len(stage.double.journal.of(Operation.PLACE)) == 1
+    for order in stage.double.engine.orders:
+        found = await stage.venue.find(order.new.client_order_id, SPOT)
+        assert found is not None
+        assert found.venue_order_id == order.order_id
+
+
+async def test_a_ticket_that_does_not_fit_keeps_back_its_own_order_alone(stage: Stage) -> None:
+    first, second = some(2)
+    refused, sent = await stage.venue.submit_all([(first, a_ticket(second)), *tickets(second)])
+    assert isinstance(refused, TicketRefused)
+    assert isinstance(sent, OrderReport)
+    assert [order.new.client_order_id for order in stage.double.engine.orders] == [second.client_order_id]
+
+
+async def test_what_did_not_go_out_may_go_out_later_under_the_same_tickets(stage: Stage) -> None:
+    await stage.venue.aclose()
+    stage.double.faults.add(ServerError(), on=Operation.TIME)
+    kept_back = await stage.venue.submit_all(tickets(*some(2)))
+    assert all(isinstance(outcome, NotSent) for outcome in kept_back)
+    sent = await stage.venue.submit_all(tickets(*some(2)))
+    assert all(isinstance(outcome, OrderReport) for outcome in sent)

@@ -1,0 +1,300 @@
+"""What is Binance's own: spot and USD-M perpetuals, which are two wallets and two dialects behind one key.
+
+A client order id is free again once its order has ended, so an order is told by its time too. Trades carry no client
+order id. Lists go forward by id, and by time in spans of a day (spot) or a week (perpetuals). On perpetuals stops
+are algo orders with lists and ids of their own; on spot they are orders like others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.errors import Refused, VenueUnavailable
+from domain.order import OrderRequest
+from domain.statement import KeyRights, Transfer, TransferKind
+from tools.exchange_client import Row
+from tools.exchange_numbers import exact
+from tools.exchange_venue.failures import Codes, Declined, code_in
+from tools.exchange_venue.quirks import any as unified
+from tools.exchange_venue.quirks.pages import every, highest, info_of, millis, moment, spans
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, call
+
+RECV_WINDOW_S = 5.0
+"""Binance refuses a request that reaches it later than this after it was signed."""
+
+_PAGE = 1_000
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+_DONE = frozenset({"-4059", "-4046"})
+"""It was so already: no need to change the position side, or the margin type."""
+_BOOKED = frozenset({"REALIZED_PNL", "COMMISSION"})
+_INCOME: Mapping[str, TransferKind] = {
+    "FUNDING_FEE": "funding",
+    "INSURANCE_CLEAR": "fee",
+    "API_REBATE": "other",
+}
+
+
+def code(answer: object) -> tuple[str, str]:
+    """Errors are negative; some answers that went well say 200."""
+    code, message = code_in(answer, "code", "msg")
+    return (code, message) if code.startswith("-") else ("", "")
+
+
+def swap(symbol: str) -> bool:
+    return ":" in symbol
+
+
+def sandbox(ccxt: Any) -> None:
+    """The test network of spot and perpetuals: ccxt speaks to the latter only when told that one knows it is old."""
+    ccxt.set_sandbox_mode(True)
+    ccxt.options["disableFuturesSandboxWarning"] = True
+
+
+def stop(wanted: OrderRequest) -> Params:
+    """A stop market order: `STOP_MARKET` on the last price of a perpetual, `STOP_LOSS` on spot."""
+    apart: Params = {"workingType": "CONTRACT_PRICE"} if swap(wanted.symbol) else {}
+    return {**unified.order(wanted), "stopLossPrice": str(wanted.trigger_price), **apart}
+
+
+def child(row: Row) -> str:
+    found = str(info_of(row).get("actualOrderId") or "")
+    return "" if found == "0" else found
+
+
+async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
+    what = f"the {listing.which} orders of {symbol}"
+    apart = unified.trigger(listing.stop)
+    if listing.which == "open":
+        return await api.ask(what, call("fetch_open_orders", symbol, None, None, apart), urgent=True)
+    since = listing.since or api.clock() - _WEEK
+
+    async def between(start: datetime, end: datetime) -> Sequence[Row]:
+        params = {"endTime": millis(end), **apart}
+        return await api.ask(what, call("fetch_orders", symbol, millis(start), _PAGE, params), urgent=True)
+
+    async def beyond(params: Params) -> Sequence[Row]:
+        asked = {**params, **apart}
+        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked), urgent=True)
+
+    key = "algoId" if listing.stop else "orderId"
+    return await _walk(api, symbol, since, between=between, beyond=beyond, key=key, what=what)
+
+
+async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
+    what = f"the trades of {symbol}"
+
+    async def between(start: datetime, end: datetime) -> Sequence[Row]:
+        params = {"endTime": millis(end)}
+        return await api.ask(what, call("fetch_my_trades", symbol, millis(start), _PAGE, params), urgent=True)
+
+    async def beyond(params: Params) -> Sequence[Row]:
+        return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params), urgent=True)
+
+    return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
+
+
+async def _walk(
+    api: Asks,
+    symbol: str,
+    since: datetime,
+    *,
+    between: Callable[[datetime, datetime], Awaitable[Sequence[Row]]],
+    beyond: Callable[[Params], Awaitable[Sequence[Row]]],
+    key: str,
+    what: str,
+) -> Sequence[Row]:
+    """All rows from `since` on: by time, and from a span that is full by id, which knows no spans."""
+    found: list[Row] = []
+    for start, end in spans(since, api.clock(), _WEEK if swap(symbol) else _DAY):
+        rows = await between(start, end)
+        found += rows
+        if len(rows) >= _PAGE:
+            first = highest(rows) + 1
+
+            async def page(params: Params, first: int = first) -> Sequence[Row]:
+                return await beyond({key: first, **params})
+
+            return [*found, *await every(page, size=_PAGE, after=lambda rows: {key: highest(rows) + 1}, what=what)]
+    return found
+
+
+async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
+    what = f"the trades of the order {row['id']}"
+    rows: Sequence[Row] = await api.ask(
+        what, call("fetch_my_trades", symbol, None, _PAGE, {"orderId": row["id"]}), urgent=True
+    )
+    if len(rows) < _PAGE:
+        return rows
+    return [trade for trade in await trades(api, symbol, moment(row["timestamp"])) if trade["order"] == row["id"]]
+
+
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
+    """Of the wallets that these symbols trade from, together. ccxt's total of perpetuals counts open gains."""
+    found: dict[str, object] = {}
+    if any(not swap(symbol) for symbol in symbols):
+        spot: Mapping[str, Any] = await api.ask("the spot balances", call("fetch_balance", {"type": "spot"}))
+        found.update(spot["total"])
+    if any(swap(symbol) for symbol in symbols):
+        account: Mapping[str, Any] = await api.ask("the perpetuals' balances", call("fapiprivatev3_get_account"))
+        for asset in account["assets"]:
+            held = found.get(asset["asset"], "0")
+            found[asset["asset"]] = exact(held) + exact(asset["walletBalance"])
+    return found
+
+
+async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
+    wanted = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
+    rows = await api.ask("the positions", call("fapiprivatev3_get_positionrisk"))
+    return [_position(row, wanted[row["symbol"]]) for row in rows if row["symbol"] in wanted]
+
+
+def _position(row: Mapping[str, Any], symbol: str) -> Row:
+    amount = exact(row["positionAmt"])
+    return {
+        "symbol": symbol,
+        "side": "long" if amount > 0 else "short",
+        "contracts": str(abs(amount)),
+        "markPrice": row["markPrice"] if amount else None,
+        "entryPrice": row["entryPrice"] if amount else None,
+    }
+
+
+async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
+    """Of perpetuals alone: the history of income. Of spot Binance has no one ledger, so nothing whole can be told."""
+    if not all(swap(symbol) for symbol in symbols):
+        return None
+    ids = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
+    found: dict[str, Transfer] = {}
+    for start, end in spans(since, api.clock(), _WEEK):
+        first = start
+        while True:
+            params = {"startTime": millis(first), "endTime": millis(end), "limit": _PAGE}
+            rows = await api.ask("the income", call("fapiprivate_get_income", params))
+            read = [_transfer(row, ids) for row in rows if row["incomeType"] not in _BOOKED]
+            found.update((transfer.id, transfer) for transfer in read)
+            if len(rows) < _PAGE:
+                break
+            newest = max(moment(row["time"]) for row in rows)
+            if newest <= first:
+                raise VenueUnavailable("the income of one moment comes in more than one page")
+            first = newest
+    return sorted(found.values(), key=lambda transfer: (transfer.at, transfer.id))
+
+
+def _transfer(row: Mapping[str, Any], ids: Mapping[str, str]) -> Transfer:
+    amount = exact(row["income"])
+    kind = _INCOME.get(row["incomeType"], "other")
+    if row["incomeType"] == "TRANSFER":
+        kind = "deposit" if amount > 0 else "withdrawal"
+    symbol = ids.get(str(row.get("symbol"))) if kind == "funding" else None
+    return Transfer(
+        # Its `tranId` is unique within a kind only, and a funding of all symbols may share one.
+        id=f"{row['incomeType']}-{row['tranId']}-{row.get('symbol') or row['asset']}",
+        kind=kind,
+        currency=row["asset"],
+        amount=amount,
+        symbol=symbol,
+        at=moment(row["time"]),
+    )
+
+
+async def rights(api: Asks) -> KeyRights:
+    """From the key's restrictions, which the test network does not tell."""
+
+    async def ask(ccxt: Any) -> Mapping[str, Any] | None:
+        if ccxt.isSandboxModeEnabled:
+            return None
+        told: Mapping[str, Any] = await ccxt.sapi_get_account_apirestrictions()
+        return told
+
+    async def uid(ccxt: Any) -> str:
+        return str((await ccxt.private_get_account()).get("uid") or "")
+
+    told = await api.ask("the key's rights", ask)
+    try:
+        account = await api.ask("the account", uid)
+    except Declined:  # a key for perpetuals alone may not ask
+        account = ""
+    if told is None:
+        return KeyRights(account=account, trade=None, withdraw=None)
+    trade = any(_flag(told, name) for name in ("enableSpotAndMarginTrading", "enableFutures"))
+    return KeyRights(account=account, trade=trade, withdraw=_flag(told, "enableWithdrawals"))
+
+
+def _flag(told: Mapping[str, Any], name: str) -> bool:
+    return str(told.get(name, "")).lower() == "true"
+
+
+async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
+    """One-way positions and cross margin for perpetuals."""
+    perpetuals = [symbol for symbol in symbols if swap(symbol)]
+    if not perpetuals:
+        return ()
+    one_way = call("fapiprivate_post_positionside_dual", {"dualSidePosition": "false"})
+    said = [await _set(api, "one-way mode", one_way)]
+    for symbol in perpetuals:
+        said.append(await _set(api, f"cross margin of {symbol}", call("set_margin_mode", "cross", symbol)))
+    return said
+
+
+async def _set(api: Asks, what: str, call: Callable[[Any], Awaitable[object]]) -> str:
+    try:
+        await api.send(what, call)
+    except Declined as declined:
+        if declined.code in _DONE:
+            return f"{what}: so already"
+        raise Refused(
+            f"{what} can't be had: {declined.message}", remedy="Close what is open there, and set it at Binance"
+        ) from None
+    return f"{what}: set"
+
+
+async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
+    """`countdownCancelAll` of each perpetual. Spot has none, and with it among the symbols the answer is no."""
+    for symbol in symbols:
+        if swap(symbol):
+            wanted = {"symbol": api.market(symbol)["id"], "countdownTime": timeout_s * 1_000}
+            await api.send(f"the dead-man switch of {symbol}", call("fapiprivate_post_countdowncancelall", wanted))
+    return all(swap(symbol) for symbol in symbols)
+
+
+BINANCE = replace(
+    unified.any_exchange("binance"),
+    options={"recvWindow": int(RECV_WINDOW_S * 1_000), "warnOnFetchOpenOrdersWithoutSymbol": False},
+    codes=Codes(
+        duplicate=(("-2010", "duplicate"), ("-4116", ""), ("-20132", "")),
+        absent=(("-2011", ""), ("-2013", "")),
+        unproven=(
+            ("-1000", ""),
+            ("-1001", ""),
+            ("-1003", ""),
+            ("-1006", ""),
+            ("-1007", ""),
+            ("-1008", ""),
+            ("-1015", ""),
+            ("-1016", ""),
+        ),
+        refused=(("-2015", ""), ("-11*", ""), ("-20*", ""), ("-4*", ""), ("-5022", "")),
+    ),
+    code=code,
+    validity_s=RECV_WINDOW_S,
+    sandbox=sandbox,
+    shows_ids=True,
+    ids_reused=True,
+    stop=stop,
+    stops_apart=swap,
+    orders=orders,
+    trades=trades,
+    order_trades=order_trades,
+    child=child,
+    balances=balances,
+    positions=positions,
+    transfers=transfers,
+    rights=rights,
+    prepare=prepare,
+    keep_alive=keep_alive,
+)
+BINANCE_USDM = replace(BINANCE, exchange="binanceusdm")
