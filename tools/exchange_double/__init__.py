@@ -1,7 +1,7 @@
 """An exchange on your own machine, for testing venues: real protocol, real matching, scripted faults.
 
-A request goes through `server` (sockets), `double` (faults and the journal), a `Wire` (one exchange's dialect, as
-`okx`) and the `engine` (matching and one account). REST only: no WebSockets yet. Only `plugin` needs pytest.
+A request goes through `server` (sockets), `double` (faults and the journal), a `Wire` (one exchange's dialect: `okx`
+or `binance`) and the `engine` (matching and one account). REST only: no WebSockets yet. Only `plugin` needs pytest.
 """
 
 from tools.exchange_double.book import Level
