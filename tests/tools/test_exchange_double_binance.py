@@ -16,8 +16,8 @@ from builders.binance_double import SPOT, SWAP, answered, ask, signed
 from domain.clock import TickClock
 from tools.exchange_double import Credentials, ExchangeDouble, Listing, NewOrder
 from tools.exchange_double.binance import LISTINGS, BinanceWire
+from tools.exchange_double.binance.routes import SPOKEN
 from tools.exchange_double.binance.text import text
-from tools.exchange_double.binance.wire import SPOKEN
 from tools.exchange_double.orders import Status
 from tools.exchange_double.served import START
 from tools.exchange_double.wire import Request, Wire
@@ -48,7 +48,7 @@ def a_binance(
     return double
 
 
-def placed(double: ExchangeDouble, path: str = SPOT_ORDER, **changes: str | None) -> Any:
+def placed(double: ExchangeDouble, path: str = SPOT_ORDER, /, **changes: str | None) -> Any:
     """The answer to one order; `None` leaves a parameter out."""
     params = {name: value for name, value in {**A_BUY, **changes}.items() if value is not None}
     return ask(double, signed(double, "POST", path, params))

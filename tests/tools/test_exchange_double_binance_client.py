@@ -457,16 +457,24 @@ async def test_ccxt_takes_a_key_that_no_longer_works_for_a_ban(double: ServedDou
             await client.fetch_balance()
 
 
-async def test_ccxts_sandbox_switch_stays_on_this_machine_and_is_told_from_the_real_exchange() -> None:
-    import ccxt
+async def test_nothing_that_ccxt_may_ask_leaves_this_machine(double: ServedDouble) -> None:
+    async with binance_client(double) as client:
+        addresses = [url for environment in ("api", "test", "demo") for url in client.urls[environment].values()]
+    assert len(addresses) == 22 + 12 + 12
+    assert [url for url in addresses if not url.startswith(double.url)] == []
+
+
+@pytest.mark.parametrize("switch", ["set_sandbox_mode", "enable_demo_trading"])
+async def test_a_key_of_the_sandbox_needs_ccxts_switch(switch: str) -> None:
+    import ccxt.async_support as ccxt
 
     with binance_double(credentials=Credentials(sandbox=True)) as double:
-        client = ccxt.async_support.binance({**double.client_settings(), "enableRateLimit": False})
+        client = ccxt.binance({**double.client_settings(), "enableRateLimit": False, "verify": False})
         client.timeout_on_exit = 0
         try:
             with pytest.raises(ccxt.AuthenticationError, match="-2015"):
                 await client.load_markets()
-            client.set_sandbox_mode(True)
+            getattr(client, switch)(True)
             assert (await client.fetch_balance())["total"]["USDT"] == 100_000
             assert (await client.fetch_balance({"type": "swap"}))["total"] == {"USDT": 100_000}
         finally:
