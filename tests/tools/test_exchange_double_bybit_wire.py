@@ -498,6 +498,18 @@ def test_fundings_stand_among_the_executions() -> None:
         assert [row["execId"] if row["execType"] == "Trade" else None for row in bent] == expected
 
 
+@pytest.mark.parametrize(("side", "paid", "gained"), [("Buy", "0.6", "-0.6"), ("Sell", "-0.6", "0.6")])
+def test_a_funding_has_the_side_of_the_position(side: str, paid: str, gained: str) -> None:
+    double = a_bybit()
+    placed(double, **A_SWAP, side=side)
+    double.engine.set_mark(SWAP, "60000")
+    double.engine.fund(SWAP, "0.0001")
+    (funding,) = rows(got(double, "execution/list", category="linear", execType="Funding"))
+    (line,) = rows(got(double, "account/transaction-log", type="SETTLEMENT"))
+    assert (funding["side"], funding["execFee"], funding["execQty"]) == (side, paid, "0.1")
+    assert (line["side"], line["funding"], line["size"]) == (side, gained, "0.1" if side == "Buy" else "-0.1")
+
+
 # The account.
 
 
