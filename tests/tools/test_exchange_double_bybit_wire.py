@@ -15,11 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.bybit_double import SPOT, SWAP, a_bybit, ask, got, placed, posted, signed
-from tools.exchange_double import Credentials, ExchangeDouble, Listing, Operation
+from tools.exchange_double import Credentials, ExchangeDouble, Listing, NewOrder, Operation
+from tools.exchange_double.bybit.errors import BybitError
+from tools.exchange_double.bybit.pages import inside, window
 from tools.exchange_double.faults import DuplicateFill, FillsLate, FillsOutOfOrder, OrderHidden
-from tools.exchange_double.served import bybit_double
+from tools.exchange_double.served import START, bybit_double
 
 RECORDED = Path(__file__).parents[2].parent / "shared/data/exchange_payloads/bybit"
+DAY_MS, NOW_MS = 86_400_000, 1_767_225_600_000
 A_SWAP = {"category": "linear", "orderType": "Market", "qty": "0.1"}
 
 
@@ -409,6 +412,39 @@ def test_an_order_that_never_traded_is_forgotten_after_a_day_and_any_after_a_wee
     assert found(startTime=1767225600000) == ["a2"]
 
 
+def test_only_the_newest_500_closed_orders_are_found_by_name() -> None:
+    double = a_bybit()
+    for number in range(501):
+        new = NewOrder(symbol=SPOT, side="buy", type="limit", quantity=Decimal("0.1"), limit_price=Decimal(50_000))
+        double.engine.cancel(double.engine.place(replace(new, client_order_id=f"a{number}")).order_id)
+    found = [len(rows(got(double, "order/realtime", category="spot", orderLinkId=name))) for name in ("a0", "a1")]
+    assert found == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, (NOW_MS - DAY_MS, NOW_MS)),
+        ({"startTime": "5"}, (5, 5 + DAY_MS)),
+        ({"endTime": str(DAY_MS)}, (0, DAY_MS)),
+        ({"startTime": "5", "endTime": "9"}, (5, 9)),
+        ({"startTime": "0", "endTime": str(7 * DAY_MS)}, (0, 7 * DAY_MS)),
+    ],
+    ids=["neither", "start", "end", "both", "a week"],
+)
+def test_a_span_is_of_its_own_length_unless_both_ends_are_given(
+    asked: dict[str, object], expected: tuple[int, int]
+) -> None:
+    assert window(asked, now=START, default=timedelta(days=1)) == expected
+    assert [inside(expected, START + timedelta(milliseconds=at - NOW_MS)) for at in expected] == [True, True]
+    assert not inside(expected, START + timedelta(milliseconds=expected[1] - NOW_MS + 1))
+
+
+def test_a_span_that_ends_before_it_starts_is_refused() -> None:
+    with pytest.raises(BybitError, match="10001"):
+        window({"startTime": "9", "endTime": "8"}, now=START, default=timedelta(days=1))
+
+
 def test_pages_are_walked_until_one_is_empty() -> None:
     double = a_bybit()
     for _ in range(5):
@@ -460,6 +496,18 @@ def test_fundings_stand_among_the_executions() -> None:
         double.faults.add(fault)
         bent = rows(got(double, "execution/list", category="linear"))
         assert [row["execId"] if row["execType"] == "Trade" else None for row in bent] == expected
+
+
+@pytest.mark.parametrize(("side", "paid", "gained"), [("Buy", "0.6", "-0.6"), ("Sell", "-0.6", "0.6")])
+def test_a_funding_has_the_side_of_the_position(side: str, paid: str, gained: str) -> None:
+    double = a_bybit()
+    placed(double, **A_SWAP, side=side)
+    double.engine.set_mark(SWAP, "60000")
+    double.engine.fund(SWAP, "0.0001")
+    (funding,) = rows(got(double, "execution/list", category="linear", execType="Funding"))
+    (line,) = rows(got(double, "account/transaction-log", type="SETTLEMENT"))
+    assert (funding["side"], funding["execFee"], funding["execQty"]) == (side, paid, "0.1")
+    assert (line["side"], line["funding"], line["size"]) == (side, gained, "0.1" if side == "Buy" else "-0.1")
 
 
 # The account.
@@ -521,6 +569,16 @@ def test_deposits_come_from_the_funding_account_and_over_no_chain() -> None:
         assert got(double, path)["result"]["rows"] == []
 
 
+def test_fees_and_coins_are_told_by_name() -> None:
+    double = a_bybit()
+    (fee,) = rows(got(double, "account/fee-rate", category="linear", symbol="ETHUSDT"))
+    assert (fee["symbol"], fee["makerFeeRate"], fee["takerFeeRate"]) == ("ETHUSDT", "0.0002", "0.00055")
+    assert len(rows(got(double, "account/fee-rate", category="spot"))) == 2
+    coins = got(double, "asset/coin/query-info")["result"]["rows"]
+    assert [coin["coin"] for coin in coins] == ["BTC", "ETH", "USDT"]
+    assert got(double, "asset/coin/query-info", coin="ETH")["result"]["rows"] == coins[1:2]
+
+
 def test_a_wallet_tells_what_orders_and_positions_hold() -> None:
     double = a_bybit()
     placed(double, qty="0.2")
@@ -530,6 +588,7 @@ def test_a_wallet_tells_what_orders_and_positions_hold() -> None:
     (usdt,) = wallet["coin"]
     assert (usdt["coin"], usdt["locked"], usdt["totalOrderIM"]) == ("USDT", "10000", "500")
     assert (usdt["totalPositionIM"], usdt["walletBalance"]) == ("600.01", "99996.699945")
+    assert (usdt["equity"], usdt["cumRealisedPnl"], usdt["usdValue"]) == ("99996.699945", "-3.300055", "99996.699945")
     assert wallet["totalAvailableBalance"] == str(double.engine.funds().available("USDT"))
     assert rows(got(double, "account/wallet-balance", accountType="UNIFIED", coin="BTC"))[0]["coin"] == []
 

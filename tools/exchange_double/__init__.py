@@ -1,8 +1,8 @@
 """An exchange on your own machine, for testing venues: real protocol, real matching, scripted faults.
 
-A request goes through `server` (sockets), `double` (faults and the journal), a `Wire` (one exchange's dialect:
-`okx`, `binance` or `bybit`) and the `engine` (matching and one account). What the engine tells goes through `sockets` to the clients that
-are connected. Only `plugin` needs pytest.
+A request goes through `server` (sockets), `double` (faults and the journal), a `Wire` (one exchange's dialect: `okx`,
+`binance` or `bybit`) and the `engine` (matching and one account). What the engine tells goes through `sockets` to the
+clients that are connected. Only `plugin` needs pytest.
 """
 
 from tools.exchange_double.book import Level
