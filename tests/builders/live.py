@@ -12,6 +12,7 @@ from typing import Any
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.runs import drive, options
+from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.errors import LedgerBroken
@@ -19,10 +20,12 @@ from domain.order import OrderRequest, OrderState
 from graphs import RunResult, prepare, resume, start
 from graphs.evidence import Evidence
 from graphs.live import LiveDesk, went_live
+from graphs.opening import OpenMarket
 from graphs.reconciling import survey
 from graphs.session import Session
 from memory import Archive, Database, Ledger
 from memory.armings import Armings
+from tools.exchange_market import ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.plumbing import Plumbing
 
@@ -76,13 +79,24 @@ class LiveStage:
         """A new live run, armed for a day by Ada."""
         given = {"market": "okx", "symbols": self.symbols, "cycles": CYCLES, "desk": EAGER} | over
         now = self.stage.wall.now()
-        header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.stage.opener)
+        header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.market_of(desk))
         await Armings(database).arm("okx", until=now + timedelta(days=1), by="Ada", reason="a trial", at=now)
         header = await went_live(header, desk, database=database, adopt=adopt, at=now)
         return self.at_work(await start(header, market, model, database=database, desk=desk))
 
     async def go_on(self, database: Database, desk: LiveDesk) -> Session:
-        return self.at_work(await resume("r1", database=database, opener=self.stage.opener, desk=desk))
+        return self.at_work(await resume("r1", database=database, opener=self.market_of(desk), desk=desk))
+
+    def market_of(self, desk: LiveDesk) -> OpenMarket:
+        """The exchange's market over the connection of the desk, as the command line has it."""
+
+        def opened(
+            spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+        ) -> ExchangeMarket:
+            assert isinstance(desk.venue, ExchangeVenue)
+            return self.stage.market(desk.venue.market_data, symbols=symbols)
+
+        return opened
 
     def at_work(self, session: Session) -> Session:
         session.wall = self.stage.wall

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
 
 from builders.live import CYCLES, faults_of_books, unproven_ends
 from builders.mortal import Mortal, Point, a_mortal_desk
+from builders.own_postgres import own_postgres
+from builders.servers import EMPTY, tell
 from memory import Database
 
-EVERY = 6
-"""One point in so many in CI; `agentctl`'s benchmark `kill_points.py` takes them all."""
+PARTS = 4
+"""So that two cores share the points."""
+ON_POSTGRES = 4
+"""On PostgreSQL every so-manieth point is taken; on SQLite all are."""
+RESTARTS = 4
+AWAY_S = 40
+"""Until a killed run is started again: longer than the exchange's word takes to be proof."""
+
+Work = Callable[[Database], Awaitable[None]]
 
 
-def points(*, url: str) -> list[Point]:
-    """Every moment at which the run can be killed, found by one that is left alone."""
-    with a_mortal_desk() as mortal:
-        assert mortal.run(traded(mortal), url=url) == 0, mortal.errors
-        commits, requests = mortal.commits, mortal.bystander.requests
-        assert asyncio.run(wrong(mortal, url)) == []
-    return [
-        *(Point("before a commit", n) for n in range(commits)),
-        *(Point("after a commit", n) for n in range(commits)),
-        *(Point("request lost", n) for n in range(requests)),
-        *(Point("answer lost", n) for n in range(requests)),
-    ]
-
-
-def traded(mortal: Mortal):  # type: ignore[no-untyped-def]
+def traded(mortal: Mortal) -> Work:
     async def work(database: Database) -> None:
         await mortal.live.run(database, cycles=CYCLES)
 
@@ -38,12 +40,68 @@ async def wrong(mortal: Mortal, url: str) -> list[str]:
         return [*await faults_of_books(mortal.live, database), *await unproven_ends(database)]
 
 
-def killed_and_gone_on(point: Point, *, url: str) -> list[str]:
+def points(url: str) -> list[Point]:
+    """Every moment at which the run can be killed, found by one that is left alone."""
+    with a_mortal_desk() as mortal:
+        assert mortal.run(traded(mortal), url=url) == 0, mortal.errors
+        commits, requests = mortal.commits, mortal.bystander.requests
+        assert asyncio.run(wrong(mortal, url)) == []
+        assert len(mortal.live.stage.double.engine.orders) > 1
+    return [
+        *(Point("before a commit", n) for n in range(commits)),
+        *(Point("after a commit", n) for n in range(commits)),
+        *(Point("request lost", n) for n in range(requests)),
+        *(Point("answer lost", n) for n in range(requests)),
+    ]
+
+
+def killed(point: Point, *, url: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
     """What is wrong after a run was killed at `point` and started again."""
     with a_mortal_desk() as mortal:
-        assert mortal.run(traded(mortal), url=url, dies=point) == -9, (point, mortal.errors)
-        mortal.wall.rest(40)
+        code = mortal.run(traded(mortal), url=url, dies=point)
+        assert code == -9, f"it was to be killed {point}, and ended with {code}: {mortal.errors}"
+        mortal.wall.rest(AWAY_S)
+        meanwhile()
         code = mortal.run(traded(mortal), url=url)
         if code != 0:
-            return [f"{point}: it ended with {code}: {mortal.errors}"]
-        return [f"{point}: {fault}" for fault in asyncio.run(wrong(mortal, url))]
+            return [f"killed {point}, it ended with {code} when started again: {mortal.errors}"]
+        return [f"killed {point}: {fault}" for fault in asyncio.run(wrong(mortal, url))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_live_run_killed_anywhere_ends_with_the_exchanges_books(
+    tmp_path: Path, part: int, record_property: Any
+) -> None:
+    everywhere = points(f"sqlite:///{tmp_path / 'alone.db'}")
+    mine = everywhere[part::PARTS]
+    record_property("points", f"{len(mine)} of {len(everywhere)}: {Counter(point.where for point in mine)}")
+    assert len(everywhere) > 150
+    found = [killed(point, url=f"sqlite:///{tmp_path / f'{n}.db'}") for n, point in enumerate(mine)]
+    assert [fault for faults in found for fault in faults] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(2))
+def test_on_postgresql_too(postgres: URL, part: int, record_property: Any) -> None:
+    url = postgres.render_as_string(hide_password=False)
+    asyncio.run(tell(postgres, *EMPTY))
+    mine = points(url)[part :: 2 * ON_POSTGRES]
+    record_property("points", len(mine))
+    found: list[str] = []
+    for point in mine:
+        asyncio.run(tell(postgres, *EMPTY))
+        found += killed(point, url=url)
+    assert found == []
+
+
+@pytest.mark.slow
+def test_with_the_database_server_restarted_in_between() -> None:
+    with own_postgres() as server:
+        url = server.url.render_as_string(hide_password=False)
+        everywhere = points(url)
+        found: list[str] = []
+        for point in everywhere[:: len(everywhere) // RESTARTS]:
+            asyncio.run(tell(server.url, *EMPTY))
+            found += killed(point, url=url, meanwhile=server.restart)
+    assert found == []
