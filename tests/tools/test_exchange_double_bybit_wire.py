@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.bybit_double import SPOT, SWAP, a_bybit, ask, got, placed, posted, signed
-from tools.exchange_double import Credentials, ExchangeDouble, Listing, NewOrder, Operation
+from tools.exchange_double import Credentials, ExchangeDouble, Level, Listing, NewOrder, Operation
 from tools.exchange_double.bybit.errors import BybitError
 from tools.exchange_double.bybit.pages import inside, window
 from tools.exchange_double.faults import DuplicateFill, FillsLate, FillsOutOfOrder, OrderHidden
@@ -473,6 +473,15 @@ def test_an_execution_names_its_order_its_fee_and_what_it_left_and_closed() -> N
     assert (sell["leavesQty"], sell["closedSize"], sell["execPnl"]) == ("0.1", "0.1", "99.9")
     assert rows(got(double, "execution/list", category="linear", orderLinkId="a1")) == [buy]
     assert rows(got(double, "execution/list", category="spot")) == []
+
+
+def test_an_average_that_never_ends_is_cut_after_18_places() -> None:
+    double = a_bybit()
+    asks = [Level(Decimal(60_001), Decimal("0.1")), Level(Decimal(60_003), Decimal("0.2"))]
+    double.engine.set_book(SPOT, bids=[], asks=asks)
+    placed(double, price="60003", qty="0.3")
+    (row,) = rows(got(double, "order/history", category="spot"))
+    assert (row["avgPrice"], row["cumExecValue"]) == ("60002.333333333333333333", "18000.7")
 
 
 def test_fundings_stand_among_the_executions() -> None:
