@@ -475,6 +475,18 @@ def test_an_execution_names_its_order_its_fee_and_what_it_left_and_closed() -> N
     assert rows(got(double, "execution/list", category="spot")) == []
 
 
+def test_each_execution_says_what_its_order_still_wanted() -> None:
+    double = a_bybit()
+    placed(double, qty="0.3")
+    for size in ("0.05", "0.1", "0.15"):
+        double.engine.fill(double.engine.orders[0].order_id, size)
+    assert [row["leavesQty"] for row in rows(got(double, "execution/list", category="spot"))] == ["0", "0.15", "0.25"]
+    double.engine.set_book(SPOT, bids=[], asks=[Level(Decimal(60_000 + step), Decimal("0.01")) for step in (1, 3)])
+    placed(double, orderType="Market", qty="1300")
+    newest = rows(got(double, "execution/list", category="spot"))[:2]
+    assert [row["leavesQty"] for row in newest] == ["99.96", "699.99"]
+
+
 def test_an_average_that_never_ends_is_cut_after_18_places() -> None:
     double = a_bybit()
     asks = [Level(Decimal(60_001), Decimal("0.1")), Level(Decimal(60_003), Decimal("0.2"))]
