@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.bybit_double import SPOT, SWAP, a_bybit, ask, got, placed, posted, signed
-from tools.exchange_double import Credentials, ExchangeDouble, Listing, NewOrder, Operation
+from tools.exchange_double import Credentials, ExchangeDouble, Level, Listing, NewOrder, Operation
 from tools.exchange_double.bybit.errors import BybitError
 from tools.exchange_double.bybit.pages import inside, window
 from tools.exchange_double.faults import DuplicateFill, FillsLate, FillsOutOfOrder, OrderHidden
@@ -473,6 +473,27 @@ def test_an_execution_names_its_order_its_fee_and_what_it_left_and_closed() -> N
     assert (sell["leavesQty"], sell["closedSize"], sell["execPnl"]) == ("0.1", "0.1", "99.9")
     assert rows(got(double, "execution/list", category="linear", orderLinkId="a1")) == [buy]
     assert rows(got(double, "execution/list", category="spot")) == []
+
+
+def test_each_execution_says_what_its_order_still_wanted() -> None:
+    double = a_bybit()
+    placed(double, qty="0.3")
+    for size in ("0.05", "0.1", "0.15"):
+        double.engine.fill(double.engine.orders[0].order_id, size)
+    assert [row["leavesQty"] for row in rows(got(double, "execution/list", category="spot"))] == ["0", "0.15", "0.25"]
+    double.engine.set_book(SPOT, bids=[], asks=[Level(Decimal(60_000 + step), Decimal("0.01")) for step in (1, 3)])
+    placed(double, orderType="Market", qty="1300")
+    newest = rows(got(double, "execution/list", category="spot"))[:2]
+    assert [row["leavesQty"] for row in newest] == ["99.96", "699.99"]
+
+
+def test_an_average_that_never_ends_is_cut_after_18_places() -> None:
+    double = a_bybit()
+    asks = [Level(Decimal(60_001), Decimal("0.1")), Level(Decimal(60_003), Decimal("0.2"))]
+    double.engine.set_book(SPOT, bids=[], asks=asks)
+    placed(double, price="60003", qty="0.3")
+    (row,) = rows(got(double, "order/history", category="spot"))
+    assert (row["avgPrice"], row["cumExecValue"]) == ("60002.333333333333333333", "18000.7")
 
 
 def test_fundings_stand_among_the_executions() -> None:
