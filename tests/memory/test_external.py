@@ -173,6 +173,27 @@ async def test_a_statement_must_show_the_wallet_of_swaps_and_every_coin(database
     )
 
 
+async def hear_of_swaps(ledger: Ledger, *made: tuple[str, str, str, int]) -> None:
+    """Fills of a swap as (side, quantity, price, minute), heard of in this order."""
+    for cycle, (side, quantity, price, minute) in enumerate(made, start=1):
+        fill = {"price": Decimal(price), "at": at(minute)}
+        await trade(ledger, cycle=cycle, symbol=SWAP, side=side, quantity=Decimal(quantity), fill=fill)
+
+
+async def test_the_wallet_follows_the_order_in_which_the_venue_traded_a_swap(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await hear_of_swaps(ledger, ("buy", "1", "100", 1), ("buy", "1", "110", 3), ("sell", "0.5", "120", 2))
+    assert (await ledger.portfolio(marks={}, as_of=at(9))).realized == Decimal("7.5")
+    assert (await expected(ledger)).balances == {"USDT": Decimal(10_010)}
+
+
+async def test_a_fill_of_a_trade_that_was_thought_over_is_put_where_it_belongs(database: Database) -> None:
+    ledger = await a_ledger(database)
+    before = (("buy", "3", "90", 0), ("sell", "3", "90", 1))
+    await hear_of_swaps(ledger, *before, ("buy", "1", "100", 2), ("sell", "1", "120", 4), ("sell", "0.2", "115", 3))
+    assert (await expected(ledger)).balances == {"USDT": Decimal(10_019)}
+
+
 async def test_a_commission_in_a_third_coin_leaves_what_is_held_of_it(database: Database) -> None:
     ledger = await a_ledger(database, opening=(an_event("o", kind="opening", asset="BNB", quantity=Decimal(1)),))
     coin = Commission(currency="BNB", amount=Decimal("0.001"))

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("venue_order_id", sa.Text()))
     op.add_column("fills", sa.Column("fee_base", sa.Text()))
     op.add_column("fills", sa.Column("commission", sa.Text()))
+    op.create_index("ix_fills_account_symbol_at", "fills", ["account", "symbol", "at"])
     op.create_table(
         "external_events",
         sa.Column("account", sa.Text(), nullable=False),
