@@ -152,8 +152,18 @@ async def test_a_swap_is_adopted_at_its_entry_and_leaves_the_wallet_as_it_is(dat
     await ledger.check()
 
 
+@pytest.mark.parametrize(("held", "adopted"), [("3", "3.1"), ("3", "-1"), ("-3", "-3.1"), ("-3", "1")])
+async def test_no_more_is_adopted_than_is_held(database: Database, held: str, adopted: str) -> None:
+    ledger = await a_ledger(database, opening=(an_event(asset="BTC", quantity=Decimal(held)),))
+    event = adoption("BTC", quantity=Decimal(adopted), price=Decimal(90), id="a", at=at(5))
+    with pytest.raises(LedgerBroken, match=f"more BTC than is held: {held}"):
+        await ledger.book_external([event], cycle=1)
+    assert await ledger.holdings() == {"BTC": Decimal(held)}
+
+
 async def test_a_swap_is_not_adopted_against_one_that_is_held_the_other_way(database: Database) -> None:
-    ledger = await a_ledger(database)
+    by_hand = an_event(kind="trade", asset=SWAP, quantity=Decimal(-1))
+    ledger = await a_ledger(database, opening=(by_hand,))
     await trade(ledger, symbol=SWAP)
     with pytest.raises(LedgerBroken, match="against what the desk holds"):
         await ledger.book_external([adoption(SWAP, quantity=Decimal(-1), price=Decimal(90), id="a", at=at(5))], cycle=1)
