@@ -96,7 +96,7 @@ class Portfolio(Value):
     fees: Amount
     start_cash: NonNegative
     contributed: Amount = Field(default=ZERO, exclude_if=absent)
-    """What was brought in less what was taken out since the start: cash, and positions at what they were taken over."""
+    """What others brought in less what they took out since the start: cash, funding too, and what the desk adopted."""
 
     @property
     def unrealized(self) -> Decimal:

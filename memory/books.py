@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from sqlalchemy import BindParameter, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.digest import canonical
+from domain.digest import canonical, plain
 from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
 from domain.order import Fill, OrderReport, OrderState
@@ -150,20 +150,28 @@ class Books:
         symbol = adopted_symbol(event, currency=self.account["currency"])
         with localcontext(EXACT):
             brought = event.cash
-            self.account["cash"] += event.cash
+            if symbol is not None:
+                brought += self._adopt(event, symbol)
             if event.quantity:
                 self._hold(event.asset, event.quantity)
-            if symbol is not None:
-                fill = adopted_fill(event, symbol=symbol)
-                brought += fill.signed_quantity * fill.price
-                before = self.positions.get(symbol) or Position(symbol=symbol)
-                if is_swap(symbol) and before.quantity * fill.signed_quantity < 0:
-                    # The profit that this would realise is in no wallet.
-                    raise LedgerBroken(f"the event {event.id} adopts {symbol} against what the desk holds of it")
-                self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
+            self.account["cash"] += event.cash
             self.account["contributed"] = (self.account["contributed"] or ZERO) + brought
         self._entries.append(_Entry(event, symbol, self.positions[symbol].quantity if symbol else None))
         return True
+
+    def _adopt(self, event: ExternalEvent, symbol: str) -> Decimal:
+        """Take over what the event gives up, and return what it was taken over at. Raises `LedgerBroken`."""
+        held = self.holdings.get(event.asset, ZERO)
+        left = held + event.quantity
+        if held * left < 0 or abs(left) > abs(held):
+            raise LedgerBroken(f"the event {event.id} adopts more {event.asset} than is held: {plain(held)}")
+        fill = adopted_fill(event, symbol=symbol)
+        before = self.positions.get(symbol) or Position(symbol=symbol)
+        if is_swap(symbol) and before.quantity * fill.signed_quantity < 0:
+            # The profit that this would realise is in no wallet.
+            raise LedgerBroken(f"the event {event.id} adopts {symbol} against what the desk holds of it")
+        self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
+        return fill.signed_quantity * fill.price
 
     def _hold(self, asset: str, quantity: Decimal) -> None:
         self.holdings[asset] = self.holdings.get(asset, ZERO) + quantity

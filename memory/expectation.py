@@ -22,14 +22,15 @@ def expected(
     """Balances by currency and swaps by symbol: what the desk manages and what stands beside it, added.
 
     Our cash counts swaps as paid in full: a fill moves it by its notional. A venue's wallet moves by realised
-    profit and fees alone. So the cost of the swaps that are open is what the wallet has more than our cash.
-    A symbol without an instrument is known by its form.
+    profit and fees alone. So the cost of the swaps that are open is what the wallet has more than our cash: their
+    cost in the order in which the venue traded them, which `positions` must have, for of what was added to and
+    reduced it depends on which came first.
     """
     balances, swaps, rounded = {currency: cash}, dict[str, Decimal](), ""
     with localcontext(EXACT):
         for position in positions:
             symbol, instrument = position.symbol, instruments.get(position.symbol)
-            if instrument.kind == "swap" if instrument else is_swap(symbol):
+            if as_swap(symbol, instruments):
                 swaps[symbol] = position.quantity
                 balances[currency] += position.cost
                 rounded = currency if position.realized else rounded
@@ -44,3 +45,9 @@ def expected(
         positions={symbol: held for symbol, held in swaps.items() if held},
         rounded=rounded,
     )
+
+
+def as_swap(symbol: str, instruments: Mapping[str, Instrument]) -> bool:
+    """Whether it is a swap. A symbol without an instrument is known by its form."""
+    instrument = instruments.get(symbol)
+    return is_swap(symbol) if instrument is None else instrument.kind == "swap"

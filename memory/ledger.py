@@ -31,9 +31,9 @@ from memory.books import Books, account_row, read_orders, read_positions, workin
 from memory.controls import Control, control_of
 from memory.database import Database
 from memory.episodes import closed_trades
-from memory.expectation import expected
+from memory.expectation import as_swap, expected
 from memory.external import ADOPTION, list_external, read_external, read_holdings
-from memory.moves import moves_in, moves_since_flat
+from memory.moves import folded, moves_in, moves_in_time, moves_since_flat
 from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
 from memory.recognizing import booked, owned, traded
@@ -243,6 +243,10 @@ class Ledger:
             row = await account_row(connection, self._account)
             held = await read_positions(connection, self._account)
             beside = await read_holdings(connection, self._account)
+            for symbol, position in held.items():
+                if position.quantity and as_swap(symbol, instruments):
+                    in_time = folded(symbol, await moves_in_time(connection, self._account, symbol=symbol))
+                    held[symbol] = position.model_copy(update={"cost": in_time.cost})
         return expected(
             held.values(), cash=row["cash"], currency=row["currency"], holdings=beside, instruments=instruments
         )

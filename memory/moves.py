@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, func, select
+from sqlalchemy import Select, Table, Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
 from domain.order import Fill
+from domain.portfolio import Position
 from memory.external import adopted_fill, external_from
 from memory.orders import fill_from
 from memory.schema import external_events, fills
@@ -48,6 +49,11 @@ def _last_flat(table: Table) -> Select[Any]:
     return _between(table).where(table.c.held == ZERO).with_only_columns(func.max(table.c.n))
 
 
+def _first_at(table: Table) -> Select[Any]:
+    at = table.c.at >= bindparam("at", type_=Text)
+    return _between(table).where(at).with_only_columns(func.min(table.c.n))
+
+
 # Built once: building a statement costs more than running it. Sorted in Python: asked to, SQLite would walk all of
 # an account's entries for the few that are wanted.
 _TABLES = (fills, external_events)
@@ -55,6 +61,8 @@ _FROM = [_of(table).where(table.c.n >= bindparam("first")) for table in _TABLES]
 _IN_CYCLE = [_in_cycle(table) for table in _TABLES]
 _BETWEEN = [_between(table) for table in _TABLES]
 _LAST_FLAT = select(*(_last_flat(table).scalar_subquery() for table in _TABLES))
+_FIRST_AT = select(*(_first_at(table).scalar_subquery() for table in _TABLES))
+_END = 2**31 - 1
 
 
 async def moves_from(connection: AsyncConnection, account: str, *, first: int) -> list[Move]:
@@ -70,8 +78,44 @@ async def moves_in(connection: AsyncConnection, account: str, *, run_id: str, cy
 async def moves_since_flat(connection: AsyncConnection, account: str, *, symbol: str, before: int) -> list[Move]:
     """Those of one symbol before the entry `before`, from when the position was last flat."""
     span = {"account": account, "symbol": symbol, "after": -1, "before": before}
-    flat = [n for n in (await connection.execute(_LAST_FLAT, span)).one() if n is not None]
-    return await _read(connection, _BETWEEN, {**span, "after": max(flat, default=-1)})
+    return await _read(connection, _BETWEEN, {**span, "after": await _flat(connection, span)})
+
+
+async def moves_in_time(connection: AsyncConnection, account: str, *, symbol: str) -> list[Move]:
+    """Those since the position of a symbol was last flat, by when they happened and not by when we heard of them.
+
+    Where some came so late that they belong before that, from an earlier moment at which it was flat.
+    """
+    span: dict[str, object] = {"account": account, "symbol": symbol, "after": -1, "before": _END}
+    flat = await _flat(connection, span)
+    while True:
+        found = await _read(connection, _BETWEEN, {**span, "after": flat})
+        if not found:
+            return []
+        # Fractions of a second do not sort as text: whole seconds are asked for, which may be too many.
+        first = min(move.fill.at for move in found).replace(microsecond=0, tzinfo=None).isoformat()
+        beside = await connection.execute(_FIRST_AT, {**span, "before": flat + 1, "at": first})
+        crossed = [n for n in beside.one() if n is not None]
+        if not crossed:
+            return sorted(found, key=lambda move: (move.fill.at, move.n))
+        flat = await _flat(connection, {**span, "before": min(crossed)})
+
+
+def folded(symbol: str, moves: Sequence[Move]) -> Position:
+    """The position that `moves` make, from flat, without what orders say of exits."""
+    position = Position(symbol=symbol)
+    for move in moves:
+        fill = move.fill
+        if move.adopted:
+            position = position.adopting(fill.signed_quantity, price=fill.price, at=fill.at)
+        else:
+            position = position.after(fill)
+    return position
+
+
+async def _flat(connection: AsyncConnection, span: Mapping[str, object]) -> int:
+    """The last entry in the span that left nothing held; -1 where there is none."""
+    return max((n for n in (await connection.execute(_LAST_FLAT, span)).one() if n is not None), default=-1)
 
 
 async def _read(

@@ -252,6 +252,7 @@ fills = Table(
     _text("digest"),
     UniqueConstraint("account", "n"),
     Index(None, "account", "symbol", "n"),
+    Index(None, "account", "symbol", "at"),
     Index(None, "run_id", "cycle"),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
 from random import Random
@@ -48,6 +49,7 @@ class AccountLife(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.database = self.run(self.a_database())
         self.minute = 5
+        self.ticked = 0
         self.cycle = 0
         self.venue = ModelAccount(cash=START, coins=COINS)
         self.said: list[OrderReport] = []
@@ -64,6 +66,12 @@ class AccountLife(RuleBasedStateMachine):
 
     async def a_database(self) -> Database:
         return await Database.in_memory()
+
+    @property
+    def now(self) -> datetime:
+        """Later each time it is asked, as a venue's trades are."""
+        self.ticked += 1
+        return at(self.minute) + timedelta(milliseconds=self.ticked)
 
     def a_process(self) -> Ledger:
         return Ledger(self.database, account="r1", run_id="r1")
@@ -101,7 +109,7 @@ class AccountLife(RuleBasedStateMachine):
         side=st.sampled_from(["buy", "sell"]),
         size=SIZES,
         arrives=st.sampled_from([True, True, True, False]),
-        answer=st.sampled_from(["told", "lost", "not visible yet"]),
+        answer=st.sampled_from(["told", "lost", "not visible yet", "told, and then not visible"]),
     )
     def the_desk_sends(self, symbol: str, side: str, size: Decimal, arrives: bool, answer: str) -> None:
         self.cycle += 1
@@ -110,26 +118,29 @@ class AccountLife(RuleBasedStateMachine):
         self.run(admit(self.ledger, admission, cycle=self.cycle, at=at(self.minute)))
         assert self.run(claim(self.ledger, admission.ticket, cycle=self.cycle, at=at(self.minute)))
         order = self.venue.receive(proposal, arrives=arrives)
-        if arrives and answer == "told":
+        if answer == "lost":
+            return self.hear(a_report(proposal, state=OrderState.UNKNOWN, reason="no answer"))
+        if arrives and answer.startswith("told"):
             self.say(order.report(at=at(self.minute)), heard=True)
-        elif answer == "lost":
-            self.hear(a_report(proposal, state=OrderState.UNKNOWN, reason="no answer"))
-        else:
+        if not arrives or "not visible" in answer:
             self.say(order.gone(at=at(self.minute)), heard=True)
+        return None
 
     @precondition(lambda self: self.open_order(0))
     @rule(pick=PICK, size=SIZES, price=PRICES, fee_in=FEES, heard=st.booleans())
     def an_order_trades(self, pick: int, size: Decimal, price: Decimal, fee_in: FeeIn, heard: bool) -> None:
         order = self.open_order(pick)
         assert order is not None
-        self.venue.fill(order, min(size, order.left), price=price, fee_in=fee_in, at=at(self.minute))
+        self.venue.fill(order, min(size, order.left), price=price, fee_in=fee_in, at=self.now)
         self.say(order.report(at=at(self.minute)), heard=heard)
 
     @precondition(lambda self: self.open_order(0))
-    @rule(pick=PICK, heard=st.booleans(), shows=st.sampled_from([None, 0, 1]))
-    def an_order_is_cancelled(self, pick: int, heard: bool, shows: int | None) -> None:
+    @rule(pick=PICK, trades=st.booleans(), fee_in=FEES, heard=st.booleans(), shows=st.sampled_from([None, 0, 1]))
+    def an_order_is_cancelled(self, pick: int, trades: bool, fee_in: FeeIn, heard: bool, shows: int | None) -> None:
         order = self.open_order(pick)
         assert order is not None
+        if trades:
+            self.venue.fill(order, order.left / 2, price=Decimal("99.5"), fee_in=fee_in, at=self.now)
         order.state = OrderState.CANCELLED
         self.say(order.report(at=at(self.minute), shows=shows), heard=heard)
 
@@ -143,16 +154,16 @@ class AccountLife(RuleBasedStateMachine):
 
     @rule(asset=st.sampled_from(["USDT", "BTC", "ETH"]), amount=AMOUNTS)
     def something_is_deposited_or_withdrawn(self, asset: str, amount: Decimal) -> None:
-        self.venue.transfer(asset, amount, at=at(self.minute))
+        self.venue.transfer(asset, amount, at=self.now)
 
     @rule(amount=AMOUNTS)
     def funding_is_paid(self, amount: Decimal) -> None:
-        self.venue.fund(amount, at=at(self.minute))
+        self.venue.fund(amount, at=self.now)
 
     @rule(symbol=st.sampled_from([SPOT, SWAP]), amount=AMOUNTS, price=PRICES)
     def somebody_trades_by_hand(self, symbol: str, amount: Decimal, price: Decimal) -> None:
         trade = self.venue.trade_spot if symbol == SPOT else self.venue.trade_swap
-        trade(amount, price, at=at(self.minute))
+        trade(amount, price, at=self.now)
 
     @precondition(lambda self: self.venue.events)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4))
@@ -178,7 +189,7 @@ class AccountLife(RuleBasedStateMachine):
 
     def an_adoption(self, asset: str, quantity: Decimal, *, price: Decimal) -> ExternalEvent:
         id = f"adoption:{len(self.booked)}"
-        return adoption(asset, quantity=quantity, price=price, id=id, at=at(self.minute))
+        return adoption(asset, quantity=quantity, price=price, id=id, at=self.now)
 
     @rule()
     def the_desk_is_started_again(self) -> None:
@@ -205,9 +216,11 @@ class AccountLife(RuleBasedStateMachine):
         assert self.run(self.rows()) == before
         expected = self.run(self.ledger.expected(instruments=INSTRUMENTS))
         assert differences(expected, self.venue.statement(at=at(self.minute)), dust=DUST) == ()
+        known = {order.client_order_id: order for order in self.run(self.ledger.orders())}
         for order in self.venue.orders:
-            known = self.run(self.ledger.order(order.proposal.client_order_id))
-            assert known.state is (order.state if order.arrived else OrderState.EXPIRED)
+            state = order.state if order.arrived else OrderState.EXPIRED
+            assert known[order.proposal.client_order_id].state is state
+        self.run(self.ledger.check())
 
     async def rows(self) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
@@ -239,11 +252,15 @@ class AccountLife(RuleBasedStateMachine):
 
     @invariant()
     def an_end_is_never_more_than_its_trades(self) -> None:
+        found = {order.client_order_id: order for order in self.run(self.ledger.orders())}
         for order in self.venue.orders:
-            known = self.run(self.ledger.order(order.proposal.client_order_id))
+            known = found[order.proposal.client_order_id]
             told = [f.quantity for f in self.trades.values() if f.client_order_id == known.client_order_id]
             assert known.filled == sum(told)
             assert (known.state is OrderState.FILLED) == (known.filled == known.request.quantity)
+            if known.state is OrderState.EXPIRED:  # at this venue no order does: it is what is thought of one unseen
+                assert not known.venue_order_id
+                assert not known.filled
             if known.state is OrderState.CANCELLED:
                 assert order.state is OrderState.CANCELLED
                 assert known.filled == order.filled
@@ -251,10 +268,9 @@ class AccountLife(RuleBasedStateMachine):
     @invariant()
     def the_audit_finds_nothing(self) -> None:
         self.run(self.ledger.recheck())
-        self.run(self.ledger.check())
 
 
-AccountLife.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+AccountLife.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestAccountLife = AccountLife.TestCase
 
 

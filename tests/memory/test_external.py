@@ -152,8 +152,18 @@ async def test_a_swap_is_adopted_at_its_entry_and_leaves_the_wallet_as_it_is(dat
     await ledger.check()
 
 
+@pytest.mark.parametrize(("held", "adopted"), [("3", "3.1"), ("3", "-1"), ("-3", "-3.1"), ("-3", "1")])
+async def test_no_more_is_adopted_than_is_held(database: Database, held: str, adopted: str) -> None:
+    ledger = await a_ledger(database, opening=(an_event(asset="BTC", quantity=Decimal(held)),))
+    event = adoption("BTC", quantity=Decimal(adopted), price=Decimal(90), id="a", at=at(5))
+    with pytest.raises(LedgerBroken, match=f"more BTC than is held: {held}"):
+        await ledger.book_external([event], cycle=1)
+    assert await ledger.holdings() == {"BTC": Decimal(held)}
+
+
 async def test_a_swap_is_not_adopted_against_one_that_is_held_the_other_way(database: Database) -> None:
-    ledger = await a_ledger(database)
+    by_hand = an_event(kind="trade", asset=SWAP, quantity=Decimal(-1))
+    ledger = await a_ledger(database, opening=(by_hand,))
     await trade(ledger, symbol=SWAP)
     with pytest.raises(LedgerBroken, match="against what the desk holds"):
         await ledger.book_external([adoption(SWAP, quantity=Decimal(-1), price=Decimal(90), id="a", at=at(5))], cycle=1)
@@ -171,6 +181,27 @@ async def test_a_statement_must_show_the_wallet_of_swaps_and_every_coin(database
     assert await expected(ledger) == Expected(
         balances={"USDT": Decimal("9809.9"), "BTC": Decimal("2.498")}, positions={SWAP: Decimal(2)}, rounded="USDT"
     )
+
+
+async def hear_of_swaps(ledger: Ledger, *made: tuple[str, str, str, int]) -> None:
+    """Fills of a swap as (side, quantity, price, minute), heard of in this order."""
+    for cycle, (side, quantity, price, minute) in enumerate(made, start=1):
+        fill = {"price": Decimal(price), "at": at(minute)}
+        await trade(ledger, cycle=cycle, symbol=SWAP, side=side, quantity=Decimal(quantity), fill=fill)
+
+
+async def test_the_wallet_follows_the_order_in_which_the_venue_traded_a_swap(database: Database) -> None:
+    ledger = await a_ledger(database)
+    await hear_of_swaps(ledger, ("buy", "1", "100", 1), ("buy", "1", "110", 3), ("sell", "0.5", "120", 2))
+    assert (await ledger.portfolio(marks={}, as_of=at(9))).realized == Decimal("7.5")
+    assert (await expected(ledger)).balances == {"USDT": Decimal(10_010)}
+
+
+async def test_a_fill_of_a_trade_that_was_thought_over_is_put_where_it_belongs(database: Database) -> None:
+    ledger = await a_ledger(database)
+    before = (("buy", "3", "90", 0), ("sell", "3", "90", 1))
+    await hear_of_swaps(ledger, *before, ("buy", "1", "100", 2), ("sell", "1", "120", 4), ("sell", "0.2", "115", 3))
+    assert (await expected(ledger)).balances == {"USDT": Decimal(10_019)}
 
 
 async def test_a_commission_in_a_third_coin_leaves_what_is_held_of_it(database: Database) -> None:

@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.add_column("fills", sa.Column("fee_base", sa.Text()))
     op.add_column("fills", sa.Column("commission", sa.Text()))
     op.create_index("ix_orders_account_venue_order_id", "orders", ["account", "venue_order_id"])
+    op.create_index("ix_fills_account_symbol_at", "fills", ["account", "symbol", "at"])
     op.create_table(
         "external_events",
         sa.Column("account", sa.Text(), nullable=False),
