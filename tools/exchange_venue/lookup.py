@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.errors import OrderStateUnknown
+from domain.errors import OrderStateUnknown, VenueUnavailable
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
 from tools.exchange_client import Row
@@ -60,7 +60,7 @@ class Lookup:
             name = Name(client_order_id=wanted.client_order_id, venue_order_id=wanted.venue_order_id, stop=stop)
             row = await self._quirks.find(self._session, listed.symbol, name)
             if row is not None:
-                order = rows.seen(row, listed)
+                order = self._theirs(rows.seen(row, listed), wanted.client_order_id)
                 if wanted.venue_order_id or not self._quirks.ids_reused:
                     return await self.report(order, wanted.client_order_id, listed, evidence="by id")
                 found[order.venue_order_id] = (order, "by id")
@@ -84,6 +84,12 @@ class Lookup:
             order, evidence = matching[0]
             return await self.report(order, wanted.client_order_id, listed, evidence=evidence)
         return await self._from_trades(wanted, listed)
+
+    def _theirs(self, order: Seen, client_order_id: str) -> Seen:
+        """The order, where it is the one that was asked for. Raises `VenueUnavailable` where another was shown."""
+        if order.client_order_id not in ("", client_order_id):
+            raise VenueUnavailable(f"{self._session.exchange} was asked for {client_order_id} and showed another order")
+        return order
 
     async def report(self, order: Seen, client_order_id: str, listed: Listed, *, evidence: str) -> OrderReport:
         """The order with all its trades. A triggered stop is what became of the order that it sent."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from domain.errors import Refused, VenueUnavailable
@@ -20,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call, done
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -151,34 +152,43 @@ async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequen
 
         return await api.ask(what, ask, urgent=True)
 
-    return await every(
-        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what=what
-    )
+    return await every(page, size=_PAGE, after=_older_bills, what=what)
 
 
-async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
-    """`cashBal`: ccxt's total is OKX's equity, which counts what open positions gained."""
-    found: Mapping[str, Any] = await api.ask("the balances", call("private_get_account_balance"))
-    (account,) = found["data"]
-    return {str(row["ccy"]): row["cashBal"] for row in account["details"]}
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
+    """Cash, and the margin of isolated positions without what these gained. ccxt's total counts gains."""
+    return await api.ask("the balances", call("private_get_account_balance", read=_wallets))
+
+
+def _wallets(answer: Any) -> Mapping[str, Decimal]:
+    (account,) = answer["data"]
+    return {str(row["ccy"]): _wallet(row) for row in account["details"]}
+
+
+def _wallet(row: Mapping[str, object]) -> Decimal:
+    isolated = exact(row.get("isoEq") or "0") - exact(row.get("isoUpl") or "0")
+    return exact(row["cashBal"]) + isolated
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
     """Bills of three months that are no trades: deposits, withdrawals, funding, interest."""
 
     async def page(params: Params) -> Sequence[Row]:
-        async def ask(ccxt: Any) -> Sequence[Row]:
-            answer = await ccxt.private_get_account_bills_archive({"begin": str(millis(since)), **params})
-            return [{"id": row["billId"], "info": row} for row in answer["data"]]
+        wanted = {"begin": str(millis(since)), **params}
+        return await api.ask("the bills", call("private_get_account_bills_archive", wanted, read=_bills))
 
-        return await api.ask("the bills", ask)
+    found = await every(page, size=_PAGE, after=_older_bills, what="the bills")
+    read = [bill["transfer"] for bill in found if str(info_of(bill)["type"]) not in _TRADES]
+    wanted = [transfer for transfer in read if isinstance(transfer, Transfer) and transfer.at >= since]
+    return sorted(wanted, key=lambda transfer: (transfer.at, transfer.id))
 
-    rows = await every(
-        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what="bills"
-    )
-    bills = [info_of(row) for row in rows]
-    wanted = [bill for bill in bills if str(bill["type"]) not in _TRADES and moment(bill["ts"]) >= since]
-    return sorted((_transfer(bill) for bill in wanted), key=lambda transfer: (transfer.at, transfer.id))
+
+def _bills(answer: Any) -> Sequence[Row]:
+    return [{"id": row["billId"], "info": row, "transfer": _transfer(row)} for row in answer["data"]]
+
+
+def _older_bills(rows: Sequence[Row]) -> Params:
+    return {"after": lowest(rows, lambda info: info["billId"])}
 
 
 def _transfer(bill: Mapping[str, object]) -> Transfer:
@@ -219,7 +229,7 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     if config.get("posMode") == "net_mode":
         return ("positions are in net mode",)
     try:
-        await api.send("net mode", call("set_position_mode", False))
+        await api.send("net mode", call("set_position_mode", False, read=done))
     except VenueUnavailable as error:
         raise Refused(
             f"the account is in long/short mode: {error.message}",
@@ -229,17 +239,21 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
 
 
 async def _config(api: Asks) -> Mapping[str, object]:
-    answer: Mapping[str, Any] = await api.ask("the account's settings", call("private_get_account_config"))
-    (config,) = answer["data"]
-    found: Mapping[str, object] = config
-    return found
+    return await api.ask("the account's settings", call("private_get_account_config", read=_only))
+
+
+def _only(answer: Any) -> Mapping[str, object]:
+    (row,) = answer["data"]
+    return dict(row)
 
 
 async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
     """`cancel-all-after`, of all symbols. It takes 10 to 120 seconds; stops stay."""
     least, most = _CANCEL_ALL_AFTER_S
     seconds = min(max(timeout_s, least), most) if timeout_s else 0
-    await api.send("the dead-man switch", call("private_post_trade_cancel_all_after", {"timeOut": str(seconds)}))
+    await api.send(
+        "the dead-man switch", call("private_post_trade_cancel_all_after", {"timeOut": str(seconds)}, read=done)
+    )
     return True
 
 
