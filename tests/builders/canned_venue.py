@@ -238,3 +238,19 @@ BYBIT_START = {
 }
 
 _STARTS: Mapping[str, Mapping[str, str]] = {"okx": OKX_START, "binance": BINANCE_START, "bybit": BYBIT_START}
+
+
+def a_plain_venue(exchange: str) -> ExchangeVenue:
+    """Of any exchange, connected to nothing."""
+    present = Present(NOW)
+    return ExchangeVenue(
+        exchange,
+        keys=KEYS,
+        symbols=["BTC/USDT"],
+        currency="USDT",
+        check=fits,
+        wall=present,
+        sleep=present.sleep,
+        base_url="http://127.0.0.1:9",
+        settings={"timeout_on_exit": 0, "verify": False, "timeout": 1_000},
+    )

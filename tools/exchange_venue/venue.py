@@ -148,6 +148,11 @@ class ExchangeVenue:
         """An order that is not to be found may still be on its way."""
         return False
 
+    @property
+    def holds_stops(self) -> bool:
+        """Whether a stop waits at the exchange. Where it can't, it must be watched from here."""
+        return self._quirks.stop is not None
+
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order, once. The same order again is looked up, and never sent a second time.
 

@@ -81,7 +81,12 @@ def placed(answer: object) -> Mapping[str, Placed]:
 
 def child(row: Row) -> str:
     info = info_of(row)
-    return str(info.get("ordId") or "") if info.get("algoId") else ""
+    return str(info.get("ordId") or "") if _algo(info) else ""
+
+
+def _algo(info: Mapping[str, object]) -> bool:
+    """Whether a row is a stop's. That of the order which a stop became names the stop too."""
+    return bool(info.get("algoId")) and "accFillSz" not in info
 
 
 def client_order_id(row: Row) -> str:
@@ -127,13 +132,17 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
 
 def _row_id(info: Mapping[str, object]) -> object:
     """By which lists of orders are walked."""
-    return info.get("algoId") or info["ordId"]
+    return info["algoId"] if _algo(info) else info["ordId"]
 
 
 def _named(row: Row) -> Row:
-    """A stop's own client order id, where ccxt reads an order's."""
-    algo = info_of(row).get("algoClOrdId")
-    return {**row, "clientOrderId": algo} if algo and info_of(row).get("algoId") else row
+    """With the ids of what the row is of, a stop or an order: ccxt takes the one's for the other's.
+
+    The order that a stop became goes by the stop's client order id, unless it has one itself.
+    """
+    info = info_of(row)
+    names = ("algoClOrdId", "clOrdId") if _algo(info) else ("clOrdId", "algoClOrdId")
+    return {**row, "id": _row_id(info), "clientOrderId": next((info[name] for name in names if info.get(name)), None)}
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
