@@ -7,7 +7,8 @@ order is what the venue said; where it said nothing, the error says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
@@ -233,14 +234,13 @@ class ExchangeVenue:
 
     async def prepare(self) -> Sequence[str]:
         await self._markets()
-        return await self._quirks.prepare(self._session, self._symbols)
+        with _confirmed("the account's settings"):
+            return await self._quirks.prepare(self._session, self._symbols)
 
     async def keep_alive(self, *, timeout_s: int) -> bool:
         await self._markets()
-        try:
+        with _confirmed("the dead-man switch"):
             return await self._quirks.keep_alive(self._session, self._symbols, timeout_s)
-        except (NotSent, OrderStateUnknown) as error:
-            raise VenueUnavailable(f"the dead-man switch was not confirmed: {error.message}") from None
 
     async def _markets(self) -> Mapping[str, Listed]:
         """Our symbols as they are listed; asked once. Raises as `listed` and `instrument_of` do."""
@@ -273,3 +273,12 @@ class ExchangeVenue:
 
     def _client_order_id(self, trade: Row) -> str:
         return self._quirks.client_order_id(trade) or self._sent.named(str(trade.get("order")))
+
+
+@contextmanager
+def _confirmed(what: str) -> Generator[None]:
+    """Of what may be asked for again: whether it was not sent or not answered is one to the caller."""
+    try:
+        yield
+    except (NotSent, OrderStateUnknown) as error:
+        raise VenueUnavailable(f"{what}: not confirmed: {error.message}") from None
