@@ -23,7 +23,7 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.pace import RATE, RESERVE, Pace
 from tools.exchange_venue.quirks.quirks import Quirks
-from tools.exchange_venue.wire import Flight, SecondSend, guarded, in_flight
+from tools.exchange_venue.wire import Flight, WrongSend, guarded, in_flight
 from tools.plumbing import Sleep
 
 T = TypeVar("T")
@@ -65,8 +65,8 @@ class Session:
                 "password": keys.password.get_secret_value(),
                 "enableRateLimit": True,
                 "timeout": _TIMEOUT_MS,
-                "options": {**quirks.options, "maxRetriesOnFailure": 0},
                 **settings,
+                "options": {**quirks.options, "maxRetriesOnFailure": 0},
             },
         )
         self._ccxt = self._connection.ccxt
@@ -120,7 +120,7 @@ class Session:
         flight = Flight(may_change=True, repeatable=cancel, headers=self._quirks.headers(self.clock()))
         answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
         if not flight.sent:
-            raise SecondSend(f"{what} sent nothing")
+            raise WrongSend(f"{what} sent nothing")
         return answer
 
     async def time(self) -> datetime:
@@ -177,7 +177,7 @@ class Session:
         try:
             with in_flight(flight):
                 answer = await call(self._ccxt)
-        except (SecondSend, asyncio.CancelledError):
+        except (WrongSend, asyncio.CancelledError):
             self._breaker.release()
             raise
         except Exception as error:

@@ -21,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, as_rows, call, done
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -179,6 +179,11 @@ def _wallet(row: Mapping[str, object]) -> Decimal:
     return exact(row["cashBal"]) + isolated
 
 
+async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
+    """All there are: OKX takes no more than ten by name."""
+    return await api.ask("the positions", call("fetch_positions", read=as_rows))
+
+
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
     """Bills of three months that are no trades: deposits, withdrawals, funding, interest."""
 
@@ -290,6 +295,7 @@ OKX = replace(
     child=child,
     client_order_id=client_order_id,
     balances=balances,
+    positions=positions,
     transfers=transfers,
     rights=rights,
     prepare=prepare,
