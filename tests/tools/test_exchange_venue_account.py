@@ -241,17 +241,20 @@ async def test_a_binance_id_that_is_taken_is_looked_up() -> None:
         "status": "NEW",
         "type": "MARKET",
         "side": "BUY",
-        "time": NOW_MS,
-        "updateTime": NOW_MS,
+        "time": NOW_MS - 3_600_000,  # an earlier process sent it
+        "updateTime": NOW_MS - 3_600_000,
     }
     answers = {
         "POST /api/v3/order": '{"code":-2010,"msg":"Duplicate order sent."}',
-        "GET /api/v3/openOrders": json.dumps([row]),
+        "GET /api/v3/openOrders": [json.dumps([row]), "[]"],
     }
     async with a_canned_venue("binance", answers, symbols=[SPOT]) as canned:
         order = an_order(symbol=SPOT)
         report = await canned.venue.submit(order, a_ticket(order))
-    assert (report.state, report.venue_order_id) == (OrderState.WORKING, "9")
+        assert (report.state, report.venue_order_id) == (OrderState.WORKING, "9")
+        canned.present.at += timedelta(hours=1)
+        with pytest.raises(OrderStateUnknown, match="not visible"):  # it was there: it is never said not to be
+            await canned.venue.find(order.client_order_id, SPOT)
 
 
 async def test_a_binance_perpetual_in_two_directions_is_an_error() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,8 +15,9 @@ from builders.canned_venue import NOW_MS, a_canned_venue, a_plain_venue
 from builders.live_venue import KEYS, SPOT, Present, Stage, a_stage, fits
 from builders.markets import a_ticket, an_order
 from domain.candle import Timeframe
-from domain.errors import OrderStateUnknown, UsageError, VenueUnavailable
-from domain.order import OrderState
+from domain.decision import Ticket
+from domain.errors import OrderStateUnknown, TicketRefused, UsageError, VenueUnavailable
+from domain.order import OrderRequest, OrderState
 from tools.exchange_double import Operation
 from tools.exchange_double.faults import ClockSkew, Reset, ServerError, Timeout
 from tools.exchange_market import ExchangeMarket
@@ -143,6 +144,25 @@ async def test_questions_wait_their_turn_and_a_reserve_is_kept_for_cancels(stage
     assert stage.venue.health().reserve < 8
     await stage.venue.time()
     assert stage.present.slept != []
+
+
+async def test_a_ticket_is_looked_at_again_when_its_turn_has_come(stage: Stage) -> None:
+    looks: list[datetime] = []
+
+    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+        looks.append(now)
+        if len(looks) == 2:
+            raise TicketRefused("the ticket has expired")
+
+    venue = stage.another(check=once)
+    try:
+        order = an_order(symbol=SPOT, quantity="0.1")
+        with pytest.raises(NotSent, match="expired"):
+            await venue.submit(order, a_ticket(order))
+        assert stage.double.journal.of(Operation.PLACE) == []
+        assert (await venue.submit(order, a_ticket(order))).state is OrderState.FILLED
+    finally:
+        await venue.aclose()
 
 
 # The clock.

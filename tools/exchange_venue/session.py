@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from domain.clock import Clock
-from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
 from tools.breaker import Breaker
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_connection import Connection, exchange_class
@@ -107,9 +107,12 @@ class Session:
         # The clocks have drifted apart since they were compared. A query may be asked again, and is, once.
         return await self._ask(what, call, urgent=urgent)
 
-    async def send(self, what: str, call: Call[T], *, cancel: bool = False) -> T:
+    async def send(
+        self, what: str, call: Call[T], *, cancel: bool = False, still: Callable[[], None] | None = None
+    ) -> T:
         """Carry out `call`, in which one request that changes something may go out.
 
+        `still` is asked when its turn has come, and raises `TicketRefused` where it must not go out any more.
         Raises `NotSent`, `Declined`, and `OrderStateUnknown` when nothing proves what became of it. A cancel goes
         out even while the breaker is open: nothing is gained by holding it back.
         """
@@ -117,6 +120,8 @@ class Session:
             await self._turn(what, urgent=cancel, anyway=cancel)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
+        if still is not None:
+            self._ask_once_more(still)
         flight = Flight(may_change=True, repeatable=cancel, headers=self._quirks.headers(self.clock()))
         answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
         if not flight.sent:
@@ -171,6 +176,13 @@ class Session:
         except asyncio.CancelledError:
             self._breaker.release()
             raise
+
+    def _ask_once_more(self, still: Callable[[], None]) -> None:
+        try:
+            still()
+        except TicketRefused as refused:
+            self._breaker.release()
+            raise NotSent(refused.message) from None
 
     async def _fly(self, flight: Flight, call: Call[T], sense: Callable[[Exception], Exception]) -> T:
         """The answer to one call, or the error that `sense` makes of what went wrong."""

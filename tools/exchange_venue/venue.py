@@ -7,7 +7,7 @@ order is what the venue said; where it said nothing, the error says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from decimal import Decimal
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, Refused, SymbolUnknown, UsageError, VenueUnavailable
+from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
@@ -31,14 +31,12 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
-from tools.exchange_venue.orders import Orders, Outcome, rejected
+from tools.exchange_venue.orders import Check, Orders, Outcome, rejected
 from tools.exchange_venue.quirks import quirks_of
+from tools.exchange_venue.reading import readable
 from tools.exchange_venue.sent import SentOrders
 from tools.exchange_venue.session import Session
 from tools.plumbing import Sleep
-
-Check = Callable[[Ticket, OrderRequest, datetime], None]
-"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
 PATIENCE_S = 30.0
@@ -86,7 +84,6 @@ class ExchangeVenue:
         )
         self._symbols = tuple(dict.fromkeys(symbols))
         self._currency = currency
-        self._check = check
         self._wall = wall
         self._timeframe = timeframe
         self._listed: Mapping[str, Listed] = {}
@@ -99,6 +96,7 @@ class ExchangeVenue:
             lookup=lookup,
             sent=self._sent,
             currency=currency,
+            check=check,
             wall=wall,
             patience_s=patience_s,
         )
@@ -161,7 +159,6 @@ class ExchangeVenue:
         the exchange's grid is one too, and was not sent. Raises `TicketRefused` and `Refused` as the contract says,
         `NotSent` (a `TicketRefused`) where nothing went out, and else `OrderStateUnknown`.
         """
-        self._check(ticket, order, self._wall.now())
         try:
             one = (await self._markets()).get(order.symbol)
         except VenueUnavailable as error:
@@ -174,22 +171,13 @@ class ExchangeVenue:
         Each is sent once, as by `submit`; what that would raise is a value here: `OrderStateUnknown`, or a `Refused`
         such as `NotSent`. No order's end touches another's.
         """
-        outcomes: dict[int, Outcome] = {}
-        ready: dict[int, tuple[OrderRequest, Ticket, Listed]] = {}
-        for n, (order, ticket) in enumerate(orders):
-            try:
-                self._check(ticket, order, self._wall.now())
-                one = (await self._markets()).get(order.symbol)
-                if one is None:
-                    outcomes[n] = self._not_traded(order)
-                else:
-                    ready[n] = (order, ticket, one)
-            except Refused as refused:
-                outcomes[n] = refused
-            except VenueUnavailable as error:
-                outcomes[n] = NotSent(f"not sent: {error.message}")
-        outcomes.update(zip(ready, await self._orders.submit_all(list(ready.values())), strict=True))
-        return [outcomes[n] for n in range(len(orders))]
+        try:
+            markets = await self._markets()
+        except VenueUnavailable as error:
+            return [NotSent(f"not sent: {error.message}") for _ in orders]
+        traded = [(order, ticket, markets[order.symbol]) for order, ticket in orders if order.symbol in markets]
+        outcomes = iter(await self._orders.submit_all(traded))
+        return [next(outcomes) if order.symbol in markets else self._not_traded(order) for order, _ in orders]
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         """The venue's word, with all its trades. `sent_at` is when an earlier process sent it, where that is known.
@@ -252,7 +240,7 @@ class ExchangeVenue:
                 precision = self.market_data.precision
                 price = await self._bid(symbol, market) if precision == "digits" else None
                 instrument = instrument_of(market, symbol, exchange=self.name, precision=precision, price=price)
-                found[symbol] = Listed.of(market, instrument)
+                found[symbol] = readable(f"the market {symbol}", Listed.of, market, instrument)
             self._listed = found
         return self._listed
 
