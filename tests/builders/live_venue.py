@@ -118,6 +118,7 @@ def make_venue(
     symbols: Sequence[str] = (SPOT, SWAP),
     patience_s: float = 30,
     check: Check = fits,
+    sandbox: bool = False,
     **settings: object,
 ) -> ExchangeVenue:
     return ExchangeVenue(
@@ -128,6 +129,7 @@ def make_venue(
         check=check,
         wall=present,
         sleep=present.sleep,
+        sandbox=sandbox,
         base_url=double.url,
         patience_s=patience_s,
         settings={**FAST, "timeout": 10_000, "verify": False, **settings},

@@ -56,3 +56,17 @@ def test_a_probe_that_is_cancelled_leaves_room_for_another() -> None:
     breaker.admits(LATER)
     breaker.release()
     assert breaker.admits(LATER)
+
+
+def test_a_breaker_tells_how_it_stands() -> None:
+    breaker = Breaker(after=2, probe_after_s=30)
+    assert (breaker.state(START), breaker.failures, breaker.probes_at) == ("closed", 0, None)
+    for _ in range(2):
+        breaker.settle(START, answered=False)
+    later = START + timedelta(seconds=30)
+    assert (breaker.state(START), breaker.failures, breaker.probes_at) == ("open", 2, later)
+    assert breaker.state(later) == "half-open"
+    assert breaker.admits(later)
+    assert breaker.state(START) == "half-open"
+    breaker.settle(later, answered=True)
+    assert (breaker.state(later), breaker.failures) == ("closed", 0)

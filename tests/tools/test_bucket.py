@@ -49,3 +49,13 @@ def test_no_window_ever_holds_more_than_the_burst_and_the_rate(gaps: list[float]
 def test_a_rate_that_lets_nothing_through_is_refused(per_s: float, burst: int) -> None:
     with pytest.raises(ValueError, match="per_s"):
         Rate(per_s=per_s, burst=burst)
+
+
+def test_a_bucket_tells_its_level_without_changing_it() -> None:
+    bucket = Bucket(Rate(per_s=2, burst=4))
+    assert bucket.level(START) == 4
+    bucket.reserve(6, now=START, within_s=10)
+    assert bucket.level(START) == -2
+    assert bucket.level(START + timedelta(seconds=2)) == 2
+    assert bucket.level(START + timedelta(seconds=9)) == 4
+    assert bucket.level(START) == -2

@@ -23,7 +23,8 @@ from tools.exchange_venue import rows
 from tools.exchange_venue.listed import EXACT, Listed
 from tools.exchange_venue.lookup import Lookup
 from tools.exchange_venue.quirks.quirks import Listing, Quirks
-from tools.exchange_venue.rows import could_be_ours, readable
+from tools.exchange_venue.reading import readable
+from tools.exchange_venue.rows import could_be_ours
 from tools.exchange_venue.session import Session
 
 
@@ -118,8 +119,7 @@ class Account:
         return quote_of(book, one.symbol, unit=one.unit, asked_at=asked_at).mid
 
     async def _balances(self, listed: Mapping[str, Listed]) -> Mapping[str, Decimal]:
-        told = await self._quirks.balances(self._session, list(listed))
-        found = readable("the balances", lambda: {name: exact(amount) for name, amount in told.items() if amount})
+        found = await self._quirks.balances(self._session, list(listed))
         return {name: amount for name, amount in found.items() if amount}
 
     async def _positions(

@@ -47,7 +47,7 @@ A bare `ExchangeError` is not one of them: it stands for every code that ccxt do
 """
 
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
-_SIGNED = re.compile(r"(?i)\b(signature|sign|api[-_]?key|passphrase|secret)(\"?\s*[=:]\s*\"?)[^\s&\"',}]+")
+_SIGNED = re.compile(r"(?i)\b(signature|sign|api[-_]?key|passphrase|secret)([\\\"\s]*[=:][\\\"\s]*)[^\s&\"'\\,}]+")
 
 
 class Declined(VenueUnavailable):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.errors import OrderStateUnknown
+from domain.errors import OrderStateUnknown, VenueUnavailable
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
 from tools.exchange_client import Row
@@ -52,15 +52,12 @@ class Lookup:
     async def find(self, wanted: Wanted, listed: Listed) -> OrderReport | None:
         """Raises `OrderStateUnknown` while it may be under way, or where two orders have its id."""
         found: dict[str, tuple[Seen, str]] = {}
-        apart = (False, True) if self._quirks.stops_apart(listed.symbol) else (False,)
-        stops = (
-            apart if wanted.stop is None else tuple(stop for stop in apart if stop is (wanted.stop and len(apart) > 1))
-        )
+        stops = self._lists(wanted.stop, listed.symbol)
         for stop in stops:
             name = Name(client_order_id=wanted.client_order_id, venue_order_id=wanted.venue_order_id, stop=stop)
             row = await self._quirks.find(self._session, listed.symbol, name)
             if row is not None:
-                order = rows.seen(row, listed)
+                order = self._theirs(rows.seen(row, listed), wanted.client_order_id)
                 if wanted.venue_order_id or not self._quirks.ids_reused:
                     return await self.report(order, wanted.client_order_id, listed, evidence="by id")
                 found[order.venue_order_id] = (order, "by id")
@@ -84,6 +81,18 @@ class Lookup:
             order, evidence = matching[0]
             return await self.report(order, wanted.client_order_id, listed, evidence=evidence)
         return await self._from_trades(wanted, listed)
+
+    def _lists(self, stop: bool | None, symbol: str) -> Sequence[bool]:
+        """Among which orders it may be: others, and stops where they are apart."""
+        if not self._quirks.stops_apart(symbol):
+            return (False,)
+        return (False, True) if stop is None else (stop,)
+
+    def _theirs(self, order: Seen, client_order_id: str) -> Seen:
+        """The order, where it is the one that was asked for. Raises `VenueUnavailable` where another was shown."""
+        if order.client_order_id not in ("", client_order_id):
+            raise VenueUnavailable(f"{self._session.exchange} was asked for {client_order_id} and showed another order")
+        return order
 
     async def report(self, order: Seen, client_order_id: str, listed: Listed, *, evidence: str) -> OrderReport:
         """The order with all its trades. A triggered stop is what became of the order that it sent."""

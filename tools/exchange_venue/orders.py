@@ -27,6 +27,12 @@ _MARGIN = timedelta(minutes=1)
 _FAR_BACK = timedelta(days=7)
 """How far lists are read back for an order of which nobody knows when it was sent."""
 
+_LONGEST_SEND = timedelta(minutes=1)
+"""From when an order is about to be sent until it is answered or given up: turns, time-out and all."""
+
+Check: TypeAlias = Callable[[Ticket, OrderRequest, datetime], None]
+"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
+
 Outcome: TypeAlias = OrderReport | Refused | OrderStateUnknown
 """What came of one order of several."""
 
@@ -42,6 +48,7 @@ class Orders:
         lookup: Lookup,
         sent: SentOrders,
         currency: str,
+        check: Check,
         wall: Clock,
         patience_s: float,
     ) -> None:
@@ -50,13 +57,14 @@ class Orders:
         self._lookup = lookup
         self._sent = sent
         self._currency = currency
+        self._check = check
         self._wall = wall
         self._patience = timedelta(seconds=patience_s + quirks.validity_s)
-        # What earlier processes sent, they sent before this.
         self._started_at = wall.now()
 
     async def submit(self, order: OrderRequest, ticket: Ticket, listed: Listed) -> OrderReport:
-        """See `ExchangeVenue.submit`. The ticket was checked."""
+        """See `ExchangeVenue.submit`."""
+        self._check(ticket, order, self._wall.now())
         sent = self._sent.take(order, ticket, now=self._wall.now())
         if sent is None:
             return await self._again(order, listed)
@@ -67,7 +75,9 @@ class Orders:
             answer: Row | Declined
             try:
                 answer = await self._session.send(
-                    f"the order {order.client_order_id}", lambda ccxt: _create(ccxt, wanted)
+                    f"the order {order.client_order_id}",
+                    lambda ccxt: _create(ccxt, wanted),
+                    still=lambda: self._check(ticket, order, self._wall.now()),
                 )
             except Declined as declined:
                 answer = declined
@@ -76,7 +86,7 @@ class Orders:
         return await self._accepted(sent, str(answer["id"]), listed)
 
     async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket, Listed]]) -> Sequence[Outcome]:
-        """See `ExchangeVenue.submit_all`. The tickets were checked."""
+        """See `ExchangeVenue.submit_all`."""
         outcomes: dict[int, Outcome] = {}
         batch: list[tuple[int, Sent, Listed]] = []
         for n, (order, ticket, listed) in enumerate(orders):
@@ -85,6 +95,7 @@ class Orders:
                 outcomes[n] = await _told(self.submit(order, ticket, listed))
                 continue
             try:
+                self._check(ticket, order, self._wall.now())
                 sent = self._sent.take(order, ticket, now=self._wall.now())
             except Refused as refused:
                 outcomes[n] = refused
@@ -194,10 +205,8 @@ class Orders:
         """A refusal. That the id is taken is none: it proves that an order of that id is there."""
         if declined.kind != "duplicate":
             return self._refuse(sent, declined.message, evidence=f"refused {declined.code}")
-        found = await self.find(sent.order.client_order_id, listed, sent_at=None)
-        if found is None:
-            raise OrderStateUnknown(f"{declined.message}, and shows no such order")
-        return found
+        sent.there = True
+        return await self._again(sent.order, listed)
 
     def _refuse(self, sent: Sent, reason: str, *, evidence: str) -> OrderReport:
         sent.refused = rejected(sent.order, reason, evidence=evidence, at=self._wall.now())
@@ -235,18 +244,26 @@ class Orders:
 
     def _wanted(self, client_order_id: str, sent: Sent | None, sent_at: datetime | None) -> Wanted:
         """What is known of an order. One that may have been sent up to now is not missed until later."""
-        now = self._wall.now()
-        began = sent.at if sent else sent_at
-        until = sent.until if sent else sent_at or self._started_at
+        if sent is None:
+            began, until = sent_at, self._sent_until(sent_at)
+        else:
+            began, until = None if sent.there else sent.at, sent.until
         theirs = None if began is None else self._session.theirs(began)
         return Wanted(
             client_order_id=client_order_id,
             venue_order_id=sent.venue_order_id if sent else "",
             stop=sent.order.type == "stop" if sent else None,
             sent_at=theirs,
-            since=(theirs - _MARGIN) if theirs else self._session.theirs(now) - _FAR_BACK,
-            settled=now >= until + self._patience,
+            since=self._session.clock() - _FAR_BACK if theirs is None else theirs - _MARGIN,
+            settled=self._wall.now() >= until + self._patience and not (sent and sent.there),
         )
+
+    def _sent_until(self, sent_at: datetime | None) -> datetime:
+        """Until when an order of another process may have been sent: until that gave up, or until we began."""
+        if sent_at is None:
+            return self._started_at
+        given_up = sent_at + _LONGEST_SEND
+        return given_up if sent_at > self._started_at else min(given_up, self._started_at)
 
 
 def rejected(order: OrderRequest, reason: str, *, evidence: str, at: datetime) -> OrderReport:

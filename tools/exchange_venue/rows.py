@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from domain.errors import VenueUnavailable
 from domain.money import ZERO
 from domain.order import ClientOrderId, Commission, Fill, OrderReport, OrderState
 from domain.statement import Trade
@@ -22,9 +21,7 @@ from tools.exchange_client import Row
 from tools.exchange_numbers import exact
 from tools.exchange_venue.listed import EXACT, Listed
 from tools.exchange_venue.quirks.pages import info_of, moment
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from tools.exchange_venue.reading import readable
 
 _AVERAGE_GRAIN = Decimal("1e-12")
 _CLIENT_ORDER_ID = TypeAdapter(ClientOrderId)
@@ -61,15 +58,6 @@ class Seen:
     row: Row
 
 
-def readable(what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `read` makes of its arguments, with anything that it can't read as one `VenueUnavailable`."""
-    try:
-        return read(*args, **kwargs)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise VenueUnavailable(f"{what} can't be read: {visible(said, limit=200)}") from error
-
-
 def seen(row: Row, listed: Listed) -> Seen:
     """Raises `VenueUnavailable` for a row that does not say what it must."""
     return readable(f"an order of {listed.symbol}", _seen, row, listed)
@@ -87,6 +75,8 @@ def _seen(row: Row, listed: Listed) -> Seen:
     filled = ZERO if row.get("filled") is None else listed.in_base(row["filled"])
     if state is OrderState.FILLED and row.get("amount") is not None and filled < listed.in_base(row["amount"]):
         state = OrderState.CANCELLED  # Bybit's "partially filled, then cancelled" is closed to ccxt
+    if state is OrderState.REJECTED and filled:
+        state = OrderState.CANCELLED  # taken, filled in part, and then stopped by the venue
     if state is OrderState.WORKING and filled:
         state = OrderState.PARTIAL
     changed = next(

@@ -25,6 +25,8 @@ class Sent:
     until: datetime
     """By when it was answered or given up; it may have been under way until then."""
     venue_order_id: str = ""
+    there: bool = False
+    """The venue has said that it has an order of this id: perhaps an older one, and never none."""
     refused: OrderReport | None = None
     """The venue's refusal: it keeps no record of an order that it did not take, so this is the only one."""
 

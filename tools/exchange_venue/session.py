@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from domain.clock import Clock
-from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
 from tools.breaker import Breaker
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_connection import Connection, exchange_class
@@ -23,7 +23,7 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.pace import RATE, RESERVE, Pace
 from tools.exchange_venue.quirks.quirks import Quirks
-from tools.exchange_venue.wire import Flight, SecondSend, guarded, in_flight
+from tools.exchange_venue.wire import Flight, WrongSend, guarded, in_flight
 from tools.plumbing import Sleep
 
 T = TypeVar("T")
@@ -65,8 +65,8 @@ class Session:
                 "password": keys.password.get_secret_value(),
                 "enableRateLimit": True,
                 "timeout": _TIMEOUT_MS,
-                "options": {**quirks.options, "maxRetriesOnFailure": 0},
                 **settings,
+                "options": {**quirks.options, "maxRetriesOnFailure": 0},
             },
         )
         self._ccxt = self._connection.ccxt
@@ -107,9 +107,12 @@ class Session:
         # The clocks have drifted apart since they were compared. A query may be asked again, and is, once.
         return await self._ask(what, call, urgent=urgent)
 
-    async def send(self, what: str, call: Call[T], *, cancel: bool = False) -> T:
+    async def send(
+        self, what: str, call: Call[T], *, cancel: bool = False, still: Callable[[], None] | None = None
+    ) -> T:
         """Carry out `call`, in which one request that changes something may go out.
 
+        `still` is asked when its turn has come, and raises `TicketRefused` where it must not go out any more.
         Raises `NotSent`, `Declined`, and `OrderStateUnknown` when nothing proves what became of it. A cancel goes
         out even while the breaker is open: nothing is gained by holding it back.
         """
@@ -117,10 +120,12 @@ class Session:
             await self._turn(what, urgent=cancel, anyway=cancel)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
+        if still is not None:
+            self._ask_once_more(still)
         flight = Flight(may_change=True, repeatable=cancel, headers=self._quirks.headers(self.clock()))
         answer = await self._fly(flight, call, lambda error: self._after_send(error, flight, what))
         if not flight.sent:
-            raise SecondSend(f"{what} sent nothing")
+            raise WrongSend(f"{what} sent nothing")
         return answer
 
     async def time(self) -> datetime:
@@ -172,12 +177,19 @@ class Session:
             self._breaker.release()
             raise
 
+    def _ask_once_more(self, still: Callable[[], None]) -> None:
+        try:
+            still()
+        except TicketRefused as refused:
+            self._breaker.release()
+            raise NotSent(refused.message) from None
+
     async def _fly(self, flight: Flight, call: Call[T], sense: Callable[[Exception], Exception]) -> T:
         """The answer to one call, or the error that `sense` makes of what went wrong."""
         try:
             with in_flight(flight):
                 answer = await call(self._ccxt)
-        except (SecondSend, asyncio.CancelledError):
+        except (WrongSend, asyncio.CancelledError):
             self._breaker.release()
             raise
         except Exception as error:

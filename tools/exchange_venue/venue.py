@@ -7,14 +7,15 @@ order is what the venue said; where it said nothing, the error says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, Refused, SymbolUnknown, UsageError, VenueUnavailable
+from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
@@ -30,14 +31,12 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
-from tools.exchange_venue.orders import Orders, Outcome, rejected
+from tools.exchange_venue.orders import Check, Orders, Outcome, rejected
 from tools.exchange_venue.quirks import quirks_of
+from tools.exchange_venue.reading import readable
 from tools.exchange_venue.sent import SentOrders
 from tools.exchange_venue.session import Session
 from tools.plumbing import Sleep
-
-Check = Callable[[Ticket, OrderRequest, datetime], None]
-"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
 PATIENCE_S = 30.0
@@ -85,7 +84,6 @@ class ExchangeVenue:
         )
         self._symbols = tuple(dict.fromkeys(symbols))
         self._currency = currency
-        self._check = check
         self._wall = wall
         self._timeframe = timeframe
         self._listed: Mapping[str, Listed] = {}
@@ -98,6 +96,7 @@ class ExchangeVenue:
             lookup=lookup,
             sent=self._sent,
             currency=currency,
+            check=check,
             wall=wall,
             patience_s=patience_s,
         )
@@ -148,6 +147,11 @@ class ExchangeVenue:
         """An order that is not to be found may still be on its way."""
         return False
 
+    @property
+    def holds_stops(self) -> bool:
+        """Whether a stop waits at the exchange. Where it can't, it must be watched from here."""
+        return self._quirks.stop is not None
+
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order, once. The same order again is looked up, and never sent a second time.
 
@@ -155,7 +159,6 @@ class ExchangeVenue:
         the exchange's grid is one too, and was not sent. Raises `TicketRefused` and `Refused` as the contract says,
         `NotSent` (a `TicketRefused`) where nothing went out, and else `OrderStateUnknown`.
         """
-        self._check(ticket, order, self._wall.now())
         try:
             one = (await self._markets()).get(order.symbol)
         except VenueUnavailable as error:
@@ -168,22 +171,13 @@ class ExchangeVenue:
         Each is sent once, as by `submit`; what that would raise is a value here: `OrderStateUnknown`, or a `Refused`
         such as `NotSent`. No order's end touches another's.
         """
-        outcomes: dict[int, Outcome] = {}
-        ready: dict[int, tuple[OrderRequest, Ticket, Listed]] = {}
-        for n, (order, ticket) in enumerate(orders):
-            try:
-                self._check(ticket, order, self._wall.now())
-                one = (await self._markets()).get(order.symbol)
-                if one is None:
-                    outcomes[n] = self._not_traded(order)
-                else:
-                    ready[n] = (order, ticket, one)
-            except Refused as refused:
-                outcomes[n] = refused
-            except VenueUnavailable as error:
-                outcomes[n] = NotSent(f"not sent: {error.message}")
-        outcomes.update(zip(ready, await self._orders.submit_all(list(ready.values())), strict=True))
-        return [outcomes[n] for n in range(len(orders))]
+        try:
+            markets = await self._markets()
+        except VenueUnavailable as error:
+            return [NotSent(f"not sent: {error.message}") for _ in orders]
+        traded = [(order, ticket, markets[order.symbol]) for order, ticket in orders if order.symbol in markets]
+        outcomes = iter(await self._orders.submit_all(traded))
+        return [next(outcomes) if order.symbol in markets else self._not_traded(order) for order, _ in orders]
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         """The venue's word, with all its trades. `sent_at` is when an earlier process sent it, where that is known.
@@ -228,17 +222,16 @@ class ExchangeVenue:
 
     async def prepare(self) -> Sequence[str]:
         await self._markets()
-        return await self._quirks.prepare(self._session, self._symbols)
+        with _confirmed("the account's settings"):
+            return await self._quirks.prepare(self._session, self._symbols)
 
     def holds_stops(self, symbol: str) -> bool:
         return self._quirks.stop is not None
 
     async def keep_alive(self, *, timeout_s: int) -> bool:
         await self._markets()
-        try:
+        with _confirmed("the dead-man switch"):
             return await self._quirks.keep_alive(self._session, self._symbols, timeout_s)
-        except (NotSent, OrderStateUnknown) as error:
-            raise VenueUnavailable(f"the dead-man switch was not confirmed: {error.message}") from None
 
     async def _markets(self) -> Mapping[str, Listed]:
         """Our symbols as they are listed; asked once. Raises as `listed` and `instrument_of` do."""
@@ -250,7 +243,7 @@ class ExchangeVenue:
                 precision = self.market_data.precision
                 price = await self._bid(symbol, market) if precision == "digits" else None
                 instrument = instrument_of(market, symbol, exchange=self.name, precision=precision, price=price)
-                found[symbol] = Listed.of(market, instrument)
+                found[symbol] = readable(f"the market {symbol}", Listed.of, market, instrument)
             self._listed = found
         return self._listed
 
@@ -271,3 +264,12 @@ class ExchangeVenue:
 
     def _client_order_id(self, trade: Row) -> str:
         return self._quirks.client_order_id(trade) or self._sent.named(str(trade.get("order")))
+
+
+@contextmanager
+def _confirmed(what: str) -> Generator[None]:
+    """Of what may be asked for again: whether it was not sent or not answered is one to the caller."""
+    try:
+        yield
+    except (NotSent, OrderStateUnknown) as error:
+        raise VenueUnavailable(f"{what}: not confirmed: {error.message}") from None

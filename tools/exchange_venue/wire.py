@@ -53,8 +53,8 @@ class Flight:
 _FLIGHT: ContextVar[Flight | None] = ContextVar("flight", default=None)
 
 
-class SecondSend(RuntimeError):
-    """Something wanted to send what nobody had asked for, or twice. A defect, never the venue's fault."""
+class WrongSend(RuntimeError):
+    """What nobody asked for, or nobody asked for twice, wanted to go out; or what was asked for did not. A defect."""
 
 
 def current() -> Flight:
@@ -92,7 +92,7 @@ class _Guarded:
         if method != "GET":
             once = method == "POST" or (flight is not None and flight.repeatable)
             if flight is None or not flight.may_change or flight.sent or not once:
-                raise SecondSend(f"{method} of something that was not asked for")
+                raise WrongSend(f"{method} of something that was not asked for")
             flight.sent += 1
             headers = {**(headers or {}), **flight.headers}
         if flight is not None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from domain.errors import VenueUnavailable
 from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer
 from tools.exchange_client import Row
+from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Declined, code_in
 from tools.exchange_venue.quirks.pages import every, millis, moment, one_page
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, Quirks, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, Quirks, as_rows, call, done
 
 _PAGE = 100
 
@@ -117,11 +119,11 @@ def trigger(stop: bool) -> Params:
     return {"trigger": True} if stop else {}
 
 
-async def cancel(api: Asks, symbol: str, name: Name) -> object:
+async def cancel(api: Asks, symbol: str, name: Name) -> None:
     params = {} if name.venue_order_id else {"clientOrderId": name.client_order_id}
-    return await api.send(
+    await api.send(
         f"the cancel of {name.client_order_id}",
-        call("cancel_order", name.venue_order_id or None, symbol, {**params, **trigger(name.stop)}),
+        call("cancel_order", name.venue_order_id or None, symbol, {**params, **trigger(name.stop)}, read=done),
         cancel=True,
     )
 
@@ -160,8 +162,7 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
 
     async def page(params: Params) -> Sequence[Row]:
         start = params.get("since", millis(since))
-        rows: Sequence[Row] = await api.ask(what, call("fetch_my_trades", symbol, start, _PAGE), urgent=True)
-        return rows
+        return await api.ask(what, call("fetch_my_trades", symbol, start, _PAGE, read=as_rows), urgent=True)
 
     return await every(
         page, size=_PAGE, after=lambda rows: {"since": max(int(str(row["timestamp"])) for row in rows)}, what=what
@@ -185,16 +186,18 @@ async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     return [trade for trade in every_one if trade["order"] == row["id"]]
 
 
-async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
     kind = {"type": "swap"} if any(":" in symbol for symbol in symbols) else {}
-    found: Mapping[str, Any] = await api.ask("the balances", call("fetch_balance", kind))
-    total: Mapping[str, object] = found["total"]
-    return total
+    return await api.ask("the balances", call("fetch_balance", kind, read=totals))
+
+
+def totals(balance: Any) -> Mapping[str, Decimal]:
+    """Of ccxt's balance: free and used together."""
+    return {name: exact(total) for name, total in balance["total"].items() if total is not None}
 
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
-    found: Sequence[Row] = await api.ask("the positions", call("fetch_positions", list(symbols)))
-    return found
+    return await api.ask("the positions", call("fetch_positions", list(symbols), read=as_rows))
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from domain.errors import Refused, VenueUnavailable
+from domain.money import ZERO
 from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer, TransferKind
 from tools.exchange_client import Row
@@ -20,7 +22,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, highest, info_of, millis, moment, spans
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, as_rows, call, done
 
 RECV_WINDOW_S = 5.0
 """Binance refuses a request that reaches it later than this after it was signed."""
@@ -68,16 +70,18 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
     what = f"the {listing.which} orders of {symbol}"
     apart = unified.trigger(listing.stop)
     if listing.which == "open":
-        return await api.ask(what, call("fetch_open_orders", symbol, None, None, apart), urgent=True)
+        return await api.ask(what, call("fetch_open_orders", symbol, None, None, apart, read=as_rows), urgent=True)
     since = listing.since or api.clock() - _WEEK
 
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
         params = {"endTime": millis(end), **apart}
-        return await api.ask(what, call("fetch_orders", symbol, millis(start), _PAGE, params), urgent=True)
+        return await api.ask(
+            what, call("fetch_orders", symbol, millis(start), _PAGE, params, read=as_rows), urgent=True
+        )
 
     async def beyond(params: Params) -> Sequence[Row]:
         asked = {**params, **apart}
-        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked), urgent=True)
+        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked, read=as_rows), urgent=True)
 
     key = "algoId" if listing.stop else "orderId"
     return await _walk(api, symbol, since, between=between, beyond=beyond, key=key, what=what)
@@ -88,10 +92,12 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
 
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
         params = {"endTime": millis(end)}
-        return await api.ask(what, call("fetch_my_trades", symbol, millis(start), _PAGE, params), urgent=True)
+        return await api.ask(
+            what, call("fetch_my_trades", symbol, millis(start), _PAGE, params, read=as_rows), urgent=True
+        )
 
     async def beyond(params: Params) -> Sequence[Row]:
-        return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params), urgent=True)
+        return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params, read=as_rows), urgent=True)
 
     return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
 
@@ -124,31 +130,37 @@ async def _walk(
 async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     what = f"the trades of the order {row['id']}"
     rows: Sequence[Row] = await api.ask(
-        what, call("fetch_my_trades", symbol, None, _PAGE, {"orderId": row["id"]}), urgent=True
+        what, call("fetch_my_trades", symbol, None, _PAGE, {"orderId": row["id"]}, read=as_rows), urgent=True
     )
     if len(rows) < _PAGE:
         return rows
     return [trade for trade in await trades(api, symbol, moment(row["timestamp"])) if trade["order"] == row["id"]]
 
 
-async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
     """Of the wallets that these symbols trade from, together. ccxt's total of perpetuals counts open gains."""
-    found: dict[str, object] = {}
+    wallets: list[Mapping[str, Decimal]] = []
     if any(not swap(symbol) for symbol in symbols):
-        spot: Mapping[str, Any] = await api.ask("the spot balances", call("fetch_balance", {"type": "spot"}))
-        found.update(spot["total"])
+        spot = call("fetch_balance", {"type": "spot"}, read=unified.totals)
+        wallets.append(await api.ask("the spot balances", spot))
     if any(swap(symbol) for symbol in symbols):
-        account: Mapping[str, Any] = await api.ask("the perpetuals' balances", call("fapiprivatev3_get_account"))
-        for asset in account["assets"]:
-            held = found.get(asset["asset"], "0")
-            found[asset["asset"]] = exact(held) + exact(asset["walletBalance"])
-    return found
+        perpetuals = call("fapiprivatev3_get_account", read=_wallets)
+        wallets.append(await api.ask("the perpetuals' balances", perpetuals))
+    names = {name for wallet in wallets for name in wallet}
+    return {name: sum((wallet.get(name, ZERO) for wallet in wallets), ZERO) for name in sorted(names)}
+
+
+def _wallets(answer: Any) -> Mapping[str, Decimal]:
+    return {str(asset["asset"]): exact(asset["walletBalance"]) for asset in answer["assets"]}
 
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
     wanted = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
-    rows = await api.ask("the positions", call("fapiprivatev3_get_positionrisk"))
-    return [_position(row, wanted[row["symbol"]]) for row in rows if row["symbol"] in wanted]
+
+    def read(answer: Any) -> Sequence[Row]:
+        return [_position(row, wanted[row["symbol"]]) for row in answer if row["symbol"] in wanted]
+
+    return await api.ask("the positions", call("fapiprivatev3_get_positionrisk", read=read))
 
 
 def _position(row: Mapping[str, Any], symbol: str) -> Row:
@@ -172,16 +184,21 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
         first = start
         while True:
             params = {"startTime": millis(first), "endTime": millis(end), "limit": _PAGE}
-            rows = await api.ask("the income", call("fapiprivate_get_income", params))
-            read = [_transfer(row, ids) for row in rows if row["incomeType"] not in _BOOKED]
-            found.update((transfer.id, transfer) for transfer in read)
-            if len(rows) < _PAGE:
+            asked = call("fapiprivate_get_income", params, read=lambda answer: _income(answer, ids))
+            read = await api.ask("the income", asked)
+            found.update((transfer.id, transfer) for transfer, booked in read if not booked)
+            if len(read) < _PAGE:
                 break
-            newest = max(moment(row["time"]) for row in rows)
+            newest = max(transfer.at for transfer, _ in read)
             if newest <= first:
                 raise VenueUnavailable("the income of one moment comes in more than one page")
             first = newest
     return sorted(found.values(), key=lambda transfer: (transfer.at, transfer.id))
+
+
+def _income(answer: Any, ids: Mapping[str, str]) -> Sequence[tuple[Transfer, bool]]:
+    """All of it, and whether it is a trade's."""
+    return [(_transfer(row, ids), row["incomeType"] in _BOOKED) for row in answer]
 
 
 def _transfer(row: Mapping[str, Any], ids: Mapping[str, str]) -> Transfer:
@@ -233,16 +250,16 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     perpetuals = [symbol for symbol in symbols if swap(symbol)]
     if not perpetuals:
         return ()
-    one_way = call("fapiprivate_post_positionside_dual", {"dualSidePosition": "false"})
+    one_way = call("fapiprivate_post_positionside_dual", {"dualSidePosition": "false"}, read=done)
     said = [await _set(api, "one-way mode", one_way)]
     for symbol in perpetuals:
-        said.append(await _set(api, f"cross margin of {symbol}", call("set_margin_mode", "cross", symbol)))
+        said.append(await _set(api, f"cross margin of {symbol}", call("set_margin_mode", "cross", symbol, read=done)))
     return said
 
 
-async def _set(api: Asks, what: str, call: Callable[[Any], Awaitable[object]]) -> str:
+async def _set(api: Asks, what: str, change: Callable[[Any], Awaitable[None]]) -> str:
     try:
-        await api.send(what, call)
+        await api.send(what, change)
     except Declined as declined:
         if declined.code in _DONE:
             return f"{what}: so already"
@@ -257,13 +274,15 @@ async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
     for symbol in symbols:
         if swap(symbol):
             wanted = {"symbol": api.market(symbol)["id"], "countdownTime": timeout_s * 1_000}
-            await api.send(f"the dead-man switch of {symbol}", call("fapiprivate_post_countdowncancelall", wanted))
+            await api.send(
+                f"the dead-man switch of {symbol}", call("fapiprivate_post_countdowncancelall", wanted, read=done)
+            )
     return all(swap(symbol) for symbol in symbols)
 
 
 BINANCE = replace(
     unified.any_exchange("binance"),
-    options={"recvWindow": int(RECV_WINDOW_S * 1_000), "warnOnFetchOpenOrdersWithoutSymbol": False},
+    options={"recvWindow": int(RECV_WINDOW_S * 1_000), "fetchMargins": False},
     codes=Codes(
         duplicate=(("-2010", "duplicate"), ("-4116", ""), ("-20132", "")),
         absent=(("-2011", ""), ("-2013", "")),

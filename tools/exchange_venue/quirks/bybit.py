@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from domain.errors import Refused
@@ -20,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import MOST_PAGES, info_of, millis, moment, spans, too_many
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, as_rows, call, done
 
 RECV_WINDOW_S = 5.0
 
@@ -90,11 +91,11 @@ async def find(api: Asks, symbol: str, name: Name) -> Row | None:
     return None
 
 
-async def cancel(api: Asks, symbol: str, name: Name) -> object:
+async def cancel(api: Asks, symbol: str, name: Name) -> None:
     by: Params = {} if name.venue_order_id else {"orderLinkId": name.client_order_id}
-    return await api.send(
+    await api.send(
         f"the cancel of {name.client_order_id}",
-        call("cancel_order", name.venue_order_id or None, symbol, {**by, **unified.trigger(name.stop)}),
+        call("cancel_order", name.venue_order_id or None, symbol, {**by, **unified.trigger(name.stop)}, read=done),
         cancel=True,
     )
 
@@ -156,18 +157,16 @@ async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     return await _all(api, symbol, "private_get_v5_execution_list", wanted, what=what)
 
 
-async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
     """`walletBalance`: without what open positions gained."""
-    found: Mapping[str, Any] = await api.ask("the balances", call("fetch_balance"))
-    total: Mapping[str, object] = found["total"]
-    return total
+    return await api.ask("the balances", call("fetch_balance", read=unified.totals))
 
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
     """One symbol a call: ccxt takes no more."""
     found: list[Row] = []
     for symbol in symbols:
-        found += await api.ask("the positions", call("fetch_positions", [symbol]))
+        found += await api.ask("the positions", call("fetch_positions", [symbol], read=as_rows))
     return found
 
 
@@ -185,16 +184,22 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
                 "limit": _PAGE,
                 **({"cursor": cursor} if cursor else {}),
             }
-            told = await api.ask("the transaction log", call("private_get_v5_account_transaction_log", params))
-            rows = told["result"]["list"]
-            found += [_transfer(row, ids) for row in rows if row["type"] not in _TRADED]
-            following = str(told["result"].get("nextPageCursor") or "")
-            if not rows or not following or following == cursor:
+            asked = call("private_get_v5_account_transaction_log", params, read=lambda answer: _logged(answer, ids))
+            read, following = await api.ask("the transaction log", asked)
+            found += read
+            if not following or following == cursor:
                 break
             cursor = following
         else:
             raise too_many("the transaction log")
     return sorted(found, key=lambda transfer: (transfer.at, transfer.id))
+
+
+def _logged(answer: Any, ids: Mapping[str, str]) -> tuple[Sequence[Transfer], str]:
+    """What was no trade, and the cursor of the next page; empty at the end."""
+    told = answer["result"]
+    following = str(told.get("nextPageCursor") or "") if told["list"] else ""
+    return [_transfer(row, ids) for row in told["list"] if row["type"] not in _TRADED], following
 
 
 def _transfer(row: Mapping[str, Any], ids: Mapping[str, str]) -> Transfer:
@@ -210,7 +215,10 @@ def _transfer(row: Mapping[str, Any], ids: Mapping[str, str]) -> Transfer:
 
 
 async def rights(api: Asks) -> KeyRights:
-    answer: Mapping[str, Any] = await api.ask("the key's rights", call("private_get_v5_user_query_api"))
+    return await api.ask("the key's rights", call("private_get_v5_user_query_api", read=_rights))
+
+
+def _rights(answer: Any) -> KeyRights:
     told = answer["result"]
     may = told.get("permissions") or {}
     trading = any(may.get(name) for name in ("ContractTrade", "Spot", "Derivatives"))
@@ -226,7 +234,7 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     said: list[str] = []
     for symbol in (symbol for symbol in symbols if swap(symbol)):
         try:
-            await api.send(f"one-way mode of {symbol}", call("set_position_mode", False, symbol))
+            await api.send(f"one-way mode of {symbol}", call("set_position_mode", False, symbol, read=done))
         except Declined as declined:
             if declined.code not in _ONE_WAY_ALREADY:
                 raise Refused(

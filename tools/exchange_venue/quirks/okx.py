@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from domain.errors import Refused, VenueUnavailable
@@ -20,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, call
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, as_rows, call, done
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -80,7 +81,12 @@ def placed(answer: object) -> Mapping[str, Placed]:
 
 def child(row: Row) -> str:
     info = info_of(row)
-    return str(info.get("ordId") or "") if info.get("algoId") else ""
+    return str(info.get("ordId") or "") if _algo(info) else ""
+
+
+def _algo(info: Mapping[str, object]) -> bool:
+    """Whether a row is a stop's. That of the order which a stop became names the stop too."""
+    return bool(info.get("algoId")) and "accFillSz" not in info
 
 
 def client_order_id(row: Row) -> str:
@@ -126,13 +132,17 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
 
 def _row_id(info: Mapping[str, object]) -> object:
     """By which lists of orders are walked."""
-    return info.get("algoId") or info["ordId"]
+    return info["algoId"] if _algo(info) else info["ordId"]
 
 
 def _named(row: Row) -> Row:
-    """A stop's own client order id, where ccxt reads an order's."""
-    algo = info_of(row).get("algoClOrdId")
-    return {**row, "clientOrderId": algo} if algo and info_of(row).get("algoId") else row
+    """With the ids of what the row is of, a stop or an order: ccxt takes the one's for the other's.
+
+    The order that a stop became goes by the stop's client order id, unless it has one itself.
+    """
+    info = info_of(row)
+    names = ("algoClOrdId", "clOrdId") if _algo(info) else ("clOrdId", "algoClOrdId")
+    return {**row, "id": _row_id(info), "clientOrderId": next((info[name] for name in names if info.get(name)), None)}
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
@@ -151,34 +161,48 @@ async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequen
 
         return await api.ask(what, ask, urgent=True)
 
-    return await every(
-        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what=what
-    )
+    return await every(page, size=_PAGE, after=_older_bills, what=what)
 
 
-async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, object]:
-    """`cashBal`: ccxt's total is OKX's equity, which counts what open positions gained."""
-    found: Mapping[str, Any] = await api.ask("the balances", call("private_get_account_balance"))
-    (account,) = found["data"]
-    return {str(row["ccy"]): row["cashBal"] for row in account["details"]}
+async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
+    """Cash, and the margin of isolated positions without what these gained. ccxt's total counts gains."""
+    return await api.ask("the balances", call("private_get_account_balance", read=_wallets))
+
+
+def _wallets(answer: Any) -> Mapping[str, Decimal]:
+    (account,) = answer["data"]
+    return {str(row["ccy"]): _wallet(row) for row in account["details"]}
+
+
+def _wallet(row: Mapping[str, object]) -> Decimal:
+    isolated = exact(row.get("isoEq") or "0") - exact(row.get("isoUpl") or "0")
+    return exact(row["cashBal"]) + isolated
+
+
+async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
+    """All there are: OKX takes no more than ten by name."""
+    return await api.ask("the positions", call("fetch_positions", read=as_rows))
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
     """Bills of three months that are no trades: deposits, withdrawals, funding, interest."""
 
     async def page(params: Params) -> Sequence[Row]:
-        async def ask(ccxt: Any) -> Sequence[Row]:
-            answer = await ccxt.private_get_account_bills_archive({"begin": str(millis(since)), **params})
-            return [{"id": row["billId"], "info": row} for row in answer["data"]]
+        wanted = {"begin": str(millis(since)), **params}
+        return await api.ask("the bills", call("private_get_account_bills_archive", wanted, read=_bills))
 
-        return await api.ask("the bills", ask)
+    found = await every(page, size=_PAGE, after=_older_bills, what="the bills")
+    read = [bill["transfer"] for bill in found if str(info_of(bill)["type"]) not in _TRADES]
+    wanted = [transfer for transfer in read if isinstance(transfer, Transfer) and transfer.at >= since]
+    return sorted(wanted, key=lambda transfer: (transfer.at, transfer.id))
 
-    rows = await every(
-        page, size=_PAGE, after=lambda rows: {"after": lowest(rows, lambda info: info["billId"])}, what="bills"
-    )
-    bills = [info_of(row) for row in rows]
-    wanted = [bill for bill in bills if str(bill["type"]) not in _TRADES and moment(bill["ts"]) >= since]
-    return sorted((_transfer(bill) for bill in wanted), key=lambda transfer: (transfer.at, transfer.id))
+
+def _bills(answer: Any) -> Sequence[Row]:
+    return [{"id": row["billId"], "info": row, "transfer": _transfer(row)} for row in answer["data"]]
+
+
+def _older_bills(rows: Sequence[Row]) -> Params:
+    return {"after": lowest(rows, lambda info: info["billId"])}
 
 
 def _transfer(bill: Mapping[str, object]) -> Transfer:
@@ -219,7 +243,7 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     if config.get("posMode") == "net_mode":
         return ("positions are in net mode",)
     try:
-        await api.send("net mode", call("set_position_mode", False))
+        await api.send("net mode", call("set_position_mode", False, read=done))
     except VenueUnavailable as error:
         raise Refused(
             f"the account is in long/short mode: {error.message}",
@@ -229,17 +253,21 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
 
 
 async def _config(api: Asks) -> Mapping[str, object]:
-    answer: Mapping[str, Any] = await api.ask("the account's settings", call("private_get_account_config"))
-    (config,) = answer["data"]
-    found: Mapping[str, object] = config
-    return found
+    return await api.ask("the account's settings", call("private_get_account_config", read=_only))
+
+
+def _only(answer: Any) -> Mapping[str, object]:
+    (row,) = answer["data"]
+    return dict(row)
 
 
 async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
     """`cancel-all-after`, of all symbols. It takes 10 to 120 seconds; stops stay."""
     least, most = _CANCEL_ALL_AFTER_S
     seconds = min(max(timeout_s, least), most) if timeout_s else 0
-    await api.send("the dead-man switch", call("private_post_trade_cancel_all_after", {"timeOut": str(seconds)}))
+    await api.send(
+        "the dead-man switch", call("private_post_trade_cancel_all_after", {"timeOut": str(seconds)}, read=done)
+    )
     return True
 
 
@@ -249,7 +277,7 @@ OKX = replace(
         duplicate=(("51016", ""), ("51065", "")),
         absent=(("51603", ""), ("51400", ""), ("51401", ""), ("51402", ""), ("51410", "")),
         unproven=(("51149", ""), ("50004", "")),
-        refused=(("51*", ""), ("54*", "")),
+        refused=(("51*", ""), ("54*", ""), ("59*", "")),
     ),
     code=code,
     shows_ids=True,
@@ -267,6 +295,7 @@ OKX = replace(
     child=child,
     client_order_id=client_order_id,
     balances=balances,
+    positions=positions,
     transfers=transfers,
     rights=rights,
     prepare=prepare,

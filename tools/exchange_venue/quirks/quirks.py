@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeVar
 
 from domain.order import OrderRequest
@@ -40,14 +41,22 @@ class Asks(Protocol):
         ...
 
 
-def call(name: str, *args: object) -> Callable[[Any], Awaitable[Any]]:
-    """A call of one of ccxt's methods."""
+def call(name: str, *args: object, read: Callable[[Any], T]) -> Callable[[Any], Awaitable[T]]:
+    """A call of one of ccxt's methods, and what is made of its answer. An answer that `read` can't read is none."""
 
-    def made(ccxt: Any) -> Awaitable[Any]:
-        answer: Awaitable[Any] = getattr(ccxt, name)(*args)
-        return answer
+    async def made(ccxt: Any) -> T:
+        return read(await getattr(ccxt, name)(*args))
 
     return made
+
+
+def as_rows(answer: Any) -> Sequence[Row]:
+    """As ccxt made them."""
+    return list(answer)
+
+
+def done(answer: object) -> None:
+    """Of a change: that there was an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,7 @@ class Quirks:
 
     find: Callable[[Asks, str, Name], Awaitable[Row | None]]
     """One order, by id. `None` where the venue says that it has none."""
-    cancel: Callable[[Asks, str, Name], Awaitable[object]]
+    cancel: Callable[[Asks, str, Name], Awaitable[None]]
     orders: Callable[[Asks, str, Listing], Awaitable[Sequence[Row]]]
     """All of them, every page. Raises `VenueUnavailable` where there may be more than it was shown."""
     trades: Callable[[Asks, str, datetime], Awaitable[Sequence[Row]]]
@@ -122,7 +131,7 @@ class Quirks:
     client_order_id: Callable[[Row], str]
     """Of a trade's row; empty where trades carry none."""
 
-    balances: Callable[[Asks, Sequence[str]], Awaitable[Mapping[str, object]]]
+    balances: Callable[[Asks, Sequence[str]], Awaitable[Mapping[str, Decimal]]]
     """By currency, free and locked, without what open positions gained or lost. For the account of these symbols."""
     positions: Callable[[Asks, Sequence[str]], Awaitable[Sequence[Row]]]
     """Of these swaps: unified rows with `symbol`, `side`, `contracts`, `markPrice` and `entryPrice`."""
