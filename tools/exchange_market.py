@@ -14,15 +14,13 @@ from domain.instrument import Instrument
 from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
+from tools.exchange_feed import GRACE
 from tools.exchange_instruments import chosen
 from tools.exchange_look import Look, Observer
 from tools.plumbing import Sleep
 from tools.spread import quote_from
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
-GRACE = timedelta(seconds=2)
-"""After a bar has closed, for the exchange to finish it."""
-
 _PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Between looks at an exchange that answers nothing."""
 _NAP_S = 30.0
