@@ -16,7 +16,8 @@ from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
 from tools.exchange_feed import GRACE
 from tools.exchange_instruments import chosen
-from tools.exchange_look import Look, Observer
+from tools.exchange_look import Look, Observer, Told
+from tools.exchange_urgency import Urgency
 from tools.plumbing import Sleep
 from tools.spread import quote_from
 
@@ -34,6 +35,8 @@ class ExchangeMarket:
     One look is one consistent picture: candles and quotes are answered from what was read by the moment asked
     about. A symbol that did not answer has no quote in that look. For moments at which nobody looked (those
     that a run slept through) bid and ask are those that the bar closed by then stands for, as in a recording.
+
+    With `urgent` there may be looks between bars: new quotes, and the bars that had closed before.
     """
 
     def __init__(
@@ -44,8 +47,15 @@ class ExchangeMarket:
         timeframe: Timeframe | None,
         wall: Clock,
         sleep: Sleep = asyncio.sleep,
+        stream: Told | None = None,
+        urgent: asyncio.Event | None = None,
+        urgent_every_s: float = 5,
     ) -> None:
-        """Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data."""
+        """`stream` tells of the same symbols, and is entered by who owns it. `urgent` is set by whatever should not
+        wait for the next bar, and cleared here; looks for it come `urgent_every_s` after the one before, or later.
+
+        Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data.
+        """
         self._client = client
         self._timeframe = timeframe or DEFAULT_TIMEFRAME
         names = chosen(symbols, exchange=client.exchange)
@@ -56,7 +66,10 @@ class ExchangeMarket:
                 f"{client.exchange} has no bars of {self._timeframe}",
                 remedy=f"It has {', '.join(client.timeframes)}",
             )
-        self._observer = Observer(client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep)
+        self._observer = Observer(
+            client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep, stream=stream
+        )
+        self._urgency = Urgency(urgent, wall=wall, every_s=urgent_every_s)
         self._wall = wall
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
@@ -136,17 +149,24 @@ class ExchangeMarket:
         """One tick a bar, without end: at once when a bar has closed since `after`, else when the next one has.
 
         Bars missed meanwhile are read with it, and get no tick of their own: nobody decides on old prices.
-        While the exchange answers nothing at all there is no tick.
+        While the exchange answers nothing at all there is no tick. What is urgent has a tick between two bars.
         """
         seen, failed = None if after is None else last_close(after, self._timeframe), 0
         while True:
             close = last_close(self._settled(), self._timeframe)
             if seen is not None:
                 close = max(close, seen + self._timeframe.length)
-            await self._wait_for(close)
+            if await self._wait_for(close, early=seen is not None):
+                early = await self._look_early(close - self._timeframe.length, after=after)
+                if early is not None:
+                    after = early.moment
+                    yield early.moment
+                continue
+            self._urgency.looked()
             async with self._turn, self._client:
                 await self._observer.compare_clocks()
-                await self._wait_for(close)  # once more, when the exchange's clock is found to be behind ours
+                # Once more, when the exchange's clock is found to be behind ours.
+                await self._wait_for(close, early=False)
                 look = await self._observer.look(close, after=after, tell=self._tell)
             if look is None:
                 pause_s = _PAUSES_S[min(failed, len(_PAUSES_S) - 1)]
@@ -162,17 +182,36 @@ class ExchangeMarket:
             after = look.moment
             yield look.moment
 
+    async def _look_early(self, close: datetime, *, after: datetime | None) -> Look | None:
+        """New quotes with the bars closed by `close`; `None` when nothing answered, or another bar closed meanwhile."""
+        self._urgency.looked()
+        async with self._turn, self._client:
+            await self._observer.compare_clocks()
+            look = await self._observer.look(close, after=after, tell=self._tell)
+        if look is None:
+            self._urgency.again()
+            return None
+        if last_close(look.moment, self._timeframe) > close:
+            return None
+        self._looks.append(look)
+        return look
+
     def _settled(self) -> datetime:
         """The moment that both clocks have reached."""
         return self._wall.now() + min(timedelta(0), self._observer.ahead)
 
-    async def _wait_for(self, close: datetime) -> None:
+    async def _wait_for(self, close: datetime, *, early: bool) -> bool:
+        """Until the bar that closes at `close` is finished; with `early`, true once something is urgent before that."""
         told = False
         while (left_s := (close + GRACE - self._settled()).total_seconds()) > 0:
+            if early and self._urgency.due and self._settled() < close:
+                return True
             if not told:
                 told = True
                 self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
-            await self._sleep(min(left_s, _NAP_S))
+            nap_s = min(left_s, _NAP_S)
+            await (self._urgency.nap(nap_s, sleep=self._sleep) if early else self._sleep(nap_s))
+        return False
 
     def _still_held(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
         """Whether an earlier look's quote was the last one known: a bar later there would have been another look."""
