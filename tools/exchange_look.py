@@ -142,24 +142,38 @@ class Observer:
             self.ahead, self._measured = theirs - (asked_at + way / 2), True
 
     async def look(self, close: datetime, *, after: datetime | None, tell: Callable[[str], None]) -> Look | None:
-        """What all symbols show once the bar that closes at `close` is there; `None` when not one answered."""
+        """What all symbols show once the bar that closes at `close` is there; `None` when not one answered.
+
+        A bar that was there before is no answer: then it takes a quote.
+        """
         try:
             await self.load()
         except VenueUnavailable as error:
             tell(error.message)
             return None
+        there = {symbol for symbol, window in self.windows.items() if window.known_until == close}
         seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
         failures = [failure for _, failure in seen if failure is not None]
         for failure in failures[:1] if len(failures) == len(seen) else failures:
             tell(failure.message)
-        if not any(window.known_until == close for window in self.windows.values()):
+        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
+        read = {symbol for symbol, window in self.windows.items() if window.known_until == close} - there
+        if not quotes and not read:
             return None
         now = self._wall.now()
-        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
         moment = max(now, close, *(quote.at for quote in quotes.values() if quote.at <= now + _AHEAD))
         if after is not None and moment <= after:  # our clock was put back
             moment = after + timedelta(milliseconds=1)
         return Look(moment=moment, quotes=quotes, ahead=self.ahead if self._measured else None)
+
+    async def glance(self) -> Mapping[str, Quote]:
+        """The quotes of those symbols that answer, each asked once. Raises what `load` does."""
+        await self.load()
+        found = await asyncio.gather(*(self._quote(symbol) for symbol in self._symbols), return_exceptions=True)
+        for answer in found:
+            if isinstance(answer, BaseException) and not isinstance(answer, VenueUnavailable):
+                raise answer
+        return {quote.symbol: quote for quote in found if isinstance(quote, Quote)}
 
     async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
         """A symbol's quote when its candles could be read too, else why not."""

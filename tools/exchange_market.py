@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from domain.candle import Candle, Headline, Quote, Timeframe
@@ -14,18 +15,14 @@ from domain.instrument import Instrument
 from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
-from tools.exchange_feed import GRACE
 from tools.exchange_instruments import chosen
 from tools.exchange_look import Look, Observer, Told
+from tools.exchange_ticks import Ticks
 from tools.exchange_urgency import Urgency
 from tools.plumbing import Sleep
 from tools.spread import quote_from
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
-_PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-"""Between looks at an exchange that answers nothing."""
-_NAP_S = 30.0
-"""The longest sleep in one piece: a machine that was suspended finds out soon what time it is."""
 _LOOKS_KEPT = 8
 
 
@@ -151,67 +148,44 @@ class ExchangeMarket:
         Bars missed meanwhile are read with it, and get no tick of their own: nobody decides on old prices.
         While the exchange answers nothing at all there is no tick. What is urgent has a tick between two bars.
         """
-        seen, failed = None if after is None else last_close(after, self._timeframe), 0
-        while True:
-            close = last_close(self._settled(), self._timeframe)
-            if seen is not None:
-                close = max(close, seen + self._timeframe.length)
-            if await self._wait_for(close, early=seen is not None):
-                early = await self._look_early(close - self._timeframe.length, after=after)
-                if early is not None:
-                    after = early.moment
-                    yield early.moment
-                continue
-            self._urgency.looked()
-            async with self._turn, self._client:
-                await self._observer.compare_clocks()
-                # Once more, when the exchange's clock is found to be behind ours.
-                await self._wait_for(close, early=False)
-                look = await self._observer.look(close, after=after, tell=self._tell)
-            if look is None:
-                pause_s = _PAUSES_S[min(failed, len(_PAUSES_S) - 1)]
-                failed += 1
-                self._tell(f"{self.name} does not answer; it is asked again in {pause_s:.0f} s")
-                await self._sleep(pause_s)
-                continue
-            seen, failed = close, 0
-            if last_close(look.moment, self._timeframe) > close:
-                self._tell(f"the bar that closed at {close:%H:%M} UTC is passed over: the next one closed meanwhile")
-                continue
-            self._looks.append(look)
-            after = look.moment
-            yield look.moment
+        ticks = Ticks(
+            self,
+            self._timeframe,
+            wall=self._wall,
+            sleep=self._sleep,
+            urgency=self._urgency,
+            tell=lambda text: self._tell(text),
+        )
+        async for moment in ticks.run(after=after):
+            yield moment
 
-    async def _look_early(self, close: datetime, *, after: datetime | None) -> Look | None:
-        """New quotes with the bars closed by `close`; `None` when nothing answered, or another bar closed meanwhile."""
-        self._urgency.looked()
+    # One look, for `Ticks` and for who looks at several exchanges.
+
+    @property
+    def ahead(self) -> timedelta:
+        """The exchange's clock less ours, as last measured."""
+        return self._observer.ahead
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """One reader at a time, with a connection."""
         async with self._turn, self._client:
-            await self._observer.compare_clocks()
-            look = await self._observer.look(close, after=after, tell=self._tell)
-        if look is None:
-            self._urgency.again()
-            return None
-        if last_close(look.moment, self._timeframe) > close:
-            return None
+            yield
+
+    async def compare_clocks(self) -> None:
+        await self._observer.compare_clocks()
+
+    async def look(self, close: datetime, *, after: datetime | None) -> Look | None:
+        """To be called while connected: see `Observer.look`."""
+        return await self._observer.look(close, after=after, tell=self._tell)
+
+    async def glance(self) -> Mapping[str, Quote]:
+        """To be called while connected: see `Observer.glance`."""
+        return await self._observer.glance()
+
+    def keep(self, look: Look) -> None:
+        """The look is the newest one from now on."""
         self._looks.append(look)
-        return look
-
-    def _settled(self) -> datetime:
-        """The moment that both clocks have reached."""
-        return self._wall.now() + min(timedelta(0), self._observer.ahead)
-
-    async def _wait_for(self, close: datetime, *, early: bool) -> bool:
-        """Until the bar that closes at `close` is finished; with `early`, true once something is urgent before that."""
-        told = False
-        while (left_s := (close + GRACE - self._settled()).total_seconds()) > 0:
-            if early and self._urgency.due and self._settled() < close:
-                return True
-            if not told:
-                told = True
-                self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
-            nap_s = min(left_s, _NAP_S)
-            await (self._urgency.nap(nap_s, sleep=self._sleep) if early else self._sleep(nap_s))
-        return False
 
     def _still_held(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
         """Whether an earlier look's quote was the last one known: a bar later there would have been another look."""
@@ -226,10 +200,3 @@ class ExchangeMarket:
 
 def _nobody(text: str) -> None:
     """Where nobody watches."""
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{amount} {unit}" for amount, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if amount]
-    return " ".join(parts[:2]) or "a moment"
