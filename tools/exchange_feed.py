@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.candle import Candle, Quote, Timeframe
@@ -14,6 +14,9 @@ from tools.exchange_numbers import exact
 
 KEPT_BARS = 600
 """Of each symbol: more than any tool asks for. Older ones are asked for again when somebody wants them."""
+
+GRACE = timedelta(seconds=2)
+"""After a bar has closed, for the exchange to finish it."""
 
 _MOST_PAGES = 512
 _SPARE = 2

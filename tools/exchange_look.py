@@ -1,4 +1,7 @@
-"""One look at an exchange: what all symbols show at a moment, and how far its clock is ahead of ours then."""
+"""One look at an exchange: what all symbols show at a moment, and how far its clock is ahead of ours then.
+
+Where streams tell, a look takes what they know and asks for the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
-from tools.exchange_bars import BarWindow
+from tools.exchange_bars import Bars, BarWindow, Gap
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import KEPT_BARS, ExchangeFeed, quote_of
 from tools.exchange_instruments import contract_size, instrument_of, listed
@@ -27,7 +30,21 @@ _AHEAD = timedelta(seconds=1)
 """How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
 _SLOW = timedelta(seconds=2)
 """A clock read over a longer way tells nothing of a second."""
+_FRESH = timedelta(seconds=2)
+"""How old a stream's quote may be: an order book that is asked for is as new as the answer."""
 _NOTES_KEPT = 20
+
+
+class Told(Protocol):
+    """What streams tell of every symbol that is looked at: an `ExchangeStream`, for one."""
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Bid and ask as they are now; `None` while that isn't known."""
+        ...
+
+    def bars(self, symbol: str, *, close: datetime) -> Bars | None:
+        """The newest bars that closed by `close`, by when they opened; `None` where they are not all known yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +65,17 @@ class Observer:
     """
 
     def __init__(
-        self, client: ExchangeClient, *, symbols: Sequence[str], timeframe: Timeframe, wall: Clock, sleep: Sleep
+        self,
+        client: ExchangeClient,
+        *,
+        symbols: Sequence[str],
+        timeframe: Timeframe,
+        wall: Clock,
+        sleep: Sleep,
+        stream: Told | None = None,
     ) -> None:
         self._client = client
+        self._stream = stream
         self._symbols = symbols
         self._timeframe = timeframe
         self._wall = wall
@@ -79,10 +104,24 @@ class Observer:
         self.instruments = MappingProxyType(found)
 
     async def bring_up(self, symbol: str, *, close: datetime) -> None:
-        """See `ExchangeFeed.bring_up`; gaps that stay are noted."""
-        for gap in await self._feed.bring_up(self.windows[symbol], symbol, close=close):
+        """See `ExchangeFeed.bring_up`; gaps that stay are noted. What is there already is not asked for again."""
+        window = self.windows[symbol]
+        if window.known_until == close:
+            return
+        gaps = self._joined(window, symbol, close=close)
+        for gap in await self._feed.bring_up(window, symbol, close=close) if gaps is None else gaps:
             missing = (gap.end - gap.start) // self._timeframe.length
             self.notes.append(f"{symbol}: {missing} bars missing before {gap.end:%Y-%m-%d %H:%M}")
+
+    def _joined(self, window: BarWindow, symbol: str, *, close: datetime) -> Sequence[Gap] | None:
+        """Bring `window` up with what a stream told, if that begins where it ends; returns the gaps that stay."""
+        known = window.known_until
+        told = self._stream.bars(symbol, close=close) if self._stream else None
+        if not told or known is None or known < min(told):
+            return None
+        window.merge({opened_at: bar for opened_at, bar in told.items() if opened_at >= known})
+        window.known_until = close
+        return window.gaps(since=known - self._timeframe.length)
 
     async def before(self, symbol: str, *, since: datetime, end: datetime) -> Sequence[Candle]:
         """See `ExchangeFeed.before`."""
@@ -103,24 +142,38 @@ class Observer:
             self.ahead, self._measured = theirs - (asked_at + way / 2), True
 
     async def look(self, close: datetime, *, after: datetime | None, tell: Callable[[str], None]) -> Look | None:
-        """What all symbols show once the bar that closes at `close` is there; `None` when not one answered."""
+        """What all symbols show once the bar that closes at `close` is there; `None` when not one answered.
+
+        A bar that was there before is no answer: then it takes a quote.
+        """
         try:
             await self.load()
         except VenueUnavailable as error:
             tell(error.message)
             return None
+        there = {symbol for symbol, window in self.windows.items() if window.known_until == close}
         seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
         failures = [failure for _, failure in seen if failure is not None]
         for failure in failures[:1] if len(failures) == len(seen) else failures:
             tell(failure.message)
-        if not any(window.known_until == close for window in self.windows.values()):
+        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
+        read = {symbol for symbol, window in self.windows.items() if window.known_until == close} - there
+        if not quotes and not read:
             return None
         now = self._wall.now()
-        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
         moment = max(now, close, *(quote.at for quote in quotes.values() if quote.at <= now + _AHEAD))
         if after is not None and moment <= after:  # our clock was put back
             moment = after + timedelta(milliseconds=1)
         return Look(moment=moment, quotes=quotes, ahead=self.ahead if self._measured else None)
+
+    async def glance(self) -> Mapping[str, Quote]:
+        """The quotes of those symbols that answer, each asked once. Raises what `load` does."""
+        await self.load()
+        found = await asyncio.gather(*(self._quote(symbol) for symbol in self._symbols), return_exceptions=True)
+        for answer in found:
+            if isinstance(answer, BaseException) and not isinstance(answer, VenueUnavailable):
+                raise answer
+        return {quote.symbol: quote for quote in found if isinstance(quote, Quote)}
 
     async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
         """A symbol's quote when its candles could be read too, else why not."""
@@ -146,5 +199,8 @@ class Observer:
 
     async def _quote(self, symbol: str) -> Quote:
         asked_at = self._wall.now()
+        told = self._stream.quote(symbol) if self._stream else None
+        if told is not None and asked_at + self.ahead - told.at <= _FRESH:
+            return told
         unit = contract_size(self._listed[symbol])
         return quote_of(await self._client.book(symbol), symbol, unit=unit, asked_at=asked_at)

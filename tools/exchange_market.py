@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from domain.candle import Candle, Headline, Quote, Timeframe
@@ -15,18 +16,13 @@ from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
 from tools.exchange_instruments import chosen
-from tools.exchange_look import Look, Observer
+from tools.exchange_look import Look, Observer, Told
+from tools.exchange_ticks import Ticks
+from tools.exchange_urgency import Urgency
 from tools.plumbing import Sleep
 from tools.spread import quote_from
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
-GRACE = timedelta(seconds=2)
-"""After a bar has closed, for the exchange to finish it."""
-
-_PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-"""Between looks at an exchange that answers nothing."""
-_NAP_S = 30.0
-"""The longest sleep in one piece: a machine that was suspended finds out soon what time it is."""
 _LOOKS_KEPT = 8
 
 
@@ -36,6 +32,8 @@ class ExchangeMarket:
     One look is one consistent picture: candles and quotes are answered from what was read by the moment asked
     about. A symbol that did not answer has no quote in that look. For moments at which nobody looked (those
     that a run slept through) bid and ask are those that the bar closed by then stands for, as in a recording.
+
+    With `urgent` there may be looks between bars: new quotes, and the bars that had closed before.
     """
 
     def __init__(
@@ -46,8 +44,15 @@ class ExchangeMarket:
         timeframe: Timeframe | None,
         wall: Clock,
         sleep: Sleep = asyncio.sleep,
+        stream: Told | None = None,
+        urgent: asyncio.Event | None = None,
+        urgent_every_s: float = 5,
     ) -> None:
-        """Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data."""
+        """`stream` tells of the same symbols, and is entered by who owns it. `urgent` is set by whatever should not
+        wait for the next bar, and cleared here; looks for it come `urgent_every_s` after the one before, or later.
+
+        Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data.
+        """
         self._client = client
         self._timeframe = timeframe or DEFAULT_TIMEFRAME
         names = chosen(symbols, exchange=client.exchange)
@@ -58,7 +63,10 @@ class ExchangeMarket:
                 f"{client.exchange} has no bars of {self._timeframe}",
                 remedy=f"It has {', '.join(client.timeframes)}",
             )
-        self._observer = Observer(client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep)
+        self._observer = Observer(
+            client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep, stream=stream
+        )
+        self._urgency = Urgency(urgent, wall=wall, every_s=urgent_every_s)
         self._wall = wall
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
@@ -138,43 +146,46 @@ class ExchangeMarket:
         """One tick a bar, without end: at once when a bar has closed since `after`, else when the next one has.
 
         Bars missed meanwhile are read with it, and get no tick of their own: nobody decides on old prices.
-        While the exchange answers nothing at all there is no tick.
+        While the exchange answers nothing at all there is no tick. What is urgent has a tick between two bars.
         """
-        seen, failed = None if after is None else last_close(after, self._timeframe), 0
-        while True:
-            close = last_close(self._settled(), self._timeframe)
-            if seen is not None:
-                close = max(close, seen + self._timeframe.length)
-            await self._wait_for(close)
-            async with self._turn, self._client:
-                await self._observer.compare_clocks()
-                await self._wait_for(close)  # once more, when the exchange's clock is found to be behind ours
-                look = await self._observer.look(close, after=after, tell=self._tell)
-            if look is None:
-                pause_s = _PAUSES_S[min(failed, len(_PAUSES_S) - 1)]
-                failed += 1
-                self._tell(f"{self.name} does not answer; it is asked again in {pause_s:.0f} s")
-                await self._sleep(pause_s)
-                continue
-            seen, failed = close, 0
-            if last_close(look.moment, self._timeframe) > close:
-                self._tell(f"the bar that closed at {close:%H:%M} UTC is passed over: the next one closed meanwhile")
-                continue
-            self._looks.append(look)
-            after = look.moment
-            yield look.moment
+        ticks = Ticks(
+            self,
+            self._timeframe,
+            wall=self._wall,
+            sleep=self._sleep,
+            urgency=self._urgency,
+            tell=lambda text: self._tell(text),
+        )
+        async for moment in ticks.run(after=after):
+            yield moment
 
-    def _settled(self) -> datetime:
-        """The moment that both clocks have reached."""
-        return self._wall.now() + min(timedelta(0), self._observer.ahead)
+    # One look, for `Ticks` and for who looks at several exchanges.
 
-    async def _wait_for(self, close: datetime) -> None:
-        told = False
-        while (left_s := (close + GRACE - self._settled()).total_seconds()) > 0:
-            if not told:
-                told = True
-                self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
-            await self._sleep(min(left_s, _NAP_S))
+    @property
+    def ahead(self) -> timedelta:
+        """The exchange's clock less ours, as last measured."""
+        return self._observer.ahead
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """One reader at a time, with a connection."""
+        async with self._turn, self._client:
+            yield
+
+    async def compare_clocks(self) -> None:
+        await self._observer.compare_clocks()
+
+    async def look(self, close: datetime, *, after: datetime | None) -> Look | None:
+        """To be called while connected: see `Observer.look`."""
+        return await self._observer.look(close, after=after, tell=self._tell)
+
+    async def glance(self) -> Mapping[str, Quote]:
+        """To be called while connected: see `Observer.glance`."""
+        return await self._observer.glance()
+
+    def keep(self, look: Look) -> None:
+        """The look is the newest one from now on."""
+        self._looks.append(look)
 
     def _still_held(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
         """Whether an earlier look's quote was the last one known: a bar later there would have been another look."""
@@ -189,10 +200,3 @@ class ExchangeMarket:
 
 def _nobody(text: str) -> None:
     """Where nobody watches."""
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{amount} {unit}" for amount, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if amount]
-    return " ".join(parts[:2]) or "a moment"

@@ -101,8 +101,9 @@ class Stage:
             price = bar_at(now, length=self.timeframe.length, base=base).open
             self.double.engine.set_touch(symbol, bid=price, ask=price + Decimal("0.1"), size="3.5")
 
-    def client(self, **settings: object) -> ExchangeClient:
-        return ExchangeClient("okx", settings={**self._address(), **FAST, **settings})
+    def client(self, exchange: str = "okx", **settings: object) -> ExchangeClient:
+        """`exchange` is one that speaks as OKX does."""
+        return ExchangeClient(exchange, settings={**self._address(), **FAST, **settings})
 
     def _address(self) -> dict[str, object]:
         # Without a key: only what is public may be asked.

@@ -4,7 +4,8 @@ Those that end a request          Timeout, Reset, RateLimited, ServerError, Malf
 Those that bend what it does      PartialThenCancel, FilledBeforeCancel, IdReused, OrderHidden
 Those that bend what it shows     BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate, ClockSkew
 And one that only delays it       Slow
-Those of a stream                 SocketGap, SocketRepeated, SocketSwapped, SocketSilent, SocketClosed
+Those of a stream                 SocketGap, SocketRepeated, SocketSwapped, SocketMalformed, SocketSilent,
+                                  SocketClosed
 
 Each stands alone or with others. A request meets at most one fault that ends it; faults that it never reached
 wait for the next request. Whether a lost answer's request was carried out is the fault's `accepted`.
@@ -147,6 +148,11 @@ class SocketSwapped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketMalformed:
+    """A message breaks off in the middle of its JSON. ccxt reads nothing more of that connection, and says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketSilent:
     """From this message on nothing is sent on the connection any more, and it stays open."""
 
@@ -156,7 +162,7 @@ class SocketClosed:
     """The connection is closed in place of this message; when it is being opened, it is refused."""
 
 
-Socket: TypeAlias = SocketGap | SocketRepeated | SocketSwapped | SocketSilent | SocketClosed
+Socket: TypeAlias = SocketGap | SocketRepeated | SocketSwapped | SocketMalformed | SocketSilent | SocketClosed
 Ending: TypeAlias = Timeout | Reset | RateLimited | ServerError | Malformed | Maintenance
 Bending: TypeAlias = (
     Slow
@@ -186,6 +192,7 @@ _ONLY_ON: dict[type[Fault], frozenset[Operation]] = {
     SocketGap: STREAMS - {Operation.STREAM_OPEN},
     SocketRepeated: STREAMS - {Operation.STREAM_OPEN},
     SocketSwapped: STREAMS - {Operation.STREAM_OPEN},
+    SocketMalformed: STREAMS - {Operation.STREAM_OPEN},
     SocketSilent: STREAMS,
     SocketClosed: STREAMS,
 }
@@ -219,6 +226,7 @@ EVERY_SOCKET_FAULT: tuple[Socket, ...] = (
     SocketGap(),
     SocketRepeated(),
     SocketSwapped(),
+    SocketMalformed(),
     SocketSilent(),
     SocketClosed(),
 )

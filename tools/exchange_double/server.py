@@ -112,6 +112,8 @@ class Server:
             finally:
                 listening.cancel()
                 await asyncio.wait([listening])
+        except ConnectionResetError:
+            pass  # the client went while it was told something
         finally:
             self._double.sockets.leave(connection)
         return socket

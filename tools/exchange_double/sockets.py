@@ -104,6 +104,8 @@ class Connection:
         elif take(faults.SocketSwapped, operation):
             self._held = text
         else:
+            if take(faults.SocketMalformed, operation):
+                text = text[: len(text) * 2 // 3]
             again = take(faults.SocketRepeated, operation)
             late, self._held = self._held, None
             for message in (text, *([text] if again else []), *([late] if late is not None else [])):

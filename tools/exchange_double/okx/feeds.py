@@ -121,24 +121,24 @@ class Candles:
         self._shown: dict[datetime, list[str]] = {}
 
     def first(self, *, now: datetime) -> Sequence[Push]:
-        rows = self._rows(now)
-        self._shown = dict(list(rows.items())[-1:])
+        self._shown = self._rows(now, since=None)
         return [_push(self._arg, [row], Operation.STREAM_CANDLES) for row in self._shown.values()]
 
     def happened(self, event: Event, *, now: datetime) -> Sequence[Push]:
         if not _of(event, self._listing):
             return []
-        since = min(self._shown, default=None)
-        rows = {at: row for at, row in self._rows(now).items() if since is None or at >= since}
+        rows = self._rows(now, since=min(self._shown, default=None))
         changed = [row for at, row in rows.items() if self._shown.get(at) != row]
         self._shown = dict(list(rows.items())[-1:])
         return [_push(self._arg, [row], Operation.STREAM_CANDLES) for row in changed]
 
-    def _rows(self, now: datetime) -> dict[datetime, list[str]]:
+    def _rows(self, now: datetime, *, since: datetime | None) -> dict[datetime, list[str]]:
+        """Of the bars from `since` on that have opened, oldest first; without it of the newest."""
+        opened = [bar for bar in self._engine.bars(self._listing.symbol, self._interval_s) if bar.opened_at <= now]
+        first = next((n for n, bar in enumerate(opened) if since is not None and bar.opened_at >= since), -1)
         return {
             bar.opened_at: market_rows.candle(bar, listing=self._listing, interval_s=self._interval_s, now=now)
-            for bar in self._engine.bars(self._listing.symbol, self._interval_s)
-            if bar.opened_at <= now
+            for bar in opened[first:]
         }
 
 

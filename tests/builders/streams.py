@@ -1,0 +1,119 @@
+"""Streams of the exchange double, with a clock that runs with ours and jumps when the double's is moved on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from builders.exchanges import FAST, START, bar_at
+from builders.patience import until
+from domain.candle import Timeframe
+from tools.bar_grid import last_close
+from tools.exchange_client import ExchangeClient
+from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_stream import ExchangeStream
+from tools.exchange_stream_limits import StreamLimits
+
+MINUTE = Timeframe("1m")
+
+QUICK = StreamLimits(
+    ping_every_s=0.02,
+    silent_after_s=3_600,
+    resync_s=10,
+    poll_every_s=0.02,
+    stale_after_s=3_600,
+    stagger_s=0,
+    pauses_s=(0.01,),
+)
+"""Looks often, and gives up late: for a machine that is busy, and tests that move the clock on."""
+NERVOUS_S = 0.3
+"""Silence, where it is to be noticed."""
+
+
+@dataclass
+class Running:
+    """The time since `START`."""
+
+    begun_s: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=time.monotonic() - self.begun_s)
+
+
+@dataclass
+class DoubleClock:
+    """Our clock agrees with the double's."""
+
+    double: ServedDouble
+
+    def now(self) -> datetime:
+        return self.double.now
+
+
+@dataclass
+class StreamStage:
+    """The double, and how to stream from it."""
+
+    double: ServedDouble
+    symbols: tuple[str, ...]
+
+    def touch(self, bid: str = "60000", ask: str = "60000.1", *, size: str = "2", symbol: str = "BTC/USDT") -> None:
+        self.double.engine.set_touch(symbol, bid=bid, ask=ask, size=size)
+
+    def show_bars(self) -> None:
+        """From long ago until long after."""
+        now = last_close(START, MINUTE)
+        for symbol in self.symbols:
+            bars = [
+                bar_at(now + n * MINUTE.length, length=MINUTE.length, base=Decimal(60_000)) for n in range(-900, 60)
+            ]
+            self.double.engine.set_bars(symbol, 60, bars)
+
+    def settings(self, *, keys: bool = False) -> Mapping[str, object]:
+        given = self.double.client_settings()
+        return {**(given if keys else {"urls": given["urls"]}), **FAST, "enableRateLimit": False}
+
+    def client(self) -> ExchangeClient:
+        return ExchangeClient("okx", settings=self.settings())
+
+    def make(self, **over: Any) -> ExchangeStream:
+        own = bool(over.get("own_orders"))
+        given: dict[str, Any] = {
+            "symbols": self.symbols,
+            "timeframe": MINUTE,
+            "wall": DoubleClock(self.double),
+            "settings": self.settings(keys=own),
+            "limits": QUICK,
+        }
+        return ExchangeStream(self.client(), **(given | over))
+
+    @asynccontextmanager
+    async def live(self, **over: Any) -> AsyncIterator[ExchangeStream]:
+        """A stream that has begun to tell."""
+        own = bool(over.get("own_orders"))
+        async with self.make(**over) as stream:
+            await until(lambda: stream.health.shards and stream.health.well)
+            await until(
+                lambda: self.channels() >= {"books", "candle1m"} | ({"orders", "orders-algo"} if own else set())
+            )
+            yield stream
+
+    def channels(self) -> set[str]:
+        """What is subscribed to."""
+        return {channel for connection in self.double.sockets.open for channel in connection.channels}
+
+
+@contextmanager
+def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",)) -> Iterator[StreamStage]:
+    """60,000 to 60,000.1 for two on either side."""
+    with okx_double(clock=Running()) as double:
+        stage = StreamStage(double, tuple(symbols))
+        for symbol in symbols:
+            stage.touch(symbol=symbol)
+        stage.show_bars()
+        yield stage

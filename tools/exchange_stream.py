@@ -1,0 +1,205 @@
+"""An exchange's streams: quotes as they are now, bars as they close, and hints of what should be looked at now.
+
+Streams are a source of hints and of fresh quotes, never of what is true of the account: a change of an own order says
+that the venue should be asked. What a stream misses is read by REST, and so is everything while it is down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Self
+
+from domain.candle import Quote, Timeframe
+from domain.clock import Clock
+from domain.errors import UsageError, VenueUnavailable
+from tools.exchange_bars import Bars
+from tools.exchange_client import ExchangeClient
+from tools.exchange_feed import ExchangeFeed
+from tools.exchange_instruments import listed
+from tools.exchange_stream_changes import Change
+from tools.exchange_stream_client import StreamClient, tells_stops_apart
+from tools.exchange_stream_followers import bars_of, book_of, own_orders
+from tools.exchange_stream_health import StreamHealth
+from tools.exchange_stream_intake import Intake
+from tools.exchange_stream_limits import StreamLimits
+from tools.exchange_stream_prices import Levels
+from tools.exchange_stream_rest import Filler
+from tools.exchange_stream_shard import Follower, Shard
+from tools.exchange_stream_wire import has_streams
+from tools.plumbing import Sleep
+
+
+class ExchangeStream:
+    """Some symbols of one exchange, streamed while entered. Everything it gives may be asked for at any time."""
+
+    def __init__(
+        self,
+        client: ExchangeClient,
+        *,
+        symbols: Sequence[str],
+        timeframe: Timeframe,
+        wall: Clock,
+        sleep: Sleep = asyncio.sleep,
+        settings: Mapping[str, object] | None = None,
+        own_orders: bool = False,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        """`client` is for this alone; `settings` are ccxt's own, with keys where own orders are watched.
+
+        Raises `UsageError` for an exchange that ccxt does not stream.
+        """
+        if not has_streams(client.exchange):
+            raise UsageError(f"{client.exchange} has no streams in ccxt", remedy="Its market is read without them")
+        self._client = client
+        self._symbols = tuple(dict.fromkeys(symbols))
+        self._timeframe = timeframe
+        self._wall = wall
+        self._sleep = sleep
+        self._settings = dict(settings or {})
+        self._own_orders = own_orders
+        self._limits = limits or StreamLimits()
+        stale_after = timedelta(seconds=self._limits.stale_after_s)
+        self._intake = Intake(self._symbols, timeframe, wall=wall, stale_after=stale_after)
+        feed = ExchangeFeed(client, timeframe)
+        self._filler = Filler(client, feed, self._intake, limits=self._limits, wall=wall)
+        self._shards: tuple[Shard, ...] = ()
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Everything is closed by then. Raises what ended the streams before, if anything has."""
+        try:
+            if self._running is not None:
+                self._running.cancel()
+                await asyncio.wait([self._running])
+                if (failure := self._failure) is not None:
+                    raise failure
+        finally:
+            await self._client.__aexit__(*error)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Bid and ask as they are now; `None` while that isn't known. Raises `KeyError` for another symbol.
+
+        The time is that of the last change: a book that hasn't changed is still the book.
+        """
+        found = self._intake.quotes.get(symbol)
+        return found if self._failure is None else None
+
+    def bars(self, symbol: str, *, close: datetime) -> Bars | None:
+        """The newest bars that closed by `close`, by when they opened; `None` where they are not all known yet."""
+        return self._intake.bars.until(symbol, close)
+
+    def watch_prices(self, levels: Mapping[str, Levels]) -> None:
+        """Tell when a quote crosses one of these from now on: for each symbol a price below and one above."""
+        self._intake.prices.watch(levels)
+
+    def changes(self) -> AsyncIterator[Change]:
+        """What happened, without end. For one reader."""
+        return aiter(self._intake.changes)
+
+    @property
+    def urgent(self) -> asyncio.Event:
+        """Set by a change that should not wait for the next bar; to be cleared by who acts on it."""
+        return self._intake.changes.urgent
+
+    @property
+    def health(self) -> StreamHealth:
+        shards = tuple(shard.health for shard in self._shards)
+        return StreamHealth(
+            shards=shards,
+            unread=self._intake.quotes.lost,
+            gaps=sum(shard.gaps for shard in shards),
+            backfills=self._filler.backfills,
+            polls=self._filler.polls,
+            reconnects=sum(shard.reconnects for shard in shards),
+            failed="" if self._failure is None else f"{type(self._failure).__name__}: {self._failure}",
+        )
+
+    @property
+    def _failure(self) -> BaseException | None:
+        """What ended the streams, though nobody had asked for it."""
+        running = self._running
+        failure = None if running is None or not running.done() or running.cancelled() else running.exception()
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        return failure
+
+    async def _run(self) -> None:
+        """Everything at once. What ends it is a mistake in here, or a symbol that can't be traded."""
+        await self._load()
+        self._shards = (*self._market_shards(), *self._order_shards())
+        async with asyncio.TaskGroup() as group:
+            for number, shard in enumerate(self._shards):
+                group.create_task(shard.run(after_s=number * self._limits.stagger_s))
+            group.create_task(self._filler.run())
+
+    async def _load(self) -> None:
+        """The markets, asked for until they are there. Raises what `listed` does."""
+        while not self._intake.markets:
+            try:
+                markets = await self._client.markets()
+            except VenueUnavailable:
+                await self._sleep(self._limits.poll_every_s)
+                continue
+            self._intake.markets = {
+                symbol: listed(markets, symbol, exchange=self._client.exchange) for symbol in self._symbols
+            }
+
+    def _market_shards(self) -> Sequence[Shard]:
+        size, limits = self._limits.per_connection, self._limits
+        parts = [self._symbols[start : start + size] for start in range(0, len(self._symbols), size)]
+        return [
+            self._shard(
+                f"market {number}",
+                part,
+                [book_of(symbol, self._intake, resync_s=limits.resync_s) for symbol in part]
+                + [bars_of(symbol, self._timeframe, self._intake) for symbol in part],
+                lost=partial(self._intake.lose, part),
+            )
+            for number, part in enumerate(parts, start=1)
+        ]
+
+    def _order_shards(self) -> Sequence[Shard]:
+        if not self._own_orders:
+            return []
+        apart = (False, True) if tells_stops_apart(self._client.exchange) else (False,)
+        followers = [own_orders(self._intake, stops=stops) for stops in apart]
+        lost, back = (partial(self._intake.doubt, f"their stream is {state}") for state in ("down", "back"))
+        return [self._shard("own orders", (), followers, lost=lost, back=back)]
+
+    def _shard(
+        self,
+        name: str,
+        symbols: Sequence[str],
+        followers: Sequence[Follower],
+        *,
+        lost: Callable[[], None],
+        back: Callable[[], None] = lambda: None,
+    ) -> Shard:
+        return Shard(
+            name,
+            symbols=symbols,
+            connect=self._connect,
+            followers=followers,
+            lost=lost,
+            back=back,
+            limits=self._limits,
+            wall=self._wall,
+            sleep=self._sleep,
+        )
+
+    def _connect(self) -> StreamClient:
+        return StreamClient(
+            self._client.exchange,
+            markets=self._intake.markets,
+            wall=self._wall,
+            ping_every_s=self._limits.ping_every_s,
+            settings=self._settings,
+        )

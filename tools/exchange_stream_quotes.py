@@ -1,0 +1,51 @@
+"""The newest quote of each symbol, and whether it can be relied on now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from domain.candle import Quote
+from domain.clock import Clock
+
+
+class Quotes:
+    """A quote of a stream holds until the stream is lost; one that was asked for, for a while only."""
+
+    def __init__(self, symbols: Sequence[str], *, wall: Clock, stale_after: timedelta) -> None:
+        self._wall = wall
+        self._stale_after = stale_after
+        self._streamed: dict[str, Quote | None] = dict.fromkeys(symbols)
+        self._asked: dict[str, tuple[Quote, datetime]] = {}
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The symbols that no stream tells at the moment."""
+        return tuple(symbol for symbol, quote in self._streamed.items() if quote is None)
+
+    def get(self, symbol: str) -> Quote | None:
+        """Raises `KeyError` for another symbol."""
+        if (streamed := self._streamed[symbol]) is not None:
+            return streamed
+        asked = self._asked.get(symbol)
+        return asked[0] if asked and self._wall.now() - asked[1] <= self._stale_after else None
+
+    def streamed(self, quote: Quote) -> bool:
+        """Take what a stream told, unless it is older than what it told before; says whether it was taken."""
+        before = self._streamed[quote.symbol]
+        if before is not None and quote.at < before.at:
+            return False
+        self._streamed[quote.symbol] = quote
+        return True
+
+    def asked(self, quote: Quote) -> bool:
+        """Take what REST gave, unless the stream is back meanwhile; says whether it was taken."""
+        if self._streamed[quote.symbol] is not None:
+            return False
+        self._asked[quote.symbol] = (quote, self._wall.now())
+        return True
+
+    def lose(self, symbol: str) -> None:
+        """From now on what the stream told is worth nothing. Nor is an answer that is older than the loss."""
+        self._streamed[symbol] = None
+        self._asked.pop(symbol, None)
