@@ -91,7 +91,9 @@ async def withdrawal(state: CycleState, cycle: Cycle) -> CycleState:
     plan = state["plan"]
     reports = [await orders.cancel(held[key]) for key in plan.taken_back if key in held]
     gone = OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED
-    unclear = {r.symbol for r in reports if r.state not in gone or r.filled > held[r.client_order_id].filled}
+    # By the books: they don't believe a venue that denies an order which it named before.
+    after = [await cycle.session.ledger.order(report.client_order_id) for report in reports]
+    unclear = {o.request.symbol for o in after if o.state not in gone or o.filled > held[o.client_order_id].filled}
     kept = tuple(p for p in plan.proposals if p.symbol not in unclear)
     declined = {**dict(plan.declined), **dict.fromkeys(unclear, "its stop at the venue may have sold it")}
     return {

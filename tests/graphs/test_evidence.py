@@ -207,7 +207,7 @@ async def test_what_is_bought_by_hand_stands_beside_the_desks_own() -> None:
     assert [(e.id, e.kind, e.asset, e.quantity, e.cash) for e in found.events] == [
         ("trade:BTC/USDT:t1", "trade", "BTC", Decimal("2.997"), Decimal("-330.5"))
     ]
-    assert account_in_words(found) == "by hand: buy by hand, order hand1 2.997 BTC"
+    assert account_in_words(found) == "trade: 2.997 BTC buy by hand, order hand1"
     assert (found.proven, desk.held()) == (True, (Decimal(5), Decimal("2.997")))
     await settled(desk)
 
@@ -395,6 +395,44 @@ async def test_an_order_in_doubt_stays_in_doubt_and_is_no_proof_of_being_flat() 
     found = await desk.booked_look()
     assert ([r.state for r in found.reports], found.events, found.proven) == ([OrderState.UNKNOWN], (), False)
     assert desk.held() == (ZERO, ZERO)
+
+
+# Dust
+
+
+async def test_what_fees_leave_of_a_position_that_was_sold_is_given_up_to_what_stands_beside() -> None:
+    """Kept as a position it would never be flat, and could never be sold."""
+    desk = await a_bought(fee_base="0.01")
+    desk.venue.fills(desk.sends("sell", "4.75"), "4.75", "110")
+    found = await desk.booked_look()
+    assert [(e.kind, e.asset, e.quantity, e.price) for e in found.events] == [
+        ("adoption", "BTC", Decimal("0.24"), Decimal(110))
+    ]
+    assert (found.proven, desk.held()) == (True, (ZERO, Decimal("0.24")))
+    await settled(desk)
+
+
+async def test_dust_is_kept_while_an_order_may_still_trade_in_its_symbol() -> None:
+    desk = await a_bought(fee_base="0.01")
+    desk.venue.fills(desk.sends("sell", "5"), "4.75", "110")
+    assert ((await desk.booked_look()).events, desk.held()) == ((), (Decimal("0.24"), ZERO))
+
+
+async def test_what_can_be_sold_is_no_dust() -> None:
+    desk = await a_bought(fee_base="0.01")
+    desk.venue.fills(desk.sends("sell", "4.5"), "4.5", "110")
+    assert ((await desk.booked_look()).events, desk.held()) == ((), (Decimal("0.49"), ZERO))
+
+
+async def test_dust_that_is_left_again_is_given_up_again() -> None:
+    desk = await a_bought(fee_base="0.01")
+    for n in range(1, 3):
+        desk.venue.fills(desk.sends("sell", "4.75"), "4.75", "110")
+        await desk.booked_look()
+        assert desk.held() == (ZERO, n * Decimal("0.24"))
+        desk.venue.fills(desk.sends("buy", "5"), "5", "100", fee_base="0.01")
+        await desk.booked_look()
+    await settled(desk)
 
 
 # Adoption

@@ -55,23 +55,23 @@ async def held(session: Session) -> tuple[Decimal, Decimal]:
     return books.quantity(BTC), (await session.ledger.holdings()).get("BTC", ZERO)
 
 
-async def a_stop_out(session: Session, account: ScriptedAccount, *, quantity: str = "5") -> str:
-    """A stop that was placed in an earlier cycle and waits at the venue."""
-    asked = a_stop(quantity)
+async def a_stop_out(session: Session, account: ScriptedAccount, *, named: bool = True) -> str:
+    """A stop that was placed in an earlier cycle and waits at the venue, which said its own id of it if `named`."""
+    asked = a_stop()
     admission = an_admission(asked)
     await admit(session.ledger, admission, cycle=0, at=asked.as_of)
     assert await claim(session.ledger, admission.ticket, cycle=0, at=asked.as_of, reducing=True)
     name = account.takes(asked.order())
-    await session.ledger.record(a_report(asked, venue_order_id=name), cycle=0)
+    await session.ledger.record(a_report(asked, venue_order_id=name if named else ""), cycle=0)
     return asked.client_order_id
 
 
-def a_stop(quantity: str) -> Proposal:
+def a_stop() -> Proposal:
     return a_proposal(
         cycle=0,
         side="sell",
         type="stop",
-        quantity=Decimal(quantity),
+        quantity=Decimal(5),
         trigger_price=Decimal(90),
         stop_price=None,
         target_price=None,
@@ -264,16 +264,22 @@ async def test_nothing_is_sold_while_a_stop_that_was_taken_back_is_in_doubt(sile
         assert (await session.ledger.order(stop)).state is OrderState.UNKNOWN
 
 
-async def test_a_stop_that_the_venue_does_not_know_holds_nothing_up() -> None:
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_stop_that_the_venue_denies_holds_nothing_up_unless_the_venue_had_named_it(named: bool) -> None:
     account = an_account()
     async with a_live_session(account, adopt=[BTC]) as session:
-        stop = await a_stop_out(session, account)
+        stop = await a_stop_out(session, account, named=named)
+        account.unanswered.add(stop)  # or the tick would find out before
         cycle, _ = await ticked(session, account, 0)
+        account.unanswered.clear()
         account.hidden.add(stop)
         plan = Plan(proposals=(a_proposal(side="sell", reduce_only=True),), taken_back=(stop,))
         state = await withdrawal({"plan": plan}, cycle)
-        assert len(state["plan"].proposals) == 1
-        assert (await session.ledger.order(stop)).state is OrderState.EXPIRED
+        kept = await session.ledger.order(stop)
+        assert [r.state for r in state["reports"]] == [OrderState.EXPIRED]
+        assert (kept.state, len(state["plan"].proposals)) == (
+            (OrderState.UNKNOWN, 0) if named else (OrderState.EXPIRED, 1)
+        )
 
 
 async def test_with_nothing_left_to_propose_the_gate_is_not_asked() -> None:
