@@ -17,7 +17,7 @@ from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Position
-from domain.statement import ExternalEvent, is_swap
+from domain.statement import ExternalEvent
 from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
 from memory.fault import as_written
 from memory.orders import OrderRecord, fill_from, fill_row, order_after, order_from, order_row, position_after
@@ -160,16 +160,18 @@ class Books:
         return True
 
     def _adopt(self, event: ExternalEvent, symbol: str) -> Decimal:
-        """Take over what the event gives up, and return what it was taken over at. Raises `LedgerBroken`."""
+        """Take over what the event gives up, and return what it was taken over at. Raises `LedgerBroken`.
+
+        Or the other way: give up a part of the desk's own position, as what is too small to be sold.
+        """
         held = self.holdings.get(event.asset, ZERO)
+        before = self.positions.get(symbol) or Position(symbol=symbol)
         left = held + event.quantity
-        if held * left < 0 or abs(left) > abs(held):
+        taken = held * left >= 0 and abs(left) <= abs(held)
+        given_up = before.quantity * event.quantity > 0 and abs(event.quantity) <= abs(before.quantity)
+        if not (taken or given_up):
             raise LedgerBroken(f"the event {event.id} adopts more {event.asset} than is held: {plain(held)}")
         fill = adopted_fill(event, symbol=symbol)
-        before = self.positions.get(symbol) or Position(symbol=symbol)
-        if is_swap(symbol) and before.quantity * fill.signed_quantity < 0:
-            # The profit that this would realise is in no wallet.
-            raise LedgerBroken(f"the event {event.id} adopts {symbol} against what the desk holds of it")
         self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
         return fill.signed_quantity * fill.price
 

@@ -90,6 +90,8 @@ def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     if report.state in _NEVER_REPORTED:
         raise LedgerBroken(f"the venue reports {order.client_order_id} as {report.state}, a state that only we give")
     venue_order_id = order.venue_order_id or report.venue_order_id
+    if order.request.type == "stop":  # once its price has come, it becomes an order with an id of its own
+        venue_order_id = report.venue_order_id or venue_order_id
     if report.venue_order_id not in ("", venue_order_id):
         told = f"{venue_order_id} and now {report.venue_order_id}"
         raise LedgerBroken(f"the venue has two orders of its own for {order.client_order_id}: {told}")

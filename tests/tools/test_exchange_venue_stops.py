@@ -130,7 +130,7 @@ async def test_bybit_gets_a_conditional_order_with_its_direction(
 
 async def test_an_exchange_of_which_no_stops_are_known_gets_none() -> None:
     venue = a_plain_venue("kraken")
-    assert venue.holds_stops is False
+    assert venue.holds_stops("BTC/USDT") is False
     await venue.aclose()
 
 

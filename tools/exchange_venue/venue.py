@@ -147,8 +147,7 @@ class ExchangeVenue:
         """An order that is not to be found may still be on its way."""
         return False
 
-    @property
-    def holds_stops(self) -> bool:
+    def holds_stops(self, symbol: str) -> bool:
         """Whether a stop waits at the exchange. Where it can't, it must be watched from here."""
         return self._quirks.stop is not None
 
@@ -224,9 +223,6 @@ class ExchangeVenue:
         await self._markets()
         with _confirmed("the account's settings"):
             return await self._quirks.prepare(self._session, self._symbols)
-
-    def holds_stops(self, symbol: str) -> bool:
-        return self._quirks.stop is not None
 
     async def keep_alive(self, *, timeout_s: int) -> bool:
         await self._markets()
