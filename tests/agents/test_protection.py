@@ -160,8 +160,9 @@ async def test_a_held_stop_that_fits_stays_and_another_is_replaced(held: OrderRe
     assert found.taken_back == ("acstop",)
 
 
-async def test_of_two_held_stops_both_make_room_for_one() -> None:
-    twice = (held_at("90", quantity="2"), held_at("90", quantity="3", id="acother2"))
+@pytest.mark.parametrize("sizes", [("2", "3"), ("5", "3"), ("5", "5")])
+async def test_of_two_held_stops_both_make_room_for_one(sizes: tuple[str, str]) -> None:
+    twice = (held_at("90", quantity=sizes[0]), held_at("90", quantity=sizes[1], id="acother2"))
     found = await plan(a_position(), *twice)
     assert ([p.quantity for p in found.proposals], found.taken_back) == ([Decimal(5)], ("acstop", "acother2"))
 

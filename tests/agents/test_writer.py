@@ -710,8 +710,9 @@ async def test_an_order_that_was_not_sent_and_one_that_has_ended_are_not_asked_a
     unsent, ticket = await office.approve(quantity=Decimal(1))
     office.brake.pull("smoke")
     await (await office.writer(node="another")).send(unsent, ticket, judged=JUDGED)
+    approved, _ = await office.approve(quantity=Decimal(3))
     office.pauses.clear()
-    assert await (await office.writer(node="again")).follow((ended, unsent)) == ()
+    assert await (await office.writer(node="again")).follow((ended, unsent, approved)) == ()
     assert office.pauses == []
 
 

@@ -111,14 +111,20 @@ class ScriptedAccount:
         return kept.venue_order_id
 
     def fills(
-        self, client_order_id: str, quantity: Decimal | str, price: Decimal | str, **fees: Decimal | str
+        self,
+        client_order_id: str,
+        quantity: Decimal | str,
+        price: Decimal | str,
+        *,
+        order_id: str = "",
+        **fees: Decimal | str,
     ) -> Trade:
-        """A trade of an order of ours. The last one ends it."""
+        """A trade of an order of ours. The last one ends it. `order_id`: of the order that a stop has become."""
         kept = self.orders[client_order_id]
         order = kept.request
-        trade = self._trade(
-            order.symbol, order.side, quantity, price, order_id=kept.venue_order_id, name=client_order_id, **fees
-        )
+        name = "" if order_id else client_order_id
+        order_id = order_id or kept.venue_order_id
+        trade = self._trade(order.symbol, order.side, quantity, price, order_id=order_id, name=name, **fees)
         fills = (*kept.fills, _fill(trade, client_order_id))
         done = sum((fill.quantity for fill in fills), ZERO) == order.quantity
         state = OrderState.FILLED if done else kept.state if kept.state.terminal else OrderState.PARTIAL

@@ -180,6 +180,15 @@ async def test_a_fill_after_the_end_of_an_order_is_found_by_its_trade(names_orde
     await settled(desk)
 
 
+async def test_a_trade_of_the_order_that_a_stop_has_become_is_the_desks_and_stays_so() -> None:
+    desk = await a_bought()
+    stop = desk.sends("sell", "5")
+    desk.venue.fills(stop, "5", "90", order_id="v0-triggered")
+    found = await desk.booked_look()
+    assert ([r.client_order_id for r in found.reports], found.events, desk.held()) == ([stop], (), (ZERO, ZERO))
+    await settled(desk)
+
+
 async def test_what_fills_between_the_question_about_it_and_the_statement_is_a_difference_until_the_next_look() -> None:
     class Hasty(ScriptedAccount):
         """Fills when its balances are asked for."""

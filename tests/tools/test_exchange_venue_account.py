@@ -352,6 +352,18 @@ async def test_what_bybit_says_to_an_order_refuses_it_or_proves_nothing(code: in
 # Any other.
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ['{"code":"0","data":[],"msg":""}', '{"code":"0","data":[{"sCode":"0","ordId":""}]}', "[]", "null", "{}", "x"],
+)
+async def test_an_answer_to_an_order_without_an_id_proves_nothing(answer: str) -> None:
+    async with a_canned_venue("okx", {"POST /api/v5/trade/batch-orders": answer}, symbols=[SPOT]) as canned:
+        order = an_order(symbol=SPOT)
+        with pytest.raises(OrderStateUnknown):
+            await canned.venue.submit(order, a_ticket(order))
+        assert len(canned.sent("POST /api/v5/trade/batch-orders")) == 1
+
+
 async def test_the_sandbox_is_another_host_or_a_header() -> None:
     async with a_stage(sandbox=True) as stage:
         with pytest.raises(VenueUnavailable, match="50101"):

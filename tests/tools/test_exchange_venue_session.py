@@ -159,7 +159,7 @@ async def test_a_ticket_is_looked_at_again_when_its_turn_has_come(stage: Stage) 
         order = an_order(symbol=SPOT, quantity="0.1")
         with pytest.raises(NotSent, match="expired"):
             await venue.submit(order, a_ticket(order))
-        assert stage.double.journal.of(Operation.PLACE) == []
+        assert stage.double.journal.of(Operation.PLACE) == ()
         assert (await venue.submit(order, a_ticket(order))).state is OrderState.FILLED
     finally:
         await venue.aclose()
