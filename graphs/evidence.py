@@ -99,8 +99,8 @@ async def evidence(look: Look) -> Evidence:
     fills = _new_fills(reports, asked)
     later = [trade for trade in trades if trade.at > look.opened_at]
     foreign = await _foreign(look, later, owners, reports, unread)
-    transfers = await _transfers(look, unread) if look.wide else ()
-    try:
+    try:  # a sale by hand is told with the deposits that it may have come from, or not yet
+        transfers = await _transfers(look) if look.wide else ()
         statement = await look.venue.statement()
     except VenueUnavailable as error:
         return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
@@ -159,13 +159,9 @@ async def _trades(look: Look, unread: list[str]) -> list[Trade]:
     return found
 
 
-async def _transfers(look: Look, unread: list[str]) -> Sequence[Transfer]:
-    try:
-        found = await look.venue.transfers(since=look.since) or ()
-        return [transfer for transfer in found if transfer.at > look.opened_at]
-    except VenueUnavailable as error:
-        unread.append(error.message)
-        return ()
+async def _transfers(look: Look) -> Sequence[Transfer]:
+    found = await look.venue.transfers(since=look.since) or ()
+    return [transfer for transfer in found if transfer.at > look.opened_at]
 
 
 def _misses(order: OrderRecord, trades: Sequence[Trade]) -> bool:
@@ -193,9 +189,8 @@ async def _foreign(
         and (trade.symbol, trade.trade_id) not in filled
     ]
     doubtful = {r.symbol for r in reports.values() if r.state is OrderState.UNKNOWN}
-    doubtful |= {o.request.symbol for o in await look.known.orders(working_only=True) if o.submitted_at} - {
-        report.symbol for report in reports.values()
-    }
+    working = await look.known.orders(working_only=True)
+    doubtful |= {o.request.symbol for o in working if o.submitted_at and o.client_order_id not in reports}
     found: list[Trade] = []
     for symbol in sorted({trade.symbol for trade in other}):
         mine = [trade for trade in other if trade.symbol == symbol]

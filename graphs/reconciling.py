@@ -11,7 +11,7 @@ from agents.desk import Desk
 from agents.writer import word_on
 from domain.errors import LedgerBroken
 from domain.order import OrderReport
-from domain.statement import Difference, ExternalEvent
+from domain.statement import Difference
 from domain.venue import AccountVenue, Venue
 from graphs.books import Books
 from graphs.cycle import Cycle
@@ -50,13 +50,12 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
     """Look at a live account until it is proven, and book what is found: the one path of every start and every tick.
 
     A second look finds nothing new. Where no look proves the account the cycle goes on without entries. What comes
-    back has the reports and events of all looks, and says what the last one left unproven.
+    back has the reports of all looks, and of the last one the events and what it left unproven.
     """
     session = cycle.session
     header, ledger = session.header, session.ledger
     await desk.orders.withdraw_unsent()
     reports: tuple[OrderReport, ...] = ()
-    events: tuple[ExternalEvent, ...] = ()
     for attempt, pause_s in enumerate(_PAUSES_S):
 
         async def look(pause_s: float = pause_s, wide: bool = attempt > 0) -> Evidence:
@@ -70,11 +69,12 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
 
         found = await desk.effects.once("venue:account", attempt, returns=_EVIDENCE, perform=look)
         await ledger.record_all(found.reports, cycle=cycle.number)
-        await ledger.book_external(found.events, cycle=cycle.number)
-        reports, events = reports + found.reports, events + found.events
+        reports += found.reports
         if found.proven:
             break
-    return found.model_copy(update={"reports": reports, "events": events})
+    # Of the last look alone: the first reads no deposits, and takes a sale of what was deposited for one of the desk's.
+    await ledger.book_external(found.events, cycle=cycle.number)
+    return found.model_copy(update={"reports": reports})
 
 
 def account_venue(venue: Venue) -> AccountVenue:
