@@ -109,15 +109,21 @@ class AccountLife(RuleBasedStateMachine):
         side=st.sampled_from(["buy", "sell"]),
         size=SIZES,
         arrives=st.sampled_from([True, True, True, False]),
+        trades=st.sampled_from([0, 1, 2]),
+        fee_in=FEES,
         answer=st.sampled_from(["told", "lost", "not visible yet", "told, and then not visible"]),
     )
-    def the_desk_sends(self, symbol: str, side: str, size: Decimal, arrives: bool, answer: str) -> None:
+    def the_desk_sends(
+        self, symbol: str, side: str, size: Decimal, arrives: bool, trades: int, fee_in: FeeIn, answer: str
+    ) -> None:
         self.cycle += 1
         proposal = a_proposal(cycle=self.cycle, as_of=at(self.minute), symbol=symbol, side=side, quantity=size)
         admission = an_admission(proposal)
         self.run(admit(self.ledger, admission, cycle=self.cycle, at=at(self.minute)))
         assert self.run(claim(self.ledger, admission.ticket, cycle=self.cycle, at=at(self.minute)))
         order = self.venue.receive(proposal, arrives=arrives)
+        if arrives and trades:
+            self.venue.fill(order, size * trades / 2, price=Decimal("101.3"), fee_in=fee_in, at=self.now)
         if answer == "lost":
             return self.hear(a_report(proposal, state=OrderState.UNKNOWN, reason="no answer"))
         if arrives and answer.startswith("told"):
@@ -152,18 +158,21 @@ class AccountLife(RuleBasedStateMachine):
 
     # What people do
 
-    @rule(asset=st.sampled_from(["USDT", "BTC", "ETH"]), amount=AMOUNTS)
-    def something_is_deposited_or_withdrawn(self, asset: str, amount: Decimal) -> None:
-        self.venue.transfer(asset, amount, at=self.now)
-
-    @rule(amount=AMOUNTS)
-    def funding_is_paid(self, amount: Decimal) -> None:
-        self.venue.fund(amount, at=self.now)
-
-    @rule(symbol=st.sampled_from([SPOT, SWAP]), amount=AMOUNTS, price=PRICES)
-    def somebody_trades_by_hand(self, symbol: str, amount: Decimal, price: Decimal) -> None:
-        trade = self.venue.trade_spot if symbol == SPOT else self.venue.trade_swap
-        trade(amount, price, at=self.now)
+    @rule(
+        what=st.sampled_from(["USDT", "BTC", "ETH", "funding", "trade BTC", "trade the swap"]),
+        amount=AMOUNTS,
+        price=PRICES,
+    )
+    def people_do_something(self, what: str, amount: Decimal, price: Decimal) -> None:
+        match what:
+            case "funding":
+                self.venue.fund(amount, at=self.now)
+            case "trade BTC":
+                self.venue.trade_spot(amount, price, at=self.now)
+            case "trade the swap":
+                self.venue.trade_swap(amount, price, at=self.now)
+            case coin:
+                self.venue.transfer(coin, amount, at=self.now)
 
     @precondition(lambda self: self.venue.events)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4))
@@ -175,17 +184,17 @@ class AccountLife(RuleBasedStateMachine):
         assert self.run(self.ledger.book_external(events, cycle=self.cycle)) == new
         self.booked |= {event.id: event for event in events}
 
-    @rule(part=st.sampled_from(["0.1", "1"]), price=PRICES)
-    def the_desk_adopts_coins(self, part: str, price: Decimal) -> None:
+    @rule(what=st.sampled_from(["a tenth", "all", "the swap"]), price=PRICES)
+    def the_desk_adopts(self, what: str, price: Decimal) -> None:
+        if what == "the swap":
+            self.all_is_told(shuffle=1)
+            if self.venue.hand.quantity and self.venue.hand.quantity * self.venue.desk.quantity >= 0:
+                self.learn([self.an_adoption(SWAP, self.venue.hand_over_swap(), price=self.venue.entry)])
+            return
         held = self.run(self.ledger.holdings()).get("BTC", Decimal(0))
         if held > 0:
-            self.learn([self.an_adoption("BTC", held * Decimal(part), price=price)])
-
-    @rule()
-    def the_desk_adopts_the_swap(self) -> None:
-        self.all_is_told(shuffle=1)
-        if self.venue.hand.quantity and self.venue.hand.quantity * self.venue.desk.quantity >= 0:
-            self.learn([self.an_adoption(SWAP, self.venue.hand_over_swap(), price=self.venue.entry)])
+            quantity = held if what == "all" else held / 10
+            self.learn([self.an_adoption("BTC", quantity, price=price)])
 
     def an_adoption(self, asset: str, quantity: Decimal, *, price: Decimal) -> ExternalEvent:
         id = f"adoption:{len(self.booked)}"
@@ -270,7 +279,7 @@ class AccountLife(RuleBasedStateMachine):
         self.run(self.ledger.recheck())
 
 
-AccountLife.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+AccountLife.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
 TestAccountLife = AccountLife.TestCase
 
 

@@ -23,7 +23,7 @@ from memory import Acts, Archive, Controls, Database, Ledger
 from memory.address import Address
 from memory.inline import connect
 from memory.migrate import SCRIPTS
-from memory.schema import cycles, equity, metadata, orders, verdicts
+from memory.schema import cycles, equity, fills, metadata, orders, verdicts
 from memory.seal import leaves_from, leaves_text
 from memory.verify import verify
 
@@ -78,12 +78,14 @@ async def test_a_run_of_the_old_version_still_verifies_and_its_seals_are_what_th
                 assert count == len(old_rows()[name]), name
             seals = list(await connection.scalars(select(cycles.c.seal).order_by(cycles.c.cycle)))
             digests = set(await connection.scalars(select(verdicts.c.digest)))
+            filled = set(await connection.scalars(select(fills.c.digest)))
             numbers = set(await connection.scalars(select(verdicts.c.n)))
             agents = set(await connection.scalars(select(orders.c.agent)))
             highs = list(await connection.scalars(select(equity.c.high).order_by(equity.c.cycle)))
     old = old_rows()
     assert seals == [row["seal"] for row in old["cycles"]]
     assert digests == {row["digest"] for row in old["verdicts"]}
+    assert filled == {row["digest"] for row in old["fills"]}
     assert (numbers, agents, highs) == ({0}, {"risk"}, [Decimal(10_000)] * 2)
 
 
