@@ -49,8 +49,6 @@ class StreamedBars:
         self._begun[symbol] = told.newest
         if window.known_until is not None and told.newest <= window.known_until:
             self._joined.add(symbol)
-        else:
-            self._joined.discard(symbol)
         return closed
 
     def lose(self, symbol: str) -> None:

@@ -101,6 +101,15 @@ def test_what_was_asked_for_counts_only_while_no_stream_tells_and_only_for_a_whi
     assert quotes.get(BTC) is None
 
 
+def test_what_was_asked_for_before_a_stream_told_is_not_shown_after_it_is_lost() -> None:
+    quotes = the_quotes(Wall())
+    quotes.asked(a_quote("100"))
+    quotes.streamed(a_quote("99"))
+    quotes.lose(BTC)
+    assert quotes.get(BTC) is None
+    assert quotes.lost == (BTC,)
+
+
 def test_a_quote_does_not_go_back_in_time() -> None:
     quotes = the_quotes(Wall())
     assert quotes.streamed(a_quote("100", after_s=2))
