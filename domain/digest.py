@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from domain.errors import NotCanonical
 
 _NONE: Final[Mapping[str, Callable[[Any], bool]]] = {}
-_word: Final = json.JSONEncoder(ensure_ascii=False).encode
+_word: Final = json.encoder.encode_basestring
 """A text as JSON writes it, UTF-8 as it is."""
 
 GENESIS = "0" * 64
@@ -44,6 +44,8 @@ def plain(value: Decimal) -> str:
 
 def instant(at: datetime) -> str:
     """ISO 8601 in UTC, ending in `Z`; microseconds only where there are any."""
+    if at.tzinfo is UTC:
+        return at.isoformat()[: -len("+00:00")] + "Z"
     if at.tzinfo is None:
         raise NotCanonical(f"{at.isoformat()} has no time zone")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
@@ -123,12 +125,12 @@ def _fields(names: tuple[str, ...], *, left_out: Mapping[str, Callable[[Any], bo
         written = _written.get(id(value))
         if written is not None and written() is value:
             return written.text
-        parts = []
-        for name, key, absent in keys:
-            item = getattr(value, name)
-            if absent is not None and absent(item):
-                continue
-            parts.append(key + _forms[type(item)].text(item))
+        parts = [
+            key + _forms[type(item)].text(item)
+            for name, key, absent in keys
+            for item in [getattr(value, name)]
+            if absent is None or not absent(item)
+        ]
         made = "{" + ",".join(parts) + "}"
         _keep(value, made)
         return made

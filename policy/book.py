@@ -110,6 +110,16 @@ class Book:
         return {symbol: max(longs.get(symbol, ZERO), shorts.get(symbol, ZERO)) for symbol in sorted({*longs, *shorts})}
 
     @once
+    def gross(self) -> Decimal:
+        """All exposures together: shorts add."""
+        return sum(self.exposures.values(), ZERO)
+
+    @once
+    def exposed(self) -> int:
+        """In how many symbols there is any exposure."""
+        return sum(map(bool, self.exposures.values()))
+
+    @once
     def worth_ranges(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """By symbol: the least and the most, with its sign, that it may come to be worth.
 

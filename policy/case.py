@@ -23,6 +23,7 @@ from policy.market import Bars
 from policy.once import once
 from policy.policy import Policy
 from policy.ruling import FactMissing
+from policy.verdict import Finding
 
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS = Decimal(1_000_000)
@@ -38,6 +39,16 @@ class Case:
         self.facts = facts
         self.policy = policy
         self.book = book or Book(facts, policy=policy)
+
+    @once
+    def told(self) -> dict[str, Finding]:
+        """What was found, by code, of all orders on this picture that are alike to a check that is `alike_for_all`.
+
+        Where people have let anything stand, it is for one order, and no two are alike.
+        """
+        if self.facts.consents:
+            return {}
+        return self.book.kept(("told", self.proposal.symbol, self.proposal.agent, self.reducing), dict[str, Finding])
 
     @once
     def order(self) -> OrderRequest | None:
@@ -123,6 +134,18 @@ class Case:
         own, other = (longs, shorts) if self.proposal.side == "buy" else (shorts, longs)
         judged = max(own.get(symbol, ZERO) + self.notional, other.get(symbol, ZERO))
         return {**self.book.exposures, symbol: judged}
+
+    @once
+    def gross(self) -> Decimal:
+        """All `exposures` together."""
+        symbol = self.proposal.symbol
+        return self.book.gross - self.book.exposures.get(symbol, ZERO) + self.exposures.get(symbol, ZERO)
+
+    @once
+    def exposed(self) -> int:
+        """In how many symbols there is any exposure, the judged one counted."""
+        symbol = self.proposal.symbol
+        return self.book.exposed - bool(self.book.exposures.get(symbol)) + bool(self.exposures.get(symbol))
 
     @once
     def risk(self) -> Decimal:

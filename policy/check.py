@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
 from domain.instrument import InstrumentKind
@@ -12,7 +13,7 @@ from policy.case import Case
 from policy.limits import Graded, Section, Soft
 from policy.policy import Policy
 from policy.ruling import FactMissing, Ruling, passed, unjudged
-from policy.verdict import Finding
+from policy.verdict import Finding, found_by
 
 Rule = Callable[..., Ruling]
 """Takes a case, and its section of the policy where it has one."""
@@ -25,6 +26,8 @@ class Check:
     `section` names its limits in a policy; without them it refuses. `entry_only` passes by an order
     that only reduces, and `only_for` one kind of instrument passes by all others. A `waivable` refusal
     stands aside for the one order that a person named, as far as they were shown it (`Consent.covers`).
+    One that is `alike_for_all` looks at nothing of an order but its symbol, who proposes it and whether it
+    only reduces: what it found of one holds for all such orders on the same picture.
     """
 
     code: str
@@ -33,6 +36,7 @@ class Check:
     entry_only: bool
     waivable: bool
     only_for: InstrumentKind | None
+    alike_for_all: bool
     rule: Rule
 
     @property
@@ -56,16 +60,25 @@ class Check:
                     ruling = passed(f"passed by: for {only_for}s only")
                 else:
                     ruling = rule(case)
-                for number in (ruling.observed, ruling.limit):
-                    if number is not None and not (number.is_finite() and abs(number.adjusted()) <= MAGNITUDE):
-                        ruling = unjudged("the numbers are out of any range")
+                _, _, observed, limit, _, _ = ruling
+                if (observed is not None and _unwritable(observed)) or (limit is not None and _unwritable(limit)):
+                    ruling = unjudged("the numbers are out of any range")
             except FactMissing as missing:
                 ruling = unjudged(missing.message)
             except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
                 ruling = unjudged(f"the check failed with {type(error).__name__}")
-            return _in_words(code, ruling) if ruling.observed is None else Finding(code, *ruling)
+            return _in_words(code, ruling) if ruling.observed is None else found_by(code, ruling)
 
-        return found
+        if not self.alike_for_all:
+            return found
+
+        def found_once(case: Case) -> Finding:
+            told = case.told
+            if code not in told:
+                told[code] = found(case)
+            return told[code]
+
+        return found_once
 
     def _rule(self, policy: Policy) -> Callable[[Case], Ruling]:
         if self.section is None:
@@ -76,7 +89,12 @@ class Check:
         if isinstance(limits, Soft) and not limits.enabled:
             return lambda _: passed("turned off by the policy")
         rule = self.rule
-        return lambda case: self._graded(case, limits, rule(case, limits))
+
+        def graded(case: Case) -> Ruling:
+            ruling = rule(case, limits)
+            return ruling if ruling.outcome in _MILD else self._graded(case, limits, ruling)
+
+        return graded
 
     def _graded(self, case: Case, limits: Section, ruling: Ruling) -> Ruling:
         """A breach as the policy grades it, or a warning where a person was shown as much and let it stand."""
@@ -91,10 +109,18 @@ class Check:
         return ruling
 
 
+_MILD = frozenset({"pass", "warn"})
+"""What no policy grades, and nobody needs to let stand."""
+
+
+def _unwritable(number: Decimal) -> bool:
+    return not number.is_finite() or abs(number.adjusted()) > MAGNITUDE
+
+
 @lru_cache(maxsize=1_000)
 def _in_words(code: str, ruling: Ruling) -> Finding:
     """A finding without numbers: half of all are, and most say the same every time."""
-    return Finding(code, *ruling)
+    return found_by(code, ruling)
 
 
 def check(
@@ -105,10 +131,11 @@ def check(
     entry_only: bool = False,
     waivable: bool = False,
     only_for: InstrumentKind | None = None,
+    alike_for_all: bool = False,
 ) -> Callable[[Rule], Check]:
     """Make a rule a check. The rule's docstring says what it refuses."""
 
     def made(rule: Rule) -> Check:
-        return Check(code, source, section, entry_only, waivable, only_for, rule)
+        return Check(code, source, section, entry_only, waivable, only_for, alike_for_all, rule)
 
     return made

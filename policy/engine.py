@@ -46,7 +46,7 @@ class PolicyEngine:
         book = self._book_of(facts)
         with localcontext(_EXACT):
             case = Case(proposal, facts, policy=self.policy, book=book)
-            findings = tuple(check(case) for check in self._checks)
+            findings = tuple([check(case) for check in self._checks])
             order = case.order
         proposal_digest = proposal.digest
         return Verdict(

@@ -16,9 +16,9 @@ class once(Generic[T]):  # noqa: N801 - a decorator, named as `property` is
 
     def __init__(self, work: Callable[[Any], T]) -> None:
         self._work = work
+        self._name = work.__name__
         self.__doc__ = work.__doc__
 
     def __get__(self, instance: object, owner: type) -> T:
-        value = self._work(instance)
-        vars(instance)[self._work.__name__] = value
+        value = instance.__dict__[self._name] = self._work(instance)
         return value

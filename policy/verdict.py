@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 from pydantic import ConfigDict, model_validator
@@ -12,7 +12,7 @@ from domain.decision import Outcome
 from domain.digest import digest
 from domain.order import ClientOrderId
 from domain.value import Amount, Digest, Symbol, Value
-from policy.ruling import Grade
+from policy.ruling import Grade, Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,26 @@ class Finding:
     limit: Amount | None = None
     unit: str = ""
     unknown: bool = False
+
+
+_new = object.__new__
+_set_code, _set_outcome, _set_message, _set_observed, _set_limit, _set_unit, _set_unknown = (
+    vars(Finding)[field.name].__set__ for field in fields(Finding)
+)
+
+
+def found_by(code: str, ruling: Ruling) -> Finding:
+    """`Finding(code, *ruling)` in half the time: the constructor of what is frozen looks every slot up by its name."""
+    finding = _new(Finding)
+    outcome, message, observed, limit, unit, unknown = ruling
+    _set_code(finding, code)
+    _set_outcome(finding, outcome)
+    _set_message(finding, message)
+    _set_observed(finding, observed)
+    _set_limit(finding, limit)
+    _set_unit(finding, unit)
+    _set_unknown(finding, unknown)
+    return finding
 
 
 _PERMITTED = frozenset({"pass", "warn", "review"})

@@ -17,6 +17,7 @@ from policy.used import Used
     source="DESIGN rule 10",
     section="agent_budget",
     entry_only=True,
+    alike_for_all=True,
 )
 def budget_left(case: Case, limits: BudgetLimits) -> Ruling:
     """Refuse an entry once the day's spend, tokens or tool calls are above a limit, or refusals in a row at theirs.
@@ -24,10 +25,7 @@ def budget_left(case: Case, limits: BudgetLimits) -> Ruling:
     A spend that includes a model of unknown price is unknown, and refuses. Of several limits the one
     with the largest used part is reported.
     """
-    return case.book.kept("agent budget", lambda: _left(case.facts.usage, limits))
-
-
-def _left(usage: Usage | None, limits: BudgetLimits) -> Ruling:
+    usage = case.facts.usage
     if usage is None:
         raise FactMissing("what the agents have used is unknown")
     row, longest = usage.refusals_in_a_row, limits.refusals_in_a_row

@@ -13,6 +13,7 @@ from policy.ruling import FactMissing, Ruling, passed
     code="CLOCK_SKEW",
     source="RTS 25 (Reg. (EU) 2017/574) Art. 3",
     section="clock",
+    alike_for_all=True,
 )
 def clocks_agree(case: Case, limits: ClockLimits) -> Ruling:
     """Refuse every order when our clock is off the venue's by more than `max_skew_ms`, either way.

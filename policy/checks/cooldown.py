@@ -16,6 +16,7 @@ from policy.ruling import Ruling, passed
     source="proprietary firms' rules",
     section="cooldown",
     entry_only=True,
+    alike_for_all=True,
 )
 def rested(case: Case, limits: CooldownLimits) -> Ruling:
     """Refuse an entry too soon after a losing trade in its symbol, or after too many losing trades in a row.

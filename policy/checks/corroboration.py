@@ -16,6 +16,7 @@ from policy.ruling import Ruling
     section="corroboration",
     entry_only=True,
     waivable=True,
+    alike_for_all=True,
 )
 def corroborated(case: Case, limits: CorroborationLimits) -> Ruling:
     """Refuse an entry that cites fewer independent sources than required, or nothing but untrusted text.

@@ -15,6 +15,7 @@ from policy.used import loss_from
     source="RTS 6 Art. 15(4); SEC 15c3-5(c)(1)(i)",
     section="daily_loss",
     entry_only=True,
+    alike_for_all=True,
 )
 def loss_within(case: Case, limits: DailyLossLimits) -> Ruling:
     """Refuse an entry when equity has fallen by more than its share since the day began, as the policy counts days.

@@ -15,6 +15,7 @@ from policy.used import loss_from
     source="RTS 6 Art. 15(4); proprietary firms' rules",
     section="drawdown",
     entry_only=True,
+    alike_for_all=True,
 )
 def drawdown_within(case: Case, limits: DrawdownLimits) -> Ruling:
     """Refuse an entry when equity lies further than its share below the high-water mark."""

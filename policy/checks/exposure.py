@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from domain.money import ZERO
 from policy.case import Case
 from policy.check import check
 from policy.limits.account import ExposureLimits
@@ -21,6 +20,5 @@ def gross_exposure_within(case: Case, limits: ExposureLimits) -> Ruling:
 
     Gross: shorts add. Counted: all positions, this order, and all working orders, un-netted.
     """
-    gross = sum(case.exposures.values(), ZERO)
-    limit = limits.gross_share_of_equity * case.equity
-    return within(gross, limit, unit=case.currency, warn_at=limits.warn_at)
+    gross = case.gross
+    return within(gross, limits.gross_share_of_equity * case.equity, unit=case.currency, warn_at=limits.warn_at)

@@ -14,6 +14,7 @@ from policy.ruling import Ruling, deny
     code="MARKET_DATA",
     source="FIA 2024, market data reasonability; SEC 15c3-5(c)(1)(ii)",
     section="market_data",
+    alike_for_all=True,
 )
 def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
     """Refuse when the quote is missing, crossed, from the future or too old, and an entry when it jumped.

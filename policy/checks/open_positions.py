@@ -19,5 +19,4 @@ from policy.ruling import Ruling, within
 )
 def few_enough_positions(case: Case, limits: OpenPositionsLimits) -> Ruling:
     """Refuse an entry that could make more open positions than `maximum`, working entries counted."""
-    count = sum(1 for exposure in case.exposures.values() if exposure)
-    return within(Decimal(count), Decimal(limits.maximum), unit="open positions", warn_at=limits.warn_at)
+    return within(Decimal(case.exposed), Decimal(limits.maximum), unit="open positions", warn_at=limits.warn_at)

@@ -14,6 +14,7 @@ from policy.ruling import Ruling, strictest, within
     code="ORDER_RATE",
     source="RTS 6 Art. 15(1)(d); SEC 15c3-5(c)(1)(ii); FIA 2024, message throttles",
     section="order_rate",
+    alike_for_all=True,
 )
 def rate_within(case: Case, limits: RateLimits) -> Ruling:
     """Refuse more orders than the window holds, in the symbol and in all, the judged one counted.

@@ -14,6 +14,7 @@ from policy.ruling import FactMissing, Ruling
     source="RTS 6 Art. 17; DESIGN rule 6",
     section="reconciliation",
     entry_only=True,
+    alike_for_all=True,
 )
 def lately_reconciled(case: Case, limits: ReconciliationLimits) -> Ruling:
     """Refuse an entry when the books were last found to agree more than `max_age_s` ago, in the future, or never."""

@@ -15,6 +15,7 @@ from policy.ruling import Ruling, deny
     source="RTS 6 Art. 15(3), repeated automated execution throttles",
     section="repetition",
     entry_only=True,
+    alike_for_all=True,
 )
 def not_repeated(case: Case, limits: RepetitionLimits) -> Ruling:
     """Refuse an agent's entry in a symbol that it entered `entries` times in the window, and while it is stopped there.

@@ -12,6 +12,7 @@ from policy.ruling import FactMissing, Ruling, deny, passed
     code="SESSION",
     source="SEC 15c3-5(c)(2)(i), requirements to be met before an order",
     section="session",
+    alike_for_all=True,
 )
 def session_open(case: Case, limits: SessionLimits) -> Ruling:
     """Refuse everything in a closed market or under maintenance, and entries in extended hours unless allowed.

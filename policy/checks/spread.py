@@ -15,6 +15,7 @@ from policy.ruling import Ruling, within
     section="spread",
     entry_only=True,
     waivable=True,
+    alike_for_all=True,
 )
 def spread_within(case: Case, limits: SpreadLimits) -> Ruling:
     """Refuse an entry while the ask lies further above the bid than `maximum_bps` of the middle."""

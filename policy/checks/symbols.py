@@ -12,6 +12,7 @@ from policy.ruling import Ruling, deny, passed
     code="SYMBOL",
     source="SEC 15c3-5(c)(2)(ii); RTS 6 Art. 15(5)",
     section="symbol",
+    alike_for_all=True,
 )
 def symbol_permitted(case: Case, limits: SymbolLimits) -> Ruling:
     """Refuse a symbol outside the run's universe, unknown, suspended by its venue, denied, or not on the allow list."""

@@ -10,6 +10,7 @@ from policy.ruling import Ruling, deny, passed
 @check(
     code="TRADING_STATE",
     source="RTS 6 Art. 12; FIA 2024, kill switch",
+    alike_for_all=True,
 )
 def trading_permitted(case: Case) -> Ruling:
     """Refuse everything when halted, entries when reducing, and everything when the state is not known."""

@@ -12,6 +12,7 @@ from policy.ruling import Ruling, deny, passed
     code="UNKNOWN_ORDER",
     source="SEC 15c3-5(c)(1)(ii), duplicative orders; DESIGN section 5",
     entry_only=True,
+    alike_for_all=True,
 )
 def none_in_doubt(case: Case) -> Ruling:
     """Refuse an entry while an order in the same symbol was sent and nothing proves what became of it."""

@@ -15,6 +15,7 @@ from policy.used import loss_from
     source="RTS 6 Art. 15(4); proprietary firms' rules",
     section="weekly_loss",
     entry_only=True,
+    alike_for_all=True,
 )
 def weekly_loss_within(case: Case, limits: WeeklyLossLimits) -> Ruling:
     """Refuse an entry when equity has fallen by more than its share since the week began, on Monday.

@@ -14,7 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import policy_worlds as worlds
-from builders.policy import BTC, ETH, POLICY, a_proposal, an_exit, finding, judge, some_facts, working
+from builders.policy import (
+    BTC,
+    ETH,
+    POLICY,
+    a_proposal,
+    a_quote,
+    an_exit,
+    consent_to,
+    finding,
+    judge,
+    some_facts,
+    working,
+)
 from domain.decision import Proposal
 from domain.digest import canonical, sha256
 from domain.errors import NotCanonical
@@ -79,6 +91,52 @@ def test_a_number_at_the_edge_of_what_a_finding_holds_stands() -> None:
     verdict = PolicyEngine(POLICY, checks=[odd]).evaluate(a_proposal(), some_facts())
     assert verdict.outcome == "allow"
     assert Verdict.model_validate_json(canonical(verdict)) == verdict
+
+
+ALIKE_FOR_ALL = {
+    *("AGENT_BUDGET", "CLOCK_SKEW", "COOLDOWN", "CORROBORATION", "DAILY_LOSS", "DRAWDOWN", "MARKET_DATA", "ORDER_RATE"),
+    *("RECONCILIATION", "REPEATED_EXECUTION", "SESSION", "SPREAD", "SYMBOL", "TRADING_STATE", "UNKNOWN_ORDER"),
+    "WEEKLY_LOSS",
+}
+
+
+def test_what_looks_at_nothing_of_an_order_is_found_once_for_all_on_a_picture() -> None:
+    assert {check.code for check in CHECKS if check.alike_for_all} == ALIKE_FOR_ALL
+    engine, facts = PolicyEngine(POLICY), some_facts(held={BTC: "5"})
+    first = engine.evaluate(a_proposal(), facts)
+    for other, alike in (
+        (a_proposal(quantity="4"), ALIKE_FOR_ALL),
+        (a_proposal(symbol=ETH), set()),
+        (a_proposal(agent="learning"), set()),
+        (an_exit(), set()),
+    ):
+        verdict = engine.evaluate(other, facts)
+        same = {f.code for f in verdict.findings if f.observed is not None and f in first.findings}
+        shared = {f.code for f in verdict.findings for one in first.findings if f.observed is not None and f is one}
+        assert shared == same & alike
+
+
+def test_where_a_person_let_anything_stand_no_two_orders_are_alike() -> None:
+    wide = some_facts(quotes={BTC: a_quote(bid="98", ask="101.5")})
+    asked, other = a_proposal(), a_proposal(quantity="4")
+    known = wide.model_copy(update={"consents": (consent_to(asked, "SPREAD", facts=wide),)})
+    for order in ((asked, other), (other, asked)):
+        engine = PolicyEngine(POLICY)
+        found = {proposal.quantity: finding(engine.evaluate(proposal, known), "SPREAD") for proposal in order}
+        assert (found[asked.quantity].outcome, found[other.quantity].outcome) == ("warn", "deny")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.one_of(worlds.facts(), worlds.strained()))
+def test_an_engine_that_judged_others_on_a_picture_judges_as_a_new_one(data: st.DataObject, world: Facts) -> None:
+    engine = PolicyEngine(POLICY)
+    proposals = data.draw(st.lists(st.one_of(worlds.proposals(), worlds.small_entries()), min_size=2, max_size=6))
+    if data.draw(st.booleans()):
+        leave = data.draw(worlds.consents(proposals[0], tuple(check.code for check in CHECKS)))
+        shown = judge(proposals[0], world).findings
+        world = world.model_copy(update={"consents": (leave.model_copy(update={"shown": shown}),)})
+    for proposal in proposals:
+        assert engine.evaluate(proposal, world) == judge(proposal, world)
 
 
 def test_an_engine_without_checks_allows_nothing() -> None:
