@@ -57,6 +57,10 @@ class Agentctl:
                 return
         raise AssertionError(f"the process ended with {self.end().code} and never said {words!r}: {self._seen}")
 
+    def first_line(self) -> str:
+        """Of what it prints on stdout."""
+        return _pipe(self._process.stdout).readline()
+
     def send(self, *signals: signal.Signals) -> None:
         for each in signals:
             self._process.send_signal(each)

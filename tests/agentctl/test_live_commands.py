@@ -1,0 +1,159 @@
+"""Trading with money from the command line, on an exchange of this machine whose time is the machine's."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from agentctl.cli import main
+from builders.exchanges import Stage
+from builders.processes import Agentctl
+from domain.candle import Timeframe
+from graphs.wall import WallClock
+from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_double.wire import Credentials
+
+ROOT = Path(__file__).parents[2]
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+LIVE = ["run", "--live", "--market", "okx", "--symbols", ",".join(SYMBOLS), "--timeframe", "5m", "--cycles", "1"]
+ARM = ["arm", "okx", "--for", "8h", "--reason", "a trial"]
+
+
+class Machine(WallClock):
+    """The machine's clock, as a stage asks for it."""
+
+    @property
+    def at(self):  # type: ignore[no-untyped-def]
+        return self.now()
+
+
+@dataclass
+class Desk:
+    double: ServedDouble
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *argv: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of a command."""
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(argv))
+        told = self.capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+
+@contextmanager
+def a_desk(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    permissions: Sequence[str] = ("read_only", "trade"),
+) -> Iterator[Desk]:
+    clock = Machine()
+    credentials = Credentials(permissions=tuple(permissions))
+    with okx_double(clock=clock, credentials=credentials) as double:
+        bases = {symbol: Decimal(600) for symbol in SYMBOLS}
+        Stage(double, clock, clock, SYMBOLS, Timeframe("5m"), bases).show()  # type: ignore[arg-type]
+        for name, value in (("KEY", credentials.key), ("SECRET", credentials.secret)):
+            monkeypatch.setenv(f"OKX_API_{name}", value)
+        monkeypatch.setenv("OKX_API_PASSWORD", credentials.passphrase)
+        (folder / "agentctl.toml").write_text(f'[exchanges.okx]\nbase_url = "{double.url}"\n')
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        yield Desk(double, folder, monkeypatch, capsys)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    with a_desk(tmp_path, monkeypatch, capsys) as opened:
+        yield opened
+
+
+def test_what_the_readme_shows_of_trading_with_money_runs(desk: Desk) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    commands = [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("agentctl ")]
+    assert [command[0] for command in commands] == ["doctor", "arm", "run", "reconcile", "orders", "disarm"]
+    for command in commands:
+        bounded = [*command, "--cycles", "1"] if command[0] == "run" else [w for w in command if w != "--watch"]
+        code, _, err = desk(*bounded)
+        assert code == 0, (command, err)
+
+
+def test_a_run_with_money_needs_a_persons_arming_and_says_what_it_will_do(desk: Desk) -> None:
+    code, _, err = desk(*LIVE)
+    assert (code, err) == (
+        3,
+        "error: nobody has armed okx. agentctl arm okx --for 8h --reason TEXT, then run it again\n",
+    )
+    assert len(desk.double.engine.orders) == 0
+    assert desk(*ARM)[0] == 0
+    code, _, err = desk(*LIVE)
+    assert code == 0
+    assert "trades with money on okx:1\n" in err
+    assert "it had 100000 USDT when its books were opened" in err
+
+
+def test_a_key_that_may_withdraw_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_desk(tmp_path, monkeypatch, capsys, permissions=("read_only", "trade", "withdraw")) as desk:
+        assert desk(*ARM)[0] == 0
+        code, _, err = desk(*LIVE)
+        assert (code, "may withdraw" in err, desk("runs", "list", "--json")[1].strip()) == (3, True, "[]")
+        assert desk("doctor", "--venue", "okx")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["run", "--live"], 2, "--live: sim takes no orders"),
+        (["run", "--live", "--market", "okx"], 2, "okx lists too much to trade it all"),
+        ([*LIVE, "--cash", "5"], 2, "--cash is of paper"),
+        (["run", "--adopt", "BTC/USDT"], 2, "--adopt is of live runs"),
+        ([*LIVE[:4], "--symbols", "BTC/USDT,ETH/BTC"], 2, "one account can't trade against BTC, USDT"),
+        (["arm", "okx", "--for", "8d", "--reason", "x"], 2, "7 days at most"),
+        (["arm", "sim", "--for", "8h", "--reason", "x"], 2, "sim is no exchange"),
+        (["disarm", "okx", "--reason", "x"], 4, "there is no database"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_in_one_line(desk: Desk, argv: list[str], code: int, said: str) -> None:
+    ended, out, err = desk(*argv)
+    assert (ended, out, len(err.splitlines())) == (code, "", 1)
+    assert said in err
+
+
+def test_without_a_key_the_variables_are_named(desk: Desk) -> None:
+    desk.monkeypatch.delenv("OKX_API_KEY")
+    desk.monkeypatch.delenv("OKX_API_SECRET")
+    code, _, err = desk(*LIVE)
+    assert (code, "OKX_API_KEY, OKX_API_SECRET" in err) == (2, True)
+
+
+def test_a_live_run_goes_on_only_when_that_is_said_again(desk: Desk) -> None:
+    desk(*ARM)
+    desk(*LIVE)
+    code, _, err = desk("run", "--resume", "last")
+    assert (code, "Say --live too" in err) == (2, True)
+    assert desk("run", "--live", "--resume", "last")[0] == 0
+    assert desk("replay", "--run", "last")[0] == 0
+
+
+def test_what_is_watched_is_told_as_it_changes_and_ends_with_ctrl_c(desk: Desk) -> None:
+    desk(*ARM)
+    desk(*LIVE)
+    watching = Agentctl("orders", "--watch", "--json", folder=desk.folder)
+    first = watching.first_line()
+    watching.send(signal.SIGINT)
+    assert '"state":"filled"' in first or '"state":"working"' in first
+    assert watching.end().code == 130
