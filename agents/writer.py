@@ -105,7 +105,8 @@ class OrderWriter:
                         return _report(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
                 return await self._venue.submit(order, ticket)
             except TicketRefused as refusal:
-                return _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
+                refused = _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
+                return refused.model_copy(update={"evidence": "it never left"}) if self._live else refused
             except OrderStateUnknown as unknown:
                 return _report(order, OrderState.UNKNOWN, reason=unknown.message, at=at)
             except VenueUnavailable as unavailable:

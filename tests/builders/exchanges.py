@@ -14,11 +14,13 @@ from domain.clock import Clock
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
 from tools.exchange_double.candles import Bar
-from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_double.served import ServedDouble, binance_double, bybit_double, okx_double
 from tools.exchange_market import ExchangeMarket
 
 START = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
 """Half a minute after a bar of any length up to an hour has closed."""
+
+DOUBLES = {"okx": okx_double, "binance": binance_double, "bybit": bybit_double}
 
 FAST: dict[str, object] = {"rateLimit": 1, "timeout_on_exit": 0, "timeout": 2_000}
 """ccxt's settings in tests: it neither spaces its requests nor waits at the end."""
@@ -122,13 +124,17 @@ class Stage:
 
 @contextmanager
 def a_stage(
-    symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT"), *, timeframe: str = "5m", at: datetime = START
+    symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT"),
+    *,
+    timeframe: str = "5m",
+    at: datetime = START,
+    exchange: str = "okx",
 ) -> Iterator[Stage]:
-    """An OKX with bars and books for `symbols`, at `at` by its own clock and ours."""
+    """An exchange with bars and books for `symbols`, at `at` by its own clock and ours."""
     bases = {symbol: Decimal(60_000) if symbol.startswith("BTC") else Decimal(3_000) for symbol in symbols}
     wall = Wall(at)
     theirs = Theirs(wall)
-    with okx_double(clock=theirs) as double:
+    with DOUBLES[exchange](clock=theirs) as double:
         stage = Stage(double, wall, theirs, tuple(symbols), Timeframe(timeframe), bases)
         wall.woken = stage.touch
         stage.show()

@@ -48,6 +48,8 @@ class LiveStage:
 
     stage: Stage
     symbols: tuple[str, ...] = (BTC,)
+    exchange: str = "okx"
+    agents: DeskSettings = EAGER
     patience_s: float = 30.0
     calm: timedelta = timedelta(minutes=2)
     """Longer than any doubt of the venue lasts."""
@@ -64,7 +66,9 @@ class LiveStage:
         given = self.stage.double.client_settings()
         return ExchangeVenue(
             spec,
-            keys=ExchangeKeys(api_key=given["apiKey"], secret=given["secret"], password=given["password"]),  # type: ignore[arg-type]
+            keys=ExchangeKeys.model_validate(
+                {"api_key": given["apiKey"], "secret": given["secret"], "password": given.get("password", "")}
+            ),
             symbols=symbols,
             currency=currency,
             check=check,
@@ -72,18 +76,20 @@ class LiveStage:
             sleep=self.stage.wall.sleep,
             base_url=self.stage.double.url,
             patience_s=self.patience_s,
-            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 400},
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 800},
         )
 
     def desk(self) -> LiveDesk:
-        return LiveDesk.at("okx", symbols=self.symbols, currency="USDT", opener=self.venue, wall=self.stage.wall)
+        return LiveDesk.at(
+            self.exchange, symbols=self.symbols, currency="USDT", opener=self.venue, wall=self.stage.wall
+        )
 
     async def begin(self, database: Database, desk: LiveDesk, *, adopt: Sequence[str] = (), **over: Any) -> Session:
         """A new live run, armed for a day by Ada."""
-        given = {"market": "okx", "symbols": self.symbols, "cycles": CYCLES, "desk": EAGER} | over
+        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": self.agents} | over
         now = self.stage.wall.now()
         header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.market_of(desk))
-        await Armings(database).arm("okx", until=now + timedelta(days=1), by="Ada", reason="a trial", at=now)
+        await Armings(database).arm(self.exchange, until=now + timedelta(days=1), by="Ada", reason="a trial", at=now)
         header = await went_live(header, desk, database=database, adopt=adopt, at=now)
         return self.at_work(await start(header, market, model, database=database, desk=desk))
 
@@ -131,7 +137,7 @@ class LiveStage:
 
 @contextmanager
 def a_live_stage(symbols: Sequence[str] = (BTC,), **over: Any) -> Iterator[LiveStage]:
-    with a_stage(symbols, at=over.pop("at", START)) as stage:
+    with a_stage(symbols, at=over.pop("at", START), exchange=over.get("exchange", "okx")) as stage:
         yield LiveStage(stage, symbols=tuple(symbols), **over)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.live import CYCLES, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import archive
 from domain.order import OrderState
 from graphs.replay import replay_run
-from memory import Ledger
+from memory import Database, Ledger
 
 
 async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path: Path) -> None:
@@ -29,3 +32,22 @@ async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Pat
             await live.run(database)
         report = await replay_run("r1", source=database, progress=lambda done, planned: None)
     assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)
+
+
+SHORTS = DeskSettings(
+    signal=SignalSettings(threshold="0.1"),
+    risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=2, allow_short=True),
+)
+
+
+@pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
+async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: str, symbol: str) -> None:
+    with a_live_stage((symbol,), exchange=exchange, agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            result = await live.run(database)
+            wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
+            orders = await Ledger(database, account="r1", run_id="r1").orders()
+    assert wrong == []
+    assert result.status == "finished"
+    assert sum(order.state is OrderState.FILLED for order in orders) >= 2
