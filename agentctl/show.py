@@ -38,7 +38,9 @@ def show_result(result: RunResult) -> None:
     )
     print(
         f"equity: {cents(money.start)} to {cents(money.end)} "
-        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}), {verdict}"
+        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
+        + (f", brought in {cents(money.contributed)}" if money.contributed else "")
+        + f"), {verdict}"
     )
     usd = "unknown" if result.cost.usd is None else plain(result.cost.usd)
     print(f"model: {result.cost.tokens} tokens, {usd} USD; time per cycle: median {result.timings.median_ms:.1f} ms")

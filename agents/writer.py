@@ -170,19 +170,20 @@ class OrderWriter:
             return ()
         at = self._effects.now()
 
-        async def ask(order: OrderRequest) -> OrderReport | None:
-            kept = await self._ledger.order(order.client_order_id)
-            for pause_s in _PAUSES_S:
-                if kept.state.terminal or kept.submitted_at is None or _may_rest(kept):
-                    return None
-                await live.sleep(pause_s)
-                report = await word_on(kept, self._venue, at=at)
-                if report is not None and (report.state.terminal or _may_rest_in(report.state, order)):
-                    return report
-            return None
-
         async def ask_all() -> tuple[OrderReport, ...]:
-            return tuple([report for order in sent if (report := await ask(order)) is not None])
+            kept = [await self._ledger.order(order.client_order_id) for order in sent]
+            open_still = [o for o in kept if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
+            settled: list[OrderReport] = []
+            for pause_s in _PAUSES_S:
+                if not open_still:
+                    break
+                await live.sleep(pause_s)
+                words = [(order, await word_on(order, self._venue, at=at)) for order in open_still]
+                said = [(o, r) for o, r in words if r and (r.state.terminal or _may_rest_in(r.state, o.request))]
+                settled += [report for _, report in said]
+                done = {order.client_order_id for order, _ in said}
+                open_still = [order for order in open_still if order.client_order_id not in done]
+            return tuple(settled)
 
         asked = [order.client_order_id for order in sent]
         reports = await self._effects.once("venue:follow", asked, returns=_REPORTS, perform=ask_all)

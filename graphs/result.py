@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from pydantic import Field
+
 from domain.decision import Decision
+from domain.money import ZERO
 from domain.order import ClientOrderId, OrderState, OrderType, Side
-from domain.value import Symbol, Value
+from domain.value import Symbol, Value, absent
 from memory.orders import OrderRecord
 
 
@@ -45,8 +48,10 @@ class EquityLine(Value):
     realized: Decimal
     unrealized: Decimal
     fees: Decimal
+    contributed: Decimal = Field(default=ZERO, exclude_if=absent)
+    """What was brought in, less what was taken out."""
     reconciled: bool
-    """Cash and positions are exactly the sum of the fills, and end = start + realized + unrealized - fees."""
+    """The books add up, and end = start + contributed + realized + unrealized - fees."""
 
 
 class Cost(Value):

@@ -60,7 +60,7 @@ async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -
         return EquityLine(start=start, end=start, realized=zero, unrealized=zero, fees=zero, reconciled=True)
     try:
         await ledger.check()
-        adds_up = figures.equity == start + figures.realized + figures.unrealized - figures.fees
+        adds_up = figures.own == start + figures.realized + figures.unrealized - figures.fees
     except LedgerBroken:
         adds_up = False
     return EquityLine(
@@ -69,5 +69,6 @@ async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -
         realized=figures.realized,
         unrealized=figures.unrealized,
         fees=figures.fees,
+        contributed=figures.contributed,
         reconciled=adds_up,
     )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.money import ZERO
 from domain.value import NonNegative, Value
 from memory.books import account_row
 from memory.database import Database
@@ -23,7 +24,7 @@ _TRADES = 200
 
 # Built once: building a statement costs more than running it.
 _EQUITY = (
-    select(equity.c.as_of, equity.c.equity)
+    select(equity.c.as_of, equity.c.equity, equity.c.contributed)
     .where(equity.c.run_id == bindparam("run_id"))
     .order_by(equity.c.cycle.desc())
 )
@@ -82,11 +83,14 @@ class Activity:
     async def equity_marks(self, as_of: datetime, *, day_start: datetime, week_start: datetime) -> EquityMarks:
         """Equity at the end of the last cycle before each moment, else the starting cash, and the most so far.
 
+        All as if what was brought in or taken out since had been then: a deposit is no profit, and hides no loss.
         `as_of` is that of the running cycle: what was before a moment that has passed does not change.
         """
         moments = (day_start, week_start)
         async with self._database.reading() as connection:
-            start: Decimal = (await account_row(connection, self._account))["start_cash"]
+            account = await account_row(connection, self._account)
+            start: Decimal = account["start_cash"]
+            since: Decimal = account["contributed"] or ZERO
             marks = dict(self._marks)
             for moment in moments:
                 if moment not in marks:
@@ -94,14 +98,16 @@ class Activity:
             high = await high_water(connection, self._run_id)
         self._marks = {moment: marks[moment] for moment in moments if moment <= as_of}
         return EquityMarks(
-            day_start=marks[day_start], week_start=marks[week_start], high=start if high is None else high
+            day_start=marks[day_start] + since,
+            week_start=marks[week_start] + since,
+            high=(start if high is None else high) + since,
         )
 
     async def _equity_before(self, connection: AsyncConnection, moment: datetime, start: Decimal) -> Decimal:
         async with connection.stream(_EQUITY, {"run_id": self._run_id}) as found:
-            async for as_of, mark in found:
+            async for as_of, mark, contributed in found:
                 if as_of < moment:
-                    return Decimal(mark)
+                    return Decimal(mark) - (contributed or ZERO)
         return start
 
     async def closed_since(self, moment: datetime) -> tuple[ClosedTrade, ...]:

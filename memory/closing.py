@@ -70,5 +70,5 @@ async def _keep_figures(connection: AsyncConnection, run: RowMapping, *, record:
     if high is None:
         high = RunHeader.model_validate_json(run["body"]).start_cash
     place = {"run_id": run["run_id"], "cycle": record.cycle, "as_of": record.as_of}
-    row = {**place, **figures.model_dump(), "high": max(high, figures.equity)}
+    row = {**place, "contributed": None, **figures.model_dump(), "high": max(high, figures.own)}
     await insert_new(connection, equity, [with_digest(equity, row)])

@@ -1,4 +1,4 @@
-"""The high-water mark of a run's equity: kept with each cycle, and worked out again when a run is verified."""
+"""The high-water mark of a run's own worth, without what was brought in: kept with each cycle, and verified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _END = 2**31 - 1
 
 
 async def high_water(connection: AsyncConnection, run_id: str, *, before: int = _END) -> Decimal | None:
-    """The most that the run's equity has been at the end of a cycle before `before`; `None` without one."""
+    """The most that the run's own worth has been at the end of a cycle before `before`; `None` without one."""
     found: Decimal | None = await connection.scalar(_LAST, {"run_id": run_id, "before": before})
     return found
 
@@ -36,7 +36,7 @@ def high_faults(rows: Sequence[Raw], *, start_cash: Decimal) -> Iterator[Fault]:
     high = start_cash
     for row in rows:
         try:
-            high = max(high, Decimal(str(row["equity"])))
+            high = max(high, Decimal(str(row["equity"])) - Decimal(str(row["contributed"] or 0)))
             due = plain(high)
         except (InvalidOperation, NotCanonical):
             continue  # changed, and found so by its digest

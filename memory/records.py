@@ -10,6 +10,7 @@ from pydantic import Field
 
 from domain.decision import Decision, Outcome, Proposal
 from domain.digest import digest
+from domain.money import ZERO
 from domain.order import ClientOrderId
 from domain.portfolio import Portfolio
 from domain.statement import ExternalEvent
@@ -110,6 +111,13 @@ class Figures(Value):
     realized: Amount
     unrealized: Amount
     fees: Amount
+    contributed: Amount = Field(default=ZERO, exclude_if=absent)
+    """What of the equity was brought in since the start, less what was taken out."""
+
+    @property
+    def own(self) -> Decimal:
+        """What the account would be worth if nothing had been brought in or taken out: what losses are measured on."""
+        return self.equity - self.contributed
 
     @classmethod
     def of(cls, portfolio: Portfolio) -> Self:
@@ -119,6 +127,7 @@ class Figures(Value):
             realized=portfolio.realized,
             unrealized=portfolio.unrealized,
             fees=portfolio.fees,
+            contributed=portfolio.contributed,
         )
 
 

@@ -142,7 +142,9 @@ equity = Table(
     _decimal("realized"),
     _decimal("unrealized"),
     _decimal("fees"),
-    # The most that the run's equity has been so far: a maximum over text would be none. See `memory.highwater`.
+    # What of the equity was brought in since the start, less what was taken out: no profit.
+    _decimal("contributed", optional=True),
+    # The most that the run's own worth has been so far: a maximum over text would be none. See `memory.highwater`.
     _decimal("high"),
     _text("digest"),
 )
@@ -358,6 +360,7 @@ _LATER: Mapping[Table, frozenset[str]] = {
     accounts: frozenset({"contributed"}),
     orders: frozenset({"venue_order_id"}),
     fills: frozenset({"fee_base", "commission"}),
+    equity: frozenset({"contributed"}),
 }
 """Columns that came later. Where they hold nothing they are under no digest, so that older rows keep theirs."""
 

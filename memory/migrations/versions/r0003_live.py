@@ -13,6 +13,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     op.add_column("accounts", sa.Column("contributed", sa.Text()))
+    op.add_column("equity", sa.Column("contributed", sa.Text()))
     op.add_column("orders", sa.Column("venue_order_id", sa.Text()))
     op.add_column("fills", sa.Column("fee_base", sa.Text()))
     op.add_column("fills", sa.Column("commission", sa.Text()))
