@@ -29,7 +29,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from domain.decision import Proposal
 from domain.digest import canonical
 from memory import Admission, Database, Ledger
-from policy import Facts, Policy, PolicyEngine, TicketOffice, WorkingOrder, parse_policy
+from memory.admissions import working_order
+from policy import Facts, Policy, PolicyEngine, TicketOffice, parse_policy
 from policy.value_at_risk import Stake, value_at_risk
 
 SERVER = os.environ.get("AGENTCTL_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -273,10 +274,7 @@ async def gates(url: str) -> list[float]:
             ) -> None:
                 async with ledger.gate(cycle=cycle, at=at) as books:
                     standing = await books.standing(sent_since=at - timedelta(hours=1))
-                    working = tuple(
-                        WorkingOrder.of(o.request, state=o.state, filled=o.filled, stop_price=o.stop_price)
-                        for o in standing.working
-                    )
+                    working = tuple(map(working_order, standing.working))
                     facts = seen.model_copy(update={"now": at, "working": working, "sent": standing.sent})
                     admissions = []
                     for proposal in proposals:

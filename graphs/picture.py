@@ -13,8 +13,8 @@ from domain.decision import Thesis
 from graphs.cycle import Cycle
 from graphs.days import day_start, week_start
 from memory.activity import Spent
-from memory.admissions import Standing
-from policy import Facts, Policy, WorkingOrder
+from memory.admissions import Standing, working_order
+from policy import Facts, Policy
 from policy.account import ClosedTrade, Consent, EquityMarks, Usage
 from policy.market import Bars, Support
 from tools.history import HistoryParams, history
@@ -80,10 +80,7 @@ def picture(
         quotes=seen.quotes,
         bars=seen.bars,
         portfolio=cycle.portfolio,
-        working=tuple(
-            WorkingOrder.of(o.request, state=o.state, filled=o.filled, stop_price=o.stop_price)
-            for o in standing.working
-        ),
+        working=tuple(map(working_order, standing.working)),
         equity_marks=seen.equity_marks,
         closed=seen.closed,
         sent=standing.sent,

@@ -52,6 +52,17 @@ class Admission(Value):
             target_price=self.proposal.target_price,
         )
 
+    def begins(self, *, at: datetime) -> dict[str, object]:
+        """The first event of the order, but for whose it is."""
+        state = OrderState.APPROVED
+        return {
+            "client_order_id": self.proposal.client_order_id,
+            "n": 0,
+            "state": state.value,
+            "at": at,
+            "body": canonical({"verdict": self.verdict_digest, "state": state}),
+        }
+
     def verdict_row(self, *, run_id: str, cycle: int) -> dict[str, object]:
         return {
             "run_id": run_id,

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import sha256
-from domain.order import OrderState
+from domain.errors import LedgerBroken
+from domain.order import OrderRequest, OrderState
 from domain.value import Value
 from memory.admission import Admission, ticket_row
 from memory.approvals import Approval, ask
 from memory.books import Books, read_orders, working_states
 from memory.controls import Control, LatchRecord, control_of, latch, latches_of
 from memory.database import Database
-from memory.orders import OrderRecord
-from memory.rows import Row, insert_new
-from memory.schema import blobs, cycles, order_events, tickets, verdicts, with_digest
-from policy.account import Latch, Rearmed, SentOrder
+from memory.fault import as_written
+from memory.orders import OrderRecord, order_from, order_row
+from memory.rows import insert_absent, insert_new
+from memory.schema import blobs, cycles, order_events, orders, tickets, verdicts, with_digest
+from policy.account import Latch, Rearmed, SentOrder, WorkingOrder
 
 EXPIRED = "its ticket expired"
 
@@ -27,14 +31,28 @@ _LOOK_BACK = 1_000
 _ENTRY = '"reduce_only":false'
 """In canonical JSON it stands for the field alone: within a text, its quotes would be escaped."""
 
-# Built once: building a statement costs more than running it.
-_LET_THROUGH = select(order_events.c.client_order_id, order_events.c.at).where(
-    order_events.c.account == bindparam("account"),
-    order_events.c.n == 0,
-    order_events.c.at >= bindparam("since", type_=order_events.c.body.type),
+_KEPT = 2_000
+"""Orders that are remembered from one gate to the next: most are read again as they were."""
+
+
+def _of_one_order(left: Table, right: Table) -> ColumnElement[bool]:
+    return and_(left.c.account == right.c.account, left.c.client_order_id == right.c.client_order_id)
+
+
+# Built once: building a statement costs more than running it. Few of them: on a server each is a journey.
+_LET_THROUGH = (
+    select(order_events.c.account, order_events.c.client_order_id, order_events.c.at, orders.c.request, orders.c.agent)
+    .outerjoin(orders, _of_one_order(orders, order_events))
+    .where(
+        order_events.c.account == bindparam("account"),
+        order_events.c.n == 0,
+        order_events.c.at >= bindparam("since", type_=order_events.c.body.type),
+    )
 )
-_TICKETS = select(tickets.c.client_order_id, tickets.c.expires_at).where(
-    tickets.c.account == bindparam("account"), tickets.c.client_order_id.in_(bindparam("ids", expanding=True))
+_WORKING = (
+    select(orders, tickets.c.expires_at)
+    .outerjoin(tickets, _of_one_order(tickets, orders))
+    .where(orders.c.account == bindparam("account"), orders.c.state.in_(working_states()))
 )
 _JUDGED = (
     select(
@@ -90,15 +108,17 @@ class Admissions:
 
         Approved orders whose tickets nobody can use any more are withdrawn.
         """
-        self._orders = await read_orders(self._connection, self._account, states=working_states())
-        approved = [o.client_order_id for o in self._orders.values() if o.state is OrderState.APPROVED]
-        if not approved:
-            return
-        found = await self._connection.execute(_TICKETS, {"account": self._account, "ids": approved})
-        for client_order_id, expires_at in sorted(found, key=lambda row: str(row[0])):
-            if expires_at <= self._at:
+        found = (await self._connection.execute(_WORKING, {"account": self._account})).all()
+        self._orders = {order.client_order_id: order for order in map(_order, found)}
+        traded = [order.client_order_id for order in self._orders.values() if order.filled]
+        if traded:
+            self._orders |= await read_orders(self._connection, self._account, ids=traded)
+        expired = {row.client_order_id for row in found if row.expires_at is not None and row.expires_at <= self._at}
+        for client_order_id in sorted(expired):
+            order = self._orders[client_order_id]
+            if order.state is OrderState.APPROVED:
                 ended = {"state": OrderState.CANCELLED, "reason": EXPIRED, "updated_at": self._at}
-                order = self._orders[client_order_id] = self._orders[client_order_id].model_copy(update=ended)
+                order = self._orders[client_order_id] = order.model_copy(update=ended)
                 self._books.change(order, at=self._at, evidence={"reason": EXPIRED})
         await self._books.write(self._connection)
 
@@ -127,21 +147,26 @@ class Admissions:
         not fit its proposal and verdict, and `Refused` for a proposal that was judged otherwise before.
         """
         run_id, cycle = self._books.run_id, self._books.cycle
-        ids = [admission.proposal.client_order_id for admission in admissions]
-        await self._read([client_order_id for client_order_id in ids if client_order_id not in self._orders])
-        issued: list[Row] = []
         for admission in admissions:
             admission.require_fit()
             self._database.note(blobs, {"digest": sha256(admission.facts_body), "body": admission.facts_body})
-            if admission.ticket is not None and admission.proposal.client_order_id not in self._orders:
-                order = admission.approved(run_id=run_id, cycle=cycle, at=self._at)
-                self._orders[order.client_order_id] = order
-                self._books.change(order, at=self._at, evidence={"verdict": admission.verdict_digest})
-                issued.append(with_digest(tickets, ticket_row(admission.ticket, account=self._account)))
         judged = [admission.verdict_row(run_id=run_id, cycle=cycle) for admission in admissions]
         await insert_new(self._connection, verdicts, [with_digest(verdicts, row) for row in judged])
-        await insert_new(self._connection, tickets, issued)
-        await self._books.write(self._connection)
+        await self._approve([admission for admission in admissions if admission.ticket is not None])
+
+    async def _approve(self, admissions: Sequence[Admission]) -> None:
+        """Write those orders that are not there yet, each with the event that it begins with and its ticket."""
+        name, run_id, cycle = self._account, self._books.run_id, self._books.cycle
+        records = [admission.approved(run_id=run_id, cycle=cycle, at=self._at) for admission in admissions]
+        rows = [with_digest(orders, order_row(name, order)) for order in records]
+        absent = {row["client_order_id"] for row in await insert_absent(self._connection, orders, rows)}
+        new = [pair for pair in zip(admissions, records, strict=True) if pair[1].client_order_id in absent]
+        self._orders |= {order.client_order_id: order for _, order in new}
+        place = {"account": name, "run_id": run_id, "cycle": cycle}
+        happened = [{**admission.begins(at=self._at), **place} for admission, _ in new]
+        issued = [ticket_row(admission.ticket, account=name) for admission, _ in new if admission.ticket is not None]
+        await insert_new(self._connection, order_events, [with_digest(order_events, row) for row in happened])
+        await insert_new(self._connection, tickets, [with_digest(tickets, row) for row in issued])
 
     async def ask(self, questions: Sequence[Approval]) -> None:
         """Put questions to a person; one that was put before stays as it is, answered or not."""
@@ -152,16 +177,16 @@ class Admissions:
         record = LatchRecord(account=self._account, agent=agent, symbol=symbol, code=code, since=self._at)
         await latch(self._connection, record)
 
-    async def _read(self, ids: Sequence[str]) -> None:
-        if ids:
-            self._orders |= await read_orders(self._connection, self._account, ids=ids)
-
     async def _sent(self, since: datetime) -> tuple[SentOrder, ...]:
         # Fractions of a second do not sort as text: the database gives whole seconds, and the rest is left out here.
         found = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": _whole(since)})
-        times = {client_order_id: at for client_order_id, at in found if at >= since}
-        await self._read([client_order_id for client_order_id in times if client_order_id not in self._orders])
-        sent = [_sent_order(self._orders[client_order_id], at=at) for client_order_id, at in times.items()]
+        sent = []
+        for row in found.mappings():
+            if row["request"] is None:
+                raise LedgerBroken(f"{row['client_order_id']} was let through, and its order is gone")
+            if row["at"] >= since:
+                with as_written(orders, row):
+                    sent.append(_sent_order(row["request"], row["agent"], at=row["at"]))
         return tuple(sorted(sent, key=lambda order: (order.at, order.client_order_id)))
 
     async def _refusals_in_a_row(self, since: datetime | None) -> int:
@@ -190,11 +215,24 @@ def _whole(moment: datetime) -> str:
     return moment.replace(microsecond=0, tzinfo=None).isoformat()
 
 
-def _sent_order(order: OrderRecord, *, at: datetime) -> SentOrder:
-    request = order.request
+@lru_cache(maxsize=_KEPT)
+def _order(row: Row[Any]) -> OrderRecord:
+    """The order, as if nothing of it had been filled: its fills are in another table."""
+    return order_from(row._mapping, ())
+
+
+@lru_cache(maxsize=_KEPT)
+def working_order(order: OrderRecord) -> WorkingOrder:
+    """What of `order` may still trade, as the gate looks at it."""
+    return WorkingOrder.of(order.request, state=order.state, filled=order.filled, stop_price=order.stop_price)
+
+
+@lru_cache(maxsize=_KEPT)
+def _sent_order(body: str, agent: str, *, at: datetime) -> SentOrder:
+    request = OrderRequest.model_validate_json(body)
     return SentOrder(
         client_order_id=request.client_order_id,
-        agent=order.agent,
+        agent=agent,
         symbol=request.symbol,
         side=request.side,
         type=request.type,

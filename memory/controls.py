@@ -7,7 +7,19 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Literal
 
-from sqlalchemy import BindParameter, CompoundSelect, RowMapping, Text, bindparam, func, null, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    RowMapping,
+    Text,
+    bindparam,
+    func,
+    literal,
+    null,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound, Refused
@@ -101,10 +113,15 @@ class _Stopped(Value):
 
 # A row and the last act on it in one statement: between two, somebody may act.
 _WHOSE: BindParameter[str] = bindparam("whose", type_=Text)
-_ASKED = select(_WHOSE.label("whose")).subquery("asked")
-_LAST = select(func.max(acts.c.n)).where(acts.c.scope == _WHOSE, acts.c.kind.in_(sorted(CONTROLLING)))
-_CONTROL = select(controls, acts.c.n, acts.c.body.label("act")).select_from(
-    _ASKED.outerjoin(controls, controls.c.scope == _ASKED.c.whose).outerjoin(acts, acts.c.n == _LAST.scalar_subquery())
+_ASKED = union(select(_WHOSE.label("whose")), select(literal(EVERYWHERE))).subquery("asked")
+_LAST = (
+    select(func.max(acts.c.n))
+    .where(acts.c.scope == _ASKED.c.whose, acts.c.kind.in_(sorted(CONTROLLING)))
+    .correlate(_ASKED)
+    .scalar_subquery()
+)
+_CONTROLS = select(_ASKED.c.whose, controls, acts.c.n, acts.c.body.label("act")).select_from(
+    _ASKED.outerjoin(controls, controls.c.scope == _ASKED.c.whose).outerjoin(acts, acts.c.n == _LAST)
 )
 _LATCHES: CompoundSelect[Any] = union_all(
     select(latches, null().label("n"), null().label("act")).where(latches.c.account == _WHOSE),
@@ -206,7 +223,8 @@ async def control_of(connection: AsyncConnection, account: str) -> Control:
 
     Raises `Refused` for one that was changed, or that isn't what the last act on it made: also for one that is gone.
     """
-    return max(await _own(connection, account), await _own(connection, EVERYWHERE), key=lambda c: c.strictness)
+    found = await _in_force(connection, account)
+    return max(found[account], found[EVERYWHERE], key=lambda c: c.strictness)
 
 
 async def latches_of(connection: AsyncConnection, account: str) -> tuple[LatchRecord, ...]:
@@ -238,15 +256,24 @@ async def latch(connection: AsyncConnection, record: LatchRecord) -> None:
 
 
 async def _own(connection: AsyncConnection, scope: str) -> Control:
-    row = (await connection.execute(_CONTROL, {"whose": scope})).mappings().one()
+    return (await _in_force(connection, scope))[scope]
+
+
+async def _in_force(connection: AsyncConnection, scope: str) -> dict[str, Control]:
+    """The controls of `scope` and of `*`, by their scopes."""
+    rows = (await connection.execute(_CONTROLS, {"whose": scope})).mappings()
+    return {row["whose"]: _stands(row) for row in rows}
+
+
+def _stands(row: RowMapping) -> Control:
     stands = None if row["scope"] is None else _control(row)
     due = None
     if row["act"] is not None:
         with as_written(acts, row):
             due = _Made.model_validate_json(row["act"]).control
     if stands != due:
-        raise _unlike(f"controls scope={scope}")
-    return stands or Control(scope=scope)
+        raise _unlike(f"controls scope={row['whose']}")
+    return stands or Control(scope=row["whose"])
 
 
 def _unlike(place: str) -> Refused:

@@ -7,8 +7,15 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Self
 
-from sqlalchemy import Connection, Table, event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy import AdaptedConnection, Connection, Table, event
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
@@ -228,16 +235,25 @@ def _prepare(address: Address, *, create: bool) -> None:
 def _engine(address: Address) -> AsyncEngine:
     if not address.sqlite:
         try:
-            return create_async_engine(
+            server = create_async_engine(
                 address.url,
-                pool_pre_ping=True,
                 connect_args={"timeout": _CONNECT_S, "server_settings": {"application_name": "agentctl"}},
             )
         except ModuleNotFoundError as error:
             raise UsageError("PostgreSQL needs a driver", remedy="pip install agentctl[postgres]") from error
+        event.listen(server.sync_engine, "checkout", _ask_whether_alive)
+        return server
     engine = create_async_engine(address.url, connect_args={"async_creator_fn": connect})
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _ask_whether_alive(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """One journey to the server. The pool's own `pool_pre_ping` makes three: it wraps its question in a transaction."""
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT 1"))
+    except Exception as error:  # a driver whose connection went away fails in many ways, also within itself
+        raise InvalidatePoolError from error  # the others that are open will be as old
 
 
 def _begin(connection: Connection) -> None:

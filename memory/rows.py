@@ -58,6 +58,14 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[R
                 raise Refused(f"{table.name} {key_of(table, row)} is already recorded with other content")
 
 
+async def insert_absent(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> list[Row]:
+    """Insert those of `rows` whose keys are not there, and return them; the others are left alone."""
+    if not rows:
+        return []
+    inserted = set(await connection.scalars(_new(connection.dialect.name, table), list(rows)))
+    return [row for row in rows if row["digest"] in inserted]
+
+
 async def put(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
     """Insert `rows`, or replace those with their keys."""
     if rows:

@@ -51,9 +51,15 @@ class Check:
     def under(self, policy: Policy) -> Callable[[Case], Finding]:
         """This check by the limits of `policy`, looked up once for all cases."""
         code, entry_only, only_for, rule = self.code, self.entry_only, self.only_for, self._rule(policy)
+        alike_for_all = self.alike_for_all
 
         def found(case: Case) -> Finding:
+            told: dict[str, Finding] = {}
             try:
+                if alike_for_all:
+                    told = case.told
+                    if code in told:
+                        return told[code]
                 if entry_only and case.reducing:
                     ruling = passed("passed by: the order only reduces")
                 elif only_for is not None and case.instrument.kind != only_for:
@@ -67,18 +73,10 @@ class Check:
                 ruling = unjudged(missing.message)
             except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
                 ruling = unjudged(f"the check failed with {type(error).__name__}")
-            return _in_words(code, ruling) if ruling.observed is None else found_by(code, ruling)
-
-        if not self.alike_for_all:
-            return found
-
-        def found_once(case: Case) -> Finding:
-            told = case.told
-            if code not in told:
-                told[code] = found(case)
+            told[code] = _in_words(code, ruling) if ruling.observed is None else found_by(code, ruling)
             return told[code]
 
-        return found_once
+        return found
 
     def _rule(self, policy: Policy) -> Callable[[Case], Ruling]:
         if self.section is None:

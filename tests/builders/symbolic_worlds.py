@@ -201,6 +201,7 @@ class World:
         judged, numbers = self.orders[0], self.numbers[0]
         return Proposal.model_construct(
             symbol=judged.symbol,
+            agent="risk",
             side=judged.side,
             type="limit" if judged.priced else "stop" if judged.waits else "market",
             quantity=numbers.quantity,

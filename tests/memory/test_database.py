@@ -13,7 +13,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select, text
+from sqlalchemy import URL, Connection, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import DatabaseVersionError, NotFound, Refused, ServiceUnavailable, UsageError
 from memory import Database
@@ -320,3 +321,22 @@ async def test_a_reader_in_memory_does_not_see_half_a_transaction() -> None:
         _, seen = await asyncio.gather(write(), count(database))
         assert seen in (0, 2)
         assert await count(database) == 2
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(postgres: URL) -> None:
+    """As all are when the server restarts between two transactions."""
+    async with await Database.open(postgres.render_as_string(hide_password=False)) as database:
+        for _ in range(2):
+            async with database.reading() as connection:
+                mine = await connection.scalar(text("SELECT pg_backend_pid()"))
+            await close_connections(postgres)
+            async with database.transaction() as connection:
+                assert await connection.scalar(text("SELECT pg_backend_pid()")) != mine
+
+
+async def close_connections(server: URL) -> None:
+    engine = create_async_engine(server.set(drivername="postgresql+asyncpg"))
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    async with engine.connect() as connection:
+        await connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    await engine.dispose()
