@@ -55,8 +55,11 @@ class Theirs:
         return self.wall.now() + self.ahead
 
 
-def bar_at(opened_at: datetime, *, length: timedelta, base: Decimal) -> Bar:
-    """A bar of a market that climbs, two steps up and one down, so that there is something to buy."""
+def bar_at(opened_at: datetime, *, length: timedelta, base: Decimal, unit: Decimal = Decimal(1)) -> Bar:
+    """A bar of a market that climbs, two steps up and one down, so that there is something to buy.
+
+    As much is traded whatever a contract holds, which is `unit`.
+    """
     n = int((opened_at - START) / length)
     step = base / 1_000
     opened = base + n * step / 2 + (step if n % 3 == 1 else -step if n % 3 == 2 else 0)
@@ -67,7 +70,7 @@ def bar_at(opened_at: datetime, *, length: timedelta, base: Decimal) -> Bar:
         high=max(opened, close) + step / 4,
         low=min(opened, close) - step / 4,
         close=close,
-        volume=Decimal(120 + n % 17),
+        volume=(120 + n % 17) / unit,
     )
 
 
@@ -88,7 +91,8 @@ class Stage:
         now = last_close(self.wall.at, self.timeframe)
         opened = [now + n * length for n in range(-before, after)]
         for symbol, base in self.bases.items():
-            shown = [bar_at(at, length=length, base=base) for at in opened if at not in without]
+            unit = self.double.engine.listings[symbol].contract_size
+            shown = [bar_at(at, length=length, base=base, unit=unit) for at in opened if at not in without]
             self.double.engine.set_bars(symbol, int(length.total_seconds()), shown)
         self.touch()
 
@@ -101,7 +105,8 @@ class Stage:
         for symbol, base in self.bases.items():
             now = last_close(self.wall.at, self.timeframe)
             price = bar_at(now, length=self.timeframe.length, base=base).open
-            self.double.engine.set_touch(symbol, bid=price, ask=price + Decimal("0.1"), size="3.5")
+            size = Decimal("3.5") / self.double.engine.listings[symbol].contract_size
+            self.double.engine.set_touch(symbol, bid=price, ask=price + Decimal("0.1"), size=size)
 
     def client(self, exchange: str = "okx", **settings: object) -> ExchangeClient:
         """`exchange` is one that speaks as OKX does."""

@@ -171,13 +171,17 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
 
 
 def _theirs(double: ServedDouble) -> dict[str, tuple[Decimal, bool]]:
-    """By client order id: how much of each order was filled, and whether it has ended."""
-    orders = {order.order_id: order for order in double.engine.orders}
-    found = {o.new.client_order_id: (o.filled, not o.open) for o in orders.values() if o.new.client_order_id}
+    """By client order id: how much of each order was filled, in the base, and whether it has ended."""
+    listings = double.engine.listings
+    orders = {
+        order.order_id: (order.new.client_order_id, order.filled * listings[order.new.symbol].contract_size, order.open)
+        for order in double.engine.orders
+    }
+    found = {key: (filled, not still_open) for key, filled, still_open in orders.values() if key}
     for stop in double.engine.stops:
-        became = orders.get(stop.order_id)
         waiting = stop.status is StopStatus.WAITING
-        found[stop.client_order_id] = (became.filled, not became.open) if became else (Decimal(0), not waiting)
+        _, filled, still_open = orders.get(stop.order_id, ("", Decimal(0), waiting))
+        found[stop.client_order_id] = (filled, not still_open)
     return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,12 +16,11 @@ from builders.exchanges import FAST, bar_at
 from domain.decision import Ticket
 from domain.errors import TicketRefused
 from domain.order import OrderRequest
-from tools.exchange_double.engine import Engine
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
 from tools.exchange_double.served import START, ServedDouble
 from tools.exchange_double.server import Server
-from tools.exchange_double.wire import Answer, Effects, Operation, Request, Wire
+from tools.exchange_double.wire import Wire
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.paper import Check
 
@@ -48,38 +47,6 @@ def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
     """Of what the policy's engine checks, what a venue can be tested with."""
     if ticket.client_order_id != order.client_order_id or ticket.order_digest != order.digest:
         raise TicketRefused("the ticket is for another order")
-
-
-_NO_STOPS: Mapping[str, tuple[Operation, str]] = {
-    "GET /api/v5/trade/orders-algo-pending": (Operation.OPEN_ORDERS, '{"code":"0","data":[],"msg":""}'),
-    "GET /api/v5/trade/orders-algo-history": (Operation.HISTORY, '{"code":"0","data":[],"msg":""}'),
-    "GET /api/v5/trade/order-algo": (Operation.ORDER, '{"code":"51603","data":[],"msg":"Order does not exist"}'),
-    "POST /api/v5/trade/cancel-algos": (Operation.CANCEL, '{"code":"1","data":[{"sCode":"51400","sMsg":"None"}]}'),
-    "GET /fapi/v1/openAlgoOrders": (Operation.OPEN_ORDERS, "[]"),
-    "GET /fapi/v1/allAlgoOrders": (Operation.HISTORY, "[]"),
-    "GET /fapi/v1/algoOrder": (Operation.ORDER, '{"code":-2013,"msg":"Order does not exist."}'),
-    "DELETE /fapi/v1/algoOrder": (Operation.CANCEL, '{"code":-2011,"msg":"Unknown order sent."}'),
-}
-"""What is answered of stops where nobody has any."""
-
-
-class _WithoutStops:
-    """A dialect with no stop orders in its lists, as long as it does not speak of stops itself."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.name = wire.name
-
-    def operation(self, request: Request) -> Operation | None:
-        return self._wire.operation(request) or _NO_STOPS.get(f"{request.method} {request.path}", (None, ""))[0]
-
-    def answer(self, request: Request, engine: Engine, effects: Effects, *, now: datetime) -> Answer:
-        if self._wire.operation(request) is not None:
-            return self._wire.answer(request, engine, effects, now=now)
-        return Answer(body=_NO_STOPS[f"{request.method} {request.path}"][1])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wire, name)
 
 
 @dataclass
@@ -139,9 +106,10 @@ def make_venue(
 def _wire_of(exchange: str) -> tuple[Wire, Sequence[Listing]]:
     """The dialect and what is listed. Skips the test where the double does not speak it."""
     if exchange == "okx":
-        return cast(Wire, _WithoutStops(OkxWire())), LISTINGS
+        return OkxWire(), LISTINGS
     spoken = pytest.importorskip(f"tools.exchange_double.{exchange}", reason=f"the double does not speak {exchange}")
-    return cast(Wire, _WithoutStops(getattr(spoken, f"{exchange.capitalize()}Wire")())), spoken.LISTINGS
+    wire: Wire = getattr(spoken, f"{exchange.capitalize()}Wire")()
+    return wire, spoken.LISTINGS
 
 
 @contextmanager

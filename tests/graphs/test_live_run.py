@@ -51,3 +51,4 @@ async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: s
     assert wrong == []
     assert result.status == "finished"
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
+    assert {order.request.type for order in orders} == {"market", "stop"}

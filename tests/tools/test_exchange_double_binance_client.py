@@ -379,7 +379,6 @@ async def test_the_dead_mans_switch_fires_by_the_exchanges_clock(double: ServedD
         (SPOT, ("limit", "buy", 0.1, 50000, {"clientOrderId": "taken"}), "-2010", "InvalidOrder"),
         (SPOT, ("limit", "buy", 0.1, 60001, {"postOnly": True}), "immediately match", "OrderImmediatelyFillable"),
         (SPOT, ("limit", "buy", 0.1, 50000, {"icebergAmount": 0.01}), "-1104", "BadRequest"),
-        (SPOT, ("market", "sell", 0.1, None, {"triggerPrice": 50000}), "not allowed", "InvalidOrder"),
         (SPOT, ("limit", "buy", 0.1, 50000, {"marginMode": "cross"}), "does not speak", "ExchangeError"),
         (SWAP, ("market", "buy", 0.001), "-4164", "InvalidOrder"),
         (SWAP, ("limit", "buy", 100, 60000), "-2019", "InsufficientFunds"),
@@ -388,7 +387,6 @@ async def test_the_dead_mans_switch_fires_by_the_exchanges_clock(double: ServedD
         (SWAP, ("limit", "buy", 0.1, 60001, {"postOnly": True}), "-5022", "OrderNotFillable"),
         (SWAP, ("limit", "buy", 0.1, 50000, {"timeInForce": "FOK"}), "-5021", "OrderNotFillable"),
         (SWAP, ("market", "buy", 0.1, None, {"hedged": True}), "-4061", "OperationRejected"),
-        (SWAP, ("market", "sell", 0.1, None, {"stopLossPrice": 50000}), "not allowed", "InvalidOrder"),
     ],
     ids=str,
 )
@@ -402,23 +400,6 @@ async def test_a_refused_order_is_an_error_that_ccxt_knows(
         with pytest.raises(getattr(ccxt, error), match=code):
             await client.create_order(symbol, *order)
     assert len(double.engine.orders) == 1
-
-
-async def test_a_stop_is_refused_by_the_exchange_too(double: ServedDouble) -> None:
-    import ccxt
-
-    async with binance_client(double) as client:
-        for symbol, kind in ((SPOT, "STOP_LOSS"), (SWAP, "STOP_MARKET")):
-            client.markets[symbol]["info"]["orderTypes"].append(kind)
-        with pytest.raises(ccxt.InvalidOrder, match="-2010"):
-            await client.private_post_order(
-                {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_LOSS", "quantity": "0.1"}
-            )
-        with pytest.raises(ccxt.BadRequest, match="-1104"):
-            await client.create_order(SPOT, "market", "sell", 0.1, None, {"stopLossPrice": 50000})
-        with pytest.raises(ccxt.ExchangeError, match="does not speak POST /fapi/v1/algoOrder"):
-            await client.create_order(SWAP, "market", "sell", 0.1, None, {"stopLossPrice": 50000})
-    assert double.engine.orders == ()
 
 
 @BOTH

@@ -24,6 +24,7 @@ from tools.exchange_double.faults import (
 from tools.exchange_double.okx import OkxWire
 from tools.exchange_double.orders import Cause, Order, Reason, Refused, Status
 from tools.exchange_double.served import START, ServedDouble
+from tools.exchange_double.shown import every_open_order, every_order, find_order
 from tools.exchange_double.stops import StopStatus
 
 if TYPE_CHECKING:
@@ -210,6 +211,82 @@ def test_a_stop_is_cancelled_once() -> None:
             engine.cancel_stop(stop_id)
         assert refused.value.reason is reason
     assert now(engine, gone).status is StopStatus.CANCELLED
+
+
+# Where a stop is an order like others.
+
+
+def a_stop_order(engine: Engine, client_order_id: str = "s1", *, quantity: str = "2", price: str = "59000") -> Stop:
+    new = NewOrder(symbol=SPOT, side="sell", type="market", quantity=Decimal(quantity), client_order_id=client_order_id)
+    return engine.place_stop(
+        new,
+        Trigger(price=Decimal(price), direction="below"),
+        client_order_id=client_order_id,
+        same_order=True,
+        holds=True,
+    )
+
+
+def with_coins(coins: int = 3) -> Engine:
+    engine = an_engine()
+    engine.deposit("BTC", coins)
+    return engine
+
+
+def test_a_stop_that_is_an_order_keeps_its_id_and_its_time_and_is_accepted_once() -> None:
+    engine = with_coins()
+    stop = a_stop_order(engine)
+    engine.place(NewOrder(symbol=SWAP, side="sell", type="market", quantity=Decimal(1)))
+    engine.trade(SPOT, price="59000")
+    order = became(engine, stop)
+    assert (order.order_id, order.created_at, order.stop_id) == (stop.stop_id, stop.created_at, stop.stop_id)
+    assert engine.accepted.count(stop.stop_id) == 1
+    assert len(set(engine.accepted)) == len(engine.accepted) == 3
+
+
+def test_a_stop_that_is_an_order_is_shown_in_its_place_whatever_becomes_of_it() -> None:
+    engine = with_coins(7)
+    waits, gone, done = (a_stop_order(engine, f"s{n}", price=str(59000 - n % 2)) for n in range(3))
+    engine.cancel_stop(gone.stop_id)
+    engine.trigger(done.stop_id)
+    first, *shown = every_order(engine)
+    assert first.new.symbol == SWAP
+    assert [(order.order_id, order.status, order.cause) for order in shown] == [
+        (waits.stop_id, Status.LIVE, None),
+        (gone.stop_id, Status.CANCELLED, Cause.USER),
+        (done.stop_id, Status.FILLED, None),
+    ]
+    assert [order.order_id for order in every_open_order(engine)] == [waits.stop_id]
+    assert find_order(engine, client_order_id="s1") == shown[1]
+
+
+@pytest.mark.parametrize(("quantity", "taken"), [("3", True), ("3.00000001", False)])
+def test_a_stop_that_holds_back_what_it_sells_can_do_so_only_once(quantity: str, taken: bool) -> None:
+    engine = with_coins()
+    if not taken:
+        with pytest.raises(Refused, match=Reason.NO_FUNDS):
+            a_stop_order(engine, quantity=quantity)
+        return
+    a_stop_order(engine, quantity=quantity)
+    assert engine.funds().available("BTC") == 0
+    with pytest.raises(Refused, match=Reason.NO_FUNDS):
+        a_stop_order(engine, "s2", quantity="0.1")
+    engine.trade(SPOT, price="59000")
+    assert engine.fills[-1].size == 3
+    assert engine.funds().balances["BTC"].held == 0
+
+
+def test_an_id_is_of_an_order_or_of_a_stop_that_is_one() -> None:
+    engine = with_coins()
+    order = NewOrder(symbol=SWAP, side="buy", type="market", quantity=Decimal(1), client_order_id="s1")
+    stop = a_stop_order(engine)
+    for reused in (False, True):
+        with pytest.raises(Refused, match=Reason.DUPLICATE_ID):
+            engine.place(order, ids_unique_when_open=reused)
+    engine.cancel_stop(stop.stop_id)
+    with pytest.raises(Refused, match=Reason.DUPLICATE_ID):
+        engine.place(order)
+    engine.place(order, ids_unique_when_open=True)
 
 
 # OKX's words, without a socket.

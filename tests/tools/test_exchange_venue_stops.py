@@ -13,7 +13,6 @@ from builders.canned_venue import NOW_MS, a_canned_venue, a_plain_venue, bybit_a
 from builders.live_venue import SPOT, SWAP, Stage, a_stage
 from builders.markets import a_ticket, an_order
 from domain.order import OrderRequest, OrderState
-from tools.exchange_double.okx.wire import SPOKEN
 
 
 def a_stop(symbol: str, side: str = "sell", quantity: str = "0.05", *, trigger: str = "59000") -> OrderRequest:
@@ -261,11 +260,9 @@ async def test_a_bybit_stop_on_spot_is_asked_for_among_the_stops() -> None:
 # On the double, from the placing to the fill.
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    if "POST trade/order-algo" not in SPOKEN:
-        pytest.skip("the double's OKX does not speak of stops")
-    async with a_stage() as stage:
+@pytest.fixture(params=["okx", "binance", "bybit"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with a_stage(exchange=request.param) as stage:
         yield stage
 
 
@@ -291,14 +288,15 @@ async def test_a_stop_waits_is_triggered_and_filled(stage: Stage, symbol: str) -
     assert [trade.client_order_id for trade in mine] == ["stop1"]
 
 
-async def test_a_stop_is_taken_back(stage: Stage) -> None:
-    held = an_order(symbol=SWAP, quantity="0.1")
+@pytest.mark.parametrize("symbol", [SPOT, SWAP])
+async def test_a_stop_is_taken_back(stage: Stage, symbol: str) -> None:
+    held = an_order(symbol=symbol, quantity="0.1")
     await stage.venue.submit(held, a_ticket(held))
-    stop = a_stop(SWAP)
+    stop = a_stop(symbol)
     await stage.venue.submit(stop, a_ticket(stop, id="stop"))
     again = stage.another()
     try:
-        report = await again.cancel("stop1", SWAP)
+        report = await again.cancel("stop1", symbol)
     finally:
         await again.aclose()
     assert (report.state, report.filled) == (OrderState.CANCELLED, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.money import ZERO, on_grid
+from tools.exchange_double.funds import held_by
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.matcher import Matcher, other
 from tools.exchange_double.orders import NewOrder, Reason, Refused
@@ -25,10 +26,10 @@ def check(new: NewOrder, listing: Listing, matcher: Matcher) -> None:
         raise Refused(Reason.NO_FUNDS)
 
 
-def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Matcher) -> None:
+def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Matcher, *, holds: bool) -> None:
     """Form, and that it has something to wait for. Whether it can be paid is seen when it triggers.
 
-    Raises `Refused` for the first that fails.
+    One that `holds` must be paid for now. Raises `Refused` for the first that fails.
     """
     _check_price(trigger.price, listing)
     _check_price(new.limit_price, listing)
@@ -40,6 +41,10 @@ def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Match
         raise Refused(Reason.NO_MARKET)
     if trigger.reached(price):
         raise Refused(Reason.WOULD_TRIGGER)
+    if holds:
+        currency, amount = held_by(new, trigger, listing)
+        if amount > matcher.funds().available(currency):
+            raise Refused(Reason.NO_FUNDS)
 
 
 def _check_price(price: Decimal | None, listing: Listing) -> None:

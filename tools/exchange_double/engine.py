@@ -69,6 +69,8 @@ class Engine:
         self._depth = 0
         self._matcher = Matcher(clock, self.listings, changed=self._order_changed)
         self._stops = Stops(changed=lambda stop: self._untold.append(StopChanged(stop)))
+        self._matcher.holding = lambda: [stop for stop in self._stops.waiting if stop.holds]
+        self._numbered = 0
         self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
         self._newest: dict[str, str] = {}
         self._cancel_all_at: dict[str, datetime] = {}
@@ -178,6 +180,9 @@ class Engine:
         known = self.find(client_order_id=new.client_order_id)
         if known is not None and (known.open or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
+        stop = self.find_stop(client_order_id=new.client_order_id)
+        if stop is not None and stop.same_order and (stop.waiting or not ids_unique_when_open):
+            raise Refused(Reason.DUPLICATE_ID)
         check(new, listing, self._matcher)
         order_id = self._accept(new, listing)
         self._work(order_id, stop_after)
@@ -194,11 +199,13 @@ class Engine:
         form: str = "",
         ids_unique_when_open: bool = False,
         stop_after: Decimal | None = None,
+        same_order: bool = False,
+        holds: bool = False,
     ) -> Stop:
-        """Accept a stop: `new` is placed once the price reaches `trigger`. See `place` for the rest.
+        """Accept a stop: `new` is placed once the price reaches `trigger`. See `place` and `Stop` for the rest.
 
-        Its client order ids are apart from those of orders. Raises `Refused`, also for a trigger that is reached
-        already.
+        Its client order ids are apart from those of orders, unless it is the `same_order`. Raises `Refused`, also
+        for a trigger that is reached already.
         """
         listing = self.listings.get(new.symbol)
         if listing is None:
@@ -206,8 +213,12 @@ class Engine:
         known = self.find_stop(client_order_id=client_order_id)
         if known is not None and (known.waiting or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
-        check_stop(new, trigger, listing, self._matcher)
-        stop_id, at = str(5_000_000_000_000_000_000 + len(self._stops.all)), self.clock.now()
+        order = self.find(client_order_id=client_order_id) if same_order else None
+        if order is not None and (order.open or not ids_unique_when_open):
+            raise Refused(Reason.DUPLICATE_ID)
+        check_stop(new, trigger, listing, self._matcher, holds=holds)
+        apart, at = str(5_000_000_000_000_000_000 + len(self._stops.all)), self.clock.now()
+        stop_id = self._next_order_id() if same_order else apart
         self.accepted.append(stop_id)
         return self._stops.put(
             Stop(
@@ -219,6 +230,8 @@ class Engine:
                 updated_at=at,
                 form=form,
                 stop_after=stop_after,
+                same_order=same_order,
+                holds=holds,
             )
         )
 
@@ -353,20 +366,27 @@ class Engine:
     def _order_changed(self, order: Order) -> None:
         self._untold += [OrderChanged(order), MarketChanged(order.new.symbol)]
 
-    def _accept(self, new: NewOrder, listing: Listing, *, stop_id: str = "") -> str:
-        order_id, at = str(2_000_000_000_000_000_000 + len(self._matcher.orders)), self.clock.now()
+    def _next_order_id(self) -> str:
+        self._numbered += 1
+        return str(2_000_000_000_000_000_000 + self._numbered - 1)
+
+    def _accept(self, new: NewOrder, listing: Listing, *, stop: Stop | None = None) -> str:
+        """Put a new order. One that a stop is itself was accepted with it."""
+        same = stop is not None and stop.same_order
+        order_id, at = stop.stop_id if stop and same else self._next_order_id(), self.clock.now()
         in_base = new.side == "buy" and not listing.swap
         self._matcher.put(
             Order(
                 order_id=order_id,
                 new=new,
                 fee_currency=listing.base if in_base else listing.quote,
-                created_at=at,
+                created_at=stop.created_at if stop and same else at,
                 updated_at=at,
-                stop_id=stop_id,
+                stop_id=stop.stop_id if stop else "",
             )
         )
-        self.accepted.append(order_id)
+        if not same:
+            self.accepted.append(order_id)
         if new.client_order_id:
             self._newest[new.client_order_id] = order_id
         return order_id
@@ -378,12 +398,13 @@ class Engine:
 
     def _fire(self, stop: Stop) -> None:
         listing, at = self.listings[stop.new.symbol], self.clock.now()
+        self._stops.release(stop.stop_id)
         try:
             check(stop.new, listing, self._matcher)
         except Refused as refused:
             self._stops.put(replace(stop, status=StopStatus.FAILED, reason=refused.reason, updated_at=at))
             return
-        order_id = self._accept(stop.new, listing, stop_id=stop.stop_id)
+        order_id = self._accept(stop.new, listing, stop=stop)
         self._stops.put(replace(stop, status=StopStatus.TRIGGERED, order_id=order_id, updated_at=at))
         self._work(order_id, stop.stop_after)
 

@@ -9,12 +9,13 @@ from decimal import Decimal
 from domain.money import ZERO
 from tools.exchange_double.account import Account, Position
 from tools.exchange_double.listing import Listing
-from tools.exchange_double.orders import Order
+from tools.exchange_double.orders import NewOrder, Order
+from tools.exchange_double.stops import Stop, Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One currency. `held` is what open spot orders hold back, `margin` what swaps bind."""
+    """One currency. `held` is what open spot orders and stops hold back, `margin` what swaps bind."""
 
     cash: Decimal
     held: Decimal = ZERO
@@ -58,11 +59,15 @@ def funds(
     account: Account,
     open_orders: Iterable[Order],
     *,
+    holding: Iterable[Stop] = (),
     listings: Mapping[str, Listing],
     mark: Callable[[str], Decimal | None],
     leverage: Mapping[str, Decimal],
 ) -> Funds:
-    """The account as it stands, valued at `mark`; a position without a mark is valued at its cost."""
+    """The account as it stands, valued at `mark`; a position without a mark is valued at its cost.
+
+    `holding` are the stops that hold something back.
+    """
     held: dict[str, Decimal] = {}
     margin: dict[str, Decimal] = {}
     unrealised: dict[str, Decimal] = {}
@@ -76,6 +81,8 @@ def funds(
         elif not new.reduce_only:
             notional = order.remaining * (new.limit_price or ZERO) * listing.contract_size
             _add(margin, listing.quote, notional / leverage[new.symbol])
+    for stop in holding:
+        _add(held, *held_by(stop.new, stop.trigger, listings[stop.new.symbol]))
     positions = tuple(
         _valued(position, listings[position.symbol], mark(position.symbol), leverage[position.symbol])
         for position in account.positions.values()
@@ -94,6 +101,13 @@ def funds(
         for currency in sorted({*account.cash, *held, *margin})
     }
     return Funds(balances=balances, positions=positions)
+
+
+def held_by(new: NewOrder, trigger: Trigger, listing: Listing) -> tuple[str, Decimal]:
+    """What a stop on spot holds back: the currency, and how much of it."""
+    if new.side == "sell":
+        return listing.base, new.quantity
+    return listing.quote, new.quantity * (new.limit_price or trigger.price)
 
 
 def _valued(position: Position, listing: Listing, mark: Decimal | None, leverage: Decimal) -> OpenPosition:

@@ -5,7 +5,7 @@ The rules only; the engine decides what is asked of them and holds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ from tools.exchange_double.book import Book
 from tools.exchange_double.funds import Funds, funds
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Status
-from tools.exchange_double.stops import TriggerBy
+from tools.exchange_double.stops import Stop, TriggerBy
 
 
 def other(side: Side) -> Side:
@@ -47,6 +47,8 @@ class Matcher:
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.before_last_fill: Funds | None = None
+        self.holding: Callable[[], Iterable[Stop]] = tuple
+        """The stops that hold something back."""
         self._open: dict[str, None] = {}
 
     @property
@@ -76,7 +78,12 @@ class Matcher:
 
     def funds(self) -> Funds:
         return funds(
-            self.account, self.open_orders, listings=self.listings, mark=self.mark_price, leverage=self.leverage
+            self.account,
+            self.open_orders,
+            holding=self.holding(),
+            listings=self.listings,
+            mark=self.mark_price,
+            leverage=self.leverage,
         )
 
     def queue(self, symbol: str, side: Side) -> list[Order]:

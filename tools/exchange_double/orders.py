@@ -32,6 +32,8 @@ class Cause(StrEnum):
     IMMEDIATE = "immediate"
     SELF_TRADE = "self_trade"
     REDUCE_ONLY = "reduce_only"
+    REFUSED = "refused"
+    """Of a stop whose order was refused when it triggered, where that stop is an order."""
 
 
 class Reason(StrEnum):

@@ -1,7 +1,7 @@
 """Stops as the double's engine keeps them: orders that wait for a price, and what became of each.
 
-A stop holds nothing back and is on no book. Once the price reaches its trigger, the order that it holds is placed
-as any other: it may be refused then, and the stop has failed.
+A stop is on no book, and holds something back only where the exchange does so. Once the price reaches its trigger,
+the order that it holds is placed as any other: it may be refused then, and the stop has failed.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ class Stop:
     stop_id: str
     client_order_id: str
     """Of the stop. The order that it becomes has what is in `new`: at some exchanges none, at others this one."""
+    same_order: bool = False
+    """The order that it becomes is the stop itself: it keeps its id and the time that it was made at."""
+    holds: bool = False
+    """It holds back what its order will pay with, as that order would. Of spot only."""
     new: NewOrder
     trigger: Trigger
     created_at: datetime
@@ -86,9 +90,13 @@ class Stops:
         if stop.waiting:
             self._waiting[stop.stop_id] = None
         else:
-            self._waiting.pop(stop.stop_id, None)
+            self.release(stop.stop_id)
         self._changed(stop)
         return stop
+
+    def release(self, stop_id: str) -> None:
+        """It waits no longer, and holds nothing back: what becomes of it is about to be put."""
+        self._waiting.pop(stop_id, None)
 
     def find(self, *, stop_id: str, client_order_id: str) -> Stop | None:
         return self._stops.get(stop_id or self._newest.get(client_order_id, ""))

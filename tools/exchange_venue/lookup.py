@@ -70,7 +70,10 @@ class Lookup:
                     if row.get("clientOrderId") == wanted.client_order_id:
                         order = rows.seen(row, listed)
                         found.setdefault(order.venue_order_id, (order, evidence))
-        matching = [entry for entry in found.values() if _made_then(entry[0], wanted.sent_at)]
+        # What a stop became may have the stop's own client id: it is told with the stop, and is no second order.
+        became = {self._quirks.child(order.row) for order, _ in found.values()}
+        apart = [entry for key, entry in found.items() if key not in became]
+        matching = [entry for entry in apart if _made_then(entry[0], wanted.sent_at)]
         if len(matching) > 1:
             both = " and ".join(sorted(order.venue_order_id for order, _ in matching))
             raise OrderStateUnknown(

@@ -81,6 +81,8 @@ _SPOT: dict[Reason, tuple[int, str]] = {
     Reason.OFF_TICK: (-1013, "Filter failure: PRICE_FILTER"),
     Reason.NO_FUNDS: (-2010, "Account has insufficient balance for requested action."),
     Reason.DUPLICATE_ID: (-2010, "Duplicate order sent."),
+    Reason.NO_MARKET: (-2010, "Market is closed."),
+    Reason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
 }
 
 _FUTURES: dict[Reason, tuple[int, str]] = {
@@ -90,6 +92,8 @@ _FUTURES: dict[Reason, tuple[int, str]] = {
     Reason.OFF_TICK: (-4014, "Price not increased by tick size."),
     Reason.NO_FUNDS: (-2019, "Margin is insufficient."),
     Reason.DUPLICATE_ID: (-4116, "ClientOrderId is duplicated."),
+    Reason.NO_MARKET: (-2020, "Unable to fill."),
+    Reason.WOULD_TRIGGER: (-2021, "Order would immediately trigger."),
     Reason.NOTHING_TO_REDUCE: (-2022, "ReduceOnly Order is rejected."),
 }
 
@@ -97,5 +101,5 @@ _UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 
 
 def refusal_of(reason: Reason, *, futures: bool) -> BinanceError:
-    """What Binance says for it. To a cancel of what isn't open it is the same, whatever became of the order."""
+    """What Binance says for it. To a cancel of what isn't open it is the same, whatever became of it."""
     return BinanceError(*(_FUTURES if futures else _SPOT).get(reason, _UNKNOWN_ORDER))

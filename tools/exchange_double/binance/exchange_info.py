@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tools.exchange_double.binance.call import Call, answer
+from tools.exchange_double.binance.new_stop import FUTURES_KINDS, SPOT_KINDS
 from tools.exchange_double.binance.text import Row, market_id, millis, places, text, units
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.wire import Answer
@@ -52,7 +53,7 @@ def _spot_symbol(listing: Listing) -> Row:
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", *SPOT_KINDS],
         "icebergAllowed": False,
         "ocoAllowed": False,
         "otoAllowed": False,
@@ -97,7 +98,7 @@ def _futures_symbol(listing: Listing) -> Row:
         "quotePrecision": 8,
         "underlyingType": "COIN",
         "triggerProtect": "0.0500",
-        "orderTypes": ["LIMIT", "MARKET"],
+        "orderTypes": ["LIMIT", "MARKET", *FUTURES_KINDS],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
         "filters": [*_grids(listing), {"filterType": "MIN_NOTIONAL", "notional": text(listing.min_notional)}],
     }

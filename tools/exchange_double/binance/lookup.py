@@ -8,6 +8,7 @@ from tools.exchange_double.binance.call import Call, whole
 from tools.exchange_double.binance.errors import BinanceError
 from tools.exchange_double.binance.order_rows import client_id
 from tools.exchange_double.orders import Order
+from tools.exchange_double.shown import every_order, find_order
 
 
 def find(params: Mapping[str, str], call: Call) -> Order | None:
@@ -20,11 +21,13 @@ def find(params: Mapping[str, str], call: Call) -> Order | None:
         raise BinanceError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
     symbol = call.listing().symbol
     if order_id is not None:
-        found = call.engine.find(order_id=str(order_id))
+        found = find_order(call.engine, order_id=str(order_id))
     else:
-        found = call.engine.find(client_order_id=wanted)
+        found = find_order(call.engine, client_order_id=wanted)
         if found is None or found.new.symbol != symbol or found.order_id in call.effects.hidden:
-            found = next((order for order in reversed(call.engine.orders) if _is(order, wanted, symbol, call)), None)
+            found = next(
+                (order for order in reversed(every_order(call.engine)) if _is(order, wanted, symbol, call)), None
+            )
     if found is None or not _is(found, wanted, symbol, call):
         return None
     return found

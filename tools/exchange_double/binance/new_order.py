@@ -1,4 +1,7 @@
-"""A new order as Binance reads it: its parameters, and what it refuses before the order reaches the engine."""
+"""A new order as Binance reads it: its parameters, and what it refuses before the order reaches the engine.
+
+Stops are read in `new_stop`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tools.exchange_double.matcher import other
 from tools.exchange_double.orders import NewOrder
 
 _ORDER = "symbol side type timeInForce quantity price newClientOrderId newOrderRespType selfTradePreventionMode"
-SPOT = f"{_ORDER} quoteOrderQty"
+SPOT = f"{_ORDER} quoteOrderQty stopPrice"
 FUTURES = f"{_ORDER} positionSide reduceOnly"
 """The parameters of an order. Any other would change what it does, and is refused."""
 
@@ -36,18 +39,23 @@ _LASTS: dict[str, TimeInForce] = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK"}
 _TRUTHS = {"true": True, "false": False}
 _SPOT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 _FUTURES_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
-_SPOT_STOPS = {
-    "STOP_LOSS": "Stop loss",
-    "STOP_LOSS_LIMIT": "Stop loss limit",
-    "TAKE_PROFIT": "Take profit",
-    "TAKE_PROFIT_LIMIT": "Take profit limit",
-}
 _FUTURES_STOPS = frozenset({"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"})
 _SPOT_PLACES = Decimal("1e-8")
 
 
 def new_order(call: Call) -> NewOrder:
     """The order that the parameters ask for. Raises `BinanceError` for what Binance, or the double, does not take."""
+    new = asked(call)
+    if "stopPrice" in call.params:
+        raise not_required("stopPrice")
+    price = new.limit_price if new.limit_price is not None else call.engine.last(new.symbol)
+    check_notional(new, call.listing(), price=price)
+    _check_book(new, call)
+    return new
+
+
+def asked(call: Call) -> NewOrder:
+    """The order as it is read, whatever the market is like. Raises `BinanceError`."""
     listing, params = call.listing(), call.params
     side, kind = _SIDES.get(required(params, "side")), _kind(required(params, "type"), futures=call.futures)
     if side is None:
@@ -56,7 +64,7 @@ def new_order(call: Call) -> NewOrder:
     lasts = _lasts(params, kind, futures=call.futures)
     price = _price(params, kind, listing)
     in_quote = "quoteOrderQty" in params
-    new = NewOrder(
+    return NewOrder(
         symbol=listing.symbol,
         side=side,
         type=_TYPES[kind],
@@ -68,14 +76,9 @@ def new_order(call: Call) -> NewOrder:
         in_quote=in_quote,
         client_order_id=_client_order_id(params, futures=call.futures),
     )
-    _check_notional(new, listing, call)
-    _check_book(new, call)
-    return new
 
 
 def _kind(kind: str, *, futures: bool) -> str:
-    if not futures and kind in _SPOT_STOPS:
-        raise rejected(f"{_SPOT_STOPS[kind]} orders are not supported for this symbol.")
     if futures and kind in _FUTURES_STOPS:
         raise BinanceError(
             -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
@@ -110,7 +113,12 @@ def _price(params: Mapping[str, str], kind: str, listing: Listing) -> Decimal | 
         if "price" in params:
             raise not_required("price")
         return None
-    return _read(params, "price", grid=listing.tick_size, listing=listing)
+    return read_price(params, "price", listing)
+
+
+def read_price(params: Mapping[str, str], name: str, listing: Listing) -> Decimal:
+    """Raises `BinanceError`."""
+    return _read(params, name, grid=listing.tick_size, listing=listing)
 
 
 def _quantity(params: Mapping[str, str], listing: Listing) -> Decimal:
@@ -151,9 +159,8 @@ def _client_order_id(params: Mapping[str, str], *, futures: bool) -> str:
     return given
 
 
-def _check_notional(new: NewOrder, listing: Listing, call: Call) -> None:
+def check_notional(new: NewOrder, listing: Listing, *, price: Decimal | None) -> None:
     """A price or a size that is too small by itself is left to the engine: Binance looks at those first."""
-    price = new.limit_price if new.limit_price is not None else call.engine.last(new.symbol)
     if new.reduce_only or not price or (not new.in_quote and new.quantity < listing.min_size):
         return
     notional = new.quantity if new.in_quote else units(new.quantity, listing) * price

@@ -1,4 +1,7 @@
-"""The rows of Binance's orders and trades. A trade never carries the client's order id."""
+"""The rows of Binance's orders and trades. A trade never carries the client's order id.
+
+On spot a stop is an order like others, whose rows also need the `Stop`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from domain.money import ZERO
 from tools.exchange_double.binance.text import Row, market_id, millis, text, units
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Cause, Fill, Order, Status
+from tools.exchange_double.stops import Stop, StopStatus
 
 _STATES = {Status.LIVE: "NEW", Status.PARTIAL: "PARTIALLY_FILLED", Status.FILLED: "FILLED"}
 _CANCELLED_BY_US = (Cause.USER, Cause.TIMER)
@@ -38,12 +42,15 @@ def spot_ack(order: Order) -> Row:
     }
 
 
-def spot_result(order: Order) -> Row:
-    return spot_ack(order) | _spot_body(order) | {"workingTime": millis(order.created_at)}
+def spot_result(order: Order, stop: Stop | None) -> Row:
+    working = _working(order, stop)
+    del working["isWorking"]
+    shown = spot_ack(order) | _spot_body(order, stop) | working
+    return shown | ({"stopPrice": text(stop.trigger.price)} if stop else {})
 
 
-def spot_full(order: Order, fills: Sequence[Fill]) -> Row:
-    return spot_result(order) | {
+def spot_full(order: Order, stop: Stop | None, *, fills: Sequence[Fill]) -> Row:
+    return spot_result(order, stop) | {
         "fills": [
             {
                 "price": text(fill.price),
@@ -57,25 +64,33 @@ def spot_full(order: Order, fills: Sequence[Fill]) -> Row:
     }
 
 
-def spot_cancel(order: Order, cancel_id: str) -> Row:
+def spot_cancel(order: Order, stop: Stop | None, *, cancel_id: str) -> Row:
     """The id of the cancel takes the place of the order's own, which moves aside."""
-    return spot_ack(order) | _spot_body(order) | {"origClientOrderId": client_id(order), "clientOrderId": cancel_id}
+    row = spot_ack(order) | _spot_body(order, stop)
+    return row | {"origClientOrderId": client_id(order), "clientOrderId": cancel_id}
 
 
-def spot_order(order: Order) -> Row:
-    row = spot_ack(order) | _spot_body(order)
+def spot_order(order: Order, stop: Stop | None) -> Row:
+    row = spot_ack(order) | _spot_body(order, stop)
     del row["transactTime"]
     return row | {
-        "stopPrice": text(None),
+        "stopPrice": text(stop.trigger.price if stop else None),
         "icebergQty": text(None),
         "time": millis(order.created_at),
         "updateTime": millis(order.updated_at),
-        "isWorking": True,
-        "workingTime": millis(order.created_at),
+        **_working(order, stop),
     }
 
 
-def _spot_body(order: Order) -> Row:
+def _working(order: Order, stop: Stop | None) -> Row:
+    """Whether it has come to the book, and when: a stop does when it triggers."""
+    if stop is None:
+        return {"isWorking": True, "workingTime": millis(order.created_at)}
+    triggered = stop.status is StopStatus.TRIGGERED
+    return {"isWorking": triggered, "workingTime": millis(stop.updated_at) if triggered else -1}
+
+
+def _spot_body(order: Order, stop: Stop | None) -> Row:
     new = order.new
     return {
         "price": text(new.limit_price),
@@ -85,7 +100,7 @@ def _spot_body(order: Order) -> Row:
         "cummulativeQuoteQty": text(order.value),
         "status": state(order),
         "timeInForce": new.time_in_force,
-        "type": "LIMIT_MAKER" if new.post_only else new.type.upper(),
+        "type": stop.form if stop else "LIMIT_MAKER" if new.post_only else new.type.upper(),
         "side": new.side.upper(),
         "selfTradePreventionMode": "EXPIRE_MAKER",
     }

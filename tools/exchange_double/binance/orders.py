@@ -14,8 +14,10 @@ from tools.exchange_double.binance import order_rows as rows
 from tools.exchange_double.binance.call import Call, answer, required, whole
 from tools.exchange_double.binance.errors import BinanceError, refusal_of, unread, wrong
 from tools.exchange_double.binance.lookup import find
+from tools.exchange_double.binance.new_stop import SPOT_KINDS, spot_stop
 from tools.exchange_double.binance.text import Row, market_id
 from tools.exchange_double.orders import Order, Reason, Refused, Status
+from tools.exchange_double.shown import as_order, cancel_order, every_open_order, fill_order, stop_of
 from tools.exchange_double.wire import Answer
 
 _LARGEST_BATCH, _LARGEST_CANCEL = 5, 10
@@ -55,7 +57,7 @@ def cancel_several(call: Call) -> Answer:
 def cancel_all(call: Call) -> Answer:
     """Every open order of one market. On spot there must be one."""
     symbol = call.listing().symbol
-    wanted = [order for order in call.engine.open_orders if order.new.symbol == symbol]
+    wanted = [order for order in every_open_order(call.engine) if order.new.symbol == symbol]
     if not wanted and not call.futures:
         raise Refused(Reason.UNKNOWN_ORDER)
     done = [_or_refused(partial(_cancelled, order, call), futures=call.futures) for order in wanted]
@@ -75,10 +77,29 @@ def cancel_after(call: Call) -> Answer:
 
 
 def _place(call: Call) -> Row:
+    if not call.futures and call.params.get("type") in SPOT_KINDS:
+        return _place_stop(call)
     new = new_order.new_order(call)
     row = _response(call)
     order = call.engine.place(new, ids_unique_when_open=True, stop_after=call.effects.stop_after)
     return row(order)
+
+
+def _place_stop(call: Call) -> Row:
+    """On spot a stop is an order like others, and holds back what it would pay with."""
+    new, trigger = spot_stop(call)
+    row = _response(call)
+    stop = call.engine.place_stop(
+        new,
+        trigger,
+        client_order_id=new.client_order_id,
+        form=call.params["type"],
+        ids_unique_when_open=True,
+        stop_after=call.effects.stop_after,
+        same_order=True,
+        holds=True,
+    )
+    return row(as_order(stop, call.engine))
 
 
 def _place_from(fields: object, call: Call) -> Row:
@@ -103,14 +124,16 @@ def _response(call: Call) -> Callable[[Order], Row]:
             case "RESULT":
                 return lambda order: rows.futures_order(order, listing)
         raise wrong("newOrderRespType")
-    match call.params.get("newOrderRespType", "ACK" if kind == "LIMIT_MAKER" else "FULL"):
+    match call.params.get("newOrderRespType", "FULL" if kind in ("LIMIT", "MARKET") else "ACK"):
         case "ACK":
             return rows.spot_ack
         case "RESULT":
-            return rows.spot_result
+            return lambda order: rows.spot_result(order, stop_of(order, call.engine))
         case "FULL":
             return lambda order: rows.spot_full(
-                order, [fill for fill in call.engine.fills if fill.order_id == order.order_id]
+                order,
+                stop_of(order, call.engine),
+                fills=[fill for fill in call.engine.fills if fill.order_id == order.order_id],
             )
     raise wrong("newOrderRespType")
 
@@ -129,11 +152,12 @@ def _cancel(call: Call) -> Row:
 
 def _cancelled(order: Order, call: Call) -> Row:
     if call.effects.fill_before_cancel:
-        call.engine.fill(order.order_id)
-    done = call.engine.cancel(order.order_id)
+        fill_order(order, call.engine)
+    done = cancel_order(order, call.engine)
     if call.futures:
         return rows.futures_order(done, call.listing())
-    return rows.spot_cancel(done, call.params.get("newClientOrderId", f"cancel_{order.order_id}"))
+    cancel_id = call.params.get("newClientOrderId", f"cancel_{order.order_id}")
+    return rows.spot_cancel(done, stop_of(done, call.engine), cancel_id=cancel_id)
 
 
 def _or_refused(act: Callable[[], Row], *, futures: bool = True) -> Row:

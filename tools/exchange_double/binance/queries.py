@@ -11,10 +11,11 @@ from tools.exchange_double.binance.errors import BinanceError, bad_combination, 
 from tools.exchange_double.binance.lookup import find
 from tools.exchange_double.binance.text import Row
 from tools.exchange_double.orders import Fill, Order, Status
+from tools.exchange_double.shown import every_open_order, every_order, stop_of
 from tools.exchange_double.wire import Answer
 
-_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
-_UNTRADED_KEPT = {True: timedelta(days=3), False: timedelta(days=90)}
+_DAY, WEEK = timedelta(days=1), timedelta(days=7)
+UNTRADED_KEPT = {True: timedelta(days=3), False: timedelta(days=90)}
 """How long what ended without a trade can be found, on futures and on spot."""
 
 _TRADE_QUERIES = (
@@ -53,20 +54,20 @@ def open_order(call: Call) -> Answer:
 def open_orders(call: Call) -> Answer:
     """Those that may still trade, of one market or of all."""
     symbols = {listing.symbol for listing in call.wanted()}
-    seen = [order for order in call.engine.open_orders if order.new.symbol in symbols and _shown(order, call)]
-    return answer([_order_row(order, call) for order in sorted(seen, key=lambda order: int(order.order_id))])
+    seen = [order for order in every_open_order(call.engine) if order.new.symbol in symbols and _shown(order, call)]
+    return answer([_order_row(order, call) for order in seen])
 
 
 def all_orders(call: Call) -> Answer:
     """Those of one market, open and ended: from an id on, or within a window, or the newest."""
     symbol, most = call.listing().symbol, limit(call, default=500, most=1_000)
-    seen = [order for order in call.engine.orders if order.new.symbol == symbol and _shown(order, call)]
-    window, from_id = Window.of(call).checked(_WEEK if call.futures else _DAY, futures=call.futures), _order_id(call)
+    seen = [order for order in every_order(call.engine) if order.new.symbol == symbol and _shown(order, call)]
+    window, from_id = Window.of(call).checked(WEEK if call.futures else _DAY, futures=call.futures), _order_id(call)
     if from_id is not None and window.open:
         shown = [order for order in seen if int(order.order_id) >= from_id][:most]
     else:
         if call.futures:
-            window = window.filled_up(_WEEK, call.now)
+            window = window.filled_up(WEEK, call.now)
         inside = [order for order in seen if window.holds(order.created_at if call.futures else order.updated_at)]
         shown = window.page(inside, most)
     return answer([_order_row(order, call) for order in shown])
@@ -83,13 +84,13 @@ def spot_trades(call: Call) -> Answer:
 
 def futures_trades(call: Call) -> Answer:
     """Of one market: from a trade on, or within a week, which without a word is the last."""
-    window, most = Window.of(call).checked(_WEEK, futures=True), limit(call, default=500, most=1_000)
+    window, most = Window.of(call).checked(WEEK, futures=True), limit(call, default=500, most=1_000)
     if "fromId" in call.params:
         if not window.open:
             raise bad_combination()
         found = _trades(window, call)
     else:
-        found = _trades(window.filled_up(_WEEK, call.now), call)
+        found = _trades(window.filled_up(WEEK, call.now), call)
     listing = call.listing()
     return answer([rows.futures_trade(fill, listing) for fill in _page(found, window, most, call)])
 
@@ -121,7 +122,7 @@ def _order_id(call: Call) -> int | None:
 def _order_row(order: Order, call: Call) -> Row:
     if call.futures:
         return rows.futures_order(order, call.engine.listings[order.new.symbol])
-    return rows.spot_order(order)
+    return rows.spot_order(order, stop_of(order, call.engine))
 
 
 def _shown(order: Order, call: Call) -> bool:
@@ -131,4 +132,4 @@ def _shown(order: Order, call: Call) -> bool:
 def _forgotten(order: Order, call: Call) -> bool:
     untraded = order.status is Status.CANCELLED and not order.filled
     since = order.created_at if call.futures else order.updated_at
-    return untraded and since + _UNTRADED_KEPT[call.futures] < call.now
+    return untraded and since + UNTRADED_KEPT[call.futures] < call.now

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.exchange_double.binance import exchange_info, futures, market, new_order, orders, queries, wallet
+from tools.exchange_double.binance import (
+    algos,
+    exchange_info,
+    futures,
+    market,
+    new_order,
+    new_stop,
+    orders,
+    queries,
+    wallet,
+)
 from tools.exchange_double.binance.call import Call
 from tools.exchange_double.binance.signature import SIGNED_WITH
 from tools.exchange_double.wire import Answer, Operation
@@ -30,6 +40,8 @@ def _signed(operation: Operation, handle: Callable[[Call], Answer], reads: str =
 _PAGE = "startTime endTime limit"
 _TRANSFERS = f"coin offset {_PAGE}"
 _EITHER_ID = "symbol orderId origClientOrderId"
+
+_EITHER_ALGO_ID = "symbol algoId clientAlgoId"
 
 _SPOT = {
     ("GET", "/api/v3/ping"): _public(Operation.TIME, market.ping),
@@ -88,6 +100,12 @@ _FUTURES = {
     ("GET", "/fapi/v1/openOrder"): _signed(Operation.OPEN_ORDERS, queries.open_order, _EITHER_ID),
     ("GET", "/fapi/v1/openOrders"): _signed(Operation.OPEN_ORDERS, queries.open_orders, "symbol"),
     ("GET", "/fapi/v1/allOrders"): _signed(Operation.HISTORY, queries.all_orders, f"symbol orderId {_PAGE}"),
+    ("POST", "/fapi/v1/algoOrder"): _signed(Operation.PLACE, algos.place, new_stop.FUTURES),
+    ("DELETE", "/fapi/v1/algoOrder"): _signed(Operation.CANCEL, algos.cancel, _EITHER_ALGO_ID),
+    ("DELETE", "/fapi/v1/algoOpenOrders"): _signed(Operation.CANCEL, algos.cancel_all, "symbol"),
+    ("GET", "/fapi/v1/algoOrder"): _signed(Operation.ORDER, algos.one, _EITHER_ALGO_ID),
+    ("GET", "/fapi/v1/openAlgoOrders"): _signed(Operation.OPEN_ORDERS, algos.waiting, "symbol algoType"),
+    ("GET", "/fapi/v1/allAlgoOrders"): _signed(Operation.HISTORY, algos.history, f"symbol algoId {_PAGE}"),
     ("GET", "/fapi/v1/userTrades"): _signed(Operation.FILLS, queries.futures_trades, f"symbol orderId fromId {_PAGE}"),
     ("GET", "/fapi/v2/account"): _signed(Operation.BALANCE, futures.account_with_all),
     ("GET", "/fapi/v3/account"): _signed(Operation.BALANCE, futures.account),

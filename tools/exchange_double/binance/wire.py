@@ -1,8 +1,8 @@
 """Binance's REST protocol over the double's engine: the frame around every address.
 
 Spot and USDⓈ-M perpetuals of one account: the spot wallet and the futures wallet show the same cash. One-way
-positions, cross margin. WebSockets, stops and other conditional orders, amendments, order lists, margin, hedge mode
-and coin-margined futures are not spoken: their addresses answer 404.
+positions, cross margin. WebSockets, trailing stops, amendments, order lists, margin, hedge mode and coin-margined
+futures are not spoken: their addresses answer 404.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Codes are from Bybit's list of errors and from what ccxt's `bybit.py` keeps of a
 from __future__ import annotations
 
 from tools.exchange_double.orders import Cause, Order, Reason
+from tools.exchange_double.stops import Trigger
 
 
 class BybitError(Exception):
@@ -41,6 +42,8 @@ _SPOT: dict[Reason, tuple[int, str]] = {
     Reason.UNKNOWN_ORDER: (170213, "Order does not exist."),
     Reason.ALREADY_FILLED: (170213, "Order does not exist."),
     Reason.ALREADY_CANCELLED: (170213, "Order does not exist."),
+    Reason.ALREADY_TRIGGERED: (170213, "Order does not exist."),
+    Reason.WOULD_TRIGGER: (170130, "Data sent for parameter 'triggerPrice' is not valid."),
 }
 
 _LINEAR: dict[Reason, tuple[int, str]] = {
@@ -56,7 +59,15 @@ _LINEAR: dict[Reason, tuple[int, str]] = {
     Reason.UNKNOWN_ORDER: (110001, "order not exists or too late to cancel"),
     Reason.ALREADY_FILLED: (110001, "order not exists or too late to cancel"),
     Reason.ALREADY_CANCELLED: (110001, "order not exists or too late to cancel"),
+    Reason.ALREADY_TRIGGERED: (110001, "order not exists or too late to cancel"),
 }
+
+
+def would_trigger(trigger: Trigger) -> BybitError:
+    """Of perpetuals, to a trigger that is reached already."""
+    if trigger.direction == "above":
+        return BybitError(110092, f"expect Rising, but trigger_price[{trigger.price}] <= current")
+    return BybitError(110093, f"expect Falling, but trigger_price[{trigger.price}] >= current")
 
 
 def below_notional(*, swap: bool) -> BybitError:
@@ -73,6 +84,7 @@ _ENDS: dict[Cause, tuple[str, str]] = {
     Cause.FILL_OR_KILL: ("UNKNOWN", "EC_NoEnoughQtyToFill"),
     Cause.SELF_TRADE: ("CancelBySmp", "EC_BySelfMatch"),
     Cause.REDUCE_ONLY: ("CancelByReduceOnly", "EC_Others"),
+    Cause.REFUSED: ("UNKNOWN", "EC_Others"),
 }
 
 

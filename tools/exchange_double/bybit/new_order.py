@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.money import on_grid
 from domain.order import OrderType, Side, TimeInForce
+from tools.exchange_double.bybit import new_stop
 from tools.exchange_double.bybit.call import Call, Fields, decimal, one_of, refuse_unknown, word
 from tools.exchange_double.bybit.errors import below_notional, refused, wrong
 from tools.exchange_double.bybit.listings import QUOTE_PRECISION
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import NewOrder, Reason
+from tools.exchange_double.stops import Trigger
 
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _SIDES: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
@@ -23,12 +26,12 @@ _SWITCHES = {"False": False, "True": True, "false": False, "true": True}
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "isLeverage": (0, "0"),
     "positionIdx": (0, "0"),
-    "orderFilter": ("Order",),
     "closeOnTrigger": (False, "false"),
 }
-"""Parameters that are taken as long as they ask for nothing: no borrowing, one-way mode, no trigger."""
+"""Parameters that are taken as long as they ask for nothing: no borrowing, one-way mode, nothing else to cancel."""
 
-_KNOWN = frozenset(_NEUTRAL) | {
+_KNOWN = (frozenset(_NEUTRAL) | new_stop.FIELDS) | {
+    "orderFilter",
     "category",
     "symbol",
     "side",
@@ -42,13 +45,23 @@ _KNOWN = frozenset(_NEUTRAL) | {
 }
 
 
-def new_order(fields: Fields, call: Call) -> NewOrder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An order, of which kind it is, and what it waits for."""
+
+    new: NewOrder
+    kind: str
+    trigger: Trigger | None
+
+
+def asked(fields: Fields, call: Call) -> Asked:
     """Raises `BybitError` for what Bybit would not take, and for what the double does not speak."""
     refuse_unknown(fields, _KNOWN)
     for name, neutral in _NEUTRAL.items():
         if fields.get(name, neutral[0]) not in neutral:
             raise wrong(name, "is not spoken by the double")
     listing = call.listing(fields)
+    kind = new_stop.kind_of(fields, listing)
     side, order_type = one_of(fields, "side", _SIDES), one_of(fields, "orderType", _TYPES)
     time_in_force = one_of(fields, "timeInForce", _TIMES, "GTC")
     link_id = word(fields, "orderLinkId")
@@ -60,8 +73,12 @@ def new_order(fields: Fields, call: Call) -> NewOrder:
     in_quote = _in_quote(fields, listing, side=side, order_type=order_type)
     quantity = decimal(fields, "qty")
     price = decimal(fields, "price") if order_type == "limit" else None
-    _check(listing, call, quantity=quantity, price=price, in_quote=in_quote)
-    return NewOrder(
+    trigger = new_stop.trigger_of(fields, kind, listing, call)
+    expected = trigger.price if trigger else call.engine.last(listing.symbol)
+    _check(listing, quantity=quantity, price=expected if price is None else price, in_quote=in_quote)
+    # ccxt sends it with a stop loss or a take profit, and Bybit reads it on perpetuals only.
+    reduce_only = kind != new_stop.TPSL and one_of(fields, "reduceOnly", _SWITCHES, "false")
+    new = NewOrder(
         symbol=listing.symbol,
         side=side,
         type=order_type,
@@ -69,10 +86,11 @@ def new_order(fields: Fields, call: Call) -> NewOrder:
         limit_price=price,
         time_in_force=time_in_force if order_type == "limit" else "IOC",
         post_only=post_only,
-        reduce_only=one_of(fields, "reduceOnly", _SWITCHES, "false"),
+        reduce_only=reduce_only,
         in_quote=in_quote,
         client_order_id=link_id,
     )
+    return Asked(new=new, kind=kind, trigger=trigger)
 
 
 def _in_quote(fields: Fields, listing: Listing, *, side: Side, order_type: OrderType) -> bool:
@@ -87,12 +105,12 @@ def _in_quote(fields: Fields, listing: Listing, *, side: Side, order_type: Order
     return in_quote
 
 
-def _check(listing: Listing, call: Call, *, quantity: Decimal, price: Decimal | None, in_quote: bool) -> None:
-    """The rules that the engine does not have. A market order is valued at the last price."""
+def _check(listing: Listing, *, quantity: Decimal, price: Decimal | None, in_quote: bool) -> None:
+    """The rules that the engine does not have. `price` is what the order is valued at: its own, or what is expected."""
     if quantity <= 0:
         raise refused(Reason.BELOW_MINIMUM, swap=listing.swap)
     if in_quote and not on_grid(quantity, QUOTE_PRECISION):
         raise refused(Reason.OFF_LOT, swap=False)
-    valued_at = Decimal(1) if in_quote else price if price is not None else call.engine.last(listing.symbol)
+    valued_at = Decimal(1) if in_quote else price
     if valued_at is not None and quantity * valued_at < listing.min_notional:
         raise below_notional(swap=listing.swap)

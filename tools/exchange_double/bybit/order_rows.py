@@ -7,10 +7,12 @@ from decimal import Decimal
 from domain.money import ZERO
 from tools.exchange_double.account import Movement
 from tools.exchange_double.bybit.errors import end_of
+from tools.exchange_double.bybit.new_stop import DIRECTION_NUMBERS, STOP, TPSL, WATCHED_NAMES
 from tools.exchange_double.bybit.replay import After
 from tools.exchange_double.bybit.text import Row, millis, side_text, symbol_id, text
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Fill, NewOrder, Order, Status
+from tools.exchange_double.stops import Stop, StopStatus
 
 _STATES = {
     Status.LIVE: "New",
@@ -20,11 +22,27 @@ _STATES = {
 }
 
 
-def state(order: Order, listing: Listing) -> str:
+def state(order: Order, listing: Listing, *, stop: Stop | None) -> str:
     """Only spot tells apart what was cancelled after it had traded; ccxt reads that as closed."""
+    if stop is not None and stop.status in _STOP_STATES:
+        return _STOP_STATES[stop.status]
     if order.status is Status.CANCELLED and order.filled and not listing.swap:
         return "PartiallyFilledCanceled"
     return _STATES[order.status]
+
+
+_STOP_STATES = {
+    StopStatus.WAITING: "Untriggered",
+    StopStatus.CANCELLED: "Deactivated",
+    StopStatus.FAILED: "Rejected",
+}
+"""Of a stop that has not become an order of the book."""
+
+_STOP_TYPES = {STOP: "Stop", TPSL: "tpslOrder"}
+
+
+def _stop_type(stop: Stop | None) -> str:
+    return _STOP_TYPES[stop.form] if stop else ""
 
 
 def _time_in_force(new: NewOrder) -> str:
@@ -37,7 +55,8 @@ def _market_unit(new: NewOrder, listing: Listing) -> str:
     return "quoteCoin" if new.in_quote else "baseCoin"
 
 
-def order(row: Order, *, listing: Listing) -> Row:
+def order(row: Order, *, listing: Listing, stop: Stop | None) -> Row:
+    """`stop` is the one that the order is, or was before it triggered."""
     new = row.new
     left = row.remaining if row.open else ZERO
     cancel_type, reject_reason = end_of(row)
@@ -51,7 +70,7 @@ def order(row: Order, *, listing: Listing) -> Row:
         "side": side_text(new.side),
         "isLeverage": "" if listing.swap else "0",
         "positionIdx": 0,
-        "orderStatus": state(row, listing),
+        "orderStatus": state(row, listing, stop=stop),
         "createType": "CreateByUser",
         "cancelType": cancel_type,
         "rejectReason": reject_reason,
@@ -65,11 +84,11 @@ def order(row: Order, *, listing: Listing) -> Row:
         "timeInForce": _time_in_force(new),
         "orderType": new.type.capitalize(),
         "marketUnit": _market_unit(new, listing),
-        "stopOrderType": "",
+        "stopOrderType": _stop_type(stop),
         "orderIv": "",
-        "triggerPrice": "",
-        "triggerDirection": 0,
-        "triggerBy": "",
+        "triggerPrice": text(stop.trigger.price) if stop else "",
+        "triggerDirection": DIRECTION_NUMBERS[stop.trigger.direction] if stop else 0,
+        "triggerBy": WATCHED_NAMES[stop.trigger.by] if stop else "",
         "takeProfit": "",
         "stopLoss": "",
         "tpTriggerBy": "",
@@ -87,7 +106,7 @@ def order(row: Order, *, listing: Listing) -> Row:
     return shown | ({"tpslMode": "", "tpLimitPrice": "", "slLimitPrice": ""} if listing.swap else {})
 
 
-def execution(row: Fill, *, order: Order, listing: Listing, after: After) -> Row:
+def execution(row: Fill, *, order: Order, listing: Listing, after: After, stop: Stop | None) -> Row:
     new = order.new
     shown: Row = {
         "symbol": symbol_id(row.symbol),
@@ -98,7 +117,7 @@ def execution(row: Fill, *, order: Order, listing: Listing, after: After) -> Row
         "orderQty": text(new.quantity),
         "leavesQty": text(after.left),
         "orderType": new.type.capitalize(),
-        "stopOrderType": "",
+        "stopOrderType": _stop_type(stop),
         "execFee": text(row.fee),
         "feeCurrency": row.fee_currency,
         "feeRate": text(row.fee_rate),

@@ -1,15 +1,26 @@
 """Placing and cancelling at Bybit.
 
-An answer acknowledges and no more: the ids, and nothing of what became of the order.
+An answer acknowledges and no more: the ids, and nothing of what became of the order. A stop is an order like others,
+and stays the same one when it triggers.
 """
 
 from __future__ import annotations
 
 from tools.exchange_double.bybit.call import Call, Fields, category, number, objects, one_of, refuse_unknown, word
-from tools.exchange_double.bybit.errors import BybitError, refused, wrong
-from tools.exchange_double.bybit.new_order import new_order
+from tools.exchange_double.bybit.errors import BybitError, refused, would_trigger, wrong
+from tools.exchange_double.bybit.new_order import asked
+from tools.exchange_double.bybit.new_stop import ORDER, TPSL
 from tools.exchange_double.bybit.text import Row, millis
+from tools.exchange_double.engine import Engine
 from tools.exchange_double.orders import Order, Reason, Refused
+from tools.exchange_double.shown import (
+    as_order,
+    cancel_order,
+    every_open_order,
+    fill_order,
+    find_order,
+    stop_of,
+)
 from tools.exchange_double.wire import Answer
 
 _CANCEL = frozenset({"category", "symbol", "orderId", "orderLinkId", "orderFilter"})
@@ -58,17 +69,24 @@ def cancel_several(call: Call) -> Answer:
 
 
 def cancel_all(call: Call) -> Answer:
-    """Every open order of the category, or of one market or currency, of which linear needs one."""
+    """Every open order of the category, or of one market or currency, of which linear needs one.
+
+    Without a word stops are among them on perpetuals, and not on spot.
+    """
     if category(call.fields) == "linear" and not {"symbol", "baseCoin", "settleCoin"} & set(call.fields):
         raise wrong("symbol", "or baseCoin or settleCoin is required")
     symbols = {listing.symbol for listing in call.listings()}
-    triggered = word(call.fields, "orderFilter") not in ("", "Order")
-    wanted = [order for order in call.engine.open_orders if order.new.symbol in symbols and not triggered]
+    kind = word(call.fields, "orderFilter") or ("" if category(call.fields) == "linear" else ORDER)
+    wanted = [
+        order
+        for order in every_open_order(call.engine)
+        if order.new.symbol in symbols and kind in ("", kind_of(order, call.engine))
+    ]
     if call.effects.fill_before_cancel:
         for order in wanted:
-            call.engine.fill(order.order_id)
-    still = {order.order_id for order in call.engine.open_orders}
-    done = [call.engine.cancel(order.order_id) for order in wanted if order.order_id in still]
+            fill_order(order, call.engine)
+    still = {order.order_id for order in every_open_order(call.engine)}
+    done = [cancel_order(order, call.engine) for order in wanted if order.order_id in still]
     return call.answer({"list": [_acknowledged(order) for order in done], "success": "1"})
 
 
@@ -91,13 +109,27 @@ def _batch(call: Call) -> list[Fields]:
 
 def _place(fields: Fields, call: Call) -> Order:
     """Raises `BybitError`."""
-    new = new_order(fields, call)
+    wanted = asked(fields, call)
+    new, trigger, reused = wanted.new, wanted.trigger, call.effects.ids_unique_when_open
     try:
-        return call.engine.place(
-            new, ids_unique_when_open=call.effects.ids_unique_when_open, stop_after=call.effects.stop_after
+        if trigger is None:
+            return call.engine.place(new, ids_unique_when_open=reused, stop_after=call.effects.stop_after)
+        stop = call.engine.place_stop(
+            new,
+            trigger,
+            client_order_id=new.client_order_id,
+            form=wanted.kind,
+            ids_unique_when_open=reused,
+            stop_after=call.effects.stop_after,
+            same_order=True,
+            holds=wanted.kind == TPSL,
         )
     except Refused as error:
-        raise refused(error.reason, swap=":" in new.symbol) from None
+        swap = ":" in new.symbol
+        if trigger is not None and swap and error.reason is Reason.WOULD_TRIGGER:
+            raise would_trigger(trigger) from None
+        raise refused(error.reason, swap=swap) from None
+    return as_order(stop, call.engine)
 
 
 def _cancel(fields: Fields, call: Call) -> Order:
@@ -106,16 +138,24 @@ def _cancel(fields: Fields, call: Call) -> Order:
     listing, order_id, link_id = call.listing(fields), word(fields, "orderId"), word(fields, "orderLinkId")
     if not order_id and not link_id:
         raise wrong("orderId", "or orderLinkId is required")
-    found = call.engine.find(order_id=order_id, client_order_id=link_id)
-    triggered = word(fields, "orderFilter") not in ("", "Order")
-    if found is None or found.new.symbol != listing.symbol or triggered:
+    found = find_order(call.engine, order_id=order_id, client_order_id=link_id)
+    kind = word(fields, "orderFilter") or ORDER
+    if found is None or found.new.symbol != listing.symbol:
+        raise refused(Reason.UNKNOWN_ORDER, swap=listing.swap)
+    if not listing.swap and kind != kind_of(found, call.engine):
         raise refused(Reason.UNKNOWN_ORDER, swap=listing.swap)
     try:
         if call.effects.fill_before_cancel:
-            call.engine.fill(found.order_id)
-        return call.engine.cancel(found.order_id)
+            fill_order(found, call.engine)
+        return cancel_order(found, call.engine)
     except Refused as error:
         raise refused(error.reason, swap=listing.swap) from None
+
+
+def kind_of(order: Order, engine: Engine) -> str:
+    """What `orderFilter` calls it: a stop stays one when it has triggered."""
+    stop = stop_of(order, engine)
+    return stop.form if stop else ORDER
 
 
 def _acknowledged(order: Order) -> Row:

@@ -9,22 +9,19 @@ from tools.exchange_double.account import Kind, Movement
 from tools.exchange_double.bybit import order_rows as rows
 from tools.exchange_double.bybit.call import Call, category, number, one_of, word
 from tools.exchange_double.bybit.errors import wrong
+from tools.exchange_double.bybit.new_stop import ORDER, STOP, TPSL
+from tools.exchange_double.bybit.orders import kind_of
 from tools.exchange_double.bybit.pages import Key, inside, page, window
 from tools.exchange_double.bybit.replay import replay, size_at
 from tools.exchange_double.bybit.text import Row, ms
 from tools.exchange_double.orders import Fill, Order
+from tools.exchange_double.shown import every_open_order, every_order, stop_of
 from tools.exchange_double.wire import Answer
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
 _CLOSED_KEPT = 500
-_ORDER_FILTERS = {
-    "Order": False,
-    "StopOrder": True,
-    "tpslOrder": True,
-    "OcoOrder": True,
-    "BidirectionalTpslOrder": True,
-}
-"""Whether a filter asks for orders with a trigger, of which there are none."""
+_FILTERS = {name: name for name in ("", ORDER, STOP, TPSL, "OcoOrder", "BidirectionalTpslOrder")}
+"""Kinds of orders; without a word every kind is shown. Of the last two there are none."""
 
 _EXEC_TYPES = {"": ("Trade", "Funding"), "Trade": ("Trade",), "Funding": ("Funding",)}
 
@@ -37,10 +34,11 @@ def realtime(call: Call) -> Answer:
     open_only = number(fields, "openOnly", 0)
     if open_only not in (0, 1):
         raise wrong("openOnly")
-    closed = [order for order in call.engine.orders if not order.open][-_CLOSED_KEPT:]
+    closed = [order for order in every_order(call.engine) if not order.open][-_CLOSED_KEPT:]
+    still_open = every_open_order(call.engine)
     if _named(call):
-        return _order_page(call, [*closed, *call.engine.open_orders])
-    return _order_page(call, closed if open_only else call.engine.open_orders)
+        return _order_page(call, [*closed, *still_open])
+    return _order_page(call, closed if open_only else still_open)
 
 
 def history(call: Call) -> Answer:
@@ -48,7 +46,7 @@ def history(call: Call) -> Answer:
     span = window(call.fields, now=call.now, default=_WEEK)
     ended = [
         order
-        for order in call.engine.orders
+        for order in every_order(call.engine)
         if not order.open and inside(span, order.created_at) and (order.filled or order.updated_at + _DAY > call.now)
     ]
     return _order_page(call, ended)
@@ -61,19 +59,19 @@ def _named(call: Call) -> bool:
 def _order_page(call: Call, orders: Sequence[Order]) -> Answer:
     """The newest first, by the filters that Bybit has; an id goes before a client's id."""
     listings = {listing.symbol: listing for listing in call.listings()}
-    triggered = one_of(call.fields, "orderFilter", _ORDER_FILTERS, "Order")
+    kind = one_of(call.fields, "orderFilter", _FILTERS)
     state = word(call.fields, "orderStatus")
     wanted = [
         order
         for order in orders
         if order.new.symbol in listings
-        and not triggered
+        and kind in ("", kind_of(order, call.engine))
         and order.order_id not in call.effects.hidden
         and _is_named(order, call)
-        and state in ("", rows.state(order, listings[order.new.symbol]))
+        and state in ("", rows.state(order, listings[order.new.symbol], stop=stop_of(order, call.engine)))
     ]
     shown, cursor = page(wanted, call.fields, key=_order_key)
-    found = [rows.order(order, listing=listings[order.new.symbol]) for order in shown]
+    found = [rows.order(order, listing=listings[order.new.symbol], stop=stop_of(order, call.engine)) for order in shown]
     return call.answer({"category": category(call.fields), "list": found, "nextPageCursor": cursor})
 
 
@@ -127,7 +125,11 @@ def _execution_rows(shown: Sequence[Fill | Movement], call: Call) -> Iterator[Ro
     after, orders = replay(engine.fills, engine.orders), {order.order_id: order for order in engine.orders}
     trades = (
         rows.execution(
-            fill, order=orders[fill.order_id], listing=engine.listings[fill.symbol], after=after[fill.trade_id]
+            fill,
+            order=orders[fill.order_id],
+            listing=engine.listings[fill.symbol],
+            after=after[fill.trade_id],
+            stop=stop_of(orders[fill.order_id], engine),
         )
         for fill in call.effects.fills([item for item in shown if isinstance(item, Fill)])
     )

@@ -1,7 +1,7 @@
 """Bybit's V5 REST protocol over the double's engine: which address is what, and what each of them takes.
 
-Spot and linear USDT perpetuals of one unified account in one-way mode with cross margin. WebSockets, orders with a
-trigger (stops, take-profits, trailing stops), amendments, borrowing, hedge mode and isolated margin are not spoken.
+Spot and linear USDT perpetuals of one unified account in one-way mode with cross margin. WebSockets, trailing stops,
+stops of a position, amendments, borrowing, hedge mode and isolated margin are not spoken.
 A parameter that an address does not know is refused.
 """
 

@@ -59,7 +59,7 @@ async def begin(ccxt: Any) -> None:
 
 
 def stop(wanted: OrderRequest) -> Params:
-    """A conditional market order on the last price; on spot Bybit takes the direction from the side."""
+    """A conditional market order on the last price. On spot it can't be said from which side the price comes."""
     params: Params = {**unified.order(wanted), "triggerPrice": str(wanted.trigger_price)}
     if swap(wanted.symbol):
         params["triggerDirection"] = "ascending" if wanted.side == "buy" else "descending"
