@@ -22,6 +22,9 @@ from graphs.wall import WallClock
 from tools.exchange_double.served import ServedDouble, okx_double
 from tools.exchange_double.wire import Credentials
 
+pytestmark = pytest.mark.slow
+"""ccxt spaces its requests here as it does for people."""
+
 ROOT = Path(__file__).parents[2]
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 LIVE = ["run", "--live", "--market", "okx", "--symbols", ",".join(SYMBOLS), "--timeframe", "5m", "--cycles", "1"]

@@ -19,6 +19,9 @@ from builders.runs import archive
 from tools.exchange_double.faults import ServerError
 from tools.exchange_double.wire import Operation
 
+pytestmark = pytest.mark.slow
+"""Each makes a run with money first; the look itself is tested in `tests/graphs/test_evidence.py`."""
+
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveStage]:

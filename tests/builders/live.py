@@ -76,7 +76,7 @@ class LiveStage:
             sleep=self.stage.wall.sleep,
             base_url=self.stage.double.url,
             patience_s=self.patience_s,
-            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 800},
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 1_500},
         )
 
     def desk(self) -> LiveDesk:

@@ -522,6 +522,7 @@ async def test_a_binance_cancel_is_believed_when_the_order_says_so() -> None:
     Order("LTC/BTC", OrderState.CANCELLED, "4", at=1684804350068).is_told_by(report)
 
 
+@pytest.mark.slow  # recorded in 2017, and Binance shows a day at a time
 async def test_a_binance_trade_has_its_commission_in_its_own_currency() -> None:
     body = payload("binance", "spot__http_json__account_trades_response")
     async with a_canned_venue("binance", {"GET /api/v3/myTrades": body}, symbols=["BNB/BTC"], currency="BTC") as canned:
