@@ -46,12 +46,12 @@ def policy_in_effect(asked: Path | None) -> Policy:
 
 def _parsed(text: str, *, source: str) -> Policy:
     """Besides the form: the time zone is one that this machine knows, for what counts by days can't be told else."""
-    policy = parse_policy(text, source=source)
+    return parse_policy(text, source=source, knows_zone=_known_here)
+
+
+def _known_here(zone: str) -> bool:
     try:
-        ZoneInfo(policy.day.time_zone)
+        ZoneInfo(zone)
     except (OSError, ValueError, LookupError):
-        raise PolicyFileError(
-            f"{source}: day.time_zone: {policy.day.time_zone!r} is no time zone known here",
-            remedy="Write an IANA name such as UTC or America/New_York",
-        ) from None
-    return policy
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from typing import Final, get_args
 
@@ -68,9 +68,10 @@ _FORMS: Final[Mapping[str, str]] = {
 }
 
 
-def parse_policy(text: str, *, source: str) -> Policy:
+def parse_policy(text: str, *, source: str, knows_zone: Callable[[str], bool] | None = None) -> Policy:
     """The policy that `text` states. `source` names it in errors.
 
+    `knows_zone` tells whether a time zone is known where the policy is to be used; without it none is doubted.
     Raises `PolicyFileError` with one line per problem: where, what was expected, what was found.
     """
     try:
@@ -79,12 +80,26 @@ def parse_policy(text: str, *, source: str) -> Policy:
         raise PolicyFileError(f"{source} is not TOML: {error}") from error
     except RecursionError as error:
         raise PolicyFileError(f"{source} is nested too deeply") from error
+    policy: Policy | None = None
+    lines: list[str] = []
     try:
-        return Policy.model_validate(stated)
+        policy = Policy.model_validate(stated)
     except ValidationError as error:
         lines = _lines(error.errors(include_url=False))
+    zone = policy.day.time_zone if policy else _stated_zone(stated)
+    if knows_zone is not None and zone is not None and not knows_zone(zone):
+        lines.append(f"day.time_zone: expected a time zone known here such as America/New_York, not {_found(zone)}")
+    if policy is None or lines:
         head = f"{source} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:"
-        raise PolicyFileError("\n  ".join([head, *lines])) from error
+        raise PolicyFileError("\n  ".join([head, *lines]))
+    return policy
+
+
+def _stated_zone(stated: Mapping[str, object]) -> str | None:
+    """The time zone of a policy that has other problems, where it names any."""
+    day = stated.get("day")
+    zone = day.get("time_zone") if isinstance(day, dict) else None
+    return zone if isinstance(zone, str) else None
 
 
 def toml(policy: Policy) -> str:

@@ -53,6 +53,13 @@ def within(observed: Decimal, limit: Decimal, *, unit: str, warn_at: Decimal) ->
     return Ruling("pass", "within the limit", observed, limit, unit)
 
 
+def in_parts(ruling: Ruling) -> Ruling:
+    """The word on the size of an exit: too large for one order, it says how to leave all the same."""
+    if ruling.outcome != "deny":
+        return ruling
+    return ruling._replace(message=f"{ruling.message}: leave in several orders")
+
+
 def strictest(*rulings: Ruling) -> Ruling:
     """The first of the strictest, where one check compares several numbers."""
     return max(rulings, key=lambda ruling: _GRADES.index(ruling.outcome))

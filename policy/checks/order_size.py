@@ -6,7 +6,7 @@ from policy.case import Case
 from policy.check import check
 from policy.escalation import size_factor
 from policy.limits.order import NotionalLimits
-from policy.ruling import Ruling, passed, within
+from policy.ruling import Ruling, in_parts, passed, within
 
 
 @check(
@@ -19,7 +19,8 @@ def notional_within(case: Case, limits: NotionalLimits) -> Ruling:
     """Refuse an order worth more than the absolute cap, or an entry worth more than its share of equity.
 
     The share shrinks with drawdown, from `drawdown.sizes_fall_from` on. It does not bind an order that
-    only reduces: a position that grew, or equity that shrank, must not lock the door.
+    only reduces: a position that grew, or equity that shrank, must not lock the door. What is larger than
+    the absolute cap is left in several orders.
     """
     caps = [] if limits.absolute is None else [limits.absolute]
     if limits.share_of_equity is not None and not case.reducing:
@@ -28,4 +29,5 @@ def notional_within(case: Case, limits: NotionalLimits) -> Ruling:
         caps.append(limits.share_of_equity * equity * factor)
     if not caps:
         return passed("passed by: the order only reduces, and there is no absolute cap")
-    return within(case.notional, min(caps), unit=case.currency, warn_at=limits.warn_at)
+    ruling = within(case.notional, min(caps), unit=case.currency, warn_at=limits.warn_at)
+    return in_parts(ruling) if case.reducing else ruling

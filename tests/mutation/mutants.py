@@ -144,7 +144,7 @@ class _Collector(cst.CSTVisitor):
             for call in m.findall(node, m.Call()):
                 call.visit(self)
             return False
-        if _is_text(node) or m.matches(node, m.Expr(value=m.SimpleString()) | m.Import() | m.ImportFrom()):
+        if _is_text(node) or m.matches(node, _NEVER):
             return False
         if isinstance(node, cst.Call) and _speaks(node):
             return False
@@ -190,6 +190,13 @@ class _Collector(cst.CSTVisitor):
                         self.found.append((node, changed, where, lines, self._bodies > 0))
 
 
+_NEVER = (
+    m.Expr(value=m.SimpleString())
+    | m.Import()
+    | m.ImportFrom()
+    | m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))])
+)
+"""Docstrings, imports, and what says to linters which imports are handed on."""
 _BLOCKS = (m.If(), m.For(), m.While(), m.With(), m.FunctionDef(), m.ClassDef(), m.Try())
 
 

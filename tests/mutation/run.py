@@ -27,7 +27,9 @@ _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "data", "n
 _LATE = ("test_profiles.py", "test_proof.py", "test_properties.py")
 """Slow to import or to run: tried on what survives the others."""
 _PAGE = "tests/docs/test_policy_docs.py"
-"""Holds the page that `policy/reference.py` writes."""
+"""Holds the page that `policy/reference.py` writes, and so most of what stands outside of functions."""
+_FIRST = ("test_engine.py", "test_policy_file.py", "test_tightness.py")
+"""Notice most of the rest of it."""
 
 
 def argued() -> set[tuple[str, str, str]]:
@@ -78,7 +80,8 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
             print(f"{outcome.result}: {mutant.path}:{mutant.lines.start} {mutant.where}\n{mutant.diff}", flush=True)
 
     early = [str(file) for file in sorted(Path("tests/policy").glob("test_*.py")) if file.name not in _LATE]
-    late = [str(Path("tests/policy") / name) for name in _LATE] + [_PAGE]
+    first = [_PAGE, *(str(Path("tests/policy") / name) for name in _FIRST)]
+    groups = (first, [file for file in early if file not in first], [str(Path("tests/policy") / n) for n in _LATE])
     inside = [mutant for mutant in mutants if mutant.in_function and given.only != "imported"]
     suite, outcomes = try_in_place(inside, root, files=[*early, _PAGE], workers=given.workers, tell=tell)
     if suite.failed:
@@ -89,7 +92,7 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
         left = [mutant for mutant in mutants if not mutant.in_function]
         left += [outcome.mutant for outcome in outcomes if outcome.result == "survived"]
         outcomes = [outcome for outcome in outcomes if outcome.result != "survived"]
-        outcomes += try_imported(left, root, suite=suite, files=(early, late), workers=given.workers, tell=tell)
+        outcomes += try_imported(left, root, suite=suite, files=groups, workers=given.workers, tell=tell)
     return _report(outcomes, given, seconds=time.monotonic() - start)
 
 

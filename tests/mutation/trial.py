@@ -6,7 +6,9 @@ module that is changed elsewhere is imported changed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -63,6 +65,8 @@ class Suite:
     lines: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
     """By test: the lines of `policy/` that it runs. Tests of properties are left to the second trial."""
     failed: list[str] = field(default_factory=list)
+    libraries: list[str] = field(default_factory=list)
+    """The modules that they import from elsewhere, and so never changed."""
 
 
 def prepare() -> None:
@@ -188,7 +192,12 @@ class InPlace:
                 suite.lines[name] = {(file.removeprefix(root), number) for file, number in seen}
             if failed:
                 suite.failed.append(name)
+        suite.libraries = [name for name, module in sys.modules.items() if self._is_a_library(module)]
         return suite
+
+    def _is_a_library(self, module: types.ModuleType) -> bool:
+        file = getattr(module, "__file__", None)
+        return bool(file) and not str(file).startswith(str(self._root))
 
     def _ordered(self, mutant: Mutant) -> list[str]:
         """The tests that run the changed statement, those first that are likely to notice."""
@@ -321,6 +330,15 @@ def try_in_place(
     return value
 
 
+def _load(libraries: Sequence[str]) -> None:
+    """So that no child has to: most of the time that a trial takes would go there."""
+    for name in libraries:
+        with contextlib.suppress(Exception):  # some are known by names under which they can't be imported
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 def try_imported(
     mutants: Sequence[Mutant],
     root: Path,
@@ -334,6 +352,7 @@ def try_imported(
 
     Stops when a test fails on a module that is imported in the same way and not changed: it would seem to notice all.
     """
+    _load(suite.libraries)
     outcomes = []
     trial = lambda mutant: _imported_trial(mutant, root, suite=suite, files=files)  # noqa: E731
     for mutant in mutants[:1]:

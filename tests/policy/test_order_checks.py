@@ -548,3 +548,20 @@ def test_too_many_options_may_be_a_persons_to_decide_and_unknown_ones_are_not() 
     policy = a_policy(option=OPTIONS | {"on_breach": "review"})
     assert grade("OPTION", a_proposal(symbol=CALL), options(held={CALL: "15.25"}), policy) == "review"
     assert grade("OPTION", a_proposal(symbol=CALL), options(deltas={}), policy) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("code", "policy"),
+    [
+        ("MAX_NOTIONAL", a_policy(max_notional={"absolute": "404"})),
+        ("MAX_QUANTITY", a_policy(max_quantity={"per_symbol": {BTC: 4}})),
+    ],
+)
+def test_an_exit_that_is_too_large_for_one_order_is_told_to_leave_in_several(code: str, policy: Policy) -> None:
+    whole = finding(judge(an_exit(), some_facts(held=LONG), policy=policy), code)
+    assert whole.outcome == "deny"
+    assert whole.message.endswith(": leave in several orders")
+    assert grade(code, an_exit(quantity="4"), some_facts(held=LONG), policy) == "warn"
+    entry = finding(judge(a_proposal(), policy=policy), code)
+    assert entry.outcome == "deny"
+    assert "several orders" not in entry.message

@@ -176,3 +176,43 @@ def test_numbers_outside_their_range_are_refused(number: str) -> None:
 def test_any_text_is_a_policy_or_a_policy_file_error(text: str) -> None:
     with suppress(PolicyFileError):
         assert parse_policy(text, source="any").name
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[day]\ntime_zone = "Mars/Olympus"', ["day.time_zone: expected a time zone known here"]),
+        (
+            '[day]\ntime_zone = "Mars/Olympus"\n[cash]\nreserve = 1',
+            [
+                "cash.reserve_share_of_equity: is missing",
+                "cash.reserve: unknown key",
+                "day.time_zone: expected a time zone",
+            ],
+        ),
+        ("[day]\ntime_zone = 5", ["day.time_zone: expected text"]),
+        ('day = "UTC"', ["day: expected a section"]),
+        ('[day]\ntime_zone = "Earth/Here"', []),
+        ("", []),
+    ],
+)
+def test_a_zone_that_is_not_known_where_the_policy_is_used_is_told_with_all_else(text: str, told: list[str]) -> None:
+    def knows(zone: str) -> bool:
+        return zone in ("UTC", "Earth/Here")
+
+    stated = f'name = "mine"\n{text}'
+    if not told:
+        assert parse_policy(stated, source="mine.toml", knows_zone=knows).name == "mine"
+        return
+    with pytest.raises(PolicyFileError) as refused:
+        parse_policy(stated, source="mine.toml", knows_zone=knows)
+    lines = refused.value.message.splitlines()[1:]
+    assert len(lines) == len(told)
+    assert all(any(line.strip().startswith(start) for line in lines) for start in told)
+
+
+def test_without_a_word_on_zones_none_is_doubted() -> None:
+    assert (
+        parse_policy('name = "mine"\n[day]\ntime_zone = "Mars/Olympus"', source="mine.toml").day.time_zone
+        == "Mars/Olympus"
+    )
