@@ -161,12 +161,20 @@ async def test_no_more_is_adopted_than_is_held(database: Database, held: str, ad
     assert await ledger.holdings() == {"BTC": Decimal(held)}
 
 
-async def test_a_swap_is_not_adopted_against_one_that_is_held_the_other_way(database: Database) -> None:
-    by_hand = an_event(kind="trade", asset=SWAP, quantity=Decimal(-1))
-    ledger = await a_ledger(database, opening=(by_hand,))
+async def test_a_swap_sold_by_hand_closes_the_desks_own_at_the_price_of_that_sale(database: Database) -> None:
+    ledger = await a_ledger(database)
     await trade(ledger, symbol=SWAP)
-    with pytest.raises(LedgerBroken, match="against what the desk holds"):
-        await ledger.book_external([adoption(SWAP, quantity=Decimal(-1), price=Decimal(90), id="a", at=at(5))], cycle=1)
+    held = (await ledger.portfolio(marks={}, as_of=at(5))).positions[SWAP]
+    wallet = (await expected(ledger)).balances["USDT"]
+    by_hand = an_event(kind="trade", asset=SWAP, quantity=Decimal(-1))
+    taking = adoption(SWAP, quantity=Decimal(-1), price=Decimal(90), id="a", at=at(6))
+    await ledger.book_external([by_hand, taking], cycle=1)
+    left = (await ledger.portfolio(marks={}, as_of=at(6))).positions[SWAP]
+    assert held.average_price is not None
+    assert (left.quantity, left.realized) == (held.quantity - 1, 90 - held.average_price)
+    assert (await expected(ledger)).balances["USDT"] == wallet + 90 - held.average_price
+    assert await ledger.holdings() == {}
+    await ledger.check()
 
 
 async def test_a_statement_must_show_the_wallet_of_swaps_and_every_coin(database: Database) -> None:

@@ -70,6 +70,8 @@ from policy.ruling import Ruling, deny, passed, within
 from policy.trigger import met
 from policy.used import loss_from
 
+pytestmark = pytest.mark.slow  # a solver takes its time
+
 Claim = Callable[[World], z3.BoolRef]
 
 BY_CODE = {check.code: check for check in CHECKS}

@@ -88,9 +88,9 @@ async def test_the_contracts_of_an_okx_perpetual_become_its_base_currency() -> N
         quote = await market.quote(symbol, as_of=at)
         bar = (await market.candles(symbol, limit=1, until=at))[0]
     assert instrument.lot_size == Decimal("0.0001")  # 0.01 contracts of 0.01
-    assert quote.bid_size == Decimal("0.035")  # 3.5 contracts
+    assert quote.bid_size == Decimal("3.5")  # 350 contracts
     shown = bar_at(bar.opened_at, length=market.timeframe.length, base=Decimal(60_000))
-    assert bar.volume == shown.volume * Decimal("0.01")
+    assert bar.volume == shown.volume  # of a hundred times as many contracts
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ from tools.exchange_double.faults import (
 )
 from tools.exchange_double.served import START, RunningClock, ServedDouble, bybit_double
 
+pytestmark = pytest.mark.slow  # the real ccxt on real sockets, for all that the dialect speaks
+
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt
 

@@ -36,6 +36,8 @@ from tools.exchange_stream_changes import Change
 from tools.exchange_stream_health import ShardState
 from tools.exchange_stream_limits import StreamLimits
 
+pytestmark = pytest.mark.slow  # real sockets, that are left to fall silent
+
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
 

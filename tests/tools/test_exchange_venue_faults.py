@@ -36,6 +36,8 @@ from tools.exchange_double.faults import (
 )
 from tools.exchange_double.orders import Order, Status
 
+pytestmark = pytest.mark.slow  # every fault at three exchanges
+
 LIES = (Timeout, Reset, RateLimited, ServerError, Malformed, Maintenance)
 """After these nobody knows what became of a request."""
 
