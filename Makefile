@@ -1,5 +1,5 @@
 # The habits, one word each. `make check` is what CI runs.
-.PHONY: setup format lint types walls test slow bench mutants docs check
+.PHONY: setup format lint types walls test slow bench kills mutants docs check
 bin := .venv/bin
 
 setup:
@@ -30,6 +30,10 @@ bench:
 	$(bin)/python benchmarks/context_engine.py
 	$(bin)/python benchmarks/archive_growth.py
 	$(bin)/python benchmarks/policy_gate.py
+	$(bin)/python benchmarks/orders.py
+
+kills:
+	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/graphs/test_kill_live.py
 
 mutants:
 	$(bin)/python tests/mutation/run.py

@@ -51,6 +51,8 @@ class LiveStage:
     exchange: str = "okx"
     agents: DeskSettings = EAGER
     patience_s: float = 30.0
+    timeout_ms: int = 1_500
+    """Of real time, after which an answer that does not come is given up."""
     calm: timedelta = timedelta(minutes=2)
     """Longer than any doubt of the venue lasts."""
 
@@ -76,7 +78,7 @@ class LiveStage:
             sleep=self.stage.wall.sleep,
             base_url=self.stage.double.url,
             patience_s=self.patience_s,
-            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": 1_500},
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": self.timeout_ms},
         )
 
     def desk(self) -> LiveDesk:

@@ -47,7 +47,7 @@ def script(live: LiveStage, fault: Fault, moments: random.Random) -> str:
 async def survived(*faults: Fault, seed: int) -> tuple[list[str], int]:
     """What is wrong after a run with `faults` and a calm cycle; and how many requests met one."""
     moments = random.Random(seed)
-    with a_live_stage() as live:
+    with a_live_stage(timeout_ms=400) as live:
         async with await Database.in_memory() as database:
             said = ""
             async with live.opened() as desk:
