@@ -26,9 +26,10 @@ BUSY = (
 )
 """Where faults hurt, placing most of all."""
 
-CYCLES = 3
+CYCLES = 4
 """An entry, its stop at the venue, and the exit that takes the stop back."""
 
+SEEDS = 20
 PAIRS = 500
 CHUNK = 25
 
@@ -66,9 +67,14 @@ async def survived(*faults: Fault, seed: int) -> tuple[list[str], int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", EVERY_FAULT, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
 async def test_a_run_survives_a_fault(fault: Fault) -> None:
-    found = [await survived(fault, seed=seed) for seed in (1, 2)]
-    assert [wrong for wrongs, _ in found for wrong in wrongs] == []
-    assert sum(met for _, met in found) > 0
+    met = 0
+    for seed in range(SEEDS):  # until it has happened twice
+        wrong, times = await survived(fault, seed=seed)
+        assert wrong == []
+        met += times
+        if met > 1:
+            return
+    assert met > 0
 
 
 @pytest.mark.slow
