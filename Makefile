@@ -33,7 +33,7 @@ bench:
 	$(bin)/python benchmarks/orders.py
 
 kills:
-	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/graphs/test_kill_live.py
+	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/graphs/test_kill_live.py tests/graphs/test_live_faults.py
 
 mutants:
 	$(bin)/python tests/mutation/run.py
