@@ -23,19 +23,21 @@ from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
 from domain.venue import Market
 from graphs.live import LiveDesk
-from graphs.opening import OpenMarket
+from graphs.opening import OpenMarket, one_currency
 from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
+from tools.exchange_connection import exchange_class
 from tools.exchange_instruments import chosen
 from tools.exchange_market import ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 
 
 def require_tradable(market: str) -> None:
-    """Raises `UsageError` for a market that is no exchange, and for an exchange without keys at hand."""
+    """Raises `UsageError` for a market that is no exchange, one that nobody knows, and one without keys."""
     if market == "sim" or market.startswith("file:") or "," in market:
         raise UsageError(f"--live: {market} takes no orders", remedy="Name one exchange: --market okx")
+    exchange_class(market)
     required_keys(market)
 
 
@@ -53,7 +55,8 @@ async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) 
 
     Raises `UsageError` without symbols, for symbols of several currencies, and without keys.
     """
-    keys, currency = required_keys(exchange), _currency(symbols, exchange=exchange)
+    keys = required_keys(exchange)
+    currency = one_currency(symbol.split("/")[-1].split(":")[0] for symbol in chosen(symbols, exchange=exchange))
     venues: list[ExchangeVenue] = []
 
     def open_venue(
@@ -80,16 +83,6 @@ async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) 
         yield Trading(desk=desk, opener=open_market)
     finally:
         await venue.aclose()
-
-
-def _currency(symbols: Sequence[str], *, exchange: str) -> str:
-    currencies = {symbol.split("/")[-1].split(":")[0] for symbol in chosen(symbols, exchange=exchange)}
-    if len(currencies) != 1:
-        raise UsageError(
-            f"one account can't trade against {', '.join(sorted(currencies))}",
-            remedy="Choose --symbols of one quote currency",
-        )
-    return currencies.pop()
 
 
 @asynccontextmanager

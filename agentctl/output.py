@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+INTERRUPTED = 130
+"""The shell's code for Ctrl-C: what was going on is whole, but not done."""
+
 _PIPE_WIDTH = 1_000
 """A table takes what its content needs; in a pipe nothing else bounds it."""
 

@@ -21,7 +21,7 @@ from policy_gate import SERVER, a_database_of_its_own, heading, row
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.writer import Live, OrderWriter, word_on
+from agents.writer import Live, OrderWriter
 from domain.candle import Candle, Quote
 from domain.clock import TickClock
 from domain.decision import Proposal, Ticket
@@ -252,7 +252,6 @@ async def recovery(database: Database) -> None:
                 holdings=await ledger.holdings(),
                 instruments={BTC: INSTRUMENT},
             ),
-            word_on=lambda order: word_on(order, venue, at=NOW),  # type: ignore[arg-type]
             opened_at=NOW - timedelta(hours=1),
             since=NOW - timedelta(hours=1),
             at=NOW,

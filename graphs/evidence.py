@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
+from agents.writer import word_on
 from domain.digest import plain
 from domain.errors import VenueUnavailable
 from domain.money import ZERO, floor_to
@@ -20,9 +21,6 @@ from memory.orders import OrderRecord
 
 DUST: Final = Decimal("1e-8")
 """Of the account's currency, while a swap is held: venues and we round the cost of what was closed differently."""
-
-WordOn = Callable[[OrderRecord], Awaitable[OrderReport | None]]
-"""The venue's word on an order of ours; `None` when it could not be asked."""
 
 
 class Evidence(Value):
@@ -72,7 +70,6 @@ class Look:
     venue: AccountVenue
     known: Known
     books: Books
-    word_on: WordOn
     opened_at: datetime
     """What happened by then is in the balances that the books were opened with."""
     since: datetime
@@ -98,7 +95,7 @@ async def evidence(look: Look) -> Evidence:
     reports = await _words(look, asked.values(), unread)
     fills = _new_fills(reports, asked)
     later = [trade for trade in trades if trade.at > look.opened_at]
-    foreign = await _foreign(look, later, owners, reports, unread)
+    foreign = await _foreign(look, later, owners=owners, working=ours.values(), reports=reports, unread=unread)
     try:  # a sale by hand is told with the deposits that it may have come from, or not yet
         transfers = await _transfers(look) if look.wide else ()
         statement = await look.venue.statement()
@@ -141,7 +138,7 @@ def account_in_words(found: Evidence) -> str:
 async def _words(look: Look, orders: Collection[OrderRecord], unread: list[str]) -> dict[str, OrderReport]:
     reports: dict[str, OrderReport] = {}
     for order in orders:
-        report = await look.word_on(order)
+        report = await word_on(order, look.venue, at=look.at)
         if report is None:
             unread.append(f"the order {order.client_order_id}")
         else:
@@ -174,7 +171,9 @@ def _misses(order: OrderRecord, trades: Sequence[Trade]) -> bool:
 async def _foreign(
     look: Look,
     trades: Sequence[Trade],
+    *,
     owners: Sequence[OrderRecord],
+    working: Collection[OrderRecord],
     reports: Mapping[str, OrderReport],
     unread: list[str],
 ) -> list[Trade]:
@@ -189,8 +188,7 @@ async def _foreign(
         and (trade.symbol, trade.trade_id) not in filled
     ]
     doubtful = {r.symbol for r in reports.values() if r.state is OrderState.UNKNOWN}
-    working = await look.known.orders(working_only=True)
-    doubtful |= {o.request.symbol for o in working if o.submitted_at and o.client_order_id not in reports}
+    doubtful |= {order.request.symbol for order in working if order.client_order_id not in reports}
     found: list[Trade] = []
     for symbol in sorted({trade.symbol for trade in other}):
         mine = [trade for trade in other if trade.symbol == symbol]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -45,6 +45,17 @@ class OpenMarket(Protocol):
     ) -> Market: ...
 
 
+def one_currency(quotes: Iterable[str]) -> str:
+    """What an account is counted in. Raises `UsageError` when its symbols are priced in several currencies."""
+    currencies = set(quotes)
+    if len(currencies) != 1:
+        raise UsageError(
+            f"one account can't trade against {', '.join(sorted(currencies))}",
+            remedy="Choose --symbols of one quote currency",
+        )
+    return currencies.pop()
+
+
 async def prepare(
     options: RunOptions, *, run_id: str, at: datetime, opener: OpenMarket = open_market
 ) -> tuple[RunHeader, Market, LanguageModel]:
@@ -58,12 +69,7 @@ async def prepare(
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
-    currencies = {i.quote for i in instruments.values()}
-    if len(currencies) != 1:
-        raise UsageError(
-            f"one account can't trade against {', '.join(sorted(currencies))}",
-            remedy="Choose --symbols of one quote currency",
-        )
+    currency = one_currency(i.quote for i in instruments.values())
     settings = RunSettings(
         desk=options.desk, lanes=options.lanes, policy=options.policy, costs=options.costs, instruments=instruments
     )
@@ -76,7 +82,7 @@ async def prepare(
         seed=options.seed,
         symbols=options.symbols or tuple(sorted(instruments)),
         timeframe=str(market.timeframe),
-        currency=currencies.pop(),
+        currency=currency,
         start_cash=options.cash,
         policy_digest=options.policy.digest,
         settings=canonical(settings),

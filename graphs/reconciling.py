@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import TypeAdapter
 
 from agents.desk import Desk
-from agents.writer import word_on
 from domain.errors import LedgerBroken
+from domain.instrument import Instrument
 from domain.order import OrderReport
 from domain.statement import Difference
 from domain.venue import AccountVenue, Venue
 from graphs.books import Books
 from graphs.cycle import Cycle
 from graphs.evidence import Evidence, Look, apart_in_words, evidence
-from graphs.session import RunSettings, Session
+from graphs.session import Session
 from memory.ledger import Ledger
 from memory.records import RunHeader
 
@@ -62,7 +63,8 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
             await session.plumbing.sleep(pause_s)
             venue = account_venue(session.venue)
             since = None if wide or session.read_until is None else session.read_until - _OVERLAP
-            found = await survey(header, venue, ledger, at=session.clock.now(), since=since, wide=wide)
+            at, instruments = session.clock.now(), session.settings.instruments
+            found = await survey(header, venue, ledger, instruments=instruments, at=at, since=since, wide=wide)
             if found.proven:
                 session.read_until = found.at
             return found
@@ -89,6 +91,7 @@ async def survey(
     venue: AccountVenue,
     ledger: Ledger,
     *,
+    instruments: Mapping[str, Instrument],
     at: datetime,
     since: datetime | None = None,
     wide: bool = True,
@@ -108,9 +111,8 @@ async def survey(
                 cash=books.cash,
                 positions=books.positions,
                 holdings=await ledger.holdings(),
-                instruments=RunSettings.model_validate_json(header.settings).instruments,
+                instruments=instruments,
             ),
-            word_on=lambda order: word_on(order, venue, at=at),
             opened_at=opened_at,
             since=opened_at if since is None else max(opened_at, since),
             at=at,

@@ -21,7 +21,10 @@ def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | 
     if exchange == "sim" or ":" in exchange:
         raise UsageError(f"{exchange} is no exchange", remedy="Name one as ccxt does, such as okx")
     who, now = named(by), datetime.now(UTC)
-    until = now + Timeframe(duration).length
+    try:
+        until = now + Timeframe(duration).length
+    except UsageError:
+        raise UsageError(f"--for {duration!r} is no time", remedy="Write --for 30m, 8h or 2d") from None
 
     async def work() -> Arming:
         async with await Database.open(load(db=db).database_url) as database:

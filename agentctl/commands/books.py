@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from agentctl.archive import reading, run_meant, wait
-from agentctl.output import print_json, print_table
+from agentctl.output import INTERRUPTED, print_json, print_table
 from agentctl.show import cents, order_table
 from domain.digest import canonical, plain
 from domain.portfolio import Portfolio
@@ -17,7 +17,6 @@ from graphs.result import OrderLine
 from memory.archive import Archive
 from memory.ledger import Ledger
 
-INTERRUPTED = 130
 _LOOK_EVERY_S = 1.0
 _GRAIN = Decimal("1e-8")
 

@@ -17,6 +17,7 @@ from domain.value import Value
 from graphs.evidence import Evidence
 from graphs.live import require_same
 from graphs.reconciling import survey
+from graphs.session import RunSettings
 from memory.ledger import Ledger
 
 _NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
@@ -44,7 +45,9 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
                 return Reconciliation(run_id=header.run_id, account="paper", result="proven", evidence=None)
             async with trading(header.market, symbols=header.symbols, settings=load(db=db)) as at:
                 await require_same(header, at.desk)
-                found = await survey(header, at.desk.venue, ledger, at=datetime.now(UTC))
+                instruments = RunSettings.model_validate_json(header.settings).instruments
+                now = datetime.now(UTC)
+                found = await survey(header, at.desk.venue, ledger, instruments=instruments, at=now)
             result: Literal["proven", "differs", "unread"] = "unread" if found.unread else "proven"
             if found.differences:
                 result = "differs"

@@ -19,7 +19,7 @@ from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import asked_in_words, waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, require_tradable, trading
-from agentctl.output import print_json, steadily, warn
+from agentctl.output import INTERRUPTED, print_json, steadily, warn
 from agentctl.question import Question
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
@@ -44,9 +44,6 @@ from memory.armings import Armings
 from memory.database import Database
 from memory.records import EndStatus
 from tools.market import open_market
-
-INTERRUPTED = 130
-"""The shell's code for Ctrl-C: the run is whole and can go on, but is not done."""
 
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Machine(WallClock):
     """The machine's clock, as a stage asks for it."""
 
     @property
-    def at(self):  # type: ignore[no-untyped-def]
+    def at(self) -> datetime:
         return self.now()
 
 

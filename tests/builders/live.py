@@ -23,7 +23,7 @@ from graphs.evidence import Evidence
 from graphs.live import LiveDesk, went_live
 from graphs.opening import OpenMarket
 from graphs.reconciling import survey
-from graphs.session import Session
+from graphs.session import RunSettings, Session
 from memory import Archive, Database, Ledger
 from memory.armings import Armings
 from tools.exchange_double.served import ServedDouble
@@ -134,7 +134,8 @@ class LiveStage:
         header = (await Archive(database).run("r1")).header
         ledger = Ledger(database, account="r1", run_id="r1")
         async with self.opened() as desk:
-            return await survey(header, desk.venue, ledger, at=self.stage.wall.now())
+            instruments = RunSettings.model_validate_json(header.settings).instruments
+            return await survey(header, desk.venue, ledger, instruments=instruments, at=self.stage.wall.now())
 
 
 @contextmanager

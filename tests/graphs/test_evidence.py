@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from agents.writer import word_on
 from builders.account_venue import SPOT, START, SWAP, ScriptedAccount
 from domain.instrument import Instrument
 from domain.money import ZERO
@@ -95,7 +94,6 @@ class Bookkeeper:
             venue=venue,
             known=self,
             books=self.books,
-            word_on=lambda order: word_on(order, venue, at=venue.at),
             opened_at=self.opened_at,
             since=since or self.opened_at,
             at=venue.at,
