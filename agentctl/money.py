@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from agentctl.keys import keys_for, required_keys
 from agentctl.output import warn
 from agentctl.question import when
-from agentctl.settings import ExchangeSettings, Settings
+from agentctl.settings import Settings
 from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
@@ -29,7 +29,7 @@ from memory.records import RunHeader
 from policy.account import Arming
 from tools.exchange_connection import exchange_class
 from tools.exchange_instruments import chosen
-from tools.exchange_market import ExchangeMarket
+from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 
 
@@ -77,7 +77,8 @@ async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) 
     def open_market(
         spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
     ) -> Market:
-        return ExchangeMarket(venue.market_data, symbols=symbols, timeframe=timeframe, wall=wall)
+        stream = venue.stream(timeframe or DEFAULT_TIMEFRAME) if settings.at_exchange(exchange).streams else None
+        return ExchangeMarket(venue.market_data, symbols=symbols, timeframe=timeframe, wall=wall, stream=stream)
 
     try:
         yield Trading(desk=desk, opener=open_market)
@@ -107,7 +108,7 @@ def _venue(
     check: Callable[[Ticket, OrderRequest, datetime], None],
     wall: Clock,
 ) -> ExchangeVenue:
-    at = settings.exchanges.get(spec, ExchangeSettings())
+    at = settings.at_exchange(spec)
     return ExchangeVenue(
         spec,
         keys=keys,

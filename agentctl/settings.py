@@ -30,12 +30,14 @@ class ArchiveSettings(Value):
 
 
 class ExchangeSettings(Value):
-    """How an exchange is reached for trading. Keys are not settings: see `agentctl.keys`."""
+    """How an exchange is reached. Keys are not settings: see `agentctl.keys`."""
 
     sandbox: bool = False
-    """The exchange's own demo environment, with keys of its own."""
+    """Trade in the exchange's own demo environment, with keys of its own."""
     base_url: str | None = Field(default=None, pattern=r"^https?://")
     """Another address than the exchange's: a proxy, or an exchange double."""
+    streams: bool = True
+    """Hear of prices and own orders between two bars, by WebSocket, where ccxt has it."""
 
 
 class LiveSettings(Value):
@@ -94,6 +96,10 @@ class Settings(BaseSettings):
     def lanes_given(self) -> LaneSettings | None:
         """The lanes in effect where any was set, and `None` where nothing speaks of them."""
         return self.lane_settings if "lanes" in self.model_fields_set else None
+
+    def at_exchange(self, exchange: str) -> ExchangeSettings:
+        """What is set for it, or what holds where nothing is."""
+        return self.exchanges.get(exchange, ExchangeSettings())
 
     @property
     def database_url(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from agents.duty import Duty
@@ -63,3 +64,5 @@ class Desk:
     settings: DeskSettings
     venue_stops: frozenset[str] = frozenset()
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
+    stops: dict[str, Decimal] = field(default_factory=dict)
+    """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""

@@ -80,6 +80,8 @@ class RiskAgent:
         if seen is None:
             return "no quote to judge the position by", ()
         stop = await stop_of(position, desk)
+        if stop is not None:
+            desk.stops[position.symbol] = stop
         cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), seen, thesis, desk), _ALL
         if desk.duty.flatten:
             cause = "flatten"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from domain.candle import Candle, Headline, Quote, Timeframe
@@ -12,6 +14,9 @@ from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
 from domain.statement import KeyRights, Statement, Trade, Transfer
+
+Levels = tuple[Decimal | None, Decimal | None]
+"""A price below and one above, each if there is one."""
 
 
 class Market(Protocol):
@@ -69,6 +74,14 @@ class LiveMarket(Market, Protocol):
 
     async def time(self, *, as_of: datetime) -> datetime | None:
         """What the venue's clock showed at the tick `as_of`; `None` when that was not measured."""
+        ...
+
+    def streaming(self) -> AbstractAsyncContextManager[None]:
+        """While entered, the market is heard between ticks too, where it can be, and what is urgent ticks at once."""
+        ...
+
+    def watch_prices(self, levels: Mapping[str, Levels]) -> None:
+        """From now on it is urgent when a quote crosses one of these, and no others."""
         ...
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
@@ -22,8 +22,9 @@ from domain.digest import canonical, digest
 from domain.effects import Effects
 from domain.errors import VenueUnavailable
 from domain.order import OrderReport
-from domain.portfolio import Portfolio
-from domain.value import Value
+from domain.portfolio import Portfolio, Position
+from domain.value import Symbol, Value, absent
+from domain.venue import Levels
 from graphs.brake import braked
 from graphs.session import TOOLS, Session
 from graphs.state import CycleState
@@ -31,6 +32,7 @@ from memory.controls import Control
 from memory.orders import OrderRecord
 from policy.account import Arming
 from policy.escalation import Step
+from tools.bar_grid import last_close
 from tools.toolbox import Toolbox
 from tools.view import MarketView
 
@@ -42,6 +44,8 @@ class Stock(Value):
 
     portfolio: Portfolio
     working: tuple[OrderRecord, ...]
+    closed: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
+    """What a look at a live account found to have gone flat: by trades of ours or by hand, or as crumbs given up."""
 
 
 _STOCK: Final = TypeAdapter(Stock)
@@ -104,6 +108,8 @@ class Cycle:
     """When the books were last known to be right; on a live desk `None` where its account is not proven."""
     armed: Arming | None = None
     clock_skew_ms: Decimal | None = None
+    stops: dict[str, Decimal] = field(default_factory=dict)
+    """Where the stops of positions were found to stand."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
@@ -112,6 +118,12 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
+
+    @property
+    def between_bars(self) -> bool:
+        """Whether no bar has closed since the cycle before: something else called for this one."""
+        last, timeframe = self.session.last_at, self.session.timeframe
+        return last is not None and last_close(last, timeframe) == last_close(self.as_of, timeframe)
 
     def effects(self, node: str, subject: str = "") -> Effects:
         return self.session.tape.effects(cycle=self.number, node=node, subject=subject, clock=self.session.clock)
@@ -149,6 +161,7 @@ class Cycle:
             memory=self,
             settings=session.settings.desk,
             venue_stops=frozenset(session.header.venue_stops),
+            stops=self.stops,
         )
 
     def spent(self, answer: Completion[M]) -> None:
@@ -243,7 +256,12 @@ class Cycle:
 
         async def look() -> Stock:
             portfolio = await ledger.portfolio(marks=marks, as_of=self.as_of)
-            return Stock(portfolio=portfolio, working=await ledger.orders(working_only=True))
+            closed = await ledger.closed_trades(cycle=self.number) if self.session.live else ()
+            return Stock(
+                portfolio=portfolio,
+                working=await ledger.orders(working_only=True),
+                closed=tuple(episode.symbol for episode in closed),
+            )
 
         stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
         self.marks = marks
@@ -251,7 +269,13 @@ class Cycle:
         self.portfolio = stock.portfolio
         self.reconciled_at = reconciled_at if self.session.live else effects.now()
         traded = {report.symbol for report in reports if report.fills}
-        self.just_closed = frozenset(traded - stock.portfolio.positions.keys())
+        self.just_closed = frozenset((traded | {*stock.closed}) - stock.portfolio.positions.keys())
+
+    def levels(self, books: Portfolio) -> Mapping[str, Levels]:
+        """The prices that what is held now waits for: its stop and its target, where it has them."""
+        return {
+            symbol: _levels(held, self.stops.get(symbol, held.stop_price)) for symbol, held in books.positions.items()
+        }
 
     def episodes(self, symbol: str) -> Sequence[Episode]:
         return self.session.episodes(symbol)
@@ -261,3 +285,7 @@ class Cycle:
         for n, episode in enumerate(closed):
             self.session.archive.note_episode(self.session.header.run_id, cycle=self.number, n=n, episode=episode)
         return closed
+
+
+def _levels(position: Position, stop: Decimal | None) -> Levels:
+    return (stop, position.target_price) if position.quantity > 0 else (position.target_price, stop)

@@ -141,6 +141,7 @@ async def resume(
     last = await session.archive.last_cycle(header.run_id)
     session.clock.set(last.record.as_of if last else _EPOCH)
     session.step = last.record.step if last else "none"
+    session.last_at = last.record.as_of if last else None
     await session.archive.discard_open_cycle(header.run_id, cycle=record.cycles)
     await _restore(session, cycle=record.cycles)
     await session.archive.resume_run(header.run_id)

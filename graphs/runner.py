@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
@@ -103,7 +103,8 @@ class Runner:
         it was left within a cycle that is not to be gone on with.
         """
         try:
-            status = await self._go_on(cycles=cycles)
+            async with self._streaming():
+                status = await self._go_on(cycles=cycles)
         finally:
             await self._hold_if_braked()  # pulled in the last cycle, or while it waited: it must outlast the process
             if self._session.brake.reason and not self._session.braked:
@@ -143,6 +144,10 @@ class Runner:
             return "interrupted"
         await reconcile(session)
         return "finished"
+
+    def _streaming(self) -> AbstractAsyncContextManager[None]:
+        market = self._session.market
+        return market.streaming() if isinstance(market, LiveMarket) else nullcontext()
 
     async def _moments(self, number: int, *, after: datetime | None) -> AsyncIterator[datetime]:
         """When the cycles from `number` on run: one that was begun at its own moment, the others as the market ticks.
@@ -200,6 +205,9 @@ class Runner:
         fills = await session.ledger.fills(cycle=cycle.number)
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
+        cycle.session.last_at = cycle.as_of
+        if isinstance(session.market, LiveMarket):
+            session.market.watch_prices(cycle.levels(books))
         await self._forget_checkpoint(cycle.number - 1)
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         self.stopwatch.cycle(elapsed_ms, nodes_ms)

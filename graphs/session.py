@@ -80,6 +80,8 @@ class Session:
     """When people are asked and answer. Market time is `clock`."""
     step: Step = "none"
     """How near to its loss limits the last cycle found the account."""
+    last_at: datetime | None = None
+    """The moment of the last cycle."""
     read_until: datetime | None = None
     """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)

@@ -65,10 +65,15 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def signal(state: CycleState, cycle: Cycle) -> CycleState:
-    """Candidates; none while nothing could be sent, or everything is being left: no model is paid for that."""
+    """Candidates; none while nothing could be sent, or everything is being left: no model is paid for that.
+
+    Nor between two bars: there is nothing new to think about, and what is held is looked after all the same.
+    """
     duty = cycle.duty
     if duty.flatten or not duty.sends:
         return {"scan": Scan(quiet=tuple((symbol, duty.reason) for symbol in cycle.session.universe))}
+    if cycle.between_bars:
+        return {"scan": Scan(quiet=tuple((symbol, "no bar has closed since") for symbol in cycle.session.universe))}
     return {"scan": await SignalAgent()(cycle.desk("signal"))}
 
 

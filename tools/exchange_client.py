@@ -33,15 +33,23 @@ class ExchangeClient:
     """Asks one exchange. Entered by one task at a time, and connected only then; ccxt's rate limiter is on."""
 
     def __init__(
-        self, exchange: str, *, settings: Mapping[str, object] | None = None, connection: Connection | None = None
+        self,
+        exchange: str,
+        *,
+        settings: Mapping[str, object] | None = None,
+        base_url: str | None = None,
+        connection: Connection | None = None,
     ) -> None:
-        """`settings` are ccxt's own. A `connection` of somebody else's is used as it is, and left open.
+        """`settings` are ccxt's own, and `base_url` stands in for the exchange's host. A `connection` of somebody
+        else's is used as it is, and left open.
 
         Raises `UsageError` for an exchange that ccxt does not know.
         """
         self.exchange = exchange
         self._own = connection is None
-        self._connection = connection or Connection(exchange_class(exchange), exchange, settings=settings)
+        self._connection = connection or Connection(
+            exchange_class(exchange), exchange, settings=settings, base_url=base_url
+        )
         self._ccxt: Any = self._connection.ccxt
 
     async def __aenter__(self) -> Self:

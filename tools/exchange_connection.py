@@ -5,6 +5,7 @@ ccxt is imported when an exchange is chosen, never before: a run on the simulati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -18,6 +19,8 @@ _KINDS: Mapping[str, Sequence[str]] = {
     "bybit": ("spot", "linear"),
 }
 """Which markets are loaded where an exchange lists kinds that can't be traded here: options are thousands."""
+
+_HOST = re.compile(r"^(http|ws)s?://[^/]+")
 
 _LARGE = ("okx", "binance", "bybit", "kraken", "coinbase", "gate", "kucoin", "bitget")
 
@@ -37,15 +40,27 @@ def exchange_class(exchange: str) -> type[Any]:
 
 
 class Connection:
-    """ccxt's object of one exchange, and its one HTTP session. `settings` are ccxt's own."""
+    """ccxt's object of one exchange, and its one HTTP session.
 
-    def __init__(self, client: type[Any], exchange: str, *, settings: Mapping[str, object] | None = None) -> None:
+    `settings` are ccxt's own; `base_url` stands in for its host.
+    """
+
+    def __init__(
+        self,
+        client: type[Any],
+        exchange: str,
+        *,
+        settings: Mapping[str, object] | None = None,
+        base_url: str | None = None,
+    ) -> None:
         given = dict(settings or {})
         kinds = {"fetchMarkets": {"types": list(_KINDS[exchange])}} if exchange in _KINDS else {}
         options = given.pop("options", {})
         self.ccxt: Any = client(
             {"aiohttp_trust_env": True, "options": {**kinds, **(options if isinstance(options, dict) else {})}, **given}
         )
+        if base_url is not None:
+            move(self.ccxt, base_url)
 
     @property
     def opened(self) -> bool:
@@ -68,3 +83,14 @@ class Connection:
             await self.ccxt.session.close()
         finally:
             await self.ccxt.close()
+
+
+def move(ccxt: Any, base_url: str) -> None:
+    """Have ccxt's object ask another host, over WebSockets too."""
+    ccxt.urls["api"] = _moved(ccxt.urls["api"], base_url.rstrip("/"))
+
+
+def _moved(urls: object, base: str) -> object:
+    if isinstance(urls, Mapping):
+        return {name: _moved(url, base) for name, url in urls.items()}
+    return _HOST.sub(lambda found: base.replace("http", found[1], 1), urls) if isinstance(urls, str) else urls

@@ -19,9 +19,11 @@ from domain.clock import Clock
 from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import BPS
+from domain.venue import Levels
 from tools.breaker import Breaker
 from tools.exchange_look import Look
 from tools.exchange_market import ExchangeMarket
+from tools.exchange_stream_health import StreamHealth
 from tools.exchange_ticks import Ticks
 from tools.exchange_urgency import Urgency
 from tools.plumbing import Sleep
@@ -52,10 +54,9 @@ class FailoverMarket:
         fail_after: int = 2,
         probe_after_s: float = 60,
         band_bps: Decimal = Decimal(100),
-        urgent: asyncio.Event | None = None,
         urgent_every_s: float = 5,
     ) -> None:
-        """`urgent` is as in `ExchangeMarket`. Raises `UsageError` for one exchange named twice."""
+        """Raises `UsageError` for one exchange named twice."""
         if primary.name == secondary.name:
             raise UsageError(f"{primary.name} can't stand in for itself", remedy="Name another exchange as the second")
         self._primary = primary
@@ -65,7 +66,7 @@ class FailoverMarket:
         self._sleep = sleep
         self._band_bps = band_bps
         self._breaker = Breaker(after=fail_after, probe_after_s=probe_after_s)
-        self._urgency = Urgency(urgent, wall=wall, every_s=urgent_every_s)
+        self._urgency = Urgency((*primary.urgent, *secondary.urgent), wall=wall, every_s=urgent_every_s)
         self._tell: Callable[[str], None] = _nobody
         self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
         self._looked: ExchangeMarket = primary
@@ -133,6 +134,22 @@ class FailoverMarket:
         )
         async for moment in ticks.run(after=after):
             yield moment
+
+    # Between ticks.
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        async with self._primary.streaming(), self._secondary.streaming():
+            yield
+
+    def watch_prices(self, levels: Mapping[str, Levels]) -> None:
+        self._primary.watch_prices(levels)
+        self._secondary.watch_prices(levels)
+
+    @property
+    def heard(self) -> Sequence[StreamHealth]:
+        """How the streams of both are, where they have some."""
+        return (*self._primary.heard, *self._secondary.heard)
 
     # One look, for `Ticks`.
 

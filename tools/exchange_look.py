@@ -36,7 +36,7 @@ _NOTES_KEPT = 20
 
 
 class Told(Protocol):
-    """What streams tell of every symbol that is looked at: an `ExchangeStream`, for one."""
+    """What streams tell of every symbol that is looked at."""
 
     def quote(self, symbol: str) -> Quote | None:
         """Bid and ask as they are now; `None` while that isn't known."""

@@ -7,16 +7,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from domain.candle import Candle, Headline, Quote, Timeframe
 from domain.clock import Clock
 from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
+from domain.venue import Levels
 from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
 from tools.exchange_instruments import chosen
 from tools.exchange_look import Look, Observer, Told
+from tools.exchange_stream_health import StreamHealth
 from tools.exchange_ticks import Ticks
 from tools.exchange_urgency import Urgency
 from tools.plumbing import Sleep
@@ -26,6 +29,24 @@ DEFAULT_TIMEFRAME = Timeframe("5m")
 _LOOKS_KEPT = 8
 
 
+class Stream(Told, Protocol):
+    """What is heard of a market between looks while it is entered: an `ExchangeStream`, for one."""
+
+    @property
+    def urgent(self) -> asyncio.Event:
+        """Set by what should not wait for the next bar; cleared by who acts on it."""
+        ...
+
+    @property
+    def health(self) -> StreamHealth: ...
+
+    def watch_prices(self, levels: Mapping[str, Levels]) -> None: ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
 class ExchangeMarket:
     """Some symbols of one exchange, in one timeframe, without a key.
 
@@ -33,7 +54,7 @@ class ExchangeMarket:
     about. A symbol that did not answer has no quote in that look. For moments at which nobody looked (those
     that a run slept through) bid and ask are those that the bar closed by then stands for, as in a recording.
 
-    With `urgent` there may be looks between bars: new quotes, and the bars that had closed before.
+    With a stream there are looks between bars when it calls for them: new quotes, and the bars that had closed before.
     """
 
     def __init__(
@@ -44,12 +65,11 @@ class ExchangeMarket:
         timeframe: Timeframe | None,
         wall: Clock,
         sleep: Sleep = asyncio.sleep,
-        stream: Told | None = None,
-        urgent: asyncio.Event | None = None,
+        stream: Stream | None = None,
         urgent_every_s: float = 5,
     ) -> None:
-        """`stream` tells of the same symbols, and is entered by who owns it. `urgent` is set by whatever should not
-        wait for the next bar, and cleared here; looks for it come `urgent_every_s` after the one before, or later.
+        """`stream` tells of the same symbols and bars. Looks that it calls for come `urgent_every_s` after the one
+        before, or later.
 
         Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data.
         """
@@ -66,7 +86,8 @@ class ExchangeMarket:
         self._observer = Observer(
             client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep, stream=stream
         )
-        self._urgency = Urgency(urgent, wall=wall, every_s=urgent_every_s)
+        self._stream = stream
+        self._urgency = Urgency(self.urgent, wall=wall, every_s=urgent_every_s)
         self._wall = wall
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
@@ -85,7 +106,13 @@ class ExchangeMarket:
     @property
     def notes(self) -> tuple[str, ...]:
         untimed = f"{self.name} does not tell its time, so that no clock skew is known"
-        return (*self._observer.notes, *(() if self._client.tells_time else (untimed,)))
+        failed = self._stream.health.failed if self._stream else ""
+        unheard = f"the streams of {self.name} ended, and it was asked instead: {failed}"
+        return (
+            *self._observer.notes,
+            *(() if self._client.tells_time else (untimed,)),
+            *((unheard,) if failed else ()),
+        )
 
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -158,6 +185,30 @@ class ExchangeMarket:
         )
         async for moment in ticks.run(after=after):
             yield moment
+
+    # Between ticks.
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        if self._stream is None:
+            yield
+            return
+        async with self._stream:
+            yield
+
+    def watch_prices(self, levels: Mapping[str, Levels]) -> None:
+        if self._stream is not None:
+            self._stream.watch_prices(levels)
+
+    @property
+    def urgent(self) -> Sequence[asyncio.Event]:
+        """What calls for a look."""
+        return () if self._stream is None else (self._stream.urgent,)
+
+    @property
+    def heard(self) -> Sequence[StreamHealth]:
+        """How its stream is, where it has one."""
+        return () if self._stream is None else (self._stream.health,)
 
     # One look, for `Ticks` and for who looks at several exchanges.
 

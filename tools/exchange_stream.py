@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from domain.candle import Quote, Timeframe
 from domain.clock import Clock
 from domain.errors import UsageError, VenueUnavailable
+from domain.venue import Levels
 from tools.exchange_bars import Bars
 from tools.exchange_client import ExchangeClient
 from tools.exchange_feed import ExchangeFeed
@@ -25,7 +26,6 @@ from tools.exchange_stream_followers import bars_of, book_of, own_orders
 from tools.exchange_stream_health import StreamHealth
 from tools.exchange_stream_intake import Intake
 from tools.exchange_stream_limits import StreamLimits
-from tools.exchange_stream_prices import Levels
 from tools.exchange_stream_rest import Filler
 from tools.exchange_stream_shard import Follower, Shard
 from tools.exchange_stream_wire import has_streams
@@ -44,10 +44,12 @@ class ExchangeStream:
         wall: Clock,
         sleep: Sleep = asyncio.sleep,
         settings: Mapping[str, object] | None = None,
+        prepare: Callable[[Any], None] | None = None,
         own_orders: bool = False,
         limits: StreamLimits | None = None,
     ) -> None:
-        """`client` is for this alone; `settings` are ccxt's own, with keys where own orders are watched.
+        """`client` is for this alone; `settings` are ccxt's own, with keys where own orders are watched, and `prepare`
+        is given each of ccxt's objects before it is used.
 
         Raises `UsageError` for an exchange that ccxt does not stream.
         """
@@ -59,6 +61,7 @@ class ExchangeStream:
         self._wall = wall
         self._sleep = sleep
         self._settings = dict(settings or {})
+        self._prepare = prepare
         self._own_orders = own_orders
         self._limits = limits or StreamLimits()
         stale_after = timedelta(seconds=self._limits.stale_after_s)
@@ -74,13 +77,11 @@ class ExchangeStream:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Everything is closed by then. Raises what ended the streams before, if anything has."""
+        """Everything is closed by then. What ended the streams before, if anything has, is in `health`."""
         try:
             if self._running is not None:
                 self._running.cancel()
                 await asyncio.wait([self._running])
-                if (failure := self._failure) is not None:
-                    raise failure
         finally:
             await self._client.__aexit__(*error)
 
@@ -202,4 +203,5 @@ class ExchangeStream:
             wall=self._wall,
             ping_every_s=self._limits.ping_every_s,
             settings=self._settings,
+            prepare=self._prepare,
         )

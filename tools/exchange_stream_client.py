@@ -7,7 +7,7 @@ VenueUnavailable
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,8 +57,12 @@ class StreamClient:
         wall: Clock,
         ping_every_s: float,
         settings: Mapping[str, object] | None = None,
+        prepare: Callable[[Any], None] | None = None,
     ) -> None:
-        """`markets` are those of `ExchangeClient.markets`; `settings` are ccxt's own."""
+        """`markets` are those of `ExchangeClient.markets`; `settings` are ccxt's own.
+
+        `prepare` is given ccxt's object before it is used, as for another address or a sandbox.
+        """
         import ccxt.pro as ccxt
 
         self.exchange = exchange
@@ -74,6 +78,8 @@ class StreamClient:
                 **(settings or {}),
             }
         )
+        if prepare is not None:
+            prepare(self._ccxt)
         self._ccxt.set_markets(list(markets.values()))
         self._ccxt.heard = self._heard
         self._ccxt.final = self._final

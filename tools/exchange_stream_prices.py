@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from domain.candle import Quote
-
-Levels = tuple[Decimal | None, Decimal | None]
-"""A price below and one above, each if there is one."""
+from domain.venue import Levels
 
 
 class PriceWatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain.clock import Clock
@@ -10,44 +11,48 @@ from tools.plumbing import Sleep
 
 
 class Urgency:
-    """An event that others set. It is due once `every_s` has passed since anything was looked at."""
+    """Events that others set. One is due once `every_s` has passed since anything was looked at."""
 
-    def __init__(self, event: asyncio.Event | None, *, wall: Clock, every_s: float) -> None:
-        self._event = event
+    def __init__(self, events: Sequence[asyncio.Event], *, wall: Clock, every_s: float) -> None:
+        self._events = tuple(events)
         self._wall = wall
         self._every = timedelta(seconds=every_s)
         self._looked_at: datetime | None = None
 
     @property
     def due(self) -> bool:
-        return self._event is not None and self._event.is_set() and not self._rest_s()
+        return self._is_set and not self._rest_s()
 
     def looked(self) -> None:
         """A look begins: it sees what has happened so far."""
         self._looked_at = self._wall.now()
-        if self._event is not None:
-            self._event.clear()
+        for event in self._events:
+            event.clear()
 
     def again(self) -> None:
         """The look saw nothing: what was urgent still is."""
-        if self._event is not None:
-            self._event.set()
+        for event in self._events[:1]:
+            event.set()
 
     async def nap(self, seconds: float, *, sleep: Sleep) -> None:
         """Sleep for so long, or until it is due."""
-        if self._event is None:
+        if not self._events:
             await sleep(seconds)
             return
-        if self._event.is_set():
+        if self._is_set:
             await sleep(min(seconds, self._rest_s() or seconds))
             return
-        tasks = [asyncio.ensure_future(sleep(seconds)), asyncio.ensure_future(self._event.wait())]
+        tasks = [asyncio.ensure_future(sleep(seconds)), *(asyncio.ensure_future(e.wait()) for e in self._events)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def _is_set(self) -> bool:
+        return any(event.is_set() for event in self._events)
 
     def _rest_s(self) -> float:
         """How long it must wait yet. A clock that was put back does not make it longer than it was."""

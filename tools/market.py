@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from domain.candle import Timeframe
@@ -10,23 +12,47 @@ from domain.clock import Clock
 from domain.errors import UsageError
 from domain.venue import Market
 from tools.exchange_client import ExchangeClient
+from tools.exchange_connection import move
 from tools.exchange_failover import FailoverMarket
-from tools.exchange_market import ExchangeMarket
+from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
+from tools.exchange_stream import ExchangeStream
+from tools.exchange_stream_wire import has_streams
 from tools.recorded import FileMarket
 from tools.sim import SimMarket
 
 _FILE = "file:"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How an exchange's public data is read."""
+
+    base_url: str | None = None
+    """Another address than the exchange's."""
+    streams: bool = False
+    """Whether it is heard between bars too, where ccxt streams it."""
+
+
+def _plainly(exchange: str) -> Reach:
+    return Reach()
+
+
 def open_market(
-    spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
+    spec: str,
+    *,
+    symbols: Sequence[str] | None,
+    timeframe: Timeframe | None,
+    seed: int,
+    wall: Clock,
+    reach: Callable[[str], Reach] = _plainly,
 ) -> Market:
     """The market that `spec` names: `sim`, `file:PATH` for recorded candles, or an exchange by its name in ccxt.
 
     Two exchanges, as `okx,binance`, are one market: the second stands in for the first, and checks its quotes.
     `symbols` and `timeframe` left open take the market's own; on an exchange symbols must be chosen. `wall` is
-    the clock by which an exchange's bars are waited for. Raises `UsageError` for another name, and what
-    `FileMarket.open`, `SimMarket` and `ExchangeMarket` raise. Nothing is asked of an exchange yet.
+    the clock by which an exchange's bars are waited for, and `reach` says how each exchange is read. Nothing is
+    asked of one yet. Raises `UsageError` for another name, and what `FileMarket.open`, `SimMarket` and
+    `ExchangeMarket` raise.
     """
     if spec == "sim":
         return SimMarket(seed=seed, symbols=symbols, timeframe=timeframe)
@@ -38,7 +64,23 @@ def open_market(
     if len(exchanges) > 2:
         raise UsageError(f"{spec!r} names more than two exchanges", remedy="Write the first and one to stand in for it")
     first, *others = (
-        ExchangeMarket(ExchangeClient(exchange), symbols=symbols, timeframe=timeframe, wall=wall)
+        _exchange_market(exchange, reach(exchange), symbols=symbols, timeframe=timeframe, wall=wall)
         for exchange in exchanges
     )
     return FailoverMarket(first, others[0], wall=wall) if others else first
+
+
+def _exchange_market(
+    exchange: str, reach: Reach, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, wall: Clock
+) -> ExchangeMarket:
+    client = ExchangeClient(exchange, base_url=reach.base_url)
+    stream = None
+    if reach.streams and symbols and client.shows and has_streams(exchange):
+        stream = ExchangeStream(
+            ExchangeClient(exchange, base_url=reach.base_url),
+            symbols=symbols,
+            timeframe=timeframe or DEFAULT_TIMEFRAME,
+            wall=wall,
+            prepare=None if reach.base_url is None else partial(move, base_url=reach.base_url),
+        )
+    return ExchangeMarket(client, symbols=symbols, timeframe=timeframe, wall=wall, stream=stream)

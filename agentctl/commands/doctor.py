@@ -15,6 +15,7 @@ from agentctl.keys import keys_for, names
 from agentctl.money import probe
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
+from agentctl.vitals import vitals_in
 from agents.models import open_model
 from agents.providers import KEYS
 from domain.errors import AgentctlError, NotFound, Refused
@@ -50,6 +51,11 @@ def examine(*, venue: str | None, db: str | None, as_json: bool) -> None:
     if venue is not None:
         checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
     findings = [_found(name, check) for name, check in checks.items()]
+    now = datetime.now(UTC)
+    findings += [
+        Finding(check="running", ok=each.well(now=now), found=each.in_words(now=now))
+        for each in vitals_in(load().data_dir)
+    ]
     if as_json:
         print_json(findings)
     else:

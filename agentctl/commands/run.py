@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from agentctl.question import Question
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
+from agentctl.vitals import told, vitals_of
 from domain.errors import UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
@@ -43,7 +45,7 @@ from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
 from memory.records import EndStatus
-from tools.market import open_market
+from tools.market import Reach, open_market
 
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""
@@ -114,7 +116,7 @@ def fork_command(
                     database=database,
                     progress=steadily("played"),
                 )
-                session = await resume(run_id, database=database)
+                session = await resume(run_id, database=database, opener=_on_paper(settings))
                 return await _drive(session, settings, cycles=child.planned_cycles)
 
     conclude(asyncio.run(work()), as_json=as_json)
@@ -231,8 +233,16 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
 class _OnPaper:
     """What a run on paper has in place of a desk at an exchange."""
 
-    opener: OpenMarket = open_market
+    opener: OpenMarket
     desk: None = None
+
+
+def _on_paper(settings: Settings) -> OpenMarket:
+    def reach(exchange: str) -> Reach:
+        at = settings.at_exchange(exchange)
+        return Reach(base_url=at.base_url, streams=at.streams)
+
+    return partial(open_market, reach=reach)
 
 
 @asynccontextmanager
@@ -240,7 +250,7 @@ async def _trading(
     market: str, symbols: Sequence[str] | None, settings: Settings, *, live: bool
 ) -> AsyncGenerator[Trading | _OnPaper]:
     if not live:
-        yield _OnPaper()
+        yield _OnPaper(opener=_on_paper(settings))
         return
     async with trading(market, symbols=symbols or (), settings=settings) as at:
         yield at
@@ -259,6 +269,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
                 venue, timeout_s = account_venue(session.venue), settings.live.dead_man_s
                 sleep = session.plumbing.sleep
                 await beside.enter_async_context(heartbeat(venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say))
+            await beside.enter_async_context(told(settings.data_dir, partial(vitals_of, session)))
             runner = Runner(
                 session,
                 build(checkpointer=saver),

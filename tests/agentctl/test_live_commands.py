@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agentctl.cli import main
-from builders.exchanges import Stage
+from builders.money import SYMBOLS, Desk, a_desk
 from builders.processes import Agentctl
-from domain.candle import Timeframe
-from graphs.wall import WallClock
-from tools.exchange_double.served import ServedDouble, okx_double
-from tools.exchange_double.wire import Credentials
 
 pytestmark = pytest.mark.slow
 """ccxt spaces its requests here as it does for people."""
 
 ROOT = Path(__file__).parents[2]
-SYMBOLS = ("BTC/USDT", "ETH/USDT")
 LIVE = ["run", "--live", "--market", "okx", "--symbols", ",".join(SYMBOLS), "--timeframe", "5m", "--cycles", "1"]
 ARM = ["arm", "okx", "--for", "8h", "--reason", "a trial"]
-
-
-class Machine(WallClock):
-    """The machine's clock, as a stage asks for it."""
-
-    @property
-    def at(self) -> datetime:
-        return self.now()
-
-
-@dataclass
-class Desk:
-    double: ServedDouble
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *argv: str) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr of a command."""
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(argv))
-        told = self.capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-
-@contextmanager
-def a_desk(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *,
-    permissions: Sequence[str] = ("read_only", "trade"),
-) -> Iterator[Desk]:
-    clock = Machine()
-    credentials = Credentials(permissions=tuple(permissions))
-    with okx_double(clock=clock, credentials=credentials) as double:
-        bases = {symbol: Decimal(600) for symbol in SYMBOLS}
-        Stage(double, clock, clock, SYMBOLS, Timeframe("5m"), bases).show()  # type: ignore[arg-type]
-        for name, value in (("KEY", credentials.key), ("SECRET", credentials.secret)):
-            monkeypatch.setenv(f"OKX_API_{name}", value)
-        monkeypatch.setenv("OKX_API_PASSWORD", credentials.passphrase)
-        (folder / "agentctl.toml").write_text(f'[exchanges.okx]\nbase_url = "{double.url}"\n')
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr("sys.stdin", io.StringIO())
-        yield Desk(double, folder, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
+from builders.hearing import Alarm
 from builders.runs import drive, options
 from domain.candle import Timeframe
 from domain.clock import Clock
@@ -19,6 +20,7 @@ from domain.decision import Ticket
 from domain.errors import LedgerBroken
 from domain.order import OrderRequest, OrderState
 from graphs import RunResult, prepare, resume, start
+from graphs.events import Listener, silent
 from graphs.evidence import Evidence
 from graphs.live import LiveDesk, went_live
 from graphs.opening import OpenMarket
@@ -53,6 +55,8 @@ class LiveStage:
     patience_s: float = 30.0
     timeout_ms: int = 1_500
     """Of real time, after which an answer that does not come is given up."""
+    alarm: Alarm | None = None
+    """What calls for looks between bars."""
     calm: timedelta = timedelta(minutes=2)
     """Longer than any doubt of the venue lasts."""
 
@@ -105,7 +109,8 @@ class LiveStage:
             spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
         ) -> ExchangeMarket:
             assert isinstance(desk.venue, ExchangeVenue)
-            return self.stage.market(desk.venue.market_data, symbols=symbols)
+            market = self.alarm.market if self.alarm else self.stage.market
+            return market(desk.venue.market_data, symbols=symbols)
 
         return opened
 
@@ -114,12 +119,14 @@ class LiveStage:
         session.plumbing = Plumbing(session.clock, sleep=self.stage.wall.sleep)
         return session
 
-    async def run(self, database: Database, *, cycles: int = CYCLES, **over: Any) -> RunResult:
+    async def run(
+        self, database: Database, *, cycles: int = CYCLES, listen: Listener = silent, **over: Any
+    ) -> RunResult:
         """A new run to its end, or one that is there already, gone on with."""
         async with self.opened() as desk:
             there = await Archive(database).runs(limit=1)
             session = await (self.go_on(database, desk) if there else self.begin(database, desk, **over))
-            return await drive(session, cycles=cycles)
+            return await drive(session, cycles=cycles, listen=listen)
 
     @asynccontextmanager
     async def opened(self) -> Any:

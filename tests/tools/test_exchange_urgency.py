@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from builders.exchanges import START, Stage, a_stage
+from builders.hearing import Alarm, Hearing
 from domain.candle import Quote
 from tools.bar_grid import last_close
 from tools.exchange_bars import Bars, read_rows
 from tools.exchange_double.faults import ServerError
 from tools.exchange_double.wire import Operation
-from tools.exchange_market import ExchangeMarket
 
 BTC = "BTC/USDT"
 FIVE = timedelta(minutes=5)
@@ -30,32 +29,6 @@ CLOSE = START - timedelta(seconds=30)
 def stage() -> Iterator[Stage]:
     with a_stage((BTC,)) as stage:
         yield stage
-
-
-@dataclass
-class Alarm:
-    """Something urgent at some moments, noticed whenever somebody sleeps; sleeps are no longer than a second."""
-
-    stage: Stage
-    at: list[datetime]
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def sleep(self, seconds: float) -> None:
-        for _ in range(int(seconds)):
-            await self._step(1)
-            if self.event.is_set():  # let who waits for it be first
-                for _ in range(5):
-                    await asyncio.sleep(0)
-        await self._step(seconds % 1)
-
-    async def _step(self, seconds: float) -> None:
-        await self.stage.wall.sleep(seconds)
-        if self.at and self.stage.wall.at >= self.at[0]:
-            self.at.pop(0)
-            self.event.set()
-
-    def market(self, **over: Any) -> ExchangeMarket:
-        return self.stage.market(sleep=self.sleep, urgent=self.event, **over)
 
 
 def after(seconds: float) -> datetime:
@@ -111,7 +84,7 @@ async def test_between_the_close_of_a_bar_and_its_tick_nothing_is_urgent(stage: 
     ticks = alarm.market().ticks()
     await anext(ticks)
     assert last_close(await anext(ticks), stage.timeframe) == CLOSE + FIVE
-    assert not alarm.event.is_set()
+    assert not alarm.hearing.urgent.is_set()
     assert asked(stage, Operation.BOOK) == 2
 
 
@@ -134,8 +107,8 @@ async def test_ticks_that_are_given_up_leave_nothing_behind(stage: Stage) -> Non
     async def for_ever(seconds: float) -> None:
         await asyncio.sleep(3_600)
 
-    event, before = asyncio.Event(), asyncio.all_tasks()
-    ticks = stage.market(sleep=for_ever, urgent=event).ticks()
+    before = asyncio.all_tasks()
+    ticks = stage.market(sleep=for_ever, stream=Hearing()).ticks()
     await anext(ticks)
     waiting = asyncio.ensure_future(anext(ticks))
     await asyncio.sleep(0.01)
@@ -147,8 +120,8 @@ async def test_ticks_that_are_given_up_leave_nothing_behind(stage: Stage) -> Non
 # Looks that a stream tells of.
 
 
-@dataclass
-class Streams:
+@dataclass(kw_only=True)
+class Streams(Hearing):
     """Tells a quote as old as it says, and the bars that the double has."""
 
     stage: Stage
@@ -175,7 +148,7 @@ def asked(stage: Stage, operation: Operation) -> int:
 
 
 async def test_what_a_stream_tells_is_not_asked_for(stage: Stage) -> None:
-    market = stage.market(stream=Streams(stage))
+    market = stage.market(stream=Streams(stage=stage))
     ticks = market.ticks()
     at = await anext(ticks)
     assert (await market.quote(BTC, as_of=at)).bid == 7
@@ -192,14 +165,14 @@ async def test_what_a_stream_tells_is_not_asked_for(stage: Stage) -> None:
 
 
 async def test_an_old_quote_of_a_stream_is_asked_for_instead(stage: Stage) -> None:
-    market = stage.market(stream=Streams(stage, age_s=3))
+    market = stage.market(stream=Streams(stage=stage, age_s=3))
     at = await anext(market.ticks())
     assert (await market.quote(BTC, as_of=at)).bid > 7
     assert asked(stage, Operation.BOOK) == 1
 
 
 async def test_bars_that_a_stream_does_not_tell_are_asked_for(stage: Stage) -> None:
-    streams = Streams(stage)
+    streams = Streams(stage=stage)
     market = stage.market(stream=streams)
     ticks = market.ticks()
     await anext(ticks)
@@ -211,7 +184,7 @@ async def test_bars_that_a_stream_does_not_tell_are_asked_for(stage: Stage) -> N
 
 
 async def test_bars_of_a_stream_that_does_not_begin_where_ours_end_are_not_taken(stage: Stage) -> None:
-    streams = Streams(stage)
+    streams = Streams(stage=stage)
     market = stage.market(stream=streams)
     ticks = market.ticks()
     await anext(ticks)

@@ -7,17 +7,19 @@ carried out, it was declined, it was never sent, or nobody knows.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
 from tools.breaker import Breaker
 from tools.exchange_client import ExchangeClient, Row
-from tools.exchange_connection import Connection, exchange_class
+from tools.exchange_connection import Connection, exchange_class, move
+from tools.exchange_stream import ExchangeStream
+from tools.exchange_stream_wire import has_streams
 from tools.exchange_venue.failures import Declined, Kind, NotSent, kind_of, masked
 from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
@@ -34,7 +36,6 @@ Call = Callable[[Any], Awaitable[T]]
 _BREAK_AFTER = 5
 _PROBE_AFTER_S = 30.0
 _TIMEOUT_MS = 10_000
-_HOST = re.compile(r"^https?://[^/]+")
 
 
 class Session:
@@ -56,26 +57,28 @@ class Session:
         self._secrets = keys.words()
         self._quirks = quirks
         self._wall = wall
+        self._signing: Mapping[str, object] = {
+            "apiKey": keys.api_key.get_secret_value(),
+            "secret": keys.secret.get_secret_value(),
+            "password": keys.password.get_secret_value(),
+            "enableRateLimit": True,
+            "timeout": _TIMEOUT_MS,
+            **settings,
+        }
         self._connection = Connection(
             guarded(exchange_class(quirks.exchange), wall),
             quirks.exchange,
             settings={
-                "apiKey": keys.api_key.get_secret_value(),
-                "secret": keys.secret.get_secret_value(),
-                "password": keys.password.get_secret_value(),
-                "enableRateLimit": True,
-                "timeout": _TIMEOUT_MS,
-                **settings,
+                **self._signing,
                 "options": {**quirks.options, "maxRetriesOnFailure": 0},
             },
         )
         self._ccxt = self._connection.ccxt
+        self._sandbox = sandbox
+        self._base_url = base_url
         # What it tells of currencies needs a signature before the clocks are compared, and is not needed.
         self._ccxt.has["fetchCurrencies"] = False
-        if sandbox:
-            quirks.sandbox(self._ccxt)
-        if base_url is not None:
-            self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], base_url.rstrip("/"))
+        self._place(self._ccxt)
         self.market_data = ExchangeClient(quirks.exchange, connection=self._connection)
         """The same connection for public data, with the markets that were loaded here."""
         self._breaker = Breaker(after=_BREAK_AFTER, probe_after_s=_PROBE_AFTER_S)
@@ -89,6 +92,27 @@ class Session:
     async def aclose(self) -> None:
         self._ready = False
         await self._connection.aclose()
+
+    def stream(self, symbols: Sequence[str], timeframe: Timeframe) -> ExchangeStream | None:
+        """These symbols and the account's own orders as they are streamed; `None` where ccxt streams nothing of it."""
+        if not has_streams(self.exchange):
+            return None
+        return ExchangeStream(
+            ExchangeClient(self.exchange, connection=self._connection),
+            symbols=symbols,
+            timeframe=timeframe,
+            wall=self._wall,
+            settings=self._signing,
+            prepare=self._place,
+            own_orders=True,
+        )
+
+    def _place(self, ccxt: Any) -> None:
+        """Have ccxt's object ask where this account is."""
+        if self._sandbox:
+            self._quirks.sandbox(ccxt)
+        if self._base_url is not None:
+            move(ccxt, self._base_url)
 
     async def markets(self) -> Mapping[str, Row]:
         """What is listed, by unified symbol: loaded once."""
@@ -281,10 +305,3 @@ def _never_connected(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def _moved(urls: object, base: str) -> object:
-    """The same addresses at another host."""
-    if isinstance(urls, Mapping):
-        return {name: _moved(url, base) for name, url in urls.items()}
-    return _HOST.sub(base, urls) if isinstance(urls, str) else urls

@@ -24,6 +24,7 @@ from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import ExchangeFeed, quote_of
 from tools.exchange_instruments import contract_size, instrument_of, listed
+from tools.exchange_stream import ExchangeStream
 from tools.exchange_venue import rows
 from tools.exchange_venue.account import Account
 from tools.exchange_venue.failures import NotSent
@@ -112,6 +113,10 @@ class ExchangeVenue:
     def market_data(self) -> ExchangeClient:
         """Public data over the same connection, with the markets that were loaded for trading."""
         return self._session.market_data
+
+    def stream(self, timeframe: Timeframe) -> ExchangeStream | None:
+        """Its symbols and the account's own orders, streamed while entered; `None` where ccxt has no streams of it."""
+        return self._session.stream(self._symbols, timeframe)
 
     def health(self) -> Health:
         return self._session.health

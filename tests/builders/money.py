@@ -1,0 +1,70 @@
+"""`agentctl` with money, on an exchange of this machine whose time is the machine's."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from agentctl.cli import main
+from builders.exchanges import Stage
+from domain.candle import Timeframe
+from graphs.wall import WallClock
+from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_double.wire import Credentials
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+
+
+class Machine(WallClock):
+    """The machine's clock, as a stage asks for it."""
+
+    @property
+    def at(self) -> datetime:
+        return self.now()
+
+
+@dataclass
+class Desk:
+    double: ServedDouble
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *argv: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of a command."""
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(argv))
+        told = self.capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+
+@contextmanager
+def a_desk(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    permissions: Sequence[str] = ("read_only", "trade"),
+    settings: str = "",
+    timeframe: str = "5m",
+) -> Iterator[Desk]:
+    clock = Machine()
+    credentials = Credentials(permissions=tuple(permissions))
+    with okx_double(clock=clock, credentials=credentials) as double:
+        bases = {symbol: Decimal(600) for symbol in SYMBOLS}
+        Stage(double, clock, clock, SYMBOLS, Timeframe(timeframe), bases).show()  # type: ignore[arg-type]
+        for name, value in (("KEY", credentials.key), ("SECRET", credentials.secret)):
+            monkeypatch.setenv(f"OKX_API_{name}", value)
+        monkeypatch.setenv("OKX_API_PASSWORD", credentials.passphrase)
+        (folder / "agentctl.toml").write_text(f'[exchanges.okx]\nbase_url = "{double.url}"\n{settings}')
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        yield Desk(double, folder, monkeypatch, capsys)
