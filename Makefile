@@ -1,5 +1,5 @@
 # The habits, one word each. `make check` is what CI runs.
-.PHONY: setup format lint types walls test slow bench kills mutants docs check
+.PHONY: setup format lint types walls test slow bench kills proofs mutants docs check
 bin := .venv/bin
 
 setup:
@@ -33,7 +33,10 @@ bench:
 	$(bin)/python benchmarks/orders.py
 
 kills:
-	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/graphs/test_kill_live.py tests/graphs/test_live_faults.py
+	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/graphs/test_kill_live.py
+
+proofs:
+	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/policy/test_proof.py
 
 mutants:
 	$(bin)/python tests/mutation/run.py

@@ -14,12 +14,14 @@ from domain.errors import UsageError
 from memory.armings import Armings
 from memory.database import Database
 from policy.account import Arming
+from tools.exchange_connection import exchange_class
 
 
 def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | None, as_json: bool) -> None:
-    """Raises `UsageError` for an exchange that can't be traded on, a duration that is none or too long."""
+    """Raises `UsageError` for an exchange that nobody knows, a duration that is none or too long."""
     if exchange == "sim" or ":" in exchange:
         raise UsageError(f"{exchange} is no exchange", remedy="Name one as ccxt does, such as okx")
+    exchange_class(exchange)  # a name that is mistyped arms nothing, and would be found out at the first refusal only
     who, now = named(by), datetime.now(UTC)
     try:
         until = now + Timeframe(duration).length

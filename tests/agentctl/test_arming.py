@@ -88,6 +88,7 @@ def test_what_is_disarmed_says_that_it_can_be_left(capsys: pytest.CaptureFixture
     [
         (arm("sim"), "sim is no exchange"),
         (arm("file:candles"), "file:candles is no exchange"),
+        (arm("okex"), "Did you mean okx"),
         (arm("okx", "8d"), "7 days at most"),
         (arm("okx", "soon"), "soon"),
         (arm("okx", "0h"), "0h"),

@@ -62,7 +62,7 @@ def test_a_run_beside_a_halt_file_sends_nothing_and_writes_the_halt_down(
 
 @pytest.mark.slow
 def test_a_signal_halts_a_run_that_goes_on(tmp_path: Path) -> None:
-    process = Agentctl("run", "--cycles", "2000", "--json", folder=tmp_path)
+    process = Agentctl("run", "--cycles", "500", "--json", folder=tmp_path)
     process.wait_for("equity")
     process.send(SIGUSR1)
     process.wait_for("HALTED by SIGUSR1")
@@ -78,7 +78,7 @@ def test_a_signal_halts_a_run_that_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_halt_from_another_terminal_reaches_a_run_that_goes_on(tmp_path: Path) -> None:
-    process = Agentctl("run", "--cycles", "2000", "--json", folder=tmp_path)
+    process = Agentctl("run", "--cycles", "500", "--json", folder=tmp_path)
     process.wait_for("equity")
     assert agentctl("halt", "--level", "flatten", "--reason", "weekend", folder=tmp_path).code == 0
     process.wait_for("equity")

@@ -74,7 +74,7 @@ def test_an_interrupted_run_tells_a_person_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_another_process_drives_is_left_to_it(tmp_path: Path) -> None:
-    process = Agentctl("run", "--cycles", "2000", folder=tmp_path)
+    process = Agentctl("run", "--cycles", "500", folder=tmp_path)
     process.wait_for("equity")
     second = agentctl("run", "--resume", "last", folder=tmp_path)
     process.send(SIGINT)

@@ -30,7 +30,7 @@ EPISODES = {
     "svb-2023-03-1m": {"cash": Decimal(2_000)},  # a thin market, in which the gate refuses large orders
     "alts-2018-01-5m": {"cash": Decimal(10)},  # bitcoins
 }
-CYCLES = 250
+CYCLES = 120
 
 
 async def judged(folder: Path, episode: str, *, cycles: int) -> RunResult:
@@ -78,7 +78,7 @@ async def test_every_episode_runs_trades_and_reconciles(tmp_path: Path, episode:
 @pytest.mark.slow
 def test_a_long_run_replays_in_another_process_without_a_network(tmp_path: Path) -> None:
     market = f"file:{recorded('crash-2025-01-5m')}"
-    cycles = 800
+    cycles = 400
     asked = ["--market", market, "--symbols", "BTC/USDT,ETH/USDT", "--cycles", str(cycles)]
     ran = agentctl("run", "--graph", "trading", *asked, "--json", folder=tmp_path)
     assert ran.code == 0, ran.err

@@ -129,6 +129,7 @@ async def let_stand(database: Database) -> None:
     await Approvals(database).decide(asked.id, approve=True, by="Ada", reason="I looked at it", at=NOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_commit", [False, True])
 async def test_a_power_cut_before_or_after_a_question_asks_it_once_and_sends_the_order_once(
     tmp_path: Path, after_commit: bool

@@ -525,7 +525,8 @@ async def test_a_binance_cancel_is_believed_when_the_order_says_so() -> None:
 @pytest.mark.slow  # recorded in 2017, and Binance shows a day at a time
 async def test_a_binance_trade_has_its_commission_in_its_own_currency() -> None:
     body = payload("binance", "spot__http_json__account_trades_response")
-    async with a_canned_venue("binance", {"GET /api/v3/myTrades": body}, symbols=["BNB/BTC"], currency="BTC") as canned:
+    answers = {"GET /api/v3/myTrades": body, "GET /api/v3/time": '{"serverTime":1499866000000}'}  # a day at a time
+    async with a_canned_venue("binance", answers, symbols=["BNB/BTC"], currency="BTC") as canned:
         (trade,) = await canned.venue.trades("BNB/BTC", since=at(1499865549000))
     assert trade == Trade(
         trade_id="28457",
