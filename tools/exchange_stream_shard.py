@@ -78,8 +78,9 @@ class Shard:
                     await self._follow(client)
             except VenueUnavailable as error:
                 self._said = error.message
-            self._state = ShardState.DOWN
-            self._lost()
+            if self._state is not ShardState.DOWN:  # else all is lost since, and has been said
+                self._state = ShardState.DOWN
+                self._lost()
             pause_s = self._limits.pauses_s[min(self._failed, len(self._limits.pauses_s) - 1)]
             self._failed += 1
             await self._sleep(pause_s)

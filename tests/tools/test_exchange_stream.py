@@ -326,6 +326,17 @@ async def test_an_own_order_that_changes_is_told_and_nothing_is_said_of_its_stat
         assert stream.urgent.is_set()
 
 
+async def test_a_stream_of_own_orders_that_stays_down_is_urgent_once(stage: StreamStage) -> None:
+    async with stage.live(own_orders=True) as stream:
+        stage.double.faults.add(SocketClosed(), on=Operation.STREAM_OPEN, times=None)
+        stage.double.sockets.close_all()
+        await until(lambda: stream.health.reconnects >= 3)
+        assert (await soon(first(stream, "doubt"))).detail == "their stream is down"
+        stream.urgent.clear()
+        await until(lambda: stream.health.reconnects >= 9)
+        assert not stream.urgent.is_set()
+
+
 async def test_a_stop_that_changes_is_told_too(stage: StreamStage) -> None:
     async with stage.live(own_orders=True) as stream:
         stop = stage.double.engine.place_stop(
