@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import localcontext
 
 from domain.decision import Proposal
 from policy.book import Book
 from policy.case import Case
 from policy.check import Check
 from policy.checks import CHECKS
+from policy.exact import EXACT
 from policy.facts import Facts
 from policy.policy import Policy
 from policy.verdict import Verdict, outcome_of
-
-_EXACT = Context(
-    prec=100,
-    rounding=ROUND_HALF_EVEN,
-    Emin=-999_999,
-    Emax=999_999,
-    capitals=1,
-    clamp=0,
-    traps=[Inexact, InvalidOperation, DivisionByZero, Overflow],
-)
-"""The gate's own arithmetic, whatever the caller's is: a result that would be rounded raises, and so refuses."""
 
 
 class PolicyEngine:
@@ -44,7 +34,7 @@ class PolicyEngine:
         Raises `NotCanonical` for values without a byte form, which only unvalidated objects can hold.
         """
         book = self._book_of(facts)
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             case = Case(proposal, facts, policy=self.policy, book=book)
             findings = tuple([check(case) for check in self._checks])
             order = case.order

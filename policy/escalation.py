@@ -7,12 +7,13 @@ and judges it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_DOWN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import Decimal, localcontext
 from typing import Literal
 
 from domain.money import ZERO
 from domain.value import NonNegative, Value
 from policy.account import EquityMarks
+from policy.exact import DOWN, EXACT
 from policy.limits.account import EscalationSteps
 from policy.policy import Policy
 from policy.ruling import FactMissing
@@ -30,9 +31,6 @@ _ONE = Decimal(1)
 _FACTOR_GRAIN = Decimal("1e-6")
 _USED_GRAIN = Decimal("1e-4")
 _MOST = Decimal(1_000)
-_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-_DOWN = Context(prec=100, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
-"""For the two quotients that are handed out; nothing is compared by them but sizes, which may only shrink."""
 
 
 class Escalation(Value):
@@ -62,7 +60,7 @@ def escalation(policy: Policy, marks: EquityMarks, equity: Decimal | None) -> Es
     if equity is None:
         return Escalation(reason="the equity is unknown")
     nearest, code, unknown = Used(ZERO, ZERO), None, []
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         for name, loss in _losses(policy, marks, equity):
             if isinstance(loss, str):
                 unknown.append(loss)
@@ -85,7 +83,7 @@ def size_factor(policy: Policy, marks: EquityMarks, equity: Decimal) -> Decimal:
         return ZERO
     if limits.sizes_fall_from == 1:
         return _ONE
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         try:
             fall = loss_from(marks.high, equity, share=limits.share_of_high, called=HIGH)
         except FactMissing:
@@ -96,7 +94,7 @@ def size_factor(policy: Policy, marks: EquityMarks, equity: Decimal) -> Decimal:
         left = fall.limit - fall.amount
         if left <= 0:
             return ZERO
-        return _DOWN.divide(left, fall.limit - full_until).quantize(_FACTOR_GRAIN, context=_DOWN)
+        return DOWN.divide(left, fall.limit - full_until).quantize(_FACTOR_GRAIN, context=DOWN)
 
 
 def _losses(policy: Policy, marks: EquityMarks, equity: Decimal) -> Iterator[tuple[LossCode, Used | str]]:
@@ -132,4 +130,4 @@ def _part(nearest: Used) -> Decimal:
         return ZERO
     if nearest.reaches(_MOST):
         return _MOST
-    return _DOWN.divide(nearest.amount, nearest.limit).quantize(_USED_GRAIN, context=_DOWN)
+    return DOWN.divide(nearest.amount, nearest.limit).quantize(_USED_GRAIN, context=DOWN)

@@ -123,6 +123,13 @@ def _loses_text(before: cst.CSTNode, after: cst.CSTNode) -> bool:
     return False
 
 
+def _loses_nothing(before: cst.CSTNode, after: cst.CSTNode) -> bool:
+    """Whether a sum begins at the integer 0 instead of the decimal: equal, compared alike and written alike."""
+    return m.matches(before, m.Call(func=m.Name("sum"), args=[m.Arg(), m.Arg(m.Name("ZERO"))])) and m.matches(
+        after, m.Call(func=m.Name("sum"), args=[m.Arg()])
+    )
+
+
 class _Collector(cst.CSTVisitor):
     def __init__(self, places: Mapping[cst.CSTNode, object]) -> None:
         super().__init__()
@@ -147,6 +154,9 @@ class _Collector(cst.CSTVisitor):
         if _is_text(node) or m.matches(node, _NEVER):
             return False
         if isinstance(node, cst.Call) and _speaks(node):
+            return False
+        if m.matches(node, _TYPED):
+            cst.ensure_type(node, cst.Call).args[1].visit(self)
             return False
         self._mutate(node)
         return True
@@ -185,7 +195,7 @@ class _Collector(cst.CSTVisitor):
         for kind, operator in OPERATORS:
             if isinstance(node, kind):
                 for changed in operator(node):
-                    if not _loses_text(node, changed):
+                    if not _loses_text(node, changed) and not _loses_nothing(node, changed):
                         where, lines = ".".join(self._names), self._lines[-1]
                         self.found.append((node, changed, where, lines, self._bodies > 0))
 
@@ -195,8 +205,12 @@ _NEVER = (
     | m.Import()
     | m.ImportFrom()
     | m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))])
+    | m.Assign(value=m.Call(func=m.Name("TypeVar")) | m.Subscript(value=m.Name("Callable")))
+    | m.Call(func=m.Name("lru_cache"))
 )
-"""Docstrings, imports, and what says to linters which imports are handed on."""
+"""Docstrings, imports, what says to linters which imports are handed on, types, and how much is remembered."""
+_TYPED = m.Call(func=m.Name("cast"))
+"""The first argument is a type."""
 _BLOCKS = (m.If(), m.For(), m.While(), m.With(), m.FunctionDef(), m.ClassDef(), m.Try())
 
 

@@ -28,8 +28,10 @@ _LATE = ("test_profiles.py", "test_proof.py", "test_properties.py")
 """Slow to import or to run: tried on what survives the others."""
 _PAGE = "tests/docs/test_policy_docs.py"
 """Holds the page that `policy/reference.py` writes, and so most of what stands outside of functions."""
-_FIRST = ("test_engine.py", "test_policy_file.py", "test_tightness.py")
-"""Notice most of the rest of it."""
+_SHAPES = "test_shapes.py"
+"""Holds what stands in classes."""
+_NEXT = ("test_policy_file.py", "test_tightness.py", "test_checks.py")
+"""Quick, and notice most of the rest."""
 
 
 def argued() -> set[tuple[str, str, str]]:
@@ -80,8 +82,9 @@ def _campaign(root: Path, given: argparse.Namespace, start: float) -> int:
             print(f"{outcome.result}: {mutant.path}:{mutant.lines.start} {mutant.where}\n{mutant.diff}", flush=True)
 
     early = [str(file) for file in sorted(Path("tests/policy").glob("test_*.py")) if file.name not in _LATE]
-    first = [_PAGE, *(str(Path("tests/policy") / name) for name in _FIRST)]
-    groups = (first, [file for file in early if file not in first], [str(Path("tests/policy") / n) for n in _LATE])
+    shapes, *following = (str(Path("tests/policy") / name) for name in (_SHAPES, *_NEXT))
+    others = [file for file in early if file not in (shapes, *following)]
+    groups = ([shapes], [_PAGE], following, others, [str(Path("tests/policy") / name) for name in _LATE])
     inside = [mutant for mutant in mutants if mutant.in_function and given.only != "imported"]
     suite, outcomes = try_in_place(inside, root, files=[*early, _PAGE], workers=given.workers, tell=tell)
     if suite.failed:

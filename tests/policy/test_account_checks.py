@@ -53,6 +53,17 @@ def equity(amount: str) -> dict[str, object]:
     return {"portfolio": a_portfolio(cash=amount)}
 
 
+# EXPOSURE
+
+
+@pytest.mark.parametrize(
+    ("held", "gross"),
+    [({}, 500), ({BTC: "5"}, 1_000), ({ETH: "10"}, 1_500), ({BTC: "5", ETH: "10", SWAP: "-3"}, 2_300)],
+)
+def test_all_that_is_held_and_wanted_adds_up(held: dict[str, str], gross: int) -> None:
+    assert found("EXPOSURE", held=held).observed == gross
+
+
 # NET_EXPOSURE
 
 

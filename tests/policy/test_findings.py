@@ -257,6 +257,15 @@ def test_a_number_in_another_unit_is_not_what_was_shown() -> None:
 def test_a_finding_without_numbers_stands_by_its_code() -> None:
     leave = consent_to(a_proposal(), "SESSION").model_copy(update={"shown": ()})
     assert leave.covers("SESSION", deny("the market is closed"))
+    assert leave.covers("SESSION", Ruling("deny", "half of the numbers", observed=Decimal(1)))
+    assert leave.covers("SESSION", Ruling("deny", "the other half", limit=Decimal(1)))
+
+
+@pytest.mark.parametrize(("observed", "covered"), [("-100", True), ("-104", True), ("-105", True), ("-106", False)])
+def test_five_percent_of_a_number_below_zero_are_as_much(observed: str, covered: bool) -> None:
+    shown = Finding("SESSION", "deny", "far below", Decimal(-100), Decimal(-50), "USDT")
+    leave = consent_to(a_proposal(), "SESSION").model_copy(update={"shown": (shown,)})
+    assert leave.covers("SESSION", Ruling("deny", "", Decimal(observed), Decimal(-50), "USDT")) is covered
 
 
 # What is unknown

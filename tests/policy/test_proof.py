@@ -279,7 +279,7 @@ CLAIMS: Mapping[str, Claim] = {
 
 def with_any_rounding(rule: Rule) -> Rule:
     """`rule` with the same code, but that `size_factor` in it rounds to any number that rounding down may give."""
-    factor = FunctionType(size_factor.__code__, {**size_factor.__globals__, "_DOWN": RoundingDown()})
+    factor = FunctionType(size_factor.__code__, {**size_factor.__globals__, "DOWN": RoundingDown()})
     return FunctionType(rule.__code__, {**rule.__globals__, "size_factor": factor})
 
 
