@@ -18,6 +18,7 @@ from tools.exchange_double.wire import Credentials, Request, Wire
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt
+    import ccxt.pro as ccxt_pro
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
@@ -28,6 +29,21 @@ async def bybit_client(double: ServedDouble, **settings: object) -> AsyncIterato
     import ccxt.async_support as ccxt
 
     client = ccxt.bybit({**double.client_settings(), "enableRateLimit": False, **settings})
+    client.timeout_on_exit = 0
+    client.options["fetchMarkets"] = {"types": ["spot", "linear"]}
+    try:
+        await client.load_markets()
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def bybit_streams(double: ServedDouble, **settings: object) -> AsyncIterator[ccxt_pro.bybit]:
+    """ccxt's own Bybit with streams."""
+    import ccxt.pro as ccxt_pro
+
+    client = ccxt_pro.bybit({**double.client_settings(), "enableRateLimit": False, **settings})
     client.timeout_on_exit = 0
     client.options["fetchMarkets"] = {"types": ["spot", "linear"]}
     try:

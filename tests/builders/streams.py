@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from builders.exchanges import FAST, START, bar_at
+from builders.exchanges import DOUBLES, FAST, START, bar_at
 from builders.patience import until
 from domain.candle import Timeframe
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
-from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_double.served import ServedDouble
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_stream_limits import StreamLimits
 
@@ -33,6 +33,12 @@ QUICK = StreamLimits(
 """Looks often, and gives up late: for a machine that is busy, and tests that move the clock on."""
 NERVOUS_S = 0.3
 """Silence, where it is to be noticed."""
+
+SUBSCRIBED: Mapping[str, tuple[Set[str], Set[str]]] = {
+    "okx": ({"books", "candle1m"}, {"orders", "orders-algo"}),
+    "bybit": ({"orderbook.50", "kline.1"}, {"order"}),
+}
+"""The channels of a market, and those of own orders."""
 
 
 @dataclass
@@ -61,6 +67,7 @@ class StreamStage:
 
     double: ServedDouble
     symbols: tuple[str, ...]
+    exchange: str = "okx"
 
     def touch(self, bid: str = "60000", ask: str = "60000.1", *, size: str = "2", symbol: str = "BTC/USDT") -> None:
         self.double.engine.set_touch(symbol, bid=bid, ask=ask, size=size)
@@ -79,7 +86,7 @@ class StreamStage:
         return {**(given if keys else {"urls": given["urls"]}), **FAST, "enableRateLimit": False}
 
     def client(self) -> ExchangeClient:
-        return ExchangeClient("okx", settings=self.settings())
+        return ExchangeClient(self.exchange, settings=self.settings())
 
     def make(self, **over: Any) -> ExchangeStream:
         own = bool(over.get("own_orders"))
@@ -98,9 +105,8 @@ class StreamStage:
         own = bool(over.get("own_orders"))
         async with self.make(**over) as stream:
             await until(lambda: stream.health.shards and stream.health.well)
-            await until(
-                lambda: self.channels() >= {"books", "candle1m"} | ({"orders", "orders-algo"} if own else set())
-            )
+            market, orders = SUBSCRIBED[self.exchange]
+            await until(lambda: self.channels() >= (market | orders if own else market))
             yield stream
 
     def channels(self) -> set[str]:
@@ -109,10 +115,10 @@ class StreamStage:
 
 
 @contextmanager
-def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",)) -> Iterator[StreamStage]:
+def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",), *, exchange: str = "okx") -> Iterator[StreamStage]:
     """60,000 to 60,000.1 for two on either side."""
-    with okx_double(clock=Running()) as double:
-        stage = StreamStage(double, tuple(symbols))
+    with DOUBLES[exchange](clock=Running()) as double:
+        stage = StreamStage(double, tuple(symbols), exchange)
         for symbol in symbols:
             stage.touch(symbol=symbol)
         stage.show_bars()

@@ -236,3 +236,45 @@ async def test_a_reader_of_a_closed_connection_is_told_so_and_not_cancelled() ->
     with pytest.raises(VenueUnavailable, match="the connection was closed"), client._watching("anything"):
         raise asyncio.CancelledError
     await client.__aexit__()
+
+
+# ccxt's Bybit.
+
+
+def a_bybit() -> Any:
+    """A spot pair and a perpetual with one id."""
+    client = streaming("bybit")({})
+    spot = {"id": "BTCUSDT", "symbol": BTC, "base": "BTC", "quote": "USDT", "type": "spot", "spot": True}
+    swap = spot | {"symbol": f"{BTC}:USDT", "type": "swap", "spot": False, "swap": True, "contract": True}
+    client.set_markets([client.safe_market_structure(market) for market in (spot, swap)])
+    return client
+
+
+def a_book(kind: str, number: int) -> dict[str, Any]:
+    data = {"s": "BTCUSDT", "b": [["100", str(number)]], "a": [["101", "1"]], "u": number, "seq": 7 * number}
+    return {"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": number, "data": data}
+
+
+async def test_a_book_of_bybit_goes_on_by_one_from_any_snapshot_and_is_dropped_when_it_does_not() -> None:
+    client = a_bybit()
+    connection = client.client("ws://127.0.0.1:1/v5/public/spot")
+    connection.subscriptions[f"orderbook:{BTC}"] = True
+    for kind, number in (("snapshot", 900), ("delta", 901), ("snapshot", 1), ("delta", 2)):
+        client.handle_message(connection, a_book(kind, number))
+        assert (client.orderbooks[BTC]["nonce"], client.orderbooks[BTC]["bids"]) == (number, [[100, number]])
+    for number in (4, 5):
+        client.handle_message(connection, a_book("delta", number))
+        assert BTC not in client.orderbooks
+    assert connection.subscriptions == {}
+    client.handle_message(connection, a_book("snapshot", 5))
+    assert client.orderbooks[BTC]["nonce"] == 5
+    await client.close()
+
+
+@pytest.mark.parametrize("more", [{}, {"tpslMode": ""}], ids=str)
+@pytest.mark.parametrize(("category", "symbol"), [("spot", BTC), ("linear", f"{BTC}:USDT")])
+async def test_an_order_of_bybit_is_of_the_category_that_it_names(category: str, symbol: str, more: Any) -> None:
+    client = a_bybit()
+    row = {"orderId": "1", "symbol": "BTCUSDT", "category": category, "orderStatus": "New"}
+    assert client.parse_order(row | more)["symbol"] == symbol
+    await client.close()

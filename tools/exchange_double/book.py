@@ -5,10 +5,11 @@ Orders that rest at the exchange are the engine's; they are not in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from domain.money import ZERO
 from domain.order import Side
 
 
@@ -49,3 +50,9 @@ class Book:
         if rest < 0:
             raise ValueError(f"the best level holds {best.size}, not {size}")
         self._levels[side][:1] = [Level(best.price, rest)] if rest else []
+
+
+def changes(before: Mapping[Decimal, Decimal], after: Mapping[Decimal, Decimal]) -> dict[Decimal, Decimal]:
+    """The sizes by price that differ, as they are now; those that have gone with 0."""
+    gone = {price: ZERO for price in before if price not in after}
+    return gone | {price: size for price, size in after.items() if before.get(price) != size}

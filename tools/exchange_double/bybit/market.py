@@ -8,7 +8,7 @@ from tools.exchange_double.bybit.errors import wrong
 from tools.exchange_double.bybit.text import Row, millis, ms, symbol_id
 from tools.exchange_double.wire import Answer
 
-_INTERVALS = {
+INTERVALS = {
     "1": 60,
     "3": 180,
     "5": 300,
@@ -62,7 +62,7 @@ def book(call: Call) -> Answer:
 
 def candles(call: Call) -> Answer:
     """Newest first, the one that is still open with them: the first `limit` from `start` on, else the last."""
-    listing, interval_s = call.listing(call.fields), one_of(call.fields, "interval", _INTERVALS)
+    listing, interval_s = call.listing(call.fields), one_of(call.fields, "interval", INTERVALS)
     start, end = number(call.fields, "start", None), number(call.fields, "end", None)
     limit = number(call.fields, "limit", 200)
     if not 1 <= limit <= 1_000:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tools.exchange_double.book import Level
 from tools.exchange_double.bybit.listings import QUOTE_PRECISION
@@ -93,17 +93,38 @@ def ticker(listing: Listing, engine: Engine) -> Row:
 
 
 def book(symbol: str, bids: Sequence[Level], asks: Sequence[Level], *, now: datetime) -> Row:
+    return levels(symbol, bids, asks, number=1) | {"ts": ms(now), "cts": ms(now)}
+
+
+def levels(symbol: str, bids: Sequence[Level], asks: Sequence[Level], *, number: int) -> Row:
+    """`number` is that of the update; the sequence of the market's engine has holes."""
     return {
         "s": symbol,
         "b": [[text(level.price), text(level.size)] for level in bids],
         "a": [[text(level.price), text(level.size)] for level in asks],
-        "ts": ms(now),
-        "u": 1,
-        "seq": 1,
-        "cts": ms(now),
+        "u": number,
+        "seq": 3 * number - 2,
     }
 
 
 def candle(bar: Bar) -> list[str]:
     prices = (bar.open, bar.high, bar.low, bar.close)
     return [millis(bar.opened_at), *(text(price) for price in prices), text(bar.volume), text(bar.volume * bar.close)]
+
+
+def kline(bar: Bar, *, interval: str, length: timedelta, now: datetime) -> Row:
+    """A candle as it is pushed: `confirm` says that it has closed."""
+    closes_at = bar.opened_at + length
+    return {
+        "start": ms(bar.opened_at),
+        "end": ms(closes_at) - 1,
+        "interval": interval,
+        "open": text(bar.open),
+        "close": text(bar.close),
+        "high": text(bar.high),
+        "low": text(bar.low),
+        "volume": text(bar.volume),
+        "turnover": text(bar.volume * bar.close),
+        "confirm": closes_at <= now,
+        "timestamp": min(ms(now), ms(closes_at) - 1),
+    }

@@ -9,7 +9,7 @@ from tools.exchange_double.account import Movement
 from tools.exchange_double.bybit.errors import end_of
 from tools.exchange_double.bybit.new_stop import DIRECTION_NUMBERS, STOP, TPSL, WATCHED_NAMES
 from tools.exchange_double.bybit.replay import After
-from tools.exchange_double.bybit.text import Row, millis, side_text, symbol_id, text
+from tools.exchange_double.bybit.text import Row, category_of, millis, side_text, symbol_id, text
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.orders import Fill, NewOrder, Order, Status
 from tools.exchange_double.stops import Stop, StopStatus
@@ -104,6 +104,12 @@ def order(row: Order, *, listing: Listing, stop: Stop | None) -> Row:
         "updatedTime": millis(row.updated_at),
     }
     return shown | ({"tpslMode": "", "tpLimitPrice": "", "slLimitPrice": ""} if listing.swap else {})
+
+
+def pushed(row: Order, *, listing: Listing, stop: Stop | None) -> Row:
+    """An order as a stream tells it."""
+    shown: Row = {"category": category_of(listing), "feeCurrency": row.fee_currency if row.fee else ""}
+    return order(row, listing=listing, stop=stop) | shown | ({"closedPnl": text(row.profit)} if listing.swap else {})
 
 
 def execution(row: Fill, *, order: Order, listing: Listing, after: After, stop: Stop | None) -> Row:

@@ -93,8 +93,8 @@ def cancel_all(call: Call) -> Answer:
 def disconnect_protection(call: Call) -> Answer:
     """The dead-man switch: taken, and without effect.
 
-    Bybit counts from when the last private stream that subscribed to `dcp` is lost. Without streams nothing is
-    ever lost, so nothing is ever cancelled.
+    Bybit counts from when the last private stream that subscribed to `dcp` is lost. The double's streams do not
+    have that topic, so nothing is ever lost and nothing ever cancelled.
     """
     one_of(call.fields, "product", _PRODUCTS, "OPTIONS")
     if not 3 <= number(call.fields, "timeWindow", 0) <= 300:

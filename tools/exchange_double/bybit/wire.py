@@ -1,7 +1,7 @@
-"""Bybit's V5 REST protocol over the double's engine: which address is what, and what each of them takes.
+"""Bybit's V5 protocol over the double's engine: which address is what, and what each of them takes; streams too.
 
-Spot and linear USDT perpetuals of one unified account in one-way mode with cross margin. WebSockets, trailing stops,
-stops of a position, amendments, borrowing, hedge mode and isolated margin are not spoken.
+Spot and linear USDT perpetuals of one unified account in one-way mode with cross margin. Trailing stops, stops of a
+position, amendments, borrowing, hedge mode and isolated margin are not spoken.
 A parameter that an address does not know is refused.
 """
 
@@ -14,7 +14,9 @@ from datetime import datetime
 from tools.exchange_double.bybit import account, market, orders, queries
 from tools.exchange_double.bybit.call import Call, read, refusal, refuse_unknown
 from tools.exchange_double.bybit.errors import BybitError
+from tools.exchange_double.bybit.session import BybitSession
 from tools.exchange_double.bybit.signature import check_signature
+from tools.exchange_double.bybit.topics import ENDPOINTS
 from tools.exchange_double.engine import Engine
 from tools.exchange_double.wire import Answer, Credentials, Effects, Operation, Request, gateway_page
 
@@ -98,7 +100,7 @@ SPOKEN = tuple(f"{method} {path}" for method, path in _ROUTES)
 
 
 class BybitWire:
-    """Speaks Bybit. Knows nothing but the credentials that it checks against.
+    """Speaks Bybit, by requests and by streams. Knows nothing but the credentials that it checks against.
 
     Bybit's environments are hosts of their own; here the testnet's addresses begin with `/testnet`.
     """
@@ -140,6 +142,12 @@ class BybitWire:
         if route.operation in _TRADES and "trade" not in self.credentials.permissions:
             raise BybitError(10005, "Permission denied for current apikey")
 
+    def session(self, path: str, engine: Engine) -> BybitSession | None:
+        endpoint = ENDPOINTS.get(_below(path))
+        if endpoint is None:
+            return None
+        return BybitSession(endpoint, engine, self.credentials, testnet=path.startswith(_TESTNET))
+
     def server_error(self, status: int) -> Answer:
         """A gateway's page; with status 200 Bybit's own word that it waited in vain for an answer from within."""
         return refusal(BybitError(10000, "Server Timeout")) if status == 200 else gateway_page(status)
@@ -162,8 +170,8 @@ class BybitWire:
         for the time. Without `acknowledged`, ccxt's `fetch_order` raises instead of asking.
         """
 
-        def hosts(base: str) -> dict[str, str]:
-            return dict.fromkeys(("spot", "futures", "v2", "public", "private"), base)
+        def hosts(base: str) -> dict[str, object]:
+            return dict.fromkeys(("spot", "futures", "v2", "public", "private"), base) | {"ws": _sockets(base)}
 
         return {
             "apiKey": self.credentials.key,
@@ -177,5 +185,25 @@ class BybitWire:
         }
 
 
+def _sockets(base: str) -> dict[str, object]:
+    """ccxt's addresses of streams, those that are not spoken too."""
+    address = base.replace("http", "ws", 1) + _API
+    private = f"{address}private"
+    return {
+        "public": {kind: f"{address}public/{kind}" for kind in ("spot", "linear", "inverse", "option")},
+        "private": {
+            "spot": {"unified": private, "nonUnified": private},
+            "contract": private,
+            "usdc": private,
+            "trade": f"{address}trade",
+        },
+    }
+
+
 def _route(request: Request) -> _Route | None:
-    return _ROUTES.get((request.method, request.path.removeprefix(_TESTNET).removeprefix(_API)))
+    return _ROUTES.get((request.method, _below(request.path)))
+
+
+def _below(path: str) -> str:
+    """What follows `/v5/`, in either environment."""
+    return path.removeprefix(_TESTNET).removeprefix(_API)

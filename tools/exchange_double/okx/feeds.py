@@ -12,9 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from domain.money import ZERO
 from domain.order import Side
-from tools.exchange_double.book import Level
+from tools.exchange_double.book import Level, changes
 from tools.exchange_double.engine import Engine
 from tools.exchange_double.events import Event, MarketChanged, OrderChanged, StopChanged
 from tools.exchange_double.listing import Listing
@@ -53,7 +52,7 @@ class Books:
         if not _of(event, self._listing):
             return []
         after = {side: self._now(side) for side in _SIDES}
-        changed = {side: _changes(self._shown[side], after[side]) for side in _SIDES}
+        changed = {side: changes(self._shown[side], after[side]) for side in _SIDES}
         self._shown = after
         if not any(changed.values()):
             return []
@@ -228,12 +227,6 @@ def symbols_of(engine: Engine, *, kind: str, wanted: str) -> frozenset[str]:
 
 def _of(event: Event, listing: Listing) -> bool:
     return isinstance(event, MarketChanged) and event.symbol == listing.symbol
-
-
-def _changes(before: dict[Decimal, Decimal], after: dict[Decimal, Decimal]) -> dict[Decimal, Decimal]:
-    """The levels that differ, with their new size; those that have gone with 0."""
-    gone = {price: ZERO for price in before if price not in after}
-    return gone | {price: size for price, size in after.items() if before.get(price) != size}
 
 
 def _push(arg: Row, data: Sequence[object], operation: Operation, *, action: str = "") -> Push:
