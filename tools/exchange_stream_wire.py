@@ -7,11 +7,12 @@ good. Whether a bar is final is in the message and in nothing that ccxt hands ou
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from tools.exchange_numbers import as_sent, exact
+from tools.exchange_stream_binance import Binance
 
 Finals = Callable[[Any], tuple[str, tuple[int, ...]]]
 """The market's id, and when the bars that a message says are final opened, in milliseconds."""
@@ -22,7 +23,8 @@ def streaming(exchange: str) -> type[Any]:
     import ccxt.pro as ccxt
 
     client = as_sent(getattr(ccxt, exchange))
-    return type(client.__name__, (_Streaming, client), {"finals_of": staticmethod(_FINALS.get(exchange, _untold))})
+    bases = (*_MENDED.get(exchange, ()), _Streaming, client)
+    return type(client.__name__, bases, {"finals_of": staticmethod(_FINALS.get(exchange, _untold))})
 
 
 def has_streams(exchange: str) -> bool:
@@ -61,7 +63,12 @@ class _Streaming:
         super().handle_ohlcv(client, message)  # type: ignore[misc]
         market_id, opened = self.finals_of(message)
         for opened_ms in opened:
-            self.final(self.safe_symbol(market_id), opened_ms)  # type: ignore[attr-defined]
+            self.final(self.market_symbol(client, market_id), opened_ms)
+
+    def market_symbol(self, client: Any, market_id: str) -> str:
+        """The symbol of a market's id on a connection."""
+        symbol: str = self.safe_symbol(market_id)  # type: ignore[attr-defined]
+        return symbol
 
     def _read(self, client: Any, data: str | bytes) -> None:
         from ccxt import NetworkError
@@ -79,12 +86,19 @@ def _okx(message: Any) -> tuple[str, tuple[int, ...]]:
     return message["arg"]["instId"], tuple(int(row[0]) for row in message["data"] if row[8] == "1")
 
 
+def _binance(message: Any) -> tuple[str, tuple[int, ...]]:
+    bar = message["k"]
+    return bar["s"], (int(bar["t"]),) if bar["x"] else ()
+
+
 def _untold(message: object) -> tuple[str, tuple[int, ...]]:
     """Nothing is known to be final: each bar is read by REST once the next one has begun."""
     return "", ()
 
 
-_FINALS: Mapping[str, Finals] = {"okx": _okx}
+_FINALS: Mapping[str, Finals] = {"okx": _okx, "binance": _binance}
+_MENDED: Mapping[str, Sequence[type[Any]]] = {"binance": (Binance,)}
+"""What goes before ccxt's class of an exchange."""
 
 
 def _nobody(url: str) -> None:

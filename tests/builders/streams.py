@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from builders.exchanges import FAST, START, bar_at
+from builders.exchanges import DOUBLES, FAST, START, bar_at
 from builders.patience import until
 from domain.candle import Timeframe
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
-from tools.exchange_double.served import ServedDouble, okx_double
+from tools.exchange_double.served import ServedDouble
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_stream_limits import StreamLimits
 
@@ -33,6 +33,11 @@ QUICK = StreamLimits(
 """Looks often, and gives up late: for a machine that is busy, and tests that move the clock on."""
 NERVOUS_S = 0.3
 """Silence, where it is to be noticed."""
+_CHANNELS = {
+    "okx": ({"books", "candle1m"}, {"orders", "orders-algo"}),
+    "binance": ({"depth", "kline_1m"}, {"userData"}),
+}
+"""What a stream is subscribed to once it tells: of a market, and of own orders."""
 
 
 @dataclass
@@ -61,6 +66,7 @@ class StreamStage:
 
     double: ServedDouble
     symbols: tuple[str, ...]
+    exchange: str = "okx"
 
     def touch(self, bid: str = "60000", ask: str = "60000.1", *, size: str = "2", symbol: str = "BTC/USDT") -> None:
         self.double.engine.set_touch(symbol, bid=bid, ask=ask, size=size)
@@ -79,7 +85,7 @@ class StreamStage:
         return {**(given if keys else {"urls": given["urls"]}), **FAST, "enableRateLimit": False}
 
     def client(self) -> ExchangeClient:
-        return ExchangeClient("okx", settings=self.settings())
+        return ExchangeClient(self.exchange, settings=self.settings())
 
     def make(self, **over: Any) -> ExchangeStream:
         own = bool(over.get("own_orders"))
@@ -98,21 +104,21 @@ class StreamStage:
         own = bool(over.get("own_orders"))
         async with self.make(**over) as stream:
             await until(lambda: stream.health.shards and stream.health.well)
-            await until(
-                lambda: self.channels() >= {"books", "candle1m"} | ({"orders", "orders-algo"} if own else set())
-            )
+            market, account = _CHANNELS[self.exchange]
+            await until(lambda: self.channels() >= market | (account if own else set()))
             yield stream
 
     def channels(self) -> set[str]:
-        """What is subscribed to."""
-        return {channel for connection in self.double.sockets.open for channel in connection.channels}
+        """What is subscribed to, without the market where that is in a channel's name."""
+        named = {channel for connection in self.double.sockets.open for channel in connection.channels}
+        return {channel.split("@")[1] if "@" in channel else channel for channel in named}
 
 
 @contextmanager
-def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",)) -> Iterator[StreamStage]:
+def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",), *, exchange: str = "okx") -> Iterator[StreamStage]:
     """60,000 to 60,000.1 for two on either side."""
-    with okx_double(clock=Running()) as double:
-        stage = StreamStage(double, tuple(symbols))
+    with DOUBLES[exchange](clock=Running()) as double:
+        stage = StreamStage(double, tuple(symbols), exchange)
         for symbol in symbols:
             stage.touch(symbol=symbol)
         stage.show_bars()
