@@ -55,9 +55,16 @@ def a_bar(opened_at: datetime, close: str = "60000") -> Bar:
     return Bar(opened_at=opened_at, open=price, high=price, low=price, close=price, volume=Decimal(3))
 
 
-async def subscribed(double: ServedDouble, channel: str) -> None:
-    """Once the client has subscribed to a channel that is called so."""
-    await until(lambda: any(channel in name for held in double.sockets.open for name in held.channels))
+async def listening(double: ServedDouble, client: Any) -> None:
+    """Once the account is told, and the client waits for it: of what comes before that ccxt says nothing."""
+    await until(lambda: any("userData" in held.channels for held in double.sockets.open))
+    waited_for = {"orders", "balance", "positions"}
+    await until(lambda: any(waited_for & set(name.split(":")) for name in futures(client)))
+
+
+def futures(client: Any) -> list[str]:
+    """What is waited for."""
+    return [name for connection in client.clients.values() for name in connection.futures]
 
 
 def place(double: ServedDouble, symbol: str, quantity: str = "0.1", **over: Any) -> Order:
@@ -167,7 +174,7 @@ async def test_ccxt_gets_a_bar_as_it_grows_closes_and_the_next_one(double: Serve
 async def test_ccxt_gets_orders_and_fills_on_spot_as_they_happen(double: ServedDouble) -> None:
     async with binance_streams(double) as client:
         watching = asyncio.ensure_future(client.watch_orders())
-        await subscribed(double, "userData")
+        await listening(double, client)
         placed = place(double, SPOT)
         (order,) = await soon(watching)
         assert (order["id"], order["clientOrderId"], order["status"]) == (placed.order_id, "a1", "open")
@@ -184,7 +191,7 @@ async def test_ccxt_gets_orders_and_fills_on_spot_as_they_happen(double: ServedD
 async def test_ccxt_gets_orders_and_fills_on_futures_as_they_happen(double: ServedDouble) -> None:
     async with binance_streams(double) as client:
         watching = asyncio.ensure_future(client.watch_orders(SWAP))
-        await subscribed(double, "userData")
+        await listening(double, client)
         placed = place(double, SWAP)
         (order,) = await soon(watching)
         assert (order["id"], order["clientOrderId"], order["status"]) == (placed.order_id, "a1", "open")
@@ -200,7 +207,7 @@ async def test_ccxt_gets_a_cancelled_order_by_its_own_client_id(double: ServedDo
     async with binance_streams(double) as client:
         placed = place(double, symbol)
         watching = asyncio.ensure_future(client.watch_orders(symbol))
-        await subscribed(double, "userData")
+        await listening(double, client)
         await client.cancel_order(placed.order_id, symbol)
         (order,) = await soon(watching)
         assert (order["status"], order["clientOrderId"]) == ("canceled", "a1")
@@ -209,7 +216,7 @@ async def test_ccxt_gets_a_cancelled_order_by_its_own_client_id(double: ServedDo
 async def test_each_kind_of_market_is_told_apart(double: ServedDouble) -> None:
     async with binance_streams(double) as client:
         watching = asyncio.ensure_future(client.watch_orders(SPOT))
-        await subscribed(double, "userData")
+        await listening(double, client)
         place(double, SWAP)
         await never(asyncio.shield(watching))
         watching.cancel()
@@ -218,7 +225,7 @@ async def test_each_kind_of_market_is_told_apart(double: ServedDouble) -> None:
 async def test_a_stop_on_spot_is_told_as_the_order_that_it_is(double: ServedDouble) -> None:
     async with binance_streams(double) as client:
         watching = asyncio.ensure_future(client.watch_orders())
-        await subscribed(double, "userData")
+        await listening(double, client)
         stop = place_stop(double, SPOT)
         (told,) = await soon(watching)
         assert (told["id"], told["clientOrderId"], told["status"]) == (stop.stop_id, "s1", "open")
@@ -232,7 +239,7 @@ async def test_a_stop_on_spot_is_told_as_the_order_that_it_is(double: ServedDoub
 async def test_a_stop_on_futures_is_told_as_an_algo_order_and_then_as_its_order(double: ServedDouble) -> None:
     async with binance_streams(double) as client:
         watching = asyncio.ensure_future(client.watch_orders(SWAP))
-        await subscribed(double, "userData")
+        await listening(double, client)
         stop = place_stop(double, SWAP)
         (told,) = await soon(watching)
         assert (told["id"], told["clientOrderId"], told["status"]) == (stop.stop_id, "s1", "open")
@@ -249,7 +256,7 @@ async def test_a_stop_that_is_cancelled_is_told(double: ServedDouble, symbol: st
     async with binance_streams(double) as client:
         stop = place_stop(double, symbol)
         watching = asyncio.ensure_future(client.watch_orders(symbol))
-        await subscribed(double, "userData")
+        await listening(double, client)
         double.engine.cancel_stop(stop.stop_id)
         (told,) = await soon(watching)
         assert (told["id"], told["status"]) == (stop.stop_id, "canceled")
@@ -259,7 +266,7 @@ async def test_a_stop_that_is_cancelled_is_told(double: ServedDouble, symbol: st
 async def test_ccxt_gets_balances_once_an_order_has_changed_them(double: ServedDouble, kind: str, left: float) -> None:
     async with binance_streams(double, options={"defaultType": kind}) as client:
         watching = asyncio.ensure_future(client.watch_balance())
-        await subscribed(double, "userData")
+        await listening(double, client)
         symbol = SPOT if kind == "spot" else SWAP
         double.engine.place(NewOrder(symbol=symbol, side="buy", type="market", quantity=Decimal(1)))
         await soon(watching)
@@ -270,7 +277,7 @@ async def test_ccxt_gets_a_position_once_an_order_has_changed_it(double: ServedD
     unasked = {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}
     async with binance_streams(double, options={"defaultType": "swap", "watchPositions": unasked}) as client:
         watching = asyncio.ensure_future(client.watch_positions())
-        await subscribed(double, "userData")
+        await listening(double, client)
         double.engine.place(NewOrder(symbol=SWAP, side="sell", type="market", quantity=Decimal("0.5")))
         found = [row for row in await soon(watching) if row["symbol"] == SWAP]
         assert [(row["side"], row["contracts"], row["entryPrice"]) for row in found] == [("short", 0.5, 60000)]
@@ -364,7 +371,7 @@ async def test_a_second_subscription_to_the_same_stream_is_no_new_beginning(doub
 async def test_the_listen_key_of_futures_ends_unless_it_is_kept(double: ServedDouble) -> None:
     async with binance_streams(double, options={"defaultType": "swap"}) as client:
         watching = asyncio.ensure_future(client.watch_orders())
-        await subscribed(double, "userData")
+        await listening(double, client)
         key = client.options["future"]["listenKey"]
         double.advance(3_000)
         assert (await client.fapiprivate_put_listenkey())["listenKey"] == key
@@ -400,7 +407,7 @@ async def watching_swaps(double: ServedDouble, *, default: str) -> AsyncIterator
     """A client that would keep a listen key alive every 50 ms."""
     async with binance_streams(double, options={"defaultType": default, "listenKeyRefreshRate": 50}) as client:
         watching = asyncio.ensure_future(client.watch_orders(None, None, None, {"type": "swap"}))
-        await subscribed(double, "userData")
+        await listening(double, client)
         yield
         watching.cancel()
 
