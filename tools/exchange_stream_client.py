@@ -111,6 +111,10 @@ class StreamClient:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await self._ccxt.close_ws_clients()
+        # What is left of ccxt's requests, as for a whole book, would open a session of its own, that nobody closes.
+        self._ccxt.own_session = False
+        if self._ccxt.session is not None:
+            await self._ccxt.session.close()
         await self._ccxt.close()
 
     def silent_since(self) -> datetime | None:
