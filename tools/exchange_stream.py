@@ -21,7 +21,7 @@ from tools.exchange_client import ExchangeClient
 from tools.exchange_feed import ExchangeFeed
 from tools.exchange_instruments import listed
 from tools.exchange_stream_changes import Change
-from tools.exchange_stream_client import StreamClient, tells_stops_apart
+from tools.exchange_stream_client import MarketKind, StreamClient, kinds_apart, tells_stops_apart
 from tools.exchange_stream_followers import bars_of, book_of, own_orders
 from tools.exchange_stream_health import StreamHealth
 from tools.exchange_stream_intake import Intake
@@ -173,7 +173,12 @@ class ExchangeStream:
         apart = (False, True) if tells_stops_apart(self._client.exchange) else (False,)
         followers = [own_orders(self._intake, stops=stops) for stops in apart]
         lost, back = (partial(self._intake.doubt, f"their stream is {state}") for state in ("down", "back"))
-        return [self._shard("own orders", (), followers, lost=lost, back=back)]
+        return [
+            self._shard(
+                "own orders" if kind is None else f"own orders ({kind})", (), followers, lost=lost, back=back, kind=kind
+            )
+            for kind in kinds_apart(self._client.exchange, self._symbols)
+        ]
 
     def _shard(
         self,
@@ -183,11 +188,12 @@ class ExchangeStream:
         *,
         lost: Callable[[], None],
         back: Callable[[], None] = lambda: None,
+        kind: MarketKind | None = None,
     ) -> Shard:
         return Shard(
             name,
             symbols=symbols,
-            connect=self._connect,
+            connect=partial(self._connect, kind),
             followers=followers,
             lost=lost,
             back=back,
@@ -196,7 +202,7 @@ class ExchangeStream:
             sleep=self._sleep,
         )
 
-    def _connect(self) -> StreamClient:
+    def _connect(self, kind: MarketKind | None) -> StreamClient:
         return StreamClient(
             self._client.exchange,
             markets=self._intake.markets,
@@ -204,4 +210,5 @@ class ExchangeStream:
             ping_every_s=self._limits.ping_every_s,
             settings=self._settings,
             prepare=self._prepare,
+            kind=kind,
         )

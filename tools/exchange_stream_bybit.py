@@ -21,8 +21,8 @@ class BybitStreaming:
         self._broken: dict[str, tuple[Any, str]] = {}
         """Of the books that lack a message: the connection and the topic."""
 
-    def symbol_of(self, url: str, market_id: str) -> str:
-        kind = "spot" if "spot" in url else "contract"
+    def market_symbol(self, client: Any, market_id: str) -> str:
+        kind = "spot" if "spot" in client.url else "contract"
         symbol: str = self.safe_symbol(market_id, None, None, kind)  # type: ignore[attr-defined]
         return symbol
 
@@ -35,7 +35,7 @@ class BybitStreaming:
         return await super().watch_order_book(symbol, limit, params or {})  # type: ignore[misc]
 
     def handle_order_book(self, client: Any, message: Any) -> None:
-        symbol = self.symbol_of(client.url, message["data"]["s"])
+        symbol = self.market_symbol(client, message["data"]["s"])
         books: dict[str, Any] = self.orderbooks  # type: ignore[attr-defined]
         number = int(message["data"]["u"])
         if message["type"] != "snapshot":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from domain.candle import Timeframe
 from domain.clock import Clock
@@ -27,6 +27,17 @@ _CLOSE_WITHIN_S = 1.0
 _FINALS_KEPT = 16
 _APART = frozenset({"okx"})
 """Where stops are told on a channel of their own."""
+_KINDS_APART = frozenset({"binance"})
+"""Where own orders on spot and on swaps are told by different accounts."""
+
+MarketKind = Literal["spot", "swap"]
+
+
+def kinds_apart(exchange: str, symbols: Sequence[str]) -> Sequence[MarketKind | None]:
+    """The kinds of market among the symbols whose own orders are told apart; `None` stands for all at once."""
+    if exchange not in _KINDS_APART:
+        return (None,)
+    return tuple(sorted({"swap" if ":" in symbol else "spot" for symbol in symbols}))
 
 
 def tells_stops_apart(exchange: str) -> bool:
@@ -58,8 +69,10 @@ class StreamClient:
         ping_every_s: float,
         settings: Mapping[str, object] | None = None,
         prepare: Callable[[Any], None] | None = None,
+        kind: MarketKind | None = None,
     ) -> None:
-        """`markets` are those of `ExchangeClient.markets`; `settings` are ccxt's own.
+        """`markets` are those of `ExchangeClient.markets`; `settings` are ccxt's own; `kind` is whose own orders are
+        told, where kinds are apart.
 
         `prepare` is given ccxt's object before it is used, as for another address or a sandbox.
         """
@@ -78,6 +91,8 @@ class StreamClient:
                 **(settings or {}),
             }
         )
+        if kind is not None:
+            self._ccxt.options["defaultType"] = kind
         if prepare is not None:
             prepare(self._ccxt)
         self._ccxt.set_markets(list(markets.values()))
@@ -96,6 +111,10 @@ class StreamClient:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await self._ccxt.close_ws_clients()
+        # What is left of ccxt's requests, as for a whole book, would open a session of its own, that nobody closes.
+        self._ccxt.own_session = False
+        if self._ccxt.session is not None:
+            await self._ccxt.session.close()
         await self._ccxt.close()
 
     def silent_since(self) -> datetime | None:
@@ -106,11 +125,17 @@ class StreamClient:
                 self._pongs[url] = connection.lastPong
         return min((self._heard_at[url] for url in self._ccxt.clients or {}), default=None)
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, and all that were begun are made."""
+        connections = (self._ccxt.clients or {}).values()
+        return bool(connections) and all(connection.isConnected for connection in connections)
+
     async def book(self, symbol: str) -> Row:
         """The order book as it is once it has changed. Raises `StreamGap` and `VenueUnavailable`."""
         with self._watching(f"the order book of {symbol}"):
             book = (self._ccxt.orderbooks or {}).get(symbol)
-            if book is None or self._seen.get(symbol) == _state(book):
+            if book is None or _state(book) in (self._seen.get(symbol), _EMPTY):
                 book = await self._ccxt.watch_order_book(symbol)
             self._seen[symbol] = _state(book)
             at = book["timestamp"]
@@ -176,6 +201,10 @@ class StreamClient:
             if task is None or task.cancelling():
                 raise
             raise VenueUnavailable(f"{self.exchange} stopped telling {what}: the connection was closed") from None
+
+
+_EMPTY = (None, None)
+"""How a book is while the whole of it has been asked for."""
 
 
 def _state(book: Row) -> tuple[object, object]:

@@ -34,7 +34,7 @@ class Intake:
     def book_told(self, symbol: str, book: Row) -> None:
         """By a stream."""
         quote = quote_of(book, symbol, unit=contract_size(self.markets[symbol]), asked_at=self._wall.now())
-        if self.quotes.streamed(quote):
+        if self.quotes.streamed(quote, timed=book.get("timestamp") is not None):
             self._crossed(symbol, self.prices.crossed_by(quote))
 
     def book_read(self, symbol: str, book: Row) -> None:

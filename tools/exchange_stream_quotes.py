@@ -17,6 +17,8 @@ class Quotes:
         self._stale_after = stale_after
         self._streamed: dict[str, Quote | None] = dict.fromkeys(symbols)
         self._asked: dict[str, tuple[Quote, datetime]] = {}
+        self._untimed: set[str] = set()
+        """Those whose newest quote of a stream has its time by our clock."""
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -30,12 +32,16 @@ class Quotes:
         asked = self._asked.get(symbol)
         return asked[0] if asked and self._wall.now() - asked[1] <= self._stale_after else None
 
-    def streamed(self, quote: Quote) -> bool:
-        """Take what a stream told, unless it is older than what it told before; says whether it was taken."""
+    def streamed(self, quote: Quote, *, timed: bool = True) -> bool:
+        """Take what a stream told, unless it is older than what it told before; says whether it was taken.
+
+        One that is not `timed` has the time by our clock, to which the exchange's own can't be compared.
+        """
         before = self._streamed[quote.symbol]
-        if before is not None and quote.at < before.at:
+        if before is not None and timed and quote.symbol not in self._untimed and quote.at < before.at:
             return False
         self._streamed[quote.symbol] = quote
+        (self._untimed.discard if timed else self._untimed.add)(quote.symbol)
         return True
 
     def asked(self, quote: Quote) -> bool:

@@ -113,7 +113,7 @@ class Shard:
             await self._sleep(self._limits.ping_every_s)
             heard_at = client.silent_since()
             self._heard_at = heard_at or since
-            rounds += heard_at is not None
+            rounds += client.connected
             if rounds == _SURELY:
                 self.works()
                 self._back()

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tools.exchange_numbers import as_sent, exact
+from tools.exchange_stream_binance import BinanceStreaming
 from tools.exchange_stream_bybit import BybitStreaming
 
 Finals = Callable[[Any], tuple[str, tuple[int, ...]]]
@@ -63,10 +64,10 @@ class _Streaming:
         super().handle_ohlcv(client, message)  # type: ignore[misc]
         market_id, opened = self.finals_of(message)
         for opened_ms in opened:
-            self.final(self.symbol_of(client.url, market_id), opened_ms)
+            self.final(self.market_symbol(client, market_id), opened_ms)
 
-    def symbol_of(self, url: str, market_id: str) -> str:
-        """The market that an address means by its id."""
+    def market_symbol(self, client: Any, market_id: str) -> str:
+        """The symbol of a market's id on a connection."""
         symbol: str = self.safe_symbol(market_id)  # type: ignore[attr-defined]
         return symbol
 
@@ -86,6 +87,11 @@ def _okx(message: Any) -> tuple[str, tuple[int, ...]]:
     return message["arg"]["instId"], tuple(int(row[0]) for row in message["data"] if row[8] == "1")
 
 
+def _binance(message: Any) -> tuple[str, tuple[int, ...]]:
+    bar = message["k"]
+    return bar["s"], (int(bar["t"]),) if bar["x"] else ()
+
+
 def _bybit(message: Any) -> tuple[str, tuple[int, ...]]:
     return message["topic"].split(".")[-1], tuple(int(row["start"]) for row in message["data"] if row["confirm"])
 
@@ -95,8 +101,8 @@ def _untold(message: object) -> tuple[str, tuple[int, ...]]:
     return "", ()
 
 
-_FINALS: Mapping[str, Finals] = {"okx": _okx, "bybit": _bybit}
-_OF_ONE: Mapping[str, tuple[type[Any], ...]] = {"bybit": (BybitStreaming,)}
+_FINALS: Mapping[str, Finals] = {"okx": _okx, "binance": _binance, "bybit": _bybit}
+_OF_ONE: Mapping[str, tuple[type[Any], ...]] = {"binance": (BinanceStreaming,), "bybit": (BybitStreaming,)}
 """What only one exchange needs, before what all do."""
 
 

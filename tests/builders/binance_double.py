@@ -16,6 +16,7 @@ from tools.exchange_double.wire import Answer, Credentials, Request
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt
+    import ccxt.pro as ccxt_pro
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
@@ -28,6 +29,23 @@ async def binance_client(double: ServedDouble, **settings: object) -> AsyncItera
     # There is no certificate to check here, and to read all that the machine trusts takes longer than a test.
     client = ccxt.binance({**double.client_settings(), "enableRateLimit": False, "verify": False, **settings})
     client.timeout_on_exit = 0
+    try:
+        await client.load_markets()
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def binance_streams(
+    double: ServedDouble, *, options: Mapping[str, object] | None = None, **settings: object
+) -> AsyncIterator[ccxt_pro.binance]:
+    """ccxt's own Binance with streams; `options` come on top of those that it needs here."""
+    import ccxt.pro as ccxt_pro
+
+    client = ccxt_pro.binance({**double.client_settings(), "enableRateLimit": False, "verify": False, **settings})
+    client.timeout_on_exit = 0
+    client.options.update(options or {})
     try:
         await client.load_markets()
         yield client

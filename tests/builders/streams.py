@@ -33,9 +33,9 @@ QUICK = StreamLimits(
 """Looks often, and gives up late: for a machine that is busy, and tests that move the clock on."""
 NERVOUS_S = 0.3
 """Silence, where it is to be noticed."""
-
 SUBSCRIBED: Mapping[str, tuple[Set[str], Set[str]]] = {
     "okx": ({"books", "candle1m"}, {"orders", "orders-algo"}),
+    "binance": ({"depth", "kline_1m"}, {"userData"}),
     "bybit": ({"orderbook.50", "kline.1"}, {"order"}),
 }
 """The channels of a market, and those of own orders."""
@@ -110,8 +110,9 @@ class StreamStage:
             yield stream
 
     def channels(self) -> set[str]:
-        """What is subscribed to."""
-        return {channel for connection in self.double.sockets.open for channel in connection.channels}
+        """What is subscribed to, without the market where that is in a channel's name."""
+        named = {channel for connection in self.double.sockets.open for channel in connection.channels}
+        return {channel.split("@")[1] if "@" in channel else channel for channel in named}
 
 
 @contextmanager

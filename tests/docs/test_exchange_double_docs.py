@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from tools.exchange_double.binance.routes import SPOKEN as SPOKEN_BY_BINANCE
+from tools.exchange_double.binance.wire import ACCOUNTS, MARKETS
 from tools.exchange_double.faults import EVERY_FAULT, EVERY_SOCKET_FAULT
 from tools.exchange_double.okx.channels import ENDPOINTS
 from tools.exchange_double.okx.wire import SPOKEN
@@ -37,4 +38,5 @@ def test_the_page_names_every_fault_with_its_settings_and_every_address() -> Non
 def test_the_page_names_every_address_of_binance() -> None:
     section = PAGE.split("\n## Binance\n")[1].split("\n## ")[0]
     spoken = section.split("\nSpoken:\n")[1].split("\n**Not spoken**")[0]
-    assert re.findall(r"`((?:GET|POST|DELETE) [a-zA-Z0-9/]+)`", spoken) == list(SPOKEN_BY_BINANCE)
+    assert re.findall(r"`((?:GET|POST|PUT|DELETE) [a-zA-Z0-9/]+)`", spoken) == list(SPOKEN_BY_BINANCE)
+    assert all(f"`{address}`" in section for address in (*MARKETS, *ACCOUNTS))

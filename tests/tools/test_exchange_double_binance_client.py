@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders.binance_double import SPOT, SWAP, binance_client, impatient
+from builders.binance_double import SPOT, SWAP, binance_client, binance_streams, impatient
 from domain.clock import TickClock
 from tools.exchange_double import Bar, Credentials, Operation
 from tools.exchange_double.faults import (
@@ -441,10 +441,18 @@ async def test_ccxt_takes_a_key_that_no_longer_works_for_a_ban(double: ServedDou
 
 
 async def test_nothing_that_ccxt_may_ask_leaves_this_machine(double: ServedDouble) -> None:
-    async with binance_client(double) as client:
-        addresses = [url for environment in ("api", "test", "demo") for url in client.urls[environment].values()]
-    assert len(addresses) == 22 + 12 + 12
-    assert [url for url in addresses if not url.startswith(double.url)] == []
+    async with binance_streams(double) as client:
+        asked, streams = {}, {}
+        for environment in ("api", "test", "demo"):
+            addresses = dict(client.urls[environment])
+            sockets = addresses.pop("ws")
+            asked[environment] = addresses.values()
+            streams[environment] = [*sockets.pop("ws-api").values(), *sockets.values()]
+    assert [len(urls) for urls in asked.values()] == [22, 12, 12]
+    assert [len(urls) for urls in streams.values()] == [8, 8, 8]
+    assert [url for urls in asked.values() for url in urls if not url.startswith(double.url)] == []
+    at = double.url.replace("http", "ws")
+    assert [url for urls in streams.values() for url in urls if not url.startswith(at)] == []
 
 
 @pytest.mark.parametrize("switch", ["set_sandbox_mode", "enable_demo_trading"])

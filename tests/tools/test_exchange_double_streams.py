@@ -263,6 +263,11 @@ async def test_an_address_without_streams_is_refused(double: ServedDouble) -> No
             await session.ws_connect(f"{double.url}/ws/v4/public")
 
 
+def test_what_ccxt_adds_to_an_address_changes_nothing() -> None:
+    engine = Engine(TickClock(START))
+    assert OkxWire().session("/ws/v5/public?brokerId=9999", engine) is not None
+
+
 async def test_ccxt_refuses_to_go_on_after_a_gap_and_begins_again(double: ServedDouble) -> None:
     import ccxt
 

@@ -33,7 +33,7 @@ from tools.exchange_double.faults import (
 )
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_stream_changes import Change
-from tools.exchange_stream_health import ShardState
+from tools.exchange_stream_health import ShardHealth, ShardState
 from tools.exchange_stream_limits import StreamLimits
 
 pytestmark = pytest.mark.slow  # real sockets, that are left to fall silent
@@ -326,14 +326,18 @@ async def test_an_own_order_that_changes_is_told_and_nothing_is_said_of_its_stat
         assert stream.urgent.is_set()
 
 
+def own(stream: ExchangeStream) -> ShardHealth:
+    return next(shard for shard in stream.health.shards if shard.name.startswith("own orders"))
+
+
 async def test_a_stream_of_own_orders_that_stays_down_is_urgent_once(stage: StreamStage) -> None:
     async with stage.live(own_orders=True) as stream:
         stage.double.faults.add(SocketClosed(), on=Operation.STREAM_OPEN, times=None)
         stage.double.sockets.close_all()
-        await until(lambda: stream.health.reconnects >= 3)
+        await until(lambda: own(stream).state is ShardState.DOWN and own(stream).reconnects >= 1)
         assert (await soon(first(stream, "doubt"))).detail == "their stream is down"
         stream.urgent.clear()
-        await until(lambda: stream.health.reconnects >= 9)
+        await until(lambda: own(stream).reconnects >= 4)
         assert not stream.urgent.is_set()
 
 

@@ -18,7 +18,7 @@ from domain.errors import VenueUnavailable
 from tools.bar_grid import last_close
 from tools.exchange_stream_bars import StreamedBars
 from tools.exchange_stream_changes import Change, ChangeKind, Changes
-from tools.exchange_stream_client import BarsTold, StreamClient
+from tools.exchange_stream_client import BarsTold, StreamClient, kinds_apart
 from tools.exchange_stream_prices import PriceWatch
 from tools.exchange_stream_quotes import Quotes
 from tools.exchange_stream_wire import streaming
@@ -116,6 +116,31 @@ def test_a_quote_does_not_go_back_in_time() -> None:
     assert not quotes.streamed(a_quote("99", after_s=1))
     assert quotes.streamed(a_quote("98", after_s=2))
     assert quotes.get(BTC) == a_quote("98", after_s=2)
+
+
+def test_one_that_has_its_time_by_our_clock_is_no_bound_for_the_exchanges() -> None:
+    quotes = the_quotes(Wall())
+    assert quotes.streamed(a_quote("100", after_s=9), timed=False)
+    assert quotes.streamed(a_quote("99", after_s=2))
+    assert not quotes.streamed(a_quote("98", after_s=1))
+
+
+# Own orders.
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbols", "kinds"),
+    [
+        ("okx", [BTC, f"{BTC}:USDT"], (None,)),
+        ("binance", [BTC, ETH], ("spot",)),
+        ("binance", [f"{BTC}:USDT"], ("swap",)),
+        ("binance", [f"{BTC}:USDT", BTC, ETH], ("spot", "swap")),
+    ],
+)
+def test_own_orders_are_heard_of_the_kinds_that_are_traded(
+    exchange: str, symbols: list[str], kinds: tuple[str | None, ...]
+) -> None:
+    assert kinds_apart(exchange, symbols) == kinds
 
 
 # Changes.

@@ -11,6 +11,7 @@ What it leaves out: other accounts, liquidation (cash can go below zero on swaps
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ class Engine:
         self.listeners: list[Listener] = []
         """Told what has happened, in order, once it is done; while `lock` is held, so they must not wait."""
         self._untold: list[Event] = []
+        self._changes: Counter[str] = Counter()
         self._depth = 0
         self._matcher = Matcher(clock, self.listings, changed=self._order_changed)
         self._stops = Stops(changed=lambda stop: self._untold.append(StopChanged(stop)))
@@ -89,7 +91,7 @@ class Engine:
     def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         """Replace the market's liquidity. Resting orders that it crosses trade at their own price."""
         self._matcher.books[symbol].set(bids=bids, asks=asks)
-        self._untold.append(MarketChanged(symbol))
+        self._market_changed(symbol)
         self._matcher.drag_last(symbol)
         self._matcher.meet(symbol, "buy")
         self._matcher.meet(symbol, "sell")
@@ -110,7 +112,7 @@ class Engine:
 
         An aggressor who sells hits our buys, the highest first. Without a size all of them trade.
         """
-        self._untold.append(MarketChanged(symbol))
+        self._market_changed(symbol)
         price, left = Decimal(price), None if size is None else Decimal(size)
         self._matcher.last[symbol] = price
         for queued in self._matcher.queue(symbol, other(aggressor)):
@@ -162,7 +164,7 @@ class Engine:
     @_atomic
     def set_bars(self, symbol: str, interval_s: int, bars: Iterable[Bar]) -> None:
         """The candles of one interval."""
-        self._untold.append(MarketChanged(symbol))
+        self._market_changed(symbol)
         self._bars[symbol, interval_s] = tuple(sorted(bars, key=lambda bar: bar.opened_at))
 
     # What a client asks for.
@@ -270,7 +272,8 @@ class Engine:
     @_atomic
     def tick(self) -> None:
         """Do what is due by the clock. Candles close by it too."""
-        self._untold.extend(MarketChanged(symbol) for symbol in sorted({symbol for symbol, _ in self._bars}))
+        for symbol in sorted({symbol for symbol, _ in self._bars}):
+            self._market_changed(symbol)
         due = [symbol for symbol, at in self._cancel_all_at.items() if self.clock.now() >= at]
         for symbol in due:
             del self._cancel_all_at[symbol]
@@ -338,6 +341,10 @@ class Engine:
         """The mark price; without one the last."""
         return self._matcher.mark_price(symbol)
 
+    def changes(self, symbol: str) -> int:
+        """How often the market has changed, or may have."""
+        return self._changes[symbol]
+
     def leverage(self, symbol: str) -> Decimal:
         return self._matcher.leverage[symbol]
 
@@ -352,19 +359,26 @@ class Engine:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Tell what has happened once the outermost call is done."""
+        """Tell what has happened once the outermost call is done. What listeners ask meanwhile is not outermost."""
         self._depth += 1
         try:
             yield
         finally:
-            self._depth -= 1
-            while not self._depth and self._untold:
-                event = self._untold.pop(0)
-                for listener in self.listeners:
-                    listener(event)
+            try:
+                while self._depth == 1 and self._untold:
+                    event = self._untold.pop(0)
+                    for listener in self.listeners:
+                        listener(event)
+            finally:
+                self._depth -= 1
 
     def _order_changed(self, order: Order) -> None:
-        self._untold += [OrderChanged(order), MarketChanged(order.new.symbol)]
+        self._untold.append(OrderChanged(order))
+        self._market_changed(order.new.symbol)
+
+    def _market_changed(self, symbol: str) -> None:
+        self._changes[symbol] += 1
+        self._untold.append(MarketChanged(symbol))
 
     def _next_order_id(self) -> str:
         self._numbered += 1

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 
 from aiohttp import WSMsgType, web
@@ -98,10 +99,10 @@ class Server:
         def send(text: str | None) -> None:
             self._loop.call_soon_threadsafe(outgoing.put_nowait, text)
 
-        connection = self._double.sockets.connect(request.path, send)
+        connection = self._double.sockets.connect(request.raw_path, send)
         if connection is None:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=False)
         try:
             await socket.prepare(request)
             listening = asyncio.create_task(self._listen(socket, connection))
@@ -122,6 +123,9 @@ class Server:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 self._double.sockets.receive(connection, message.data)
+            elif message.type is WSMsgType.PING and not connection.silent:
+                with suppress(ConnectionError):  # the client may have gone
+                    await socket.pong(message.data)
         connection.close()
 
 

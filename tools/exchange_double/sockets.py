@@ -52,7 +52,7 @@ class StreamingWire(Wire, Protocol):
     """A dialect that also has streams."""
 
     def session(self, path: str, engine: Engine) -> Session | None:
-        """For a client that connects to `path`; `None` for an address that isn't spoken."""
+        """For a client that connects to `path`, with its query as sent; `None` for an address that isn't spoken."""
         ...
 
 

@@ -115,7 +115,7 @@ class Effects:
 
 
 class Wire(Protocol):
-    """One exchange's REST dialect, stateless: everything it knows is in the engine."""
+    """One exchange's REST dialect: everything it knows of markets and the account is in the engine."""
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from tools.exchange_double.binance.errors import BinanceError, illegal, missing, wrong
+from tools.exchange_double.binance.listen_key import ListenKey
 from tools.exchange_double.binance.text import market_id, millis
 from tools.exchange_double.engine import Engine
 from tools.exchange_double.listing import Listing
@@ -33,6 +34,7 @@ class Call:
     engine: Engine
     effects: Effects
     credentials: Credentials
+    listen_key: ListenKey
     now: datetime
 
     def listing(self) -> Listing:

@@ -37,14 +37,29 @@ _BEYOND = {
 """ccxt's names of Binance's addresses, those that every environment has and those of the real one alone."""
 
 
-def addresses(url: str) -> dict[str, str]:
+def addresses(url: str) -> Mapping[str, object]:
     """All that ccxt knows of the real exchange, so that nothing leaves this machine."""
-    return {name: url + path for name, path in (_TRADING | _BEYOND).items()}
+    return {**{name: url + path for name, path in (_TRADING | _BEYOND).items()}, "ws": _sockets(url)}
 
 
-def sandbox_addresses(url: str) -> dict[str, str]:
+def sandbox_addresses(url: str) -> Mapping[str, object]:
     """What ccxt knows of the test and demo environments, which have no wallet."""
-    return {name: url + SANDBOX + path for name, path in _TRADING.items()}
+    url += SANDBOX
+    return {**{name: url + path for name, path in _TRADING.items()}, "ws": _sockets(url)}
+
+
+def _sockets(url: str) -> Mapping[str, object]:
+    """ccxt takes a stream for one of spot by `/stream` in its address, which really is the host's name."""
+    url = url.replace("http", "ws", 1)
+    spot = f"{url}/stream/ws"
+    return {
+        "spot": spot,
+        "margin": spot,
+        "future": f"{url}/ws",
+        "delivery": f"{url}/delivery/ws",
+        "papi": f"{url}/pm/ws",
+        "ws-api": {"spot": f"{url}/ws-api/v3", "future": f"{url}/ws-fapi/v1", "delivery": f"{url}/ws-dapi/v1"},
+    }
 
 
 @cache

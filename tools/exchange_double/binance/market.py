@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from tools.exchange_double.binance.call import Call, Window, answer, limit, one_or_all, required
 from tools.exchange_double.binance.errors import BinanceError
+from tools.exchange_double.binance.feeds import update_id
 from tools.exchange_double.binance.text import Row, market_id, millis, text, units
 from tools.exchange_double.book import Level
 from tools.exchange_double.candles import Bar
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.wire import Answer
 
-_INTERVALS = {
+INTERVALS = {
     "1m": 60,
     "3m": 180,
     "5m": 300,
@@ -72,7 +73,7 @@ def book(call: Call) -> Answer:
     at = millis(call.now)
     return answer(
         {
-            "lastUpdateId": at,
+            "lastUpdateId": update_id(listing.symbol, call.engine),
             **({"E": at, "T": at} if call.futures else {}),
             "bids": [_level(level, listing) for level in call.engine.depth(listing.symbol, "buy")[:levels]],
             "asks": [_level(level, listing) for level in call.engine.depth(listing.symbol, "sell")[:levels]],
@@ -82,7 +83,7 @@ def book(call: Call) -> Answer:
 
 def candles(call: Call) -> Answer:
     """Those that have opened by now; the last may not be closed."""
-    listing, interval_s = call.listing(), _INTERVALS.get(required(call.params, "interval"))
+    listing, interval_s = call.listing(), INTERVALS.get(required(call.params, "interval"))
     if interval_s is None:
         raise BinanceError(-1120, "Invalid interval.")
     window = Window.of(call)

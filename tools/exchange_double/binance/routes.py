@@ -9,6 +9,7 @@ from tools.exchange_double.binance import (
     algos,
     exchange_info,
     futures,
+    listening,
     market,
     new_order,
     new_stop,
@@ -27,20 +28,29 @@ class Route:
     handle: Callable[[Call], Answer]
     reads: frozenset[str]
     signed: bool
+    keyed: bool
+    """Whether it carries the API key; what is signed does."""
 
 
 def _public(operation: Operation, handle: Callable[[Call], Answer], reads: str = "") -> Route:
-    return Route(operation=operation, handle=handle, reads=frozenset(reads.split()), signed=False)
+    return Route(operation=operation, handle=handle, reads=frozenset(reads.split()), signed=False, keyed=False)
 
 
 def _signed(operation: Operation, handle: Callable[[Call], Answer], reads: str = "") -> Route:
-    return Route(operation=operation, handle=handle, reads=frozenset(reads.split()) | SIGNED_WITH, signed=True)
+    known = frozenset(reads.split()) | SIGNED_WITH
+    return Route(operation=operation, handle=handle, reads=known, signed=True, keyed=True)
+
+
+def _keyed(operation: Operation, handle: Callable[[Call], Answer], reads: str = "") -> Route:
+    return Route(operation=operation, handle=handle, reads=frozenset(reads.split()), signed=False, keyed=True)
 
 
 _PAGE = "startTime endTime limit"
 _TRANSFERS = f"coin offset {_PAGE}"
 _EITHER_ID = "symbol orderId origClientOrderId"
 
+_LISTENING = "subType"
+"""It means nothing there; ccxt sends it, with the value `None`."""
 _EITHER_ALGO_ID = "symbol algoId clientAlgoId"
 
 _SPOT = {
@@ -122,6 +132,9 @@ _FUTURES = {
     ("GET", "/fapi/v1/accountConfig"): _signed(Operation.SETTINGS, futures.account_settings),
     ("GET", "/fapi/v1/commissionRate"): _signed(Operation.SETTINGS, futures.fees, "symbol"),
     ("GET", "/fapi/v1/income"): _signed(Operation.BILLS, futures.income, f"symbol incomeType page {_PAGE}"),
+    ("POST", "/fapi/v1/listenKey"): _keyed(Operation.SETTINGS, listening.make, _LISTENING),
+    ("PUT", "/fapi/v1/listenKey"): _keyed(Operation.SETTINGS, listening.keep, _LISTENING),
+    ("DELETE", "/fapi/v1/listenKey"): _keyed(Operation.SETTINGS, listening.drop, _LISTENING),
     ("GET", "/dapi/v1/exchangeInfo"): _public(Operation.INSTRUMENTS, exchange_info.coin_margined),
 }
 

@@ -26,11 +26,27 @@ _RECV_WINDOW = r"^[0-9]{1,5}(\.[0-9]{1,3})?$"
 
 def check_key(request: Request, credentials: Credentials, *, sandbox: bool) -> None:
     """Raises `BinanceError` unless the key is the account's, and of this environment."""
-    key = request.headers.get("x-mbx-apikey", "")
+    _check_known(request.headers.get("x-mbx-apikey", ""), credentials, sandbox=sandbox)
+
+
+def _check_known(key: str, credentials: Credentials, *, sandbox: bool) -> None:
     if not key:
         raise BinanceError(-2014, "API-key format invalid.", status=401)
     if key != credentials.key or sandbox != credentials.sandbox:
         raise not_permitted()
+
+
+def check_api_signature(params: Mapping[str, str], credentials: Credentials, *, sandbox: bool, now: datetime) -> None:
+    """Of a request to the WebSocket API, which has the key among its parameters and signs them by name, unescaped.
+
+    Raises `BinanceError` for the first thing that is wrong.
+    """
+    _check_known(params.get("apiKey", ""), credentials, sandbox=sandbox)
+    signature = required(params, "signature")
+    required(params, "timestamp")
+    _check_time(whole(params, "timestamp", 0), params.get("recvWindow", _WINDOW_MS), now=now)
+    sent = "&".join(f"{name}={value}" for name, value in sorted(params.items()) if name != "signature")
+    _check_signed(signature, sent, credentials)
 
 
 def check_signature(request: Request, params: Mapping[str, str], credentials: Credentials, *, now: datetime) -> None:
@@ -38,8 +54,7 @@ def check_signature(request: Request, params: Mapping[str, str], credentials: Cr
     signature = required(params, "signature")
     required(params, "timestamp")
     _check_time(whole(params, "timestamp", 0), params.get("recvWindow", _WINDOW_MS), now=now)
-    if not hmac.compare_digest(signature.lower().encode(), _sign(request, credentials.secret).encode()):
-        raise BinanceError(-1022, "Signature for this request is not valid.")
+    _check_signed(signature, _unsigned(urlsplit(request.target).query) + _unsigned(request.body), credentials)
 
 
 def not_permitted() -> BinanceError:
@@ -58,9 +73,10 @@ def _check_time(stamp: int, recv_window: str, *, now: datetime) -> None:
         raise BinanceError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
-def _sign(request: Request, secret: str) -> str:
-    sent = _unsigned(urlsplit(request.target).query) + _unsigned(request.body)
-    return hmac.digest(secret.encode(), sent.encode(), hashlib.sha256).hex()
+def _check_signed(signature: str, sent: str, credentials: Credentials) -> None:
+    signed = hmac.digest(credentials.secret.encode(), sent.encode(), hashlib.sha256).hex()
+    if not hmac.compare_digest(signature.lower().encode(), signed.encode()):
+        raise BinanceError(-1022, "Signature for this request is not valid.")
 
 
 def _unsigned(part: str) -> str:

@@ -143,7 +143,7 @@ class BybitWire:
             raise BybitError(10005, "Permission denied for current apikey")
 
     def session(self, path: str, engine: Engine) -> BybitSession | None:
-        endpoint = ENDPOINTS.get(_below(path))
+        endpoint = ENDPOINTS.get(_below(path.partition("?")[0]))
         if endpoint is None:
             return None
         return BybitSession(endpoint, engine, self.credentials, testnet=path.startswith(_TESTNET))

@@ -110,7 +110,7 @@ class OkxWire:
             return refusal(OkxError(*REFUSALS[refused.reason]))
 
     def session(self, path: str, engine: Engine) -> OkxSession | None:
-        endpoint = ENDPOINTS.get(path.removeprefix(WS_PATH + "/"))
+        endpoint = ENDPOINTS.get(path.partition("?")[0].removeprefix(WS_PATH + "/"))
         return OkxSession(endpoint, engine, self.credentials) if endpoint else None
 
     def rate_limited(self) -> Answer:
