@@ -11,7 +11,6 @@ EXACT = Context(
     Emax=999_999,
     capitals=1,
     clamp=0,
-    flags=[],
     traps=[Inexact, InvalidOperation, DivisionByZero, Overflow],
 )
 """A result that would be rounded raises, and so refuses."""
@@ -23,7 +22,6 @@ DOWN = Context(
     Emax=999_999,
     capitals=1,
     clamp=0,
-    flags=[],
     traps=[InvalidOperation, DivisionByZero, Overflow],
 )
 """For quotients that are handed out; nothing is compared by them but sizes, which may only shrink."""

@@ -7,12 +7,21 @@ Facts, verdicts and consents are read again years later. A change of a shape tha
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import importlib.util
 import json
 import pkgutil
 import sys
 from collections.abc import Iterator
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_UP,
+    DefaultContext,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +31,6 @@ from pydantic.json_schema import models_json_schema
 
 import policy
 from policy.check import Check
-from policy.exact import DOWN, EXACT
 from policy.ruling import Ruling
 from policy.verdict import Finding
 
@@ -102,18 +110,42 @@ def test_a_ruling_compares_nothing_unless_it_says_so() -> None:
     assert Ruling("pass", "fine") == ("pass", "fine", None, None, "", False)
 
 
+@pytest.fixture
+def other_defaults() -> Iterator[None]:
+    """Decimal's defaults as a caller may have changed them, down to the last."""
+    kept = DefaultContext.copy()
+    DefaultContext.prec, DefaultContext.rounding, DefaultContext.clamp = 5, ROUND_UP, 1
+    DefaultContext.Emin, DefaultContext.Emax, DefaultContext.capitals = -5, 5, 0
+    for trap in DefaultContext.traps:
+        DefaultContext.traps[trap] = not DefaultContext.traps[trap]
+    yield
+    for name in ("prec", "rounding", "clamp", "Emin", "Emax", "capitals"):
+        setattr(DefaultContext, name, getattr(kept, name))
+    DefaultContext.traps.update(kept.traps)
+
+
 @pytest.mark.parametrize(
-    ("context", "rounding", "traps"),
+    ("name", "rounding", "traps"),
     [
-        (EXACT, ROUND_HALF_EVEN, [Inexact, InvalidOperation, DivisionByZero, Overflow]),
-        (DOWN, ROUND_DOWN, [InvalidOperation, DivisionByZero, Overflow]),
+        ("EXACT", ROUND_HALF_EVEN, {Inexact, InvalidOperation, DivisionByZero, Overflow}),
+        ("DOWN", ROUND_DOWN, {InvalidOperation, DivisionByZero, Overflow}),
     ],
-    ids=["exact", "down"],
 )
-def test_the_arithmetic_is_the_gates_own_in_every_detail(context: Context, rounding: str, traps: list[type]) -> None:
-    wanted = Context(100, rounding, -999_999, 999_999, 1, 0, [], traps)  # type: ignore[arg-type]
-    for name in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps"):
-        assert getattr(context, name) == getattr(wanted, name)
+@pytest.mark.usefixtures("other_defaults")
+def test_the_arithmetic_is_the_gates_own_in_every_detail(name: str, rounding: str, traps: set[type]) -> None:
+    context = getattr(imported_anew("policy.exact"), name)
+    assert (context.prec, context.rounding, context.capitals, context.clamp) == (100, rounding, 1, 0)
+    assert (context.Emin, context.Emax) == (-999_999, 999_999)
+    assert {trap for trap, is_set in context.traps.items() if is_set} == traps
+
+
+def imported_anew(name: str) -> Any:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":
