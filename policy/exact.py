@@ -9,7 +9,6 @@ EXACT = Context(
     rounding=ROUND_HALF_EVEN,
     Emin=-999_999,
     Emax=999_999,
-    capitals=1,
     clamp=0,
     traps=[Inexact, InvalidOperation, DivisionByZero, Overflow],
 )
@@ -20,7 +19,6 @@ DOWN = Context(
     rounding=ROUND_DOWN,
     Emin=-999_999,
     Emax=999_999,
-    capitals=1,
     clamp=0,
     traps=[InvalidOperation, DivisionByZero, Overflow],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
 from tools.exchange_double.served import ServedDouble
 from tools.exchange_stream import ExchangeStream
+from tools.exchange_stream_changes import Change
 from tools.exchange_stream_limits import StreamLimits
 
 MINUTE = Timeframe("1m")
@@ -124,3 +125,20 @@ def a_stream_stage(symbols: Sequence[str] = ("BTC/USDT",), *, exchange: str = "o
             stage.touch(symbol=symbol)
         stage.show_bars()
         yield stage
+
+
+def bid(stream: ExchangeStream, symbol: str = "BTC/USDT") -> Decimal | None:
+    quote = stream.quote(symbol)
+    return quote.bid if quote else None
+
+
+def shows(stream: ExchangeStream, price: str, symbol: str = "BTC/USDT") -> Callable[[], bool]:
+    return lambda: bid(stream, symbol) == Decimal(price)
+
+
+async def first(stream: ExchangeStream, kind: str) -> Change:
+    """The first change of a kind from now on."""
+    async for change in stream.changes():
+        if change.kind == kind:
+            return change
+    raise AssertionError("changes end")

@@ -6,13 +6,13 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import chain, combinations
 from random import Random
-from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.context import BRIEF, NOON, OPTIONAL, TEXTS, an_item, item_lists
+from builders.work import calls
 from context import ContextBook, ContextItem, Lane, LaneSettings, Pieces, Synthesis, Utf8Bytes, Weights, prompt
 from context.packing import NOTHING, Compartment, Parcel, pack
 from context.tokenizer import Tokenizer
@@ -177,11 +177,9 @@ def test_a_crowd_that_is_worth_the_same_for_a_token_fills_99_of_100_tokens(crowd
 
 @pytest.mark.parametrize("heading", [0, 20])
 @pytest.mark.parametrize("crowd", crowds())
-def test_packing_a_crowd_takes_no_second(crowd: str, heading: int) -> None:
+def test_packing_a_crowd_is_bounded_work(crowd: str, heading: int) -> None:
     lanes = [replace(lane, heading=heading) for lane in crowds()[crowd]]
-    started = process_time()
-    pack(lanes, capacity=LONG)
-    assert process_time() - started < 1
+    assert calls(lambda: pack(lanes, capacity=LONG)) < 1_000_000
 
 
 def made(

@@ -115,11 +115,11 @@ def other_defaults() -> Iterator[None]:
     """Decimal's defaults as a caller may have changed them, down to the last."""
     kept = DefaultContext.copy()
     DefaultContext.prec, DefaultContext.rounding, DefaultContext.clamp = 5, ROUND_UP, 1
-    DefaultContext.Emin, DefaultContext.Emax, DefaultContext.capitals = -5, 5, 0
+    DefaultContext.Emin, DefaultContext.Emax = -5, 5
     for trap in DefaultContext.traps:
         DefaultContext.traps[trap] = not DefaultContext.traps[trap]
     yield
-    for name in ("prec", "rounding", "clamp", "Emin", "Emax", "capitals"):
+    for name in ("prec", "rounding", "clamp", "Emin", "Emax"):
         setattr(DefaultContext, name, getattr(kept, name))
     DefaultContext.traps.update(kept.traps)
 
@@ -134,7 +134,7 @@ def other_defaults() -> Iterator[None]:
 @pytest.mark.usefixtures("other_defaults")
 def test_the_arithmetic_is_the_gates_own_in_every_detail(name: str, rounding: str, traps: set[type]) -> None:
     context = getattr(imported_anew("policy.exact"), name)
-    assert (context.prec, context.rounding, context.capitals, context.clamp) == (100, rounding, 1, 0)
+    assert (context.prec, context.rounding, context.clamp) == (100, rounding, 0)
     assert (context.Emin, context.Emax) == (-999_999, 999_999)
     assert {trap for trap, is_set in context.traps.items() if is_set} == traps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,7 @@ import pytest
 
 from builders.exchanges import START, Wall
 from builders.patience import soon, until
-from builders.streams import MINUTE, NERVOUS_S, QUICK, StreamStage, a_stream_stage
+from builders.streams import MINUTE, NERVOUS_S, QUICK, StreamStage, a_stream_stage, bid, first, shows
 from domain.errors import UsageError
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
@@ -45,15 +45,6 @@ SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 def stage() -> Iterator[StreamStage]:
     with a_stream_stage() as made:
         yield made
-
-
-def bid(stream: ExchangeStream, symbol: str = SPOT) -> Decimal | None:
-    quote = stream.quote(symbol)
-    return quote.bid if quote else None
-
-
-def shows(stream: ExchangeStream, price: str, symbol: str = SPOT) -> Callable[[], bool]:
-    return lambda: bid(stream, symbol) == Decimal(price)
 
 
 # Quotes.
@@ -294,13 +285,6 @@ async def test_bars_that_closed_while_a_stream_was_down_are_all_there(stage: Str
 
 
 # Hints.
-
-
-async def first(stream: ExchangeStream, kind: str) -> Change:
-    async for change in stream.changes():
-        if change.kind == kind:
-            return change
-    raise AssertionError("changes end")
 
 
 async def test_a_crossed_price_is_told_at_once(stage: StreamStage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ import pytest
 
 from builders.exchanges import FAST, START
 from builders.patience import soon, until
-from builders.streams import MINUTE, NERVOUS_S, QUICK, Running, StreamStage, a_stream_stage
+from builders.streams import MINUTE, NERVOUS_S, QUICK, Running, StreamStage, a_stream_stage, bid, first, shows
 from domain.clock import Clock
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient
@@ -37,7 +37,6 @@ from tools.exchange_double.faults import (
 from tools.exchange_double.served import binance_double
 from tools.exchange_double.stops import Stop
 from tools.exchange_stream import ExchangeStream
-from tools.exchange_stream_changes import Change
 
 pytestmark = pytest.mark.slow  # real sockets, that are left to fall silent
 
@@ -51,22 +50,6 @@ def both() -> Iterator[StreamStage]:
     """Spot and swap, which have the same id at Binance."""
     with a_stream_stage([SPOT, SWAP], exchange="binance") as made:
         yield made
-
-
-def bid(stream: ExchangeStream, symbol: str) -> Decimal | None:
-    quote = stream.quote(symbol)
-    return quote.bid if quote else None
-
-
-def shows(stream: ExchangeStream, price: str, symbol: str) -> Callable[[], bool]:
-    return lambda: bid(stream, symbol) == Decimal(price)
-
-
-async def first(stream: ExchangeStream, kind: str) -> Change:
-    async for change in stream.changes():
-        if change.kind == kind:
-            return change
-    raise AssertionError("changes end")
 
 
 async def told_back(stream: ExchangeStream) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ import pytest
 from builders.exchanges import START
 from builders.live_venue import a_stage
 from builders.patience import soon, until
-from builders.streams import MINUTE, NERVOUS_S, QUICK, StreamStage, a_stream_stage
+from builders.streams import MINUTE, NERVOUS_S, QUICK, StreamStage, a_stream_stage, bid, first, shows
 from tools.bar_grid import last_close
 from tools.exchange_double import NewOrder, Operation, Trigger
 from tools.exchange_double.faults import (
@@ -27,8 +27,6 @@ from tools.exchange_double.faults import (
     SocketSilent,
     SocketSwapped,
 )
-from tools.exchange_stream import ExchangeStream
-from tools.exchange_stream_changes import Change
 
 pytestmark = pytest.mark.slow  # real sockets, that are left to fall silent
 
@@ -41,22 +39,6 @@ def stage() -> Iterator[StreamStage]:
     """A spot pair and a perpetual with one id."""
     with a_stream_stage([SPOT, SWAP], exchange="bybit") as made:
         yield made
-
-
-def bid(stream: ExchangeStream, symbol: str) -> Decimal | None:
-    quote = stream.quote(symbol)
-    return quote.bid if quote else None
-
-
-def shows(stream: ExchangeStream, price: str, symbol: str) -> Callable[[], bool]:
-    return lambda: bid(stream, symbol) == Decimal(price)
-
-
-async def first(stream: ExchangeStream, kind: str) -> Change:
-    async for change in stream.changes():
-        if change.kind == kind:
-            return change
-    raise AssertionError("changes end")
 
 
 # Quotes.
