@@ -30,7 +30,6 @@ _NUMBER = "a number"
 _EXPECTED: Final[Mapping[str, str]] = {
     "model_type": _SECTION,
     "dict_type": "a table of settings",
-    "mapping_type": "a table of settings",
     "frozen_set_type": "a list",
     "string_type": "text in quotes",
     "bool_type": "true or false",
@@ -42,7 +41,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
 """Where pydantic's own words speak of classes."""
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
-    "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),

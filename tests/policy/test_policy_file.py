@@ -23,6 +23,13 @@ def problems(text: str) -> list[str]:
     return str(raised.value).splitlines()
 
 
+@pytest.mark.parametrize("place", ["max_quantity.per_symbol", "market_data.max_age_s_of", "correlation.groups"])
+def test_where_a_table_belongs_one_is_asked_for(place: str) -> None:
+    section, _, name = place.partition(".")
+    said = problems(f'name = "p"\n[{section}]\n{name} = 3')
+    assert f"  {place}: expected a table of settings, not 3" in said
+
+
 def test_numbers_are_decimals_from_the_text_on() -> None:
     policy = parse_policy('name = "p"\n[conviction]\nminimum = 0.1', source="p")
     assert policy.conviction is not None

@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
 
 import policy
 from policy.check import Check
+from policy.limits import Section
 from policy.ruling import Ruling
 from policy.verdict import Finding
 
@@ -95,6 +96,21 @@ def test_what_a_field_is_when_it_is_not_given_is_something_it_may_be(name: str) 
             default = info.get_default(call_default_factory=True, validated_data={})
             adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
             assert adapter.validate_python(default) == default
+
+
+SECTIONS = {name: model for name, model in models().items() if issubclass(model, Section)}
+
+
+@pytest.mark.parametrize("name", list(SECTIONS))
+def test_a_whole_number_or_a_switch_is_not_taken_from_text(name: str) -> None:
+    for info in SECTIONS[name].model_fields.values():
+        adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
+        schema = adapter.json_schema()
+        kinds = {schema.get("type"), *(choice.get("type") for choice in schema.get("anyOf", ()))}
+        for kind, text in (("integer", "100"), ("boolean", "true")):
+            if kind in kinds:
+                with pytest.raises(ValidationError):
+                    adapter.validate_python(text)
 
 
 @pytest.mark.parametrize("kind", [Check, Finding])
