@@ -31,7 +31,7 @@ from pydantic.json_schema import models_json_schema
 
 import policy
 from policy.check import Check
-from policy.limits import Section
+from policy.limits import Section, Tighter
 from policy.ruling import Ruling
 from policy.verdict import Finding
 
@@ -120,6 +120,19 @@ def test_what_is_no_model_can_not_be_changed_either(kind: type) -> None:
         one.code = "OTHER"
     with pytest.raises((AttributeError, TypeError)):
         object.__setattr__(one, "other", 1)
+
+
+def test_directions_are_said_in_the_words_of_the_published_schema() -> None:
+    assert [direction.value for direction in Tighter] == [
+        "a lower number",
+        "a higher number",
+        "fewer entries; unset stands for all",
+        "more entries",
+        "true",
+        "false",
+        "the later word of warn, review, deny",
+        "it only warns",
+    ]
 
 
 def test_a_ruling_compares_nothing_unless_it_says_so() -> None:
