@@ -134,6 +134,16 @@ def test_a_refused_order_type_says_which_are_taken() -> None:
     assert finding(judge(an_exit(), policy=limit_only), "ORDER_TYPE").message == "market orders are not among limit"
 
 
+def test_what_is_permitted_is_listed_in_one_order() -> None:
+    """A set has an order of its own in every process."""
+    policy = a_policy()
+    given = {"types": ("stop", "market"), "times_in_force": ("IOC", "GTC")}
+    turned = policy.model_copy(update={"order_type": policy.order_type.model_copy(update=given)})
+    assert finding(judge(policy=turned), "ORDER_TYPE").message == "limit orders are not among market, stop"
+    fok = a_proposal(type="market", limit_price=None, time_in_force="FOK")
+    assert finding(judge(fok, policy=turned), "ORDER_TYPE").message == "time in force FOK is not among GTC, IOC"
+
+
 # MAX_NOTIONAL
 
 

@@ -305,7 +305,11 @@ def test_an_entry_may_not_stand_where_our_own_stop_sells(entry: dict[str, object
     facts = some_facts(held=LONG, working=[resting_stop()])
     said = found("SELF_TRADE", a_proposal(**({"stop_price": "85"} | entry)), facts)
     assert said.outcome == outcome
-    assert said.observed == (95 if outcome == "deny" else None)
+    if outcome == "deny":
+        reach = Decimal(str(entry.get("limit_price", "100")))
+        assert (said.observed, said.limit, said.unit) == (95, reach, "USDT")
+    else:
+        assert (said.observed, said.limit, said.unit) == (None, None, "")
 
 
 @pytest.mark.parametrize(
