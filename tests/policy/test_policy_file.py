@@ -30,6 +30,11 @@ def test_where_a_table_belongs_one_is_asked_for(place: str) -> None:
     assert f"  {place}: expected a table of settings, not 3" in said
 
 
+def test_a_time_zone_that_is_not_stated_must_be_known_too() -> None:
+    with pytest.raises(PolicyFileError, match="expected a time zone known here such as America/New_York, not 'UTC'"):
+        parse_policy('name = "p"', source="p", knows_zone=lambda zone: False)
+
+
 def test_numbers_are_decimals_from_the_text_on() -> None:
     policy = parse_policy('name = "p"\n[conviction]\nminimum = 0.1', source="p")
     assert policy.conviction is not None
