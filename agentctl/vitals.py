@@ -98,8 +98,9 @@ async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
         found = look()
         if found is not None:
             draft = file.with_suffix(".new")
-            draft.write_text(found.model_dump_json())
-            draft.replace(file)
+            with suppress(OSError):  # what is only told must not end the run; doctor sees by its age that it is old
+                draft.write_text(found.model_dump_json())
+                draft.replace(file)
         await asyncio.sleep(_EVERY_S)
 
 

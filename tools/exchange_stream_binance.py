@@ -13,7 +13,6 @@ from typing import Any
 _LAST_WORDS = frozenset({"listenKeyExpired", "eventStreamTerminated", "serverShutdown"})
 """Events after which a connection tells nothing more of use, though it may stay open and answer pings."""
 
-
 _CONNECTIONS = 4
 """To spot, and to either address of futures. ccxt would make one for each book; Binance takes 300 in five minutes."""
 

@@ -7,7 +7,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from domain.clock import TickClock
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     import ccxt.pro as ccxt_pro
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
+B = TypeVar("B", bound="ccxt.bybit")
+
+
+@asynccontextmanager
+async def _loaded(kind: type[B], double: ServedDouble, settings: Mapping[str, object]) -> AsyncIterator[B]:
+    client = kind({**double.client_settings(), "enableRateLimit": False, **settings})
+    client.timeout_on_exit = 0
+    client.options["fetchMarkets"] = {"types": ["spot", "linear"]}
+    try:
+        await client.load_markets()
+        yield client
+    finally:
+        await client.close()
 
 
 @asynccontextmanager
@@ -28,14 +41,8 @@ async def bybit_client(double: ServedDouble, **settings: object) -> AsyncIterato
     """ccxt's own Bybit with its spot and linear markets loaded."""
     import ccxt.async_support as ccxt
 
-    client = ccxt.bybit({**double.client_settings(), "enableRateLimit": False, **settings})
-    client.timeout_on_exit = 0
-    client.options["fetchMarkets"] = {"types": ["spot", "linear"]}
-    try:
-        await client.load_markets()
+    async with _loaded(ccxt.bybit, double, settings) as client:
         yield client
-    finally:
-        await client.close()
 
 
 @asynccontextmanager
@@ -43,14 +50,8 @@ async def bybit_streams(double: ServedDouble, **settings: object) -> AsyncIterat
     """ccxt's own Bybit with streams."""
     import ccxt.pro as ccxt_pro
 
-    client = ccxt_pro.bybit({**double.client_settings(), "enableRateLimit": False, **settings})
-    client.timeout_on_exit = 0
-    client.options["fetchMarkets"] = {"types": ["spot", "linear"]}
-    try:
-        await client.load_markets()
+    async with _loaded(ccxt_pro.bybit, double, settings) as client:
         yield client
-    finally:
-        await client.close()
 
 
 @contextmanager
