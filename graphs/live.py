@@ -19,11 +19,13 @@ from domain.money import ZERO
 from domain.order import OrderRequest, OrderState
 from domain.statement import ExternalEvent, Statement, adoption, is_swap
 from domain.venue import AccountVenue
+from graphs.days import day_start, week_start
 from graphs.session import RunSettings
 from graphs.wall import RunningClock
 from memory.archive import Archive
 from memory.armings import Armings
 from memory.database import Database
+from memory.earlier import earlier_losses
 from memory.ledger import Ledger
 from memory.records import RunHeader
 from policy import TicketOffice
@@ -94,7 +96,7 @@ async def went_live(
             remedy=f"agentctl arm {header.market} --for 8h --reason TEXT, then run it again",
         )
     account = await account_of(desk, market=header.market)
-    await _require_settled(account, database)
+    earlier = await _settled(account, database)
     await desk.venue.prepare()
     opened_at, statement = await _quiet_moment(header, desk)
     if out := [o.client_order_id for o in statement.open_orders if _OURS.match(o.client_order_id)]:
@@ -106,6 +108,9 @@ async def went_live(
     settings = RunSettings.model_validate_json(header.settings)
     mine = {symbol: instruments[symbol] for symbol in header.symbols}
     opening = _opening(statement, mine, adopt=adopt, prices=await _prices(desk, adopt))
+    day = settings.policy.day
+    since = (day_start(opened_at, day), week_start(opened_at, day))
+    counted_alike = [run for run in earlier if run.currency == header.currency]
     return header.model_copy(
         update={
             "mode": "live",
@@ -113,6 +118,7 @@ async def went_live(
             "opened_at": opened_at,
             "start_cash": statement.balances.get(header.currency, ZERO),
             "opening": opening,
+            "lost_before": await earlier_losses(counted_alike, database, since=since),
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
             "settings": canonical(settings.model_copy(update={"instruments": mine})),
         }
@@ -142,12 +148,11 @@ async def _quiet_moment(header: RunHeader, desk: LiveDesk) -> tuple[datetime, St
     raise Refused("the account is traded on by somebody else this very moment", remedy="Try again when it is quiet")
 
 
-async def _require_settled(account: str, database: Database) -> None:
-    """An account has one run at a time: what an earlier one has out is only known to that one."""
-    for record in await Archive(database).runs(limit=None):
-        run_id = record.header.run_id
-        if record.header.account != account:
-            continue
+async def _settled(account: str, database: Database) -> Sequence[RunHeader]:
+    """The account's earlier runs. It has one at a time: what an earlier one has out is only known to that one."""
+    headers = [record.header for record in await Archive(database).runs(limit=None)]
+    earlier = [header for header in headers if header.account == account]
+    for run_id in (header.run_id for header in earlier):
         out = await Ledger(database, account=run_id, run_id=run_id).orders(working_only=True)
         if out:
             doubt = any(order.state is OrderState.UNKNOWN for order in out)
@@ -155,6 +160,7 @@ async def _require_settled(account: str, database: Database) -> None:
                 f"{run_id} has {len(out)} orders out at {account}" + (", some of them in doubt" if doubt else ""),
                 remedy=f"agentctl run --live --resume {run_id} settles them",
             )
+    return earlier
 
 
 async def _prices(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:

@@ -92,7 +92,8 @@ class Session:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.database, account=self.header.run_id, run_id=self.header.run_id)
+        run_id, lost_before = self.header.run_id, self.header.lost_before
+        return Ledger(self.database, account=run_id, run_id=run_id, lost_before=lost_before)
 
     @cached_property
     def controls(self) -> Controls:

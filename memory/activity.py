@@ -14,20 +14,18 @@ from domain.money import ZERO
 from domain.value import NonNegative, Value
 from memory.books import account_row
 from memory.database import Database
+from memory.earlier import lost_from
 from memory.fault import as_written
 from memory.highwater import high_water
 from memory.readers import episode
-from memory.schema import cycles, episodes, equity, tape
+from memory.records import EarlierLoss
+from memory.schema import cycles, episodes, tape
+from memory.worth import worth
 from policy.account import ClosedTrade, EquityMarks
 
 _TRADES = 200
 
 # Built once: building a statement costs more than running it.
-_EQUITY = (
-    select(equity.c.as_of, equity.c.equity, equity.c.contributed)
-    .where(equity.c.run_id == bindparam("run_id"))
-    .order_by(equity.c.cycle.desc())
-)
 _EPISODES = (
     select(episodes)
     .where(episodes.c.run_id == bindparam("run_id"))
@@ -72,17 +70,21 @@ class _Used:
 class Activity:
     """The past of one run in its account. What closed cycles hold does not change, and is read once."""
 
-    def __init__(self, database: Database, *, account: str, run_id: str) -> None:
+    def __init__(
+        self, database: Database, *, account: str, run_id: str, lost_before: tuple[EarlierLoss, ...] = ()
+    ) -> None:
         self._database = database
         self._account = account
         self._run_id = run_id
+        self._lost_before = lost_before
         self._used: list[_Used] = []
         self._used_since: datetime | None = None
         self._marks: dict[datetime, Decimal] = {}
 
     async def equity_marks(self, as_of: datetime, *, day_start: datetime, week_start: datetime) -> EquityMarks:
-        """Equity at the end of the last cycle before each moment, else the starting cash, and the most so far.
+        """Equity at the end of the last cycle before each moment, and the most so far.
 
+        Before the first cycle it is the starting cash, with what earlier runs of the account lost since the moment.
         All as if what was brought in or taken out since had been then: a deposit is no profit, and hides no loss.
         `as_of` is that of the running cycle: what was before a moment that has passed does not change.
         """
@@ -94,7 +96,7 @@ class Activity:
             marks = dict(self._marks)
             for moment in moments:
                 if moment not in marks:
-                    marks[moment] = await self._equity_before(connection, moment, start)
+                    marks[moment] = await self._worth_before(connection, moment, start)
             high = await high_water(connection, self._run_id)
         self._marks = {moment: marks[moment] for moment in moments if moment <= as_of}
         return EquityMarks(
@@ -103,12 +105,9 @@ class Activity:
             high=(start if high is None else high) + since,
         )
 
-    async def _equity_before(self, connection: AsyncConnection, moment: datetime, start: Decimal) -> Decimal:
-        async with connection.stream(_EQUITY, {"run_id": self._run_id}) as found:
-            async for as_of, mark, contributed in found:
-                if as_of < moment:
-                    return Decimal(mark) - (contributed or ZERO)
-        return start
+    async def _worth_before(self, connection: AsyncConnection, moment: datetime, start: Decimal) -> Decimal:
+        before = (await worth(connection, self._run_id, moment)).before
+        return start + lost_from(self._lost_before, moment) if before is None else before
 
     async def closed_since(self, moment: datetime) -> tuple[ClosedTrade, ...]:
         """Trades that this run closed at `moment` or later, the oldest first; no more than the last 200."""

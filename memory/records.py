@@ -34,6 +34,13 @@ class Era(Value):
         return digest({"model": self.model, "settings": self.settings})
 
 
+class EarlierLoss(Value):
+    """What runs before a live one lost on the same account, from a moment on until it began."""
+
+    since: Instant
+    amount: NonNegative
+
+
 class RunHeader(Value):
     """What a run was started with. Two runs of equal `config_digest` decide the same on the same data."""
 
@@ -66,6 +73,8 @@ class RunHeader(Value):
     """Of a live run: the symbols in which the venue holds stops; in the others they are watched at each tick."""
     opening: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
     """Of a live run: what the account held then besides cash, and what of it was adopted."""
+    lost_before: tuple[EarlierLoss, ...] = Field(default=(), exclude_if=absent)
+    """Of a live run: what earlier ones of the account lost in the day and the week in which it began."""
 
     def era(self, cycle: int) -> Era:
         """What decides in `cycle`."""
@@ -80,7 +89,7 @@ class RunHeader(Value):
         """
         left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
         given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
-        for late in ("opening", "venue_stops"):
+        for late in ("opening", "venue_stops", "lost_before"):
             if not given[late]:
                 del given[late]
         return digest(given)

@@ -11,7 +11,7 @@ import pytest
 
 from builders.account_venue import SPOT, SWAP, ScriptedAccount
 from builders.markets import an_order
-from builders.memory import a_proposal, admit, an_admission, claim
+from builders.memory import a_cycle, a_header, a_proposal, admit, an_admission, claim, some_figures
 from builders.policy import an_instrument
 from builders.runs import options
 from builders.sessions import BTC, ETH, NOW, a_live_desk, a_live_session
@@ -117,6 +117,27 @@ async def test_an_account_with_a_run_that_has_orders_out_takes_no_other() -> Non
         assert refused.value.remedy == "agentctl run --live --resume r1 settles them"
         other = an_account(key=KeyRights(account="8", trade=True, withdraw=False))
         assert (await live(other, session.database)).account == "sim:8"
+
+
+async def test_what_earlier_runs_of_the_account_lost_today_is_not_forgiven(database: Database) -> None:
+    archive, account = Archive(database), an_account()
+    today = account.at.replace(hour=0, minute=0, second=0, microsecond=0)
+    for name, over in [
+        ("mine", {}),
+        ("on paper", {"mode": "paper", "account": ""}),
+        ("another's", {"account": "sim:8"}),
+        ("in euro", {"currency": "EUR"}),
+    ]:
+        header = a_header(run_id=name, **{"mode": "live", "account": "sim:7", "created_at": NOW} | over)
+        await archive.begin_run(header)
+        for cycle, (minute, equity) in enumerate([(-5, "9950"), (5, "9800")], start=1):
+            figures = some_figures(equity=Decimal(equity))
+            as_of = today + timedelta(minutes=minute)
+            await archive.close_cycle(name, a_cycle(cycle, as_of=as_of, figures=figures), timings={})
+    header = await live(account, database)
+    monday = today - timedelta(days=today.weekday())
+    assert [(loss.since, loss.amount) for loss in header.lost_before] == [(monday, Decimal(200)), (today, Decimal(150))]
+    assert not (await live(an_account(key=KeyRights(account="9", trade=True, withdraw=False)), database)).lost_before
 
 
 async def test_an_account_that_is_traded_on_this_very_moment_is_not_opened(database: Database) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.live import CYCLES, a_live_stage, faults_of_books, unproven_ends
-from builders.runs import archive
+from builders.memory import a_cycle, a_header, some_figures
+from builders.runs import archive, drive
 from domain.order import OrderState
+from graphs.events import silent
+from graphs.live import account_of
 from graphs.replay import replay_run
-from memory import Database, Ledger
+from memory import Archive, Database, Ledger
 
 
 async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path: Path) -> None:
@@ -32,6 +37,29 @@ async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Pat
             await live.run(database)
         report = await replay_run("r1", source=database, progress=lambda done, planned: None)
     assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)
+
+
+async def test_a_new_run_on_a_day_that_an_earlier_one_lost_halts_itself(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        with a_live_stage() as live:
+            async with live.opened() as desk:
+                account = await account_of(desk, market="okx")
+                await a_losing_run(database, account, at=live.stage.wall.now())
+                session = await live.begin(database, desk)
+                await drive(session, cycles=CYCLES, listen=silent)
+            control = await session.ledger.control()
+            assert len(live.stage.double.engine.orders) == 0
+        assert (control.state, control.by) == ("halted", "agentctl")
+        assert "of the limit of DAILY_LOSS is used up" in control.reason
+        report = await replay_run("r1", source=database, progress=lambda done, planned: None)
+    assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)
+
+
+async def a_losing_run(database: Database, account: str, *, at: datetime) -> None:
+    """One of this account and day that ended with half of what it began with."""
+    ledger = Archive(database)
+    await ledger.begin_run(a_header(run_id="r0", mode="live", account=account, created_at=at))
+    await ledger.close_cycle("r0", a_cycle(1, as_of=at, figures=some_figures(equity=Decimal(5_000))), timings={})
 
 
 SHORTS = DeskSettings(

@@ -1,0 +1,65 @@
+"""What a person reads before money moves."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from agentctl.money import agree
+from builders.memory import START, a_header, an_event
+from domain.errors import UsageError
+from memory.records import EarlierLoss
+from policy.account import Arming
+
+HEADER = a_header(
+    market="okx",
+    account="okx:7",
+    opening=(
+        an_event("opening:BTC", kind="opening", asset="BTC", quantity=Decimal(3)),
+        an_event("adoption:opening:BTC", kind="adoption", asset="BTC", quantity=Decimal(1)),
+    ),
+    lost_before=(EarlierLoss(since=START, amount=Decimal("120.5")),),
+)
+ARMED = Arming(by="Ada", until=START + timedelta(hours=8))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_it_says_what_it_found_what_was_lost_before_and_until_when_it_may_enter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agree(HEADER, ARMED)
+    said = capsys.readouterr().err
+    for words in (
+        "LIVE: r1 trades with money on okx:7",
+        "it found 3 BTC there, and leaves it alone",
+        "of that it manages as its own: 1 BTC",
+        "earlier runs of the account lost 120.5 USDT since 2025-01-01 00:00:00 UTC",
+        "it may enter until 2025-01-01 08:00:00 UTC, armed by Ada",
+    ):
+        assert words in said
+
+
+def test_of_what_there_is_not_it_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    agree(HEADER.model_copy(update={"opening": (), "lost_before": ()}), None)
+    said = capsys.readouterr().err
+    assert "okx is not armed: it enters nothing" in said
+    assert not any(words in said for words in ("found", "manages", "earlier"))
+
+
+@pytest.mark.parametrize(("typed", "agreed"), [("okx:7\n", True), ("okx:8\n", False), ("\n", False), ("", False)])
+def test_at_a_terminal_the_accounts_name_is_typed_or_nothing_begins(
+    monkeypatch: pytest.MonkeyPatch, typed: str, agreed: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    if agreed:
+        agree(HEADER, ARMED)
+        return
+    with pytest.raises(UsageError, match="nothing was started"):
+        agree(HEADER, ARMED)
