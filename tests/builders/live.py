@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
@@ -35,6 +37,14 @@ from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.plumbing import Plumbing
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """ccxt makes one for each client, which takes as long as ten requests."""
+    return ssl.create_default_context()
+
+
 EAGER = DeskSettings(
     signal=SignalSettings(threshold="0.1"),
     risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=2),
@@ -82,7 +92,7 @@ class LiveStage:
             sleep=self.stage.wall.sleep,
             base_url=self.stage.double.url,
             patience_s=self.patience_s,
-            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": self.timeout_ms},
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": self.timeout_ms, "ssl_context": _tls()},
         )
 
     def desk(self) -> LiveDesk:

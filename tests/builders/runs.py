@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from domain.clock import Clock
 from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
 from graphs.events import Listener, silent
 from graphs.summary import summary
+from graphs.trading import TradingGraph
 from memory import Database
 from memory.records import EndStatus
 from policy import Policy
@@ -66,8 +68,14 @@ async def again(database: Database, *, cycles: int, run_id: str = "r1", wall: Cl
     return await drive(session, cycles=cycles)
 
 
+@cache
+def _graph() -> TradingGraph:
+    """It holds nothing of a run, and takes longer to compile than a short one takes."""
+    return build()
+
+
 async def drive(session: Any, *, cycles: int, listen: Listener = silent, stop: Stop | None = None) -> RunResult:
-    runner = Runner(session, build(), listen=listen, stop=stop)
+    runner = Runner(session, _graph(), listen=listen, stop=stop)
     status = await runner.run(cycles=cycles)
     kept: EndStatus = "interrupted" if status == "waiting" else status
     await session.archive.end_run(session.header.run_id, kept, at=NOW)
