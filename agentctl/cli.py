@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -502,8 +503,13 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
         raise typer.Exit
 
 
+_COLLECTING: Final = (10_000, 20, 20)
+"""New objects before the collector looks at them. With Python's 700 it takes an eighth of a start."""
+
+
 def main(argv: list[str] | None = None) -> None:
     """The console script. An error is one line on stderr and a stable exit code; no traceback comes unasked."""
+    gc.set_threshold(*_COLLECTING)
     try:
         app(args=argv)
     except Exception as error:

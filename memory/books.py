@@ -72,13 +72,14 @@ async def read_orders(
     rows = found.mappings().all()
     if not rows:
         return {}
-    if ids is None and not states:
-        booked = await connection.execute(_FILLS, mine)
-    else:
-        booked = await connection.execute(_FILLS_BY_ID, {**mine, "ids": [row["client_order_id"] for row in rows]})
     by_order: dict[str, list[Fill]] = {}
-    for row in sorted(booked.mappings(), key=itemgetter("n")):
-        by_order.setdefault(row["client_order_id"], []).append(fill_from(row))
+    if filled := [row["client_order_id"] for row in rows if row["filled"]]:
+        if ids is None and not states:
+            booked = await connection.execute(_FILLS, mine)
+        else:
+            booked = await connection.execute(_FILLS_BY_ID, {**mine, "ids": filled})
+        for row in sorted(booked.mappings(), key=itemgetter("n")):
+            by_order.setdefault(row["client_order_id"], []).append(fill_from(row))
     read = [order_from(row, tuple(by_order.get(row["client_order_id"], ()))) for row in rows]
     return {order.client_order_id: order for order in sorted(read, key=lambda o: (o.cycle, o.client_order_id))}
 
