@@ -30,6 +30,7 @@ from memory import Archive, Database, Ledger
 from memory.armings import Armings
 from tools.exchange_double.served import ServedDouble
 from tools.exchange_double.stops import StopStatus
+from tools.exchange_double.wire import Operation
 from tools.exchange_market import ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.plumbing import Plumbing
@@ -178,6 +179,12 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
     if others or any(ours[r.client_order_id].state is not r.state for r in evidence.reports):
         wrong.append(f"a second look finds more: {others} {evidence.reports}")
     return wrong
+
+
+def batches_of(live: LiveStage) -> list[int]:
+    """How many orders each request carried in which the exchange took several."""
+    placed = live.stage.double.journal.of(Operation.PLACE)
+    return [len(entry.orders) for entry in placed if len(entry.orders) > 1]
 
 
 def _theirs(double: ServedDouble) -> dict[str, tuple[Decimal, bool]]:
