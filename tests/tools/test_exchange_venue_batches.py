@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from builders.markets import a_ticket, an_order
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, TicketRefused
 from domain.order import OrderReport, OrderRequest, OrderState
+from domain.venue import BatchVenue
 from tools.exchange_double import Operation
 from tools.exchange_double.faults import Fault, Malformed, RateLimited, Reset, ServerError, Timeout
 from tools.exchange_venue import NotSent
@@ -50,6 +51,7 @@ async def test_one_request_carries_them_all(stage: Stage) -> None:
 
 @pytest.mark.parametrize("exchange", ["binance", "bybit"])
 async def test_they_go_one_by_one_where_the_venue_takes_no_batch_from_us(stage: Stage) -> None:
+    assert stage.venue.batch == 1
     reports = await stage.venue.submit_all(tickets(*some(3)))
     assert [getattr(report, "state", None) for report in reports] == [OrderState.WORKING] * 3
     assert len(stage.double.journal.of(Operation.PLACE)) == 3
@@ -132,6 +134,19 @@ async def test_what_can_not_be_asked_about_after_the_send_is_in_doubt_alone(stag
     assert isinstance(in_doubt, OrderStateUnknown)
     assert isinstance(sent, OrderReport)
     assert (sent.state, sent.evidence) == (OrderState.WORKING, "accepted")
+
+
+async def test_as_many_share_a_request_as_can_be_looked_at_and_sent_without_waiting(stage: Stage) -> None:
+    assert isinstance(stage.venue, BatchVenue)
+    await stage.venue.instruments()
+    stage.present.at += timedelta(minutes=1)  # its bucket is full
+    together = some(stage.venue.batch)
+    stage.double.faults.add(ServerError(), on=Operation.PLACE)
+    stage.present.slept.clear()
+    for _ in together:
+        await stage.venue.quote(SPOT)
+    await stage.venue.submit_all(tickets(*together))
+    assert (len(together), stage.present.slept) == (8, [])
 
 
 async def test_a_batch_counts_as_many_against_the_pace_as_it_holds_orders(stage: Stage) -> None:

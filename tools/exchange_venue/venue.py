@@ -34,6 +34,7 @@ from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
 from tools.exchange_venue.orders import Check, Orders, rejected
+from tools.exchange_venue.pace import RATE
 from tools.exchange_venue.quirks import quirks_of
 from tools.exchange_venue.reading import readable
 from tools.exchange_venue.sent import SentOrders
@@ -159,7 +160,8 @@ class ExchangeVenue:
 
     @property
     def batch(self) -> int:
-        return self._quirks.batch
+        """Not all that the exchange takes: each is looked at first, and must not wait long for its turn after that."""
+        return min(self._quirks.batch, RATE.burst // 2)
 
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order, once. The same order again is looked up, and never sent a second time.
