@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from pydantic import TypeAdapter
 
+from agents.reports import gone, stated, word_on, worded
+from agents.sending import Approved, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
 from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest, OrderState
-from domain.venue import Venue
+from domain.venue import BatchVenue, Venue
 from memory.ledger import Ledger
 from memory.orders import OrderRecord
 from policy import Policy
@@ -43,6 +47,8 @@ class Live:
 
     armed: LookAtArming
     sleep: Sleep
+    batch: int = 1
+    """How many entries share a request."""
 
 
 class OrderWriter:
@@ -87,58 +93,133 @@ class OrderWriter:
         The report is UNKNOWN when no answer proves anything; it is never guessed. Raises `TicketRefused` for
         a ticket that does not fit an order which may be out already.
         """
-        at = self._effects.now()
-
-        earlier = await self._claim(order, ticket, judged=judged, at=at)
-        if earlier is not None and earlier.submitted_at is None:  # withdrawn: the one thing that is sure to be not out
-            return _report(order, OrderState.CANCELLED, reason=earlier.reason, at=at)
-
-        async def deliver() -> OrderReport:
-            try:
-                if earlier is not None:
-                    found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
-                    if found is not None or earlier.state is not OrderState.SUBMITTING:
-                        return found or _gone(order, at=at)
-                    if not self._venue.resends:
-                        return _gone(order, at=at, reason="it never reached the venue, and is not sent again")
-                    if doubt := await self._halted(order) or await self._doubt(order, judged=judged, at=at):
-                        return _report(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
-                return await self._venue.submit(order, ticket)
-            except TicketRefused as refusal:
-                refused = _report(order, OrderState.REJECTED, reason=f"not sent: {refusal.message}", at=at)
-                return refused.model_copy(update={"evidence": "it never left"}) if self._live else refused
-            except OrderStateUnknown as unknown:
-                return _report(order, OrderState.UNKNOWN, reason=unknown.message, at=at)
-            except VenueUnavailable as unavailable:
-                if self._venue.resends:
-                    raise
-                return _report(order, OrderState.UNKNOWN, reason=unavailable.message, at=at)
-
-        # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
-        report = await self._effects.once("venue:submit", order, returns=_REPORT, perform=deliver)
-        await self._ledger.record(report, cycle=self._cycle)
+        (report,) = await self._send([Approved(order=order, ticket=ticket, judged=judged)])
         return report
 
-    async def _claim(self, order: OrderRequest, ticket: Ticket, *, judged: Quote, at: datetime) -> OrderRecord | None:
-        """`None` where the right to send was taken just now, else the order as it was left: sent, or withdrawn."""
+    async def send_all(self, approved: Sequence[Approved]) -> tuple[OrderReport, ...]:
+        """Send orders as by `send`, in their order: the gate's, in which ways out come first.
 
-        async def look() -> str:
-            return await self._doubt(order, judged=judged, at=at)
+        Entries share a request where the venue took batches when the run began; see `together`. An order that an
+        earlier attempt claimed is in none.
+        """
+        groups = together(approved, batch=self._live.batch if self._live else 1)
+        return tuple([report for group in groups for report in await self._send(group)])
 
-        try:
-            doubt = await self._effects.once("venue:leave", order.client_order_id, returns=_TEXT, perform=look)
-            if doubt:
-                raise TicketRefused(doubt)
-            if await self._ledger.claim(
-                ticket, cycle=self._cycle, at=at, reducing=order.reduce_only, effects=self._effects
-            ):
-                return None
-        except TicketRefused as refusal:
-            reason = f"not sent: {refusal.message}"
+    async def _send(self, group: Sequence[Approved]) -> tuple[OrderReport, ...]:
+        at = self._effects.now()
+        claims = list(zip(group, await self._claim(group, at=at), strict=True))
+        # Withdrawn: the one thing that is sure to be not out.
+        said = {
+            each.order.client_order_id: stated(each.order, OrderState.CANCELLED, reason=earlier.reason, at=at)
+            for each, earlier in claims
+            if earlier is not None and earlier.submitted_at is None
+        }
+        out = [(each, earlier) for each, earlier in claims if each.order.client_order_id not in said]
+
+        async def deliver() -> tuple[OrderReport, ...]:
+            return await self._deliver(out, at=at)
+
+        async def deliver_one() -> OrderReport:
+            (report,) = await self._deliver(out, at=at)
+            return report
+
+        # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
+        reports: tuple[OrderReport, ...] = ()
+        orders = [each.order for each, _ in out]
+        if len(orders) > 1:
+            reports = await self._effects.once("venue:submit_all", orders, returns=_REPORTS, perform=deliver)
+        elif orders:
+            reports = (await self._effects.once("venue:submit", orders[0], returns=_REPORT, perform=deliver_one),)
+        await self._ledger.record_all(reports, cycle=self._cycle)
+        said |= {report.client_order_id: report for report in reports}
+        return tuple(said[each.order.client_order_id] for each in group)
+
+    async def _claim(self, group: Sequence[Approved], *, at: datetime) -> list[OrderRecord | None]:
+        """For each `None` where the right to send was taken just now, in one commit for all.
+
+        Else the order as it was left: sent, or withdrawn.
+        """
+        doubts = await self._look(group, at=at)
+        clear = [each.ticket for each, doubt in zip(group, doubts, strict=True) if not doubt]
+        reducing = all(each.order.reduce_only for each in group)
+        claims = await self._ledger.claim(clear, cycle=self._cycle, at=at, reducing=reducing, effects=self._effects)
+        claimed = iter(claims)
+        words = [doubt or next(claimed) for doubt in doubts]
+        return [
+            None if word is True else await self._left(each.order, refusal=word or "", at=at)
+            for each, word in zip(group, words, strict=True)
+        ]
+
+    async def _look(self, group: Sequence[Approved], *, at: datetime) -> list[str]:
+        """The doubt about each, all looked at in the same moment: the one just before they are sent."""
+        looks = [
+            self._effects.once(
+                "venue:leave",
+                each.order.client_order_id,
+                returns=_TEXT,
+                perform=partial(self._doubt, each.order, judged=each.judged, at=at),
+            )
+            for each in group
+        ]
+        doubts: list[str] = []
+        for doubt in await asyncio.gather(*looks, return_exceptions=True):
+            if isinstance(doubt, BaseException):
+                raise doubt
+            doubts.append(doubt)
+        return doubts
+
+    async def _left(self, order: OrderRequest, *, refusal: str, at: datetime) -> OrderRecord:
+        """An order that may not be sent now, as it stands; withdrawn where that is because of a `refusal`."""
+        if refusal:
+            reason = f"not sent: {refusal}"
             await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
-            if (await self._ledger.order(order.client_order_id)).submitted_at is not None:
+        left = await self._ledger.order(order.client_order_id)
+        if refusal and left.submitted_at is not None:
+            raise TicketRefused(refusal)
+        return left
+
+    async def _deliver(
+        self, out: Sequence[tuple[Approved, OrderRecord | None]], *, at: datetime
+    ) -> tuple[OrderReport, ...]:
+        """What the venue says of each: sent, where it was claimed just now, and else asked about."""
+        fresh = [each for each, earlier in out if earlier is None]
+        sent = iter(await self._submit(fresh, at=at))
+        return tuple(
+            [
+                next(sent) if earlier is None else await self._told(self._find(each, earlier, at=at), each.order, at=at)
+                for each, earlier in out
+            ]
+        )
+
+    async def _submit(self, fresh: Sequence[Approved], *, at: datetime) -> list[OrderReport]:
+        venue = self._venue
+        if len(fresh) > 1 and isinstance(venue, BatchVenue):
+            outcomes = await venue.submit_all([(each.order, each.ticket) for each in fresh])
+            return [
+                worded(said, each.order, live=self._live is not None, at=at)
+                for each, said in zip(fresh, outcomes, strict=True)
+            ]
+        return [await self._told(venue.submit(each.order, each.ticket), each.order, at=at) for each in fresh]
+
+    async def _find(self, each: Approved, earlier: OrderRecord, *, at: datetime) -> OrderReport:
+        """What became of an order that an earlier attempt claimed; it is sent again only as the class says."""
+        order = each.order
+        found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
+        if found is not None or earlier.state is not OrderState.SUBMITTING:
+            return found or gone(order, at=at)
+        if not self._venue.resends:
+            return gone(order, at=at, reason="it never reached the venue, and is not sent again")
+        if doubt := await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
+            return stated(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
+        return await self._venue.submit(order, each.ticket)
+
+    async def _told(self, answer: Awaitable[OrderReport], order: OrderRequest, *, at: datetime) -> OrderReport:
+        try:
+            return await answer
+        except (TicketRefused, OrderStateUnknown, VenueUnavailable) as said:
+            if isinstance(said, VenueUnavailable) and self._venue.resends:
                 raise
-        return await self._ledger.order(order.client_order_id)
+            return worded(said, order, live=self._live is not None, at=at)
 
     async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
         """Why what the gate saw no longer holds; empty when it does. Only to be performed as an effect."""
@@ -221,16 +302,11 @@ class OrderWriter:
         at = self._effects.now()
 
         async def take_back() -> OrderReport:
+            answer = self._venue.cancel(order.client_order_id, order.request.symbol)
             try:
-                return await self._venue.cancel(order.client_order_id, order.request.symbol)
+                return await self._told(answer, order.request, at=at)
             except NotFound:
-                return _gone(order.request, at=at)
-            except OrderStateUnknown as unknown:
-                return _report(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
-            except VenueUnavailable as unavailable:
-                if self._venue.resends:
-                    raise
-                return _report(order.request, OrderState.UNKNOWN, reason=unavailable.message, at=at)
+                return gone(order.request, at=at)
 
         report = await self._effects.once("venue:cancel", order.client_order_id, returns=_REPORT, perform=take_back)
         await self._ledger.record(report, cycle=self._cycle)
@@ -243,30 +319,7 @@ class OrderWriter:
 
     async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
         found = await self._venue.find(order.client_order_id, order.request.symbol)
-        return found or _gone(order.request, at=at)
-
-
-async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderReport | None:
-    """The venue's word on an order that was sent; `None` when it could not be asked.
-
-    Without proof either way the report is UNKNOWN. An order is gone only where the venue proves that it has none.
-    """
-    try:
-        found = await venue.find(order.client_order_id, order.request.symbol, sent_at=order.submitted_at)
-    except OrderStateUnknown as unknown:
-        return _report(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
-    except VenueUnavailable:
-        return None
-    return found or _gone(order.request, at=at)
-
-
-def _report(order: OrderRequest, state: OrderState, *, reason: str, at: datetime) -> OrderReport:
-    return OrderReport(client_order_id=order.client_order_id, symbol=order.symbol, state=state, reason=reason, at=at)
-
-
-def _gone(order: OrderRequest, *, at: datetime, reason: str = "the venue has no such order") -> OrderReport:
-    gone = _report(order, OrderState.EXPIRED, reason=reason, at=at)
-    return gone.model_copy(update={"evidence": "the venue has none by this id"})
+        return found or gone(order.request, at=at)
 
 
 def _may_rest(order: OrderRecord) -> bool:

@@ -2,7 +2,8 @@
 
 Run with `python benchmarks/orders.py`; it takes about a minute. All is measured by the clock. The venue is one that
 answers at once, so that what is measured is ours: reading, committing, and the look at price and state before the
-send. `loop` is a plain loop of ten million additions at that moment, to compare machines and busy moments by.
+send; where a row says so it is some milliseconds away. `loop` is a plain loop of ten million additions at that
+moment, to compare machines and busy moments by.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from policy_gate import SERVER, a_database_of_its_own, heading, row
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from agents.sending import Approved
 from agents.writer import Live, OrderWriter
 from domain.candle import Candle, Quote
 from domain.clock import TickClock
@@ -30,6 +32,7 @@ from domain.effects import Unrecorded
 from domain.instrument import Instrument
 from domain.order import Fill, OrderReport, OrderRequest, OrderState
 from domain.statement import KeyRights, Statement, Trade, Transfer
+from domain.venue import Outcome
 from graphs import policy_in_effect
 from graphs.books import Books
 from graphs.evidence import Look, evidence
@@ -39,36 +42,57 @@ from policy.account import Arming
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 BTC = "BTC/USDT"
-INSTRUMENT = Instrument(symbol=BTC, kind="spot", tick_size=Decimal("0.01"), lot_size=Decimal("0.0001"))
+SEVERAL = tuple(f"{base}/USDT" for base in ("BTC", "ETH", "SOL", "XRP", "ADA"))
+INSTRUMENTS = {
+    symbol: Instrument(symbol=symbol, kind="spot", tick_size=Decimal("0.01"), lot_size=Decimal("0.0001"))
+    for symbol in SEVERAL
+}
 QUOTE = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=NOW)
 SENDS = 300
 AT_ONCE = 20
 OPEN = 1_000
 SEND_MS = 5.0
+ROUNDS = 40
+AWAY_S = 0.02
 
 
 @dataclass
 class PromptVenue:
-    """Takes every order, fills what it is told to, and answers at once."""
+    """Takes every order, fills what it is told to, and answers at once, or from `away_s` away."""
 
     resends: bool = False
+    away_s: float = 0
+    batch: int = 20
     reached: dict[str, float] = field(default_factory=dict)
     """When each order arrived, by `time.perf_counter`."""
     orders: dict[str, OrderRequest] = field(default_factory=dict)
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        return {BTC: INSTRUMENT}
+        return INSTRUMENTS
 
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         return ()
 
     async def quote(self, symbol: str) -> Quote:
-        return QUOTE
+        await self._way()
+        return QUOTE.model_copy(update={"symbol": symbol})
 
     async def time(self) -> datetime | None:
         return NOW
 
+    async def _way(self) -> None:
+        if self.away_s:
+            await asyncio.sleep(self.away_s)
+
+    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
+        await self._way()
+        return [self._take(order) for order, _ in orders]
+
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        await self._way()
+        return self._take(order)
+
+    def _take(self, order: OrderRequest) -> OrderReport:
         self.reached[order.client_order_id] = time.perf_counter()
         self.orders[order.client_order_id] = order
         return self._report(order, OrderState.WORKING)
@@ -131,12 +155,12 @@ class PromptVenue:
         )
 
 
-def a_proposal(n: int) -> Proposal:
+def a_proposal(n: int, symbol: str = BTC) -> Proposal:
     return Proposal(
         cycle=1,
         as_of=NOW,
         agent="risk",
-        symbol=BTC,
+        symbol=symbol,
         side="buy",
         type="limit",
         quantity=Decimal("0.01"),
@@ -146,9 +170,9 @@ def a_proposal(n: int) -> Proposal:
     )
 
 
-def an_admission(n: int) -> Admission:
-    proposal = a_proposal(n)
-    order, verdict = proposal.order(), digest(["verdict", n])
+def an_admission(n: int, symbol: str = BTC) -> Admission:
+    proposal = a_proposal(n, symbol)
+    order, verdict = proposal.order(), digest(["verdict", n, symbol])
     ticket = Ticket(
         id=f"t{verdict[:20]}",
         client_order_id=order.client_order_id,
@@ -179,7 +203,7 @@ async def admitted(ledger: Ledger, admissions: Sequence[Admission]) -> None:
         await books.keep(admissions)
 
 
-def a_writer(ledger: Ledger, venue: PromptVenue, name: str) -> OrderWriter:
+def a_writer(ledger: Ledger, venue: PromptVenue, name: str, *, batch: int = 1) -> OrderWriter:
     async def armed() -> Arming | None:
         return Arming(by="bench", until=LATER)
 
@@ -190,9 +214,9 @@ def a_writer(ledger: Ledger, venue: PromptVenue, name: str) -> OrderWriter:
         run_id=name,
         cycle=1,
         policy=policy_in_effect(None),
-        instruments={BTC: INSTRUMENT},
+        instruments=INSTRUMENTS,
         brake=lambda: "",
-        live=Live(armed=armed, sleep=asyncio.sleep),
+        live=Live(armed=armed, sleep=asyncio.sleep, batch=batch),
     )
 
 
@@ -229,6 +253,26 @@ async def sends(database: Database) -> None:
     print(f"  {'  p99 against its target':52}{p99 / SEND_MS:8.2f} of {SEND_MS} ms")
 
 
+async def together(database: Database, *, batch: int) -> None:
+    """From the moment that the writer has the tickets of several entries to the moment that the venue has the last."""
+    name = f"batches of {batch}"
+    ledger, venue = await a_ledger(database, name), PromptVenue(away_s=AWAY_S)
+    spent: list[float] = []
+    for n in range(ROUNDS):
+        admissions = [an_admission(n, symbol) for symbol in SEVERAL]
+        await admitted(ledger, admissions)
+        given = [(a.proposal.order(), a.ticket) for a in admissions if a.ticket is not None]
+        approved = [Approved(order=order, ticket=ticket, judged=QUOTE) for order, ticket in given]
+        began = time.perf_counter()
+        reports = await a_writer(ledger, venue, name, batch=batch).send_all(approved)
+        spent.append((max(venue.reached[each.order.client_order_id] for each in approved) - began) * 1_000)
+        if any(report.state is not OrderState.WORKING for report in reports):
+            raise SystemExit(f"an order was not sent, and the figures mean nothing: {reports}")
+        await ledger.record_all([venue._report(each.order, OrderState.FILLED) for each in approved], cycle=1)
+    how = "in one request" if batch > 1 else "one by one"
+    row(f"{len(SEVERAL)} entries, venue {AWAY_S * 1_000:.0f} ms away, {how}", spent, unit="ms")
+
+
 async def recovery(database: Database) -> None:
     """A start that finds a thousand orders open, all filled meanwhile: asked about, booked, and proven."""
     ledger, venue = await a_ledger(database, "recovery"), PromptVenue()
@@ -250,7 +294,7 @@ async def recovery(database: Database) -> None:
                 cash=held.cash,
                 positions=held.positions,
                 holdings=await ledger.holdings(),
-                instruments={BTC: INSTRUMENT},
+                instruments=INSTRUMENTS,
             ),
             opened_at=NOW - timedelta(hours=1),
             since=NOW - timedelta(hours=1),
@@ -272,6 +316,8 @@ async def measure(name: str, url: str) -> None:
     async with await Database.open(url) as database:
         await intents(database)
         await sends(database)
+        await together(database, batch=1)
+        await together(database, batch=20)
         await recovery(database)
 
 

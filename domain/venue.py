@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from domain.candle import Candle, Headline, Quote, Timeframe
 from domain.decision import Ticket
+from domain.errors import OrderStateUnknown, Refused
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
@@ -17,6 +18,9 @@ from domain.statement import KeyRights, Statement, Trade, Transfer
 
 Levels = tuple[Decimal | None, Decimal | None]
 """A price below and one above, each if there is one."""
+
+Outcome: TypeAlias = OrderReport | Refused | OrderStateUnknown
+"""What came of one order of several."""
 
 
 class Market(Protocol):
@@ -127,6 +131,24 @@ class Venue(Protocol):
         ...
 
     async def open_orders(self) -> Sequence[OrderReport]: ...
+
+
+@runtime_checkable
+class BatchVenue(Protocol):
+    """A venue that takes several orders in one request."""
+
+    @property
+    def batch(self) -> int:
+        """How many at most; 1 where each needs a request of its own."""
+        ...
+
+    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
+        """Send several, each once as by `Venue.submit`; what came of each, in their order.
+
+        What `submit` would raise is a value here: no order's end touches another's. When the answer is lost, every
+        one of them is `OrderStateUnknown`.
+        """
+        ...
 
 
 @runtime_checkable

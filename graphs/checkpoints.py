@@ -16,8 +16,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 _TYPES: Final = (
-    ("agents.execution", "Approved"),
+    ("agents.execution", "Approved"),  # as earlier versions name it
     ("agents.risk", "Plan"),
+    ("agents.sending", "Approved"),
     ("agents.signal", "Scan"),
     ("domain.decision", "Episode"),
     ("domain.decision", "Signal"),

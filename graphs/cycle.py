@@ -156,13 +156,20 @@ class Cycle:
                 policy=session.settings.policy,
                 instruments=session.settings.instruments,
                 brake=lambda: session.brake.reason,
-                live=Live(armed=session.armed, sleep=session.plumbing.sleep) if session.live else None,
+                live=self._live,
             ),
             memory=self,
             settings=session.settings.desk,
             venue_stops=frozenset(session.header.venue_stops),
             stops=self.stops,
         )
+
+    @property
+    def _live(self) -> Live | None:
+        session = self.session
+        if not session.live:
+            return None
+        return Live(armed=session.armed, sleep=session.plumbing.sleep, batch=session.header.batch)
 
     def spent(self, answer: Completion[M]) -> None:
         """Count one call of a model.

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
-from agents.writer import word_on
+from agents.reports import word_on
 from domain.digest import plain
 from domain.errors import VenueUnavailable
 from domain.money import ZERO, floor_to

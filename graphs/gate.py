@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from agents.execution import Approved
+from agents.sending import Approved
 from domain.decision import Proposal, Thesis
 from domain.digest import canonical
 from domain.effects import Effects

@@ -18,7 +18,7 @@ from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderRequest, OrderState
 from domain.statement import ExternalEvent, Statement, adoption, is_swap
-from domain.venue import AccountVenue
+from domain.venue import AccountVenue, BatchVenue
 from graphs.days import day_start, week_start
 from graphs.session import RunSettings
 from graphs.wall import RunningClock
@@ -119,6 +119,7 @@ async def went_live(
             "start_cash": statement.balances.get(header.currency, ZERO),
             "opening": opening,
             "lost_before": await earlier_losses(counted_alike, database, since=since),
+            "batch": desk.venue.batch if isinstance(desk.venue, BatchVenue) else 0,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
             "settings": canonical(settings.model_copy(update={"instruments": mine})),
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Annotated, TypedDict
 
-from agents.execution import Approved
 from agents.risk import Plan
+from agents.sending import Approved
 from agents.signal import Scan
 from domain.decision import Episode, Signal, Thesis
 from domain.order import OrderReport

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Episode, Ticket
 from domain.effects import Effects
-from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
+from domain.errors import LedgerBroken, NotFound, Refused
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
@@ -105,18 +105,24 @@ class Ledger:
             await admissions.begin()
             yield admissions
 
-    async def claim(self, ticket: Ticket, *, cycle: int, at: datetime, reducing: bool, effects: Effects) -> bool:
-        """Take the one right to send: the ticket is used and the order SUBMITTING, before anything is sent.
+    async def claim(
+        self, claimed: Sequence[Ticket], *, cycle: int, at: datetime, reducing: bool, effects: Effects
+    ) -> tuple[bool | str, ...]:
+        """Take the one right to send of each ticket, in one commit, before anything is sent.
 
-        `False` when it was taken before: then the order was sent or may have been. Raises `TicketRefused`
-        for a ticket that the ledger doesn't know so, or that has expired, and while trading is halted; while
-        it is reducing, unless the order is. The control in force is an effect, for people change it.
+        `True`: the ticket is used and its order SUBMITTING. `False` when the right was taken before: then the order
+        was sent or may have been. In words why it is refused: a ticket that the ledger doesn't know so, or that has
+        expired, and while trading is halted; while it is reducing, unless the orders are. No refusal touches another
+        ticket. The control in force is an effect, for people change it.
         """
+        if not claimed:
+            return ()
         async with self._database.transaction() as connection:
-            refusal = await self._claimed(connection, ticket, cycle=cycle, at=at, reducing=reducing, effects=effects)
-        if isinstance(refusal, str):  # raised out here, for what was seen is to be kept
-            raise TicketRefused(refusal)
-        return refusal
+            found = [
+                await self._claimed(connection, ticket, cycle=cycle, at=at, reducing=reducing, effects=effects)
+                for ticket in claimed
+            ]
+        return tuple(found)
 
     async def _claimed(
         self,

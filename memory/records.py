@@ -71,6 +71,8 @@ class RunHeader(Value):
     """Of a live run: the moment of the statement that its books were opened with, by the venue's clock."""
     venue_stops: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
     """Of a live run: the symbols in which the venue holds stops; in the others they are watched at each tick."""
+    batch: int = Field(default=0, exclude_if=absent)
+    """Of a live run: how many entries the venue takes in one request; below 2 each goes alone."""
     opening: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
     """Of a live run: what the account held then besides cash, and what of it was adopted."""
     lost_before: tuple[EarlierLoss, ...] = Field(default=(), exclude_if=absent)
@@ -89,7 +91,7 @@ class RunHeader(Value):
         """
         left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
         given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
-        for late in ("opening", "venue_stops", "lost_before"):
+        for late in ("opening", "venue_stops", "batch", "lost_before"):
             if not given[late]:
                 del given[late]
         return digest(given)

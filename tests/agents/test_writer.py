@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,138 +16,24 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from agents.execution import Approved, ExecutionAgent
-from agents.writer import Live, OrderWriter, word_on
+from agents.execution import ExecutionAgent
+from agents.reports import word_on
+from agents.sending import Approved
 from builders.desks import a_desk
 from builders.markets import START, a_market, a_venue, bars
-from builders.memory import a_proposal, a_ticket, admit, an_admission, at
+from builders.memory import a_proposal, a_ticket, admit, an_admission, at, claim
+from builders.office import BTC, JUDGED, Office, until_it_works
 from builders.venue_contract import VenueContract
 from builders.venues import Crash, Mood, MoodyVenue
 from domain.candle import Quote
 from domain.clock import TickClock
-from domain.decision import Proposal, Ticket
-from domain.effects import Effects, Unrecorded
-from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
-from domain.instrument import Instrument
+from domain.decision import Ticket
+from domain.errors import TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
-from graphs import policy_in_effect
-from graphs.brake import Brake
-from memory import Controls, Database, Ledger, Tape
+from memory import Database, Ledger, Tape
 from memory.controls import Level
-from memory.orders import OrderRecord
 from memory.schema import tape as tape_rows
 from memory.tape import Recording
-from policy.account import Arming
-from tools.paper import PaperVenue
-
-BTC = "BTC/USDT"
-JUDGED = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=at(5))
-"""About what the market shows all the time."""
-ARMED = Arming(by="Ada", until=at(500))
-
-
-@dataclass
-class Office:
-    """One account with a paper venue behind moods, and one writer for each step of each cycle."""
-
-    database: Database
-    clock: TickClock
-    paper: PaperVenue
-    venue: MoodyVenue
-    ledger: Ledger
-    intents: list[OrderState] = field(default_factory=list)
-    """What the ledger said of an order when the venue was asked to take it."""
-    brake: Brake = field(default_factory=Brake)
-    instruments: Mapping[str, Instrument] = field(default_factory=dict)
-    arming: Arming | None = ARMED
-    live: bool = False
-    looks: int = 0
-    """How often it was asked who armed the desk."""
-    pauses: list[float] = field(default_factory=list)
-
-    @classmethod
-    async def open(
-        cls,
-        database: Database,
-        *,
-        submits: Sequence[Mood] = (),
-        finds: Sequence[Mood] = (),
-        cancels: Sequence[Mood] = (),
-        live: bool = False,
-    ) -> Office:
-        """`live`: at a venue where a request can be late, on a desk that must be armed."""
-        clock = TickClock(at(5))
-        paper = a_venue(a_market(bars(*["100"] * 40), symbol=BTC), clock)
-        ledger = Ledger(database, account="r1", run_id="r1")
-        await ledger.open(currency="USDT", start_cash=Decimal(10_000))
-        intents: list[OrderState] = []
-
-        async def watch(order: OrderRequest) -> None:
-            intents.append((await ledger.order(order.client_order_id)).state)
-
-        venue = MoodyVenue(paper, submits=submits, finds=finds, cancels=cancels, watch=watch, resends=not live)
-        instruments = await paper.instruments()
-        return cls(database, clock, paper, venue, ledger, intents, instruments=instruments, live=live)
-
-    async def approve(self, **over: Any) -> tuple[OrderRequest, Ticket]:
-        proposal: Proposal = a_proposal(**over)
-        admission = an_admission(proposal)
-        assert admission.ticket is not None
-        await admit(self.ledger, admission, cycle=proposal.cycle, at=proposal.as_of)
-        return proposal.order(), admission.ticket
-
-    async def writer(self, cycle: int = 1, *, node: str = "execution") -> OrderWriter:
-        """A writer as a process that has just started has it: the tape says what was done before."""
-        await self.database.flush()
-        tape = Tape(self.database, run_id="r1")
-        await tape.begin_cycle(cycle)
-        return self.at_work(tape.effects(cycle=cycle, node=node, subject="", clock=self.clock), cycle=cycle)
-
-    def at_work(self, effects: Effects, *, cycle: int = 1) -> OrderWriter:
-        return OrderWriter(
-            venue=self.venue,
-            ledger=self.ledger,
-            effects=effects,
-            run_id="r1",
-            cycle=cycle,
-            policy=policy_in_effect(None),
-            instruments=self.instruments,
-            brake=lambda: self.brake.reason,
-            live=Live(armed=self.armed, sleep=self.sleep) if self.live else None,
-        )
-
-    async def armed(self) -> Arming | None:
-        self.looks += 1
-        return self.arming
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.clock.set(self.clock.now() + timedelta(seconds=seconds))
-
-    async def send(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
-        return await (await self.writer()).send(order, ticket, judged=JUDGED)
-
-    async def halt(self, level: Level = "halt") -> None:
-        await Controls(self.database).halt(scope="r1", level=level, by="Ada", reason="a doubt", at=at(5))
-
-    async def bought(self) -> None:
-        """A position that can be left."""
-        order, ticket = await self.approve(rationale="an earlier one")
-        await (await self.writer(node="earlier")).send(order, ticket, judged=JUDGED)
-        self.clock.set(at(10))
-        await self.sync()
-        self.venue.calls.clear()
-        self.venue.arrived.clear()
-
-    async def sync(self, cycle: int = 2) -> tuple[OrderReport, ...]:
-        return await (await self.writer(cycle, node="tick")).sync()
-
-    async def kept(self, order: OrderRequest) -> OrderRecord:
-        return await self.ledger.order(order.client_order_id)
-
-    @property
-    def calls(self) -> list[str]:
-        return [asked for asked, _ in self.venue.calls]
 
 
 @pytest.fixture
@@ -516,7 +402,7 @@ async def test_orders_of_another_run_of_the_account_are_left_to_it(database: Dat
     await admit(other, reserved)
     await admit(other, sent)
     assert sent.ticket is not None
-    assert await other.claim(sent.ticket, cycle=1, at=at(5), reducing=False, effects=Unrecorded(office.clock))
+    assert await claim(other, sent.ticket, at=at(5))
     before = await other.orders()
     assert {(o.run_id, o.state) for o in before} == {("r2", OrderState.APPROVED), ("r2", OrderState.SUBMITTING)}
     assert await office.sync(cycle=9) == ()
@@ -742,10 +628,10 @@ def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_
         async with await Database.in_memory() as database:
             office = await Office.open(database, submits=submits, finds=finds)
             order, ticket = await office.approve()
-            await _until_it_works(lambda: office.send(order, ticket))
+            await until_it_works(lambda: office.send(order, ticket))
             office.clock.set(at(10))
-            await _until_it_works(office.sync)
-            await _until_it_works(lambda: office.sync(3))
+            await until_it_works(office.sync)
+            await until_it_works(lambda: office.sync(3))
             kept, books = await office.kept(order), await office.paper.portfolio()
             assert len(office.venue.arrived) <= 1
             assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
@@ -765,14 +651,14 @@ def test_at_an_exchange_whatever_befalls_a_send_it_is_sent_once_at_most_and_ends
         async with await Database.in_memory() as database:
             office = await Office.open(database, submits=submits, finds=finds, live=True)
             order, ticket = await office.approve()
-            await _until_it_works(lambda: office.send(order, ticket))
-            await _until_it_works(lambda: followed(office, order))
-            await _until_it_works(lambda: office.send(order, ticket))
-            await _until_it_works(lambda: _sent_by_another_step(office, order, ticket))
+            await until_it_works(lambda: office.send(order, ticket))
+            await until_it_works(lambda: followed(office, order))
+            await until_it_works(lambda: office.send(order, ticket))
+            await until_it_works(lambda: _sent_by_another_step(office, order, ticket))
             assert office.calls.count("submit") == 1, "whether or not it arrived"
             for minute in range(10, 20):
                 office.clock.set(at(minute))
-                await _until_it_works(lambda: _ask_and_book(office, order))
+                await until_it_works(lambda: _ask_and_book(office, order))
                 if (await office.kept(order)).state.terminal:
                     break
             kept, books = await office.kept(order), await office.paper.portfolio()
@@ -792,16 +678,6 @@ async def _sent_by_another_step(office: Office, order: OrderRequest, ticket: Tic
 async def _ask_and_book(office: Office, order: OrderRequest) -> None:
     if (word := await word_on(await office.kept(order), office.venue, at=office.clock.now())) is not None:
         await office.ledger.record(word, cycle=2)
-
-
-async def _until_it_works(step: Callable[[], Awaitable[object]]) -> None:
-    for _ in range(12):
-        try:
-            await step()
-        except (Crash, VenueUnavailable, OrderStateUnknown):
-            continue
-        return
-    raise AssertionError("it never worked")
 
 
 async def test_an_order_in_doubt_does_not_stop_the_next(database: Database) -> None:

@@ -6,10 +6,9 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
+from builders.memory import claim
 from builders.policy import BTC, NOW, a_policy, a_proposal, an_instrument, some_facts
-from domain.clock import TickClock
 from domain.digest import canonical
-from domain.effects import Unrecorded
 from memory import Admission, Database, Ledger
 from policy import PolicyEngine, TicketOffice, Verdict, WorkingOrder
 
@@ -52,7 +51,7 @@ async def enter(database: Database, n: int) -> Verdict:
         )
         await held.keep([admission])
     if ticket is not None:
-        assert await ledger.claim(ticket, cycle=1, at=NOW, reducing=False, effects=Unrecorded(TickClock(NOW)))
+        assert await claim(ledger, ticket, at=NOW)
     return verdict
 
 

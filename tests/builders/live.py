@@ -32,6 +32,7 @@ from memory import Archive, Database, Ledger
 from memory.armings import Armings
 from tools.exchange_double.served import ServedDouble
 from tools.exchange_double.stops import StopStatus
+from tools.exchange_double.wire import Operation
 from tools.exchange_market import ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
 from tools.plumbing import Plumbing
@@ -52,6 +53,8 @@ EAGER = DeskSettings(
 """Enters whenever it can and leaves after two bars: orders in every cycle."""
 
 CYCLES = 5
+_PATIENT_MS = 20_000
+"""Of real time, after which an answer that does not come is given up: long, for a machine that is busy is no fault."""
 
 
 @dataclass
@@ -63,8 +66,6 @@ class LiveStage:
     exchange: str = "okx"
     agents: DeskSettings = EAGER
     patience_s: float = 30.0
-    timeout_ms: int = 1_500
-    """Of real time, after which an answer that does not come is given up."""
     alarm: Alarm | None = None
     """What calls for looks between bars."""
     calm: timedelta = timedelta(minutes=2)
@@ -92,7 +93,7 @@ class LiveStage:
             sleep=self.stage.wall.sleep,
             base_url=self.stage.double.url,
             patience_s=self.patience_s,
-            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": self.timeout_ms, "ssl_context": _tls()},
+            settings={"rateLimit": 1, "timeout_on_exit": 0, "timeout": _PATIENT_MS, "ssl_context": _tls()},
         )
 
     def desk(self) -> LiveDesk:
@@ -137,6 +138,11 @@ class LiveStage:
             there = await Archive(database).runs(limit=1)
             session = await (self.go_on(database, desk) if there else self.begin(database, desk, **over))
             return await drive(session, cycles=cycles, listen=listen)
+
+    def hurry(self, desk: LiveDesk, *, ms: int) -> None:
+        """From now on give an answer up that does not come within `ms`."""
+        assert isinstance(desk.venue, ExchangeVenue)
+        desk.venue.market_data._ccxt.timeout = ms
 
     @asynccontextmanager
     async def opened(self) -> Any:
@@ -188,6 +194,12 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
     if others or any(ours[r.client_order_id].state is not r.state for r in evidence.reports):
         wrong.append(f"a second look finds more: {others} {evidence.reports}")
     return wrong
+
+
+def batches_of(live: LiveStage) -> list[int]:
+    """How many orders each request carried in which the exchange took several."""
+    placed = live.stage.double.journal.of(Operation.PLACE)
+    return [len(entry.orders) for entry in placed if len(entry.orders) > 1]
 
 
 def _theirs(double: ServedDouble) -> dict[str, tuple[Decimal, bool]]:

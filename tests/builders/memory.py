@@ -10,6 +10,7 @@ from typing import Any
 from domain.decision import Decision, Proposal, Ticket
 from domain.digest import canonical, digest
 from domain.effects import Unrecorded
+from domain.errors import TicketRefused
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import ExternalEvent, adoption
@@ -181,9 +182,12 @@ async def admit(ledger: Ledger, *admissions: Admission, cycle: int = 1, at: date
 async def claim(
     ledger: Ledger, ticket: Ticket | None, *, cycle: int = 1, at: datetime = FIRST, reducing: bool = False
 ) -> bool:
-    """Take the right to send, as the order writer does."""
+    """Take the right to send, as the order writer does. Raises `TicketRefused` with the ledger's reason."""
     assert ticket is not None
-    return await ledger.claim(ticket, cycle=cycle, at=at, reducing=reducing, effects=Unrecorded(Watch()))
+    (said,) = await ledger.claim([ticket], cycle=cycle, at=at, reducing=reducing, effects=Unrecorded(Watch()))
+    if isinstance(said, str):
+        raise TicketRefused(said)
+    return said
 
 
 def a_question(admission: Admission, **over: Any) -> Approval:

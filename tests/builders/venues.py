@@ -8,11 +8,11 @@ from typing import Literal, TypeVar, assert_never
 
 from domain.candle import Candle, Quote
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.errors import OrderStateUnknown, Refused, TicketRefused, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
-from domain.venue import Venue
+from domain.venue import Outcome, Venue
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ async def _nothing(order: OrderRequest) -> None:
 
 
 class MoodyVenue:
-    """`venue` with a mood for each call of `submit`, `find` and `cancel`, in order; after the last, all is well.
+    """`venue` with a mood for each order that is sent, each `find` and each `cancel`; after the last, all is well.
 
     Its quotes are the market's, unless `shows` says otherwise. `resends` is the venue's own, unless given.
     """
@@ -80,6 +80,26 @@ class MoodyVenue:
 
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         self.calls.append(("submit", order.client_order_id))
+        return await self._deliver(order, ticket)
+
+    @property
+    def batch(self) -> int:
+        return 20
+
+    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
+        """One call, and a mood for each of its orders; of one that meets a venue that is down it is proven."""
+        self.calls.append(("submit_all", " ".join(order.client_order_id for order, _ in orders)))
+        outcomes: list[Outcome] = []
+        for order, ticket in orders:
+            try:
+                outcomes.append(await self._deliver(order, ticket))
+            except (Refused, OrderStateUnknown) as said:
+                outcomes.append(said)
+            except VenueUnavailable as down:
+                outcomes.append(TicketRefused(down.message))
+        return outcomes
+
+    async def _deliver(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         await self._watch(order)
 
         async def deliver() -> OrderReport:

@@ -15,8 +15,12 @@ from builders.memory import a_cycle, a_header, a_proposal, admit, an_admission, 
 from builders.policy import an_instrument
 from builders.runs import options
 from builders.sessions import BTC, ETH, NOW, a_live_desk, a_live_session
+from domain.decision import Ticket
+from domain.digest import canonical
 from domain.errors import Refused, UsageError
+from domain.order import OrderRequest
 from domain.statement import KeyRights, Statement
+from domain.venue import Outcome
 from graphs import prepare
 from graphs.live import account_of, require_same, went_live
 from memory import Archive, Database, Ledger
@@ -63,7 +67,7 @@ async def test_a_live_run_begins_with_what_the_account_holds(database: Database)
     assert [(e.id, e.kind, e.asset, e.quantity) for e in header.opening] == [
         ("opening:BTC", "opening", "BTC", Decimal(3))
     ]
-    assert (header.opened_at, header.venue_stops) == (account.at, (BTC, ETH))
+    assert (header.opened_at, header.venue_stops, header.batch) == (account.at, (BTC, ETH), 0)
 
 
 @pytest.mark.parametrize("minutes", [60, 61])
@@ -202,6 +206,19 @@ async def test_the_keys_of_another_account_do_not_go_on_with_a_run(database: Dat
     risky = an_account(key=KeyRights(account="7", trade=True, withdraw=True))
     with pytest.raises(Refused, match="may withdraw"):
         await require_same(header, a_live_desk(risky))
+
+
+async def test_the_header_says_how_many_orders_share_a_request_where_any_do(database: Database) -> None:
+    class InBatches(ScriptedAccount):
+        batch = 7
+
+        async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
+            raise NotImplementedError
+
+    header, plain = await live(an_account(InBatches), database), await live(an_account(), database)
+    assert header.batch == 7
+    assert header.config_digest != header.model_copy(update={"batch": 0}).config_digest
+    assert '"batch"' not in canonical(plain)
 
 
 async def test_nothing_of_a_run_that_was_refused_is_written(database: Database) -> None:

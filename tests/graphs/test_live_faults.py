@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
-from builders.live import LiveStage, a_live_stage, faults_of_books, unproven_ends
+from builders.live import BTC, ETH, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
 from memory import Database
-from tools.exchange_double.faults import EVERY_FAULT, Fault
-from tools.exchange_double.wire import Operation
+from tools.exchange_double.faults import (
+    EVERY_FAULT,
+    BalanceLag,
+    DuplicateFill,
+    Fault,
+    FilledBeforeCancel,
+    FillsLate,
+    FillsOutOfOrder,
+)
+from tools.exchange_double.wire import Operation, Request
 
 BUSY = (
     Operation.PLACE,
@@ -34,6 +45,8 @@ SEEDS = 20
 PAIRS = 500
 CHUNK = 10
 """Small, so that both cores are busy to the end."""
+LATE_MS = 1_000
+"""After which an answer is given up while the exchange is faulty. Before and after that a slow machine has time."""
 AT_ONCE = 4
 """While one run waits for an answer that does not come, others work."""
 
@@ -49,23 +62,29 @@ def script(live: LiveStage, fault: Fault, moments: random.Random) -> str:
     return f"{fault} on {operation} after {skip}, {times} times"
 
 
-async def survived(*faults: Fault, seed: int) -> tuple[list[str], int]:
+async def survived(*faults: Fault, seed: int, symbols: Sequence[str] = (BTC,)) -> tuple[list[str], int]:
     """What is wrong after a run with `faults` and a calm cycle; and how many requests met one."""
     moments = random.Random(seed)
-    with a_live_stage(timeout_ms=1_000) as live:
-        async with await Database.in_memory() as database:
-            said = ""
-            async with live.opened() as desk:
-                session = await live.begin(database, desk)
-                said = "; ".join([script(live, fault, moments) for fault in faults])
-                await drive(session, cycles=CYCLES)
-            live.stage.double.faults.clear()
-            live.stage.wall.at += live.calm
-            live.stage.touch()
-            await live.run(database, cycles=CYCLES + 1)
-            wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
+    with a_live_stage(symbols) as live:
+        said, wrong = await troubled(live, lambda: "; ".join([script(live, fault, moments) for fault in faults]))
         met = sum(bool(entry.faults) for entry in live.stage.double.journal)
     return [f"seed {seed}, {said}: {each}" for each in wrong], met
+
+
+async def troubled(live: LiveStage, trouble: Callable[[], str]) -> tuple[str, list[str]]:
+    """What `trouble` says that it did to a run as it begins; and what is wrong with the run after a calm cycle."""
+    async with await Database.in_memory() as database:
+        async with live.opened() as desk:
+            session = await live.begin(database, desk)
+            said = trouble()
+            live.hurry(desk, ms=LATE_MS)
+            await drive(session, cycles=CYCLES)
+        live.stage.double.faults.clear()
+        live.stage.double.bystander = None
+        live.stage.wall.at += live.calm
+        live.stage.touch()
+        await live.run(database, cycles=CYCLES + 1)
+        return said, [*await faults_of_books(live, database), *await unproven_ends(database)]
 
 
 @pytest.mark.slow
@@ -81,6 +100,63 @@ async def test_a_run_survives_a_fault(fault: Fault) -> None:
     assert met > 0
 
 
+WHERE_ORDERS_ARE_PLACED = [
+    fault
+    for fault in EVERY_FAULT
+    if not isinstance(fault, (FilledBeforeCancel, BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate))
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", WHERE_ORDERS_ARE_PLACED, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
+async def test_a_run_survives_a_fault_of_the_request_that_carries_several_orders(fault: Fault) -> None:
+    def at_once() -> str:
+        live.stage.double.faults.add(fault, on=Operation.PLACE)
+        return str(fault)
+
+    with a_live_stage((BTC, ETH)) as live:
+        said, wrong = await troubled(live, at_once)
+        first = live.stage.double.journal.of(Operation.PLACE)[0]
+    assert wrong == [], said
+    assert (len(json.loads(first.request.body)), first.faults) == (2, (type(fault).__name__,))
+
+
+@dataclass
+class Delisting:
+    """One symbol is gone from the exchange while it takes the first order, or the first several."""
+
+    live: LiveStage
+    symbol: str
+    _before: bool = True
+
+    def arrived(self, request: Request) -> bool:
+        double = self.live.stage.double
+        if self._before and double.wire.operation(request) is Operation.PLACE:
+            self._before, self._listed = False, double.engine.listings
+            double.engine.listings = {s: each for s, each in self._listed.items() if s != self.symbol}
+        return True
+
+    def answered(self, request: Request) -> None:
+        if not self._before:
+            self.live.stage.double.engine.listings = self._listed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refused", [BTC, ETH])
+async def test_a_run_survives_a_request_of_which_a_part_is_refused(refused: str) -> None:
+    def delisted() -> str:
+        live.stage.double.bystander = Delisting(live, refused)
+        return refused
+
+    with a_live_stage((BTC, ETH)) as live:
+        _, wrong = await troubled(live, delisted)
+        first = live.stage.double.journal.of(Operation.PLACE)[0]
+        taken = [order for order in live.stage.double.engine.orders if order.order_id in first.orders]
+    assert wrong == []
+    assert len(json.loads(first.request.body)) == 2
+    assert [order.new.symbol for order in taken] == [ETH if refused == BTC else BTC]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, PAIRS, CHUNK))
 async def test_a_run_survives_any_two_faults(first: int) -> None:
@@ -88,8 +164,10 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
 
     async def pair(seed: int) -> list[str]:
         moments = random.Random(f"pair {seed}")
+        symbols = (BTC, ETH) if seed == first else (BTC,)  # the entries of two share a request
+        two = moments.choice(EVERY_FAULT), moments.choice(EVERY_FAULT)
         async with turns:
-            wrong, _ = await survived(moments.choice(EVERY_FAULT), moments.choice(EVERY_FAULT), seed=seed)
+            wrong, _ = await survived(*two, seed=seed, symbols=symbols)
         return wrong
 
     found = await asyncio.gather(*map(pair, range(first, first + CHUNK)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
-from builders.live import CYCLES, a_live_stage, faults_of_books, unproven_ends
+from builders.live import BTC, CYCLES, ETH, a_live_stage, batches_of, faults_of_books, unproven_ends
 from builders.memory import a_cycle, a_header, some_figures
 from builders.runs import archive, drive
 from domain.order import OrderState
@@ -80,3 +80,15 @@ async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: s
     assert result.status == "finished"
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
     assert {order.request.type for order in orders} == {"market", "stop"}
+
+
+async def test_entries_of_one_cycle_share_a_request_and_replay_to_the_byte(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        with a_live_stage((BTC, ETH)) as live:
+            result = await live.run(database)
+            wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
+            together = batches_of(live)
+        report = await replay_run("r1", source=database, progress=lambda done, planned: None)
+    assert wrong == []
+    assert (result.status, together) == ("finished", [2, 2])
+    assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from builders.memory import (
+    FIRST,
     a_fill,
     a_proposal,
     a_report,
@@ -22,7 +24,10 @@ from builders.memory import (
     claim,
     trade,
 )
+from builders.venues import Crash
+from domain.clock import TickClock
 from domain.digest import digest
+from domain.effects import Unrecorded
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
 from domain.order import OrderState
 from domain.portfolio import Position
@@ -135,6 +140,49 @@ async def test_a_strange_or_expired_ticket_claims_nothing(database: Database) ->
     with pytest.raises(TicketRefused, match="expired"):
         await claim(ledger, ticket, at=ticket.expires_at)
     assert await states(database) == ["approved"]
+
+
+async def test_the_rights_to_send_several_are_taken_in_one_commit_and_each_for_itself(database: Database) -> None:
+    ledger = await a_ledger(database)
+    admissions = [an_admission(a_proposal(rationale=f"entry {n}")) for n in range(4)]
+    tickets = [a.ticket for a in admissions if a.ticket is not None]
+    await admit(ledger, *admissions)
+    assert await claim(ledger, tickets[1])
+    strange = tickets[2].model_copy(update={"id": "t0"})
+    given: dict[str, Any] = {"cycle": 1, "at": at(6), "reducing": False, "effects": Unrecorded(TickClock(at(6)))}
+    said = await ledger.claim([tickets[0], tickets[1], strange, tickets[3]], **given)
+    assert said == (True, False, f"the ledger has no such ticket for {strange.client_order_id}", True)
+    kept = [await ledger.order(ticket.client_order_id) for ticket in tickets]
+    assert [(order.state.value, order.submitted_at) for order in kept] == [
+        ("submitting", at(6)),
+        ("submitting", FIRST),
+        ("approved", None),
+        ("submitting", at(6)),
+    ]
+    assert await ledger.claim([tickets[0], tickets[3]], **given) == (False, False)
+    await ledger.check()
+
+
+async def test_of_rights_that_are_claimed_together_all_are_taken_or_none(database: Database) -> None:
+    ledger = await a_ledger(database)
+    admissions = [an_admission(a_proposal(rationale=f"entry {n}")) for n in range(2)]
+    tickets = [a.ticket for a in admissions if a.ticket is not None]
+    await admit(ledger, *admissions)
+
+    class Ends(Unrecorded):
+        """Our own process ends when it looks for the second time."""
+
+        looks = 0
+
+        async def once(self, *asked: Any, **over: Any) -> Any:
+            self.looks += 1
+            if self.looks == 2:
+                raise Crash
+            return await super().once(*asked, **over)
+
+    with pytest.raises(Crash):
+        await ledger.claim(tickets, cycle=1, at=at(6), reducing=False, effects=Ends(TickClock(at(6))))
+    assert await states(database) == ["approved", "approved"]
 
 
 async def test_an_order_that_was_not_claimed_can_be_withdrawn_and_then_not_claimed(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,8 +12,9 @@ from builders.markets import a_ticket, an_order
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, TicketRefused
 from domain.order import OrderReport, OrderRequest, OrderState
+from domain.venue import BatchVenue
 from tools.exchange_double import Operation
-from tools.exchange_double.faults import RateLimited, ServerError, Timeout
+from tools.exchange_double.faults import Fault, Malformed, RateLimited, Reset, ServerError, Timeout
 from tools.exchange_venue import NotSent
 
 
@@ -49,6 +51,7 @@ async def test_one_request_carries_them_all(stage: Stage) -> None:
 
 @pytest.mark.parametrize("exchange", ["binance", "bybit"])
 async def test_they_go_one_by_one_where_the_venue_takes_no_batch_from_us(stage: Stage) -> None:
+    assert stage.venue.batch == 1
     reports = await stage.venue.submit_all(tickets(*some(3)))
     assert [getattr(report, "state", None) for report in reports] == [OrderState.WORKING] * 3
     assert len(stage.double.journal.of(Operation.PLACE)) == 3
@@ -81,8 +84,18 @@ async def test_all_may_be_refused_with_a_code_each(stage: Stage) -> None:
     assert [report.evidence for report in reports if isinstance(report, OrderReport)] == ["refused 51008"] * 2
 
 
-@pytest.mark.parametrize("fault", [Timeout(accepted=True), RateLimited(), ServerError(accepted=True)], ids=str)
-async def test_a_lost_answer_leaves_each_unknown_until_it_is_asked_for(stage: Stage, fault: Timeout) -> None:
+LOST = [
+    Timeout(accepted=True),
+    Timeout(accepted=False),
+    Reset(accepted=True),
+    RateLimited(),
+    ServerError(accepted=True),
+    Malformed(),
+]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_a_lost_answer_leaves_each_unknown_until_it_is_asked_for(stage: Stage, fault: Fault) -> None:
     stage.double.faults.add(fault, on=Operation.PLACE)
     outcomes = await stage.venue.submit_all(tickets(*some(2)))
     assert all(isinstance(outcome, OrderStateUnknown) for outcome in outcomes)
@@ -108,3 +121,54 @@ async def test_what_did_not_go_out_may_go_out_later_under_the_same_tickets(stage
     assert all(isinstance(outcome, NotSent) for outcome in kept_back)
     sent = await stage.venue.submit_all(tickets(*some(2)))
     assert all(isinstance(outcome, OrderReport) for outcome in sent)
+
+
+async def test_what_can_not_be_asked_about_after_the_send_is_in_doubt_alone(stage: Stage) -> None:
+    there, new = some(2)
+    other = stage.another()
+    await other.submit(there, a_ticket(there))
+    await other.aclose()
+    await stage.venue.instruments()
+    stage.double.faults.add(ServerError(), on=[Operation.ORDER, Operation.OPEN_ORDERS], times=None)
+    in_doubt, sent = await stage.venue.submit_all(tickets(there, new))
+    assert isinstance(in_doubt, OrderStateUnknown)
+    assert isinstance(sent, OrderReport)
+    assert (sent.state, sent.evidence) == (OrderState.WORKING, "accepted")
+
+
+async def test_as_many_share_a_request_as_can_be_looked_at_and_sent_without_waiting(stage: Stage) -> None:
+    assert isinstance(stage.venue, BatchVenue)
+    await stage.venue.instruments()
+    stage.present.at += timedelta(minutes=1)  # its bucket is full
+    together = some(stage.venue.batch)
+    stage.double.faults.add(ServerError(), on=Operation.PLACE)
+    stage.present.slept.clear()
+    for _ in together:
+        await stage.venue.quote(SPOT)
+    await stage.venue.submit_all(tickets(*together))
+    assert (len(together), stage.present.slept) == (8, [])
+
+
+async def test_a_batch_counts_as_many_against_the_pace_as_it_holds_orders(stage: Stage) -> None:
+    stage.double.faults.add(ServerError(), on=Operation.PLACE)  # so that nothing is asked afterwards
+    full = stage.venue.health().bucket
+    await stage.venue.submit_all(tickets(*some(5)))
+    assert full - stage.venue.health().bucket == 5
+
+
+async def test_the_tickets_are_looked_at_again_when_their_turn_has_come(stage: Stage) -> None:
+    looks: list[str] = []
+
+    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+        looks.append(order.client_order_id)
+        if len(looks) == 4:
+            raise TicketRefused("the ticket has expired")
+
+    venue = stage.another(check=once)
+    first, second = some(2)
+    try:
+        assert [str(o) for o in await venue.submit_all(tickets(first, second))] == ["the ticket has expired"] * 2
+        assert stage.double.journal.of(Operation.PLACE) == ()
+        assert all(isinstance(o, OrderReport) for o in await venue.submit_all(tickets(first, second)))
+    finally:
+        await venue.aclose()

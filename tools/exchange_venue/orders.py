@@ -12,6 +12,7 @@ from domain.decision import Ticket
 from domain.errors import NotFound, OrderStateUnknown, Refused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.text import visible
+from domain.venue import Outcome
 from tools.exchange_client import Row
 from tools.exchange_venue import rows
 from tools.exchange_venue.drafts import Draft, draft, objection
@@ -32,9 +33,6 @@ _LONGEST_SEND = timedelta(minutes=1)
 
 Check: TypeAlias = Callable[[Ticket, OrderRequest, datetime], None]
 """Raises `TicketRefused` when the ticket does not fit the order at that time."""
-
-Outcome: TypeAlias = OrderReport | Refused | OrderStateUnknown
-"""What came of one order of several."""
 
 
 class Orders:
@@ -107,12 +105,24 @@ class Orders:
         return [outcomes[n] for n in range(len(orders))]
 
     async def _submit_batch(self, batch: Sequence[tuple[int, Sent, Listed]]) -> Mapping[int, Outcome]:
-        """One request for all of them, and then each for itself."""
+        """One request for all of them, and then each for itself.
+
+        Their tickets are looked at once more when their turn has come, as that of an order alone is. One that no longer
+        holds keeps all of them back.
+        """
         wanted = [draft(sent.order, listed, self._quirks) for _, sent, listed in batch]
+
+        def still() -> None:
+            for _, sent, _ in batch:
+                self._check(sent.ticket, sent.order, self._wall.now())
+
         try:
             with self._sending([sent for _, sent, _ in batch]):
                 placed = await self._session.send(
-                    f"a batch of {len(batch)} orders", lambda ccxt: _create_all(ccxt, wanted, self._quirks.placed)
+                    f"a batch of {len(batch)} orders",
+                    lambda ccxt: _create_all(ccxt, wanted, self._quirks.placed),
+                    still=still,
+                    cost=len(batch),
                 )
         except Declined as declined:
             return {n: await _told(self._declined(sent, declined, listed)) for n, sent, listed in batch}
@@ -283,6 +293,8 @@ async def _told(outcome: Awaitable[OrderReport]) -> Outcome:
         return await outcome
     except (Refused, OrderStateUnknown) as error:
         return error
+    except VenueUnavailable as error:  # it was sent, and could not be asked about
+        return OrderStateUnknown(error.message)
 
 
 async def _create_all(

@@ -32,12 +32,12 @@ class Pace:
         self._wall = wall
         self._sleep = sleep
 
-    async def turn(self, *, urgent: bool) -> bool:
+    async def turn(self, *, urgent: bool, cost: int = 1) -> bool:
         """Wait for leave to ask. `False` when that would take too long; nothing is taken then."""
         now = self._wall.now()
-        wait_s = self._open.reserve(1, now=now, within_s=0 if urgent else _LONGEST_S)
+        wait_s = self._open.reserve(cost, now=now, within_s=0 if urgent else _LONGEST_S)
         if wait_s is None and urgent:
-            wait_s = self._reserve.reserve(1, now=now, within_s=_LONGEST_S)
+            wait_s = self._reserve.reserve(cost, now=now, within_s=_LONGEST_S)
         if wait_s is None:
             return False
         if wait_s:

@@ -19,7 +19,7 @@ class Sent:
     """One order that went out, or is about to."""
 
     order: OrderRequest
-    ticket_id: str
+    ticket: Ticket
     at: datetime
     """When it began to be sent."""
     until: datetime
@@ -63,15 +63,15 @@ class SentOrders:
             if known.order != order:
                 raise Refused(f"client order id {order.client_order_id} belongs to another order")
             return None
-        sent = Sent(order=order, ticket_id=ticket.id, at=now, until=now)
+        sent = Sent(order=order, ticket=ticket, at=now, until=now)
         self._orders[order.client_order_id] = sent
         self._tickets[ticket.id] = order.client_order_id
         if len(self._orders) > _KEPT:
             _, oldest = self._orders.popitem(last=False)
-            self._tickets.pop(oldest.ticket_id, None)
+            self._tickets.pop(oldest.ticket.id, None)
         return sent
 
     def give_back(self, sent: Sent) -> None:
         """It did not go out after all: order and ticket are as good as new."""
         self._orders.pop(sent.order.client_order_id, None)
-        self._tickets.pop(sent.ticket_id, None)
+        self._tickets.pop(sent.ticket.id, None)

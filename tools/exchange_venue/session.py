@@ -132,16 +132,23 @@ class Session:
         return await self._ask(what, call, urgent=urgent)
 
     async def send(
-        self, what: str, call: Call[T], *, cancel: bool = False, still: Callable[[], None] | None = None
+        self,
+        what: str,
+        call: Call[T],
+        *,
+        cancel: bool = False,
+        still: Callable[[], None] | None = None,
+        cost: int = 1,
     ) -> T:
         """Carry out `call`, in which one request that changes something may go out.
 
+        `cost` is how many orders are in it: exchanges count those, and not requests, against what one key may send.
         `still` is asked when its turn has come, and raises `TicketRefused` where it must not go out any more.
         Raises `NotSent`, `Declined`, and `OrderStateUnknown` when nothing proves what became of it. A cancel goes
         out even while the breaker is open: nothing is gained by holding it back.
         """
         try:
-            await self._turn(what, urgent=cancel, anyway=cancel)
+            await self._turn(what, urgent=cancel, anyway=cancel, cost=cost)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
         if still is not None:
@@ -188,12 +195,12 @@ class Session:
         flight = Flight()
         return await self._fly(flight, call, lambda error: self._after_query(error, flight, what))
 
-    async def _turn(self, what: str, *, urgent: bool, anyway: bool = False) -> None:
+    async def _turn(self, what: str, *, urgent: bool, anyway: bool = False, cost: int = 1) -> None:
         """Wait until it may be asked, connected. Raises `VenueUnavailable` before anything of the call went out."""
         if not self._breaker.admits(self._wall.now()) and not anyway:
             raise VenueUnavailable(f"{self.exchange} was not asked for {what}: {self._left_alone()}")
         try:
-            if not await self._pace.turn(urgent=urgent):
+            if not await self._pace.turn(urgent=urgent, cost=cost):
                 self._breaker.release()
                 raise VenueUnavailable(f"{self.exchange} was not asked for {what}: it was asked too much already")
             await self._open()

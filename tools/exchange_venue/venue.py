@@ -20,6 +20,7 @@ from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
 from domain.statement import KeyRights, Statement, Trade, Transfer
+from domain.venue import Outcome
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import ExchangeFeed, quote_of
@@ -32,7 +33,8 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
-from tools.exchange_venue.orders import Check, Orders, Outcome, rejected
+from tools.exchange_venue.orders import Check, Orders, rejected
+from tools.exchange_venue.pace import RATE
 from tools.exchange_venue.quirks import quirks_of
 from tools.exchange_venue.reading import readable
 from tools.exchange_venue.sent import SentOrders
@@ -45,7 +47,7 @@ PATIENCE_S = 30.0
 
 
 class ExchangeVenue:
-    """See `AccountVenue`. Connects at first use; `aclose` it at the end.
+    """See `AccountVenue` and `BatchVenue`. Connects at first use; `aclose` it at the end.
 
     Quantities are in base currency, whatever the exchange counts in. An order's state is the exchange's word, and a
     fill is one of its trades.
@@ -156,6 +158,11 @@ class ExchangeVenue:
         """Whether a stop waits at the exchange. Where it can't, it must be watched from here."""
         return self._quirks.stop is not None
 
+    @property
+    def batch(self) -> int:
+        """Not all that the exchange takes: each is looked at first, and must not wait long for its turn after that."""
+        return min(self._quirks.batch, RATE.burst // 2)
+
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order, once. The same order again is looked up, and never sent a second time.
 
@@ -170,11 +177,7 @@ class ExchangeVenue:
         return self._not_traded(order) if one is None else await self._orders.submit(order, ticket, one)
 
     async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
-        """Send several, in one request where the venue can and else one by one; what came of each, in their order.
-
-        Each is sent once, as by `submit`; what that would raise is a value here: `OrderStateUnknown`, or a `Refused`
-        such as `NotSent`. No order's end touches another's.
-        """
+        """See `BatchVenue`: in one request where the venue can, and else one by one. Stops go alone."""
         try:
             markets = await self._markets()
         except VenueUnavailable as error:
