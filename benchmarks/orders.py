@@ -243,9 +243,9 @@ async def sends(database: Database) -> None:
         admission = an_admission(n)
         assert admission.ticket is not None
         await admitted(ledger, [admission])
-        order = admission.proposal.order()
+        order, writer = admission.proposal.order(), a_writer(ledger, venue, "sends")
         began = time.perf_counter()
-        await a_writer(ledger, venue, "sends").send(order, admission.ticket, judged=QUOTE)
+        await writer.send(order, admission.ticket, judged=QUOTE)
         spent.append((venue.reached[order.client_order_id] - began) * 1_000)
         await ledger.record(venue._report(order, OrderState.FILLED), cycle=1)
     row("from the ticket to the send", spent, unit="ms")
@@ -263,8 +263,9 @@ async def together(database: Database, *, batch: int) -> None:
         await admitted(ledger, admissions)
         given = [(a.proposal.order(), a.ticket) for a in admissions if a.ticket is not None]
         approved = [Approved(order=order, ticket=ticket, judged=QUOTE) for order, ticket in given]
+        writer = a_writer(ledger, venue, name, batch=batch)
         began = time.perf_counter()
-        reports = await a_writer(ledger, venue, name, batch=batch).send_all(approved)
+        reports = await writer.send_all(approved)
         spent.append((max(venue.reached[each.order.client_order_id] for each in approved) - began) * 1_000)
         if any(report.state is not OrderState.WORKING for report in reports):
             raise SystemExit(f"an order was not sent, and the figures mean nothing: {reports}")

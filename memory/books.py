@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, localcontext
 from operator import itemgetter
 from typing import Any, assert_never
 
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import BindParameter, RowMapping, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.digest import canonical, plain
@@ -31,6 +31,12 @@ _ACCOUNT = select(accounts).where(accounts.c.account == _MINE)
 _HELD_ACCOUNT = _ACCOUNT.with_for_update()
 _ORDERS = select(orders).where(orders.c.account == _MINE)
 _ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
+_NUMBERED = _ORDERS_BY_ID.add_columns(
+    select(func.count())
+    .where(order_events.c.account == orders.c.account, order_events.c.client_order_id == orders.c.client_order_id)
+    .scalar_subquery()
+    .label("events")
+)
 _ORDERS_BY_STATE = _ORDERS.where(orders.c.state.in_(bindparam("states", expanding=True)))
 # Fills are put in order here: asked to, SQLite would walk all of an account's for the few that are wanted.
 _FILLS = select(fills).where(fills.c.account == _MINE)
@@ -70,14 +76,28 @@ async def read_orders(
     else:
         found = await connection.execute(_ORDERS, mine)
     rows = found.mappings().all()
-    if not rows:
-        return {}
+    return await _with_fills(connection, account, rows, all_of_them=ids is None and not states)
+
+
+async def numbered_orders(
+    connection: AsyncConnection, account: str, *, ids: Collection[str]
+) -> tuple[dict[str, OrderRecord], dict[str, int]]:
+    """Orders as by `read_orders`, and how many events each has."""
+    rows = (await connection.execute(_NUMBERED, {"account": account, "ids": list(ids)})).mappings().all()
+    numbers = {row["client_order_id"]: row["events"] for row in rows}
+    return await _with_fills(connection, account, rows, all_of_them=False), numbers
+
+
+async def _with_fills(
+    connection: AsyncConnection, account: str, rows: Sequence[RowMapping], *, all_of_them: bool
+) -> dict[str, OrderRecord]:
+    """The orders in `rows`, which are `all_of_them` or some. Most have no fill, and none are asked for."""
     by_order: dict[str, list[Fill]] = {}
     if filled := [row["client_order_id"] for row in rows if row["filled"]]:
-        if ids is None and not states:
-            booked = await connection.execute(_FILLS, mine)
+        if all_of_them:
+            booked = await connection.execute(_FILLS, {"account": account})
         else:
-            booked = await connection.execute(_FILLS_BY_ID, {**mine, "ids": filled})
+            booked = await connection.execute(_FILLS_BY_ID, {"account": account, "ids": filled})
         for row in sorted(booked.mappings(), key=itemgetter("n")):
             by_order.setdefault(row["client_order_id"], []).append(fill_from(row))
     read = [order_from(row, tuple(by_order.get(row["client_order_id"], ()))) for row in rows]
@@ -119,6 +139,8 @@ class Books:
     """What is held beside the positions: read where something may change it."""
     external: dict[str, ExternalEvent] = field(default_factory=dict)
     """The events that were booked before, of those that come."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """How many events each order has, as far as that was read with it."""
     _entries: list[_Entry] = field(default_factory=list)
     _events: list[dict[str, object]] = field(default_factory=list)
     _changed: dict[str, OrderRecord] = field(default_factory=dict)
@@ -211,7 +233,9 @@ class Books:
         if self._entries:
             await self._write_entries(connection, place)
         if self._changed:
-            numbers = await _events_so_far(connection, name, ids=self._changed)
+            numbers = self.numbers
+            if unread := self._changed.keys() - numbers.keys():
+                numbers |= await _events_so_far(connection, name, ids=unread)
             happened = []
             for event in self._events:
                 key = str(event["client_order_id"])

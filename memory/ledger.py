@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,12 +21,11 @@ from domain.order import Fill, OrderReport, OrderState
 from domain.portfolio import Portfolio
 from domain.statement import Expected, ExternalEvent
 from memory.activity import Activity, Spent
-from memory.acts import hold_acts
-from memory.admission import ticket_row
 from memory.admissions import Admissions
 from memory.audit import look
 from memory.balance import Sums
-from memory.books import Books, account_row, read_orders, read_positions, working_states
+from memory.books import Books, account_row, numbered_orders, read_orders, read_positions, working_states
+from memory.claiming import claimed
 from memory.controls import Control, control_of
 from memory.database import Database
 from memory.episodes import closed_trades
@@ -39,11 +37,9 @@ from memory.oversight import oversight_faults
 from memory.recognizing import booked, owned, traded
 from memory.records import EarlierLoss
 from memory.restoring import told
-from memory.rows import insert_new, put
-from memory.schema import accounts, fills, tickets, with_digest
+from memory.rows import insert_new
+from memory.schema import accounts, fills, with_digest
 from policy.account import ClosedTrade, EquityMarks
-
-_CONTROL: Final = TypeAdapter(Control)
 
 
 class Ledger:
@@ -106,7 +102,7 @@ class Ledger:
             yield admissions
 
     async def claim(
-        self, claimed: Sequence[Ticket], *, cycle: int, at: datetime, reducing: bool, effects: Effects
+        self, given: Sequence[Ticket], *, cycle: int, at: datetime, reducing: bool, effects: Effects
     ) -> tuple[bool | str, ...]:
         """Take the one right to send of each ticket, in one commit, before anything is sent.
 
@@ -115,50 +111,11 @@ class Ledger:
         expired, and while trading is halted; while it is reducing, unless the orders are. No refusal touches another
         ticket. The control in force is an effect, for people change it.
         """
-        if not claimed:
+        if not given:
             return ()
         async with self._database.transaction() as connection:
-            found = [
-                await self._claimed(connection, ticket, cycle=cycle, at=at, reducing=reducing, effects=effects)
-                for ticket in claimed
-            ]
-        return tuple(found)
-
-    async def _claimed(
-        self,
-        connection: AsyncConnection,
-        ticket: Ticket,
-        *,
-        cycle: int,
-        at: datetime,
-        reducing: bool,
-        effects: Effects,
-    ) -> bool | str:
-        """Whether the right was there to be taken, or why it is refused."""
-        books = await self._books(connection, ids=[ticket.client_order_id], cycle=cycle)
-        query = select(tickets).where(tickets.c.account == self._account, tickets.c.id == ticket.id)
-        row = (await connection.execute(query)).mappings().one_or_none()
-        order = books.orders.get(ticket.client_order_id)
-        known = ticket_row(ticket, account=self._account)
-        if row is None or order is None or any(row[name] != known[name] for name in known if name != "used_at"):
-            return f"the ledger has no such ticket for {ticket.client_order_id}"
-        await hold_acts(connection, shared=True)
-
-        async def look() -> Control:
-            return (await control_of(connection, self._account)).unnamed
-
-        control = await effects.once("ledger:control", ticket.client_order_id, returns=_CONTROL, perform=look)
-        if row["used_at"] is not None or order.state is not OrderState.APPROVED:
-            return False
-        if at >= ticket.expires_at:
-            return f"the ticket for {ticket.client_order_id} has expired"
-        if control.refuses(reducing=reducing):
-            return f"trading is {control.in_words}"
-        sent = {"state": OrderState.SUBMITTING, "submitted_at": at, "updated_at": at}
-        books.change(order.model_copy(update=sent), at=at, evidence={"ticket": ticket.id})
-        await put(connection, tickets, [with_digest(tickets, {**row, "used_at": at})])
-        await books.write(connection)
-        return True
+            books = await self._books(connection, ids=[ticket.client_order_id for ticket in given], cycle=cycle)
+            return await claimed(connection, books, given, at=at, reducing=reducing, effects=effects)
 
     async def record(self, report: OrderReport, *, cycle: int) -> bool:
         """Book what the venue says of one order; `False` when it was known. See `record_all`."""
@@ -362,8 +319,8 @@ class Ledger:
 
     async def _books(self, connection: AsyncConnection, *, ids: Collection[str], cycle: int) -> Books:
         account = await account_row(connection, self._account, held=True)
-        orders = await read_orders(connection, self._account, ids=ids)
-        return Books(account=account, run_id=self._run_id, cycle=cycle, orders=orders, positions={})
+        orders, numbers = await numbered_orders(connection, self._account, ids=ids) if ids else ({}, {})
+        return Books(account=account, run_id=self._run_id, cycle=cycle, orders=orders, positions={}, numbers=numbers)
 
 
 async def _in_order(connection: AsyncConnection, query: Select[Any]) -> list[RowMapping]:
