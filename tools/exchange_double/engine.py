@@ -80,12 +80,15 @@ class Engine:
     # What a test does to the market and the account.
 
     @_atomic
-    def deposit(self, currency: str, amount: Decimal | str | int) -> None:
-        """Add to the account from outside; a negative amount takes out. Raises `ValueError` when there is less."""
+    def deposit(self, currency: str, amount: Decimal | str | int, *, wallet: str = "") -> None:
+        """Add to the account from outside; a negative amount takes out. Raises `ValueError` when there is less.
+
+        `wallet` is one of the same owner, by the exchange's own name, where an exchange tells such transfers apart.
+        """
         amount = Decimal(amount)
         if self._matcher.funds().available(currency) + amount < 0:
             raise ValueError(f"there is no {-amount} {currency} to take out")
-        self._matcher.account.move(currency, amount, kind=Kind.TRANSFER, at=self.clock.now())
+        self._matcher.account.move(currency, amount, kind=Kind.TRANSFER, at=self.clock.now(), wallet=wallet)
 
     @_atomic
     def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:
