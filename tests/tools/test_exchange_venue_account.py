@@ -189,7 +189,6 @@ async def test_binance_spot_needs_no_setting_and_has_no_switch() -> None:
     async with a_canned_venue("binance", {}, symbols=[SPOT]) as canned:
         assert await canned.venue.prepare() == ()
         assert await canned.venue.keep_alive(timeout_s=15) is False
-        assert await canned.venue.transfers(since=AN_HOUR_AGO) is None
 
 
 async def test_binance_counts_down_each_perpetual() -> None:
