@@ -1,4 +1,4 @@
-"""What Binance tells of its spot wallet: what moved it besides trades."""
+"""What Binance tells of its spot wallet: what moved it besides trades, and its trades in few questions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from builders.canned_venue import NOW, NOW_MS, Canned, a_canned_venue
-from builders.live_venue import SPOT, SWAP, a_stage
+from builders.live_venue import SPOT, SWAP, Stage, a_stage
 from domain.errors import NotTold, VenueUnavailable
 from domain.statement import Transfer
-from tools.exchange_double import Operation
+from tools.exchange_double import NewOrder, Operation
 from tools.exchange_double.faults import ServerError
 
 DEPOSITS = "GET /sapi/v1/capital/deposit/hisrec"
@@ -284,3 +284,58 @@ async def test_a_deposit_a_withdrawal_and_a_move_are_told_as_the_exchange_has_th
         stage.double.faults.add(ServerError(), on=Operation.BILLS, skip=3)
         with pytest.raises(VenueUnavailable):
             await stage.venue.transfers(since=since)
+
+
+def trade(stage: Stage, count: int = 1) -> None:
+    for _ in range(count):
+        stage.double.engine.place(NewOrder(symbol=SPOT, side="buy", type="market", quantity=Decimal("0.001")))
+
+
+async def test_few_trades_of_a_long_time_are_one_question() -> None:
+    async with a_stage(exchange="binance", symbols=[SPOT]) as stage:
+        since = stage.now()
+        trade(stage)
+        stage.present.at += timedelta(days=90)
+        trade(stage)
+        assert len(await stage.venue.trades(SPOT, since=since)) == 2
+        assert len(stage.double.journal.of(Operation.FILLS)) == 1
+        assert len(await stage.venue.trades(SPOT, since=since + timedelta(seconds=1))) == 1
+
+
+async def test_the_trades_of_a_day_are_asked_for_by_their_time() -> None:
+    async with a_stage(exchange="binance", symbols=[SPOT]) as stage:
+        trade(stage)
+        stage.present.at += timedelta(days=1)
+        trade(stage)
+        assert len(await stage.venue.trades(SPOT, since=stage.now() - timedelta(days=1))) == 2
+        assert len(await stage.venue.trades(SPOT, since=stage.now())) == 1
+        asked = [entry.request.target for entry in stage.double.journal.of(Operation.FILLS)]
+    assert len(asked) == 2
+    assert all("startTime=" in target for target in asked), "no more than these are sent"
+
+
+async def test_more_trades_than_a_page_are_read_from_the_first_one_by_id() -> None:
+    async with a_stage(exchange="binance", symbols=[SPOT]) as stage:
+        stage.double.engine.set_touch(SPOT, bid="60000", ask="60001", size=1_000)
+        trade(stage)
+        stage.present.at += timedelta(days=2)
+        since = stage.now()
+        stage.present.at += timedelta(days=1, hours=1)
+        trade(stage, 2)
+        stage.present.at += timedelta(days=87)
+        trade(stage, 1_009)
+        found = await stage.venue.trades(SPOT, since=since)
+        assert [one.trade_id for one in found] == [fill.trade_id for fill in stage.double.engine.fills[1:]]
+        assert len(stage.double.journal.of(Operation.FILLS)) == 1 + 2 + 2, "the newest, two days, two pages by id"
+
+
+async def test_a_page_that_reaches_back_far_enough_is_all_there_is_to_read() -> None:
+    async with a_stage(exchange="binance", symbols=[SPOT]) as stage:
+        stage.double.engine.set_touch(SPOT, bid="60000", ask="60001", size=1_000)
+        trade(stage, 5)
+        stage.present.at += timedelta(days=1)
+        trade(stage, 999)
+        since = stage.now()
+        stage.present.at += timedelta(days=2)
+        assert len(await stage.venue.trades(SPOT, since=since)) == 999
+        assert len(stage.double.journal.of(Operation.FILLS)) == 1

@@ -89,6 +89,9 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
+    """Forward from `since`. More than a day of spot begins with the newest thousand, of whatever time: where they
+    reach back to before `since` they are all, for ids rise with time.
+    """
     what = f"the trades of {symbol}"
 
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
@@ -100,7 +103,13 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
     async def beyond(params: Params) -> Sequence[Row]:
         return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params, read=as_rows), urgent=True)
 
-    return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
+    if swap(symbol) or api.clock() - since <= _DAY:
+        return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
+    newest = await beyond({})
+    wanted = [row for row in newest if moment(row["timestamp"]) >= since]
+    if len(newest) < _PAGE or len(wanted) < len(newest):
+        return wanted
+    return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what, enough=1)
 
 
 async def _walk(
@@ -112,13 +121,14 @@ async def _walk(
     beyond: Callable[[Params], Awaitable[Sequence[Row]]],
     key: str,
     what: str,
+    enough: int = _PAGE,
 ) -> Sequence[Row]:
-    """All rows from `since` on: by time, and from a span that is full by id, which knows no spans."""
+    """All rows from `since` on: by time, and from a span that has `enough` by id, which knows no spans."""
     found: list[Row] = []
     for start, end in spans(since, api.clock(), _WEEK if swap(symbol) else _DAY):
         rows = await between(start, end)
         found += rows
-        if len(rows) >= _PAGE:
+        if len(rows) >= enough:
             first = highest(rows) + 1
 
             async def page(params: Params, first: int = first) -> Sequence[Row]:
