@@ -62,6 +62,8 @@ class Engine:
         self.clock = clock
         self.listings: Mapping[str, Listing] = {listing.symbol: listing for listing in listings}
         self.lock = threading.RLock()
+        self.funding_account: dict[str, Decimal] = {}
+        """What the owner has beside the account, where an exchange keeps deposits apart: no order can use it."""
         self.accepted: list[str] = []
         """The id of every order and every stop, in the order of acceptance."""
         self.listeners: list[Listener] = []
