@@ -248,6 +248,13 @@ async def test_a_key_that_may_not_read_them_says_so() -> None:
         await told({WITHDRAWALS: DECLINED})
 
 
+async def test_a_clock_that_is_off_is_no_matter_of_rights() -> None:
+    off = '{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}'
+    with pytest.raises(VenueUnavailable, match="recvWindow") as raised:
+        await told({WITHDRAWALS: off})
+    assert not isinstance(raised.value, NotTold)
+
+
 async def test_perpetuals_are_told_to_a_key_that_may_not_read_spots() -> None:
     income = {"incomeType": "FUNDING_FEE", "income": "-1", "asset": "USDT", "tranId": 1, "symbol": "BTCUSDT"}
     answers = {DEPOSITS: DECLINED, INCOME: json.dumps([income | {"time": AT_MS}])}

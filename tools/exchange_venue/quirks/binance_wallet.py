@@ -1,9 +1,9 @@
 """What moved the balances of Binance's spot wallet besides trades: three histories, for it has no one ledger.
 
 Told are deposits, withdrawals, and what went to or came from the wallets of `_WALLETS`. Not told are conversions of
-dust and others, dividends, Earn, fiat, gifts, sub-accounts and the other wallets. What is told moved the balance, and
-at no later time than is said for certain; where a row leaves that open it is not told. Rules are of the wallet's
-documentation, https://developers.binance.com/docs/wallet: `capital/deposite-history`, `capital/withdraw-history` and
+dust and others, dividends, Earn, fiat, gifts, sub-accounts and the other wallets. What is told did move the balance;
+where a row leaves that open it is not told. Rules are of the wallet's documentation,
+https://developers.binance.com/docs/wallet: `capital/deposite-history`, `capital/withdraw-history` and
 `asset/query-user-universal-transfer`.
 """
 
@@ -64,6 +64,8 @@ async def transfers(api: Asks, since: datetime) -> Sequence[Transfer]:
         for history in _BETWEEN_WALLETS:
             found += await _read(api, history, since=max(since, now - _KEPT), until=now)
     except Declined as declined:
+        if declined.kind != "refused":
+            raise
         raise NotTold(declined.message, remedy="Let the key read at Binance") from None
     return found
 
@@ -129,7 +131,8 @@ def _deposit(row: Mapping[str, Any]) -> Transfer | None:
 
 
 def _withdrawal(row: Mapping[str, Any]) -> Transfer | None:
-    """At `applyTime`, from which on the money is held back; it includes the fee, which is on top of the amount.
+    """At `applyTime`: from then on the money is withdrawing, from which it is deducted at `completeTime`. The fee is on
+    top of the amount: the documentation leaves that open, and github.com/sjanel/coincenter checks it.
 
     Told once it is completed, for until then it may be cancelled, rejected or fail, and come back. Of one to another
     account at Binance the fee may be given back, so with a fee it is not told.
