@@ -56,7 +56,7 @@ async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) 
     Raises `UsageError` without symbols, for symbols of several currencies, and without keys.
     """
     keys = required_keys(exchange)
-    currency = one_currency(symbol.split("/")[-1].split(":")[0] for symbol in chosen(symbols, exchange=exchange))
+    currency = one_currency(_priced_in(symbol) for symbol in chosen(symbols, exchange=exchange))
     venues: list[ExchangeVenue] = []
 
     def open_venue(
@@ -91,11 +91,16 @@ async def probe(exchange: str, settings: Settings) -> AsyncGenerator[ExchangeVen
     """An exchange that is asked and never sent anything, closed at the end; with keys where there are some."""
     keys = keys_for(exchange, os.environ) or ExchangeKeys(api_key=SecretStr(""), secret=SecretStr(""))
     symbols, wall = settings.symbols or ("BTC/USDT",), WallClock()
-    venue = _venue(exchange, settings, keys=keys, symbols=symbols, currency="USDT", check=_sends_nothing, wall=wall)
+    currency = _priced_in(symbols[0])
+    venue = _venue(exchange, settings, keys=keys, symbols=symbols, currency=currency, check=_sends_nothing, wall=wall)
     try:
         yield venue
     finally:
         await venue.aclose()
+
+
+def _priced_in(symbol: str) -> str:
+    return symbol.rpartition("/")[2].partition(":")[0]
 
 
 def _venue(

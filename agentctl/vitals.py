@@ -36,9 +36,10 @@ class Vitals(Value):
     streams: tuple[StreamHealth, ...]
 
     def well(self, *, now: datetime) -> bool:
-        """Whether nothing is left alone or unheard, as far as the run still says so."""
+        """Whether nothing is left alone or unheard, as far as the run still says so. What just began may connect."""
         return not self.alive(now=now) or (
-            (self.venue is None or self.venue.breaker == "closed") and all(stream.well for stream in self.streams)
+            (self.venue is None or self.venue.breaker == "closed")
+            and all(stream.well or stream.connecting(at=self.at) for stream in self.streams)
         )
 
     def alive(self, *, now: datetime) -> bool:
@@ -53,9 +54,11 @@ class Vitals(Value):
             parts.append(f"breaker {venue.breaker}{failed}")
             parts.append(f"{venue.bucket:.0f} calls free, {venue.reserve:.0f} kept for cancels")
         for stream in self.streams:
+            connecting = "connecting, " if stream.connecting(at=self.at) else ""
             live = sum(shard.state is ShardState.LIVE for shard in stream.shards)
             parts.append(
-                f"streams {live} of {len(stream.shards)} live, {stream.gaps} gaps, {stream.reconnects} reconnects"
+                f"streams {connecting}{live} of {len(stream.shards)} live, "
+                f"{stream.gaps} gaps, {stream.reconnects} reconnects"
                 + (f", ended by {stream.failed}" if stream.failed else "")
             )
         return "; ".join(parts)

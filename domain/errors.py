@@ -16,6 +16,7 @@ AgentctlError                     1
 │   └── SymbolUnknown             4
 └── ServiceUnavailable            5   a venue, provider or database did not answer
     ├── VenueUnavailable          5
+    │   └── NotTold               5   it never will be, to these keys
     ├── ModelUnavailable          5
     └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
 """
@@ -97,6 +98,10 @@ class ServiceUnavailable(AgentctlError):
 
 class VenueUnavailable(ServiceUnavailable):
     """The venue gave no usable answer in time."""
+
+
+class NotTold(VenueUnavailable):
+    """The venue does not tell this account such a thing. Asked again it says the same."""
 
 
 class ModelUnavailable(ServiceUnavailable):

@@ -166,7 +166,10 @@ class AccountVenue(Venue, Protocol):
         ...
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
-        """What changed balances besides trades at or after `since`, oldest first; `None` where the venue tells none."""
+        """What changed balances besides trades at or after `since`, oldest first; `None` where the venue tells none.
+
+        It may tell some kinds and not others. Raises `NotTold` where it would, and not to these keys.
+        """
         ...
 
     async def rights(self) -> KeyRights: ...

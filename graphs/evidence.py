@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from agents.reports import word_on
 from domain.digest import plain
-from domain.errors import VenueUnavailable
+from domain.errors import NotTold, VenueUnavailable
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
@@ -35,6 +35,8 @@ class Evidence(Value):
     """Between the statement and the books with all of the above booked."""
     unread: tuple[str, ...] = ()
     """What the venue did not tell, in words."""
+    untold: str = ""
+    """Why the venue tells no deposits and the like, in words: what differs may be one."""
     strangers: int = 0
     """Open orders that this desk did not send."""
 
@@ -97,7 +99,7 @@ async def evidence(look: Look) -> Evidence:
     later = [trade for trade in trades if trade.at > look.opened_at]
     foreign = await _foreign(look, later, owners=owners, working=ours.values(), reports=reports, unread=unread)
     try:  # a sale by hand is told with the deposits that it may have come from, or not yet
-        transfers = await _transfers(look) if look.wide else ()
+        transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
         return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
@@ -117,6 +119,7 @@ async def evidence(look: Look) -> Evidence:
         events=events,
         differences=differences(books.after(events=events).expected(), seen, dust=DUST),
         unread=tuple(unread),
+        untold=untold,
         strangers=statement.strangers,
     )
 
@@ -131,7 +134,8 @@ def account_in_words(found: Evidence) -> str:
     if found.unread:
         said.append(f"not proven, for the venue did not tell {', '.join(found.unread)}; nothing is entered")
     if found.differences:
-        said.append(f"not proven, {apart_in_words(found.differences)}; nothing is entered")
+        why = f"; {found.untold}" if found.untold else ""
+        said.append(f"not proven, {apart_in_words(found.differences)}{why}; nothing is entered")
     return "; ".join(said)
 
 
@@ -156,9 +160,15 @@ async def _trades(look: Look, unread: list[str]) -> list[Trade]:
     return found
 
 
-async def _transfers(look: Look) -> Sequence[Transfer]:
-    found = await look.venue.transfers(since=look.since) or ()
-    return [transfer for transfer in found if transfer.at > look.opened_at]
+async def _transfers(look: Look) -> tuple[Sequence[Transfer], str]:
+    """Those that are in no balance the books were opened with, and why there are none where the venue tells none."""
+    try:
+        found = await look.venue.transfers(since=look.since)
+    except NotTold as error:
+        return (), error.message
+    if found is None:
+        return (), "the venue tells no deposits and withdrawals"
+    return [transfer for transfer in found if transfer.at > look.opened_at], ""
 
 
 def _misses(order: OrderRecord, trades: Sequence[Trade]) -> bool:

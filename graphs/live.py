@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Final, Protocol
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.digest import canonical
-from domain.errors import Refused, UsageError
+from domain.errors import NotTold, Refused, UsageError
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderRequest, OrderState
@@ -143,7 +144,8 @@ async def _quiet_moment(header: RunHeader, desk: LiveDesk) -> tuple[datetime, St
         opened_at = await desk.venue.time() or desk.clock.now()
         statement = await desk.venue.statement()
         moments = [t.at for symbol in header.symbols for t in await desk.venue.trades(symbol, since=opened_at)]
-        moments += [transfer.at for transfer in await desk.venue.transfers(since=opened_at) or ()]
+        with suppress(NotTold):
+            moments += [transfer.at for transfer in await desk.venue.transfers(since=opened_at) or ()]
         if all(at <= opened_at for at in moments):
             return opened_at, statement
     raise Refused("the account is traded on by somebody else this very moment", remedy="Try again when it is quiet")

@@ -70,9 +70,11 @@ class ExchangeStream:
         self._filler = Filler(client, feed, self._intake, limits=self._limits, wall=wall)
         self._shards: tuple[Shard, ...] = ()
         self._running: asyncio.Task[None] | None = None
+        self._begun_at: datetime | None = None
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
+        self._begun_at = self._wall.now()
         self._running = asyncio.create_task(self._run())
         return self
 
@@ -114,6 +116,7 @@ class ExchangeStream:
     def health(self) -> StreamHealth:
         shards = tuple(shard.health for shard in self._shards)
         return StreamHealth(
+            begun_at=self._begun_at,
             shards=shards,
             unread=self._intake.quotes.lost,
             gaps=sum(shard.gaps for shard in shards),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+GRACE: Final = timedelta(seconds=30)
+"""For connecting at first: markets are loaded, and a connection that says nothing is given up once."""
 
 
 class ShardState(StrEnum):
@@ -34,6 +38,8 @@ class ShardHealth:
 class StreamHealth:
     """All of them."""
 
+    begun_at: datetime | None
+    """When it was entered; `None` before."""
     shards: tuple[ShardHealth, ...]
     unread: tuple[str, ...]
     """Symbols whose quotes no stream tells at the moment."""
@@ -45,6 +51,12 @@ class StreamHealth:
     reconnects: int
     failed: str
     """What ended all of it, which must not happen; empty while it runs."""
+
+    def connecting(self, *, at: datetime) -> bool:
+        """Whether nothing is wrong but that it began so shortly before `at`, or not yet, that not all is heard."""
+        new = self.begun_at is None or at - self.begun_at < GRACE
+        down = any(shard.state is ShardState.DOWN or shard.reconnects for shard in self.shards)
+        return new and not (self.well or self.failed or down)
 
     @property
     def well(self) -> bool:

@@ -18,6 +18,7 @@ from agentctl.settings import load
 from agentctl.vitals import vitals_in
 from agents.models import open_model
 from agents.providers import KEYS
+from domain.digest import plain
 from domain.errors import AgentctlError, NotFound, Refused
 from domain.value import Value
 from graphs.brake import HALT_FILE
@@ -111,17 +112,24 @@ def _exchange_keys(exchange: str) -> str:
 
 
 async def _exchange(exchange: str) -> str:
-    """Asked with the keys at hand, or without. A key that may withdraw fails the check: live mode refuses it."""
+    """Asked with the keys at hand, or without. A key that may withdraw fails the check: live mode refuses it. So does
+    money that lies where orders can't use it, while there is none where they can.
+    """
     async with probe(exchange, load()) as venue:
         theirs = await venue.time()
         ahead = None if theirs is None else round((theirs - datetime.now(UTC)) / timedelta(milliseconds=1))
         skew_ms = "" if ahead is None else f", its clock is {ahead} ms ahead of ours"
         if not keys_for(exchange, os.environ):
             return f"answers{skew_ms}; not asked about an account"
-        rights = await venue.rights()
+        rights, out_of_reach = await venue.rights(), await venue.out_of_reach()
     said = {True: "may", False: "may not", None: "is not told whether it may"}
     if rights.withdraw:
         raise Refused(f"the key of {rights.account} may withdraw", remedy="Make one that may only read and trade")
+    if out_of_reach:
+        raise Refused(
+            f"there is no {venue.currency} to trade with, and {plain(out_of_reach)} in the funding account",
+            remedy=f"Transfer it to the trading account at {exchange}",
+        )
     return f"answers{skew_ms}; the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
 
 

@@ -57,12 +57,13 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        show(found)
     if found.result != "proven":
         sys.exit(Refused.exit_code if found.result == "differs" else ServiceUnavailable.exit_code)
 
 
-def _show(found: Reconciliation) -> None:
+def show(found: Reconciliation) -> None:
+    """In tables, and in one last line."""
     evidence = found.evidence
     if evidence is None:
         print(f"{found.run_id} on paper: the books add up")
@@ -87,6 +88,8 @@ def _show(found: Reconciliation) -> None:
     )
     for unread in evidence.unread:
         print(f"not told: {unread}")
+    if evidence.differences and evidence.untold:
+        print(f"not told: {evidence.untold}")
     if evidence.strangers:
         print(f"{evidence.strangers} open orders there are not this desk's")
     said = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,21 @@ def test_a_key_that_may_withdraw_is_refused_and_nothing_is_written(
         code, _, err = desk(*LIVE)
         assert (code, "may withdraw" in err, desk("runs", "list", "--json")[1].strip()) == (3, True, "[]")
         assert desk("doctor", "--venue", "okx")[0] == 3
+
+
+def test_doctor_says_where_the_money_is_while_there_is_none_to_trade_with(desk: Desk) -> None:
+    engine = desk.double.engine
+    engine.funding_account |= {"USDT": Decimal("250.50"), "BTC": Decimal(1)}
+    assert desk("doctor", "--venue", "okx")[0] == 0, "there is money where it trades"
+    engine.deposit("USDT", -100_000)
+    code, out, _ = desk("doctor", "--venue", "okx", "--json")
+    (found,) = [each["found"] for each in json.loads(out) if each["check"] == "okx"]
+    assert (code, found) == (
+        3,
+        "there is no USDT to trade with, and 250.5 in the funding account. Transfer it to the trading account at okx",
+    )
+    engine.funding_account["USDT"] = Decimal(0)
+    assert desk("doctor", "--venue", "okx")[0] == 0, "there is none anywhere, and nothing to say of it"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
+from agentctl.commands.reconcile import Reconciliation, show
 from builders.live import LiveStage, a_live_stage
 from builders.runs import archive
+from domain.statement import Difference
+from graphs.evidence import Evidence
 from tools.exchange_double.faults import ServerError
 from tools.exchange_double.wire import Operation
 
@@ -90,6 +93,14 @@ def test_what_differs_is_named_with_both_amounts_and_ends_with_3(
     assert Decimal(apart["theirs"]) - Decimal(apart["ours"]) == Decimal("0.5")
     code, said = reconciled(capsys)
     assert (code, "DIFFERS" in said, "NOT PROVEN: nothing is entered until it is" in said) == (3, True, True)
+
+
+def test_why_no_deposits_are_told_is_said_where_something_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    apart = (Difference(asset="BTC", ours=Decimal(1), theirs=Decimal(2)),)
+    for differs in (apart, ()):
+        evidence = Evidence(at=datetime.now(UTC), differences=differs, untold="no right to read")
+        show(Reconciliation(run_id="r1", account="binance:1", result="proven", evidence=evidence))
+        assert ("not told: no right to read" in capsys.readouterr().out) is bool(differs)
 
 
 def test_an_exchange_that_does_not_tell_all_proves_nothing_and_ends_with_5(

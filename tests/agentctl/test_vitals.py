@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,9 +21,26 @@ from tools.exchange_venue.health import Health
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def streams(state: ShardState = ShardState.LIVE, *, failed: str = "") -> StreamHealth:
-    shard = ShardHealth(name="market 1", state=state, symbols=(), heard_at=NOW, gaps=2, reconnects=1, said="")
-    return StreamHealth(shards=(shard,), unread=(), gaps=2, backfills=0, polls=0, reconnects=1, failed=failed)
+def streams(
+    state: ShardState = ShardState.LIVE,
+    *,
+    failed: str = "",
+    begun_s: float = 3_600,
+    reconnects: int = 1,
+    unread: tuple[str, ...] = (),
+) -> StreamHealth:
+    """Begun `begun_s` before `NOW`."""
+    shard = ShardHealth(name="market 1", state=state, symbols=(), heard_at=NOW, gaps=2, reconnects=reconnects, said="")
+    return StreamHealth(
+        begun_at=NOW - timedelta(seconds=begun_s),
+        shards=(shard,),
+        unread=unread,
+        gaps=2,
+        backfills=0,
+        polls=0,
+        reconnects=reconnects,
+        failed=failed,
+    )
 
 
 def venue(**over: Any) -> Health:
@@ -61,6 +79,35 @@ OPEN = venue(breaker="open", failures=5, last_error="503")
 def test_what_is_wrong_is_said_in_words(found: Vitals, well: bool, said: str) -> None:
     assert found.well(now=NOW) is well
     assert said in found.in_words(now=NOW)
+
+
+FIRST = ShardState.CONNECTING
+
+
+@pytest.mark.parametrize(
+    ("told", "connecting"),
+    [
+        (streams(FIRST, begun_s=29, reconnects=0), True),
+        (streams(FIRST, begun_s=30, reconnects=0), False),
+        (streams(FIRST, begun_s=1, reconnects=1), False),
+        (streams(ShardState.DOWN, begun_s=1, reconnects=0), False),
+        (streams(FIRST, begun_s=1, reconnects=0, failed="ValueError: x"), False),
+        (streams(begun_s=1, reconnects=0, unread=("BTC/USDT",)), True),
+        (replace(streams(begun_s=1, unread=("BTC/USDT",)), shards=()), True),
+        (replace(streams(FIRST, reconnects=0), begun_at=None), True),
+    ],
+)
+def test_what_connects_for_the_first_time_is_no_failure_for_a_while(told: StreamHealth, connecting: bool) -> None:
+    found = vitals(streams=(told,))
+    later = NOW + timedelta(seconds=5)  # doctor reads it a little after it was written
+    assert found.well(now=later) is connecting
+    assert ("streams connecting, " in found.in_words(now=later)) is connecting
+
+
+def test_what_is_live_at_once_is_not_said_to_connect() -> None:
+    found = vitals(streams=(streams(begun_s=1, reconnects=0),))
+    assert found.well(now=NOW)
+    assert "streams 1 of 1 live" in found.in_words(now=NOW)
 
 
 async def test_it_is_told_while_a_run_goes_on_and_then_gone(tmp_path: Path) -> None:

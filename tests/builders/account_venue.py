@@ -14,7 +14,7 @@ from decimal import Decimal
 from builders.policy import an_instrument
 from domain.candle import Candle, Quote
 from domain.decision import Ticket
-from domain.errors import NotFound, OrderStateUnknown, VenueUnavailable
+from domain.errors import NotFound, NotTold, OrderStateUnknown, VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import Fill, OrderReport, OrderRequest, OrderState, Side
@@ -61,6 +61,8 @@ class ScriptedAccount:
     marks: dict[str, Decimal] = field(default_factory=dict)
     key: KeyRights = field(default_factory=lambda: KeyRights(account="7", trade=True, withdraw=False))
     dead_man: bool = True
+    untold: str | None = None
+    """Why it tells no transfers; `None` where it does, and empty where it does not say."""
     asked: list[str] = field(default_factory=list)
     signs_of_life: list[int] = field(default_factory=list)
     wallet: dict[str, Decimal] = field(default_factory=dict)
@@ -265,6 +267,10 @@ class ScriptedAccount:
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
         self._answer("transfers")
+        if self.untold is not None:
+            if self.untold:
+                raise NotTold(self.untold)
+            return None
         return [transfer for transfer in self._transfers if transfer.at >= since]
 
     async def rights(self) -> KeyRights:

@@ -36,7 +36,9 @@ class Hearing:
 
     @property
     def health(self) -> StreamHealth:
-        return StreamHealth(shards=(), unread=(), gaps=0, backfills=0, polls=0, reconnects=0, failed=self.failed)
+        return StreamHealth(
+            begun_at=None, shards=(), unread=(), gaps=0, backfills=0, polls=0, reconnects=0, failed=self.failed
+        )
 
     async def __aenter__(self) -> None:
         assert not self.entered

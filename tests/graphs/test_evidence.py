@@ -368,6 +368,23 @@ async def test_a_sale_by_hand_waits_until_the_deposit_that_it_may_have_come_from
     assert desk.held() == (Decimal(5), ZERO)
 
 
+@pytest.mark.parametrize(
+    ("untold", "said"), [("", "the venue tells no deposits and withdrawals"), ("no right to read", "no right to read")]
+)
+async def test_where_no_deposit_is_told_what_differs_is_said_with_the_reason(untold: str, said: str) -> None:
+    desk = await a_bought()
+    desk.venue.untold = untold
+    assert (await desk.look()).proven, "what is told to nobody disproves nothing"
+    desk.venue.deposit("500")
+    assert desk.books.cash + 500 == desk.venue.wallet["USDT"]
+    found = await desk.booked_look()
+    assert (found.proven, found.unread, found.events, found.untold) == (False, (), (), said)
+    ours = desk.books.cash
+    assert account_in_words(found) == (
+        f"not proven, USDT is {ours} here and {ours + 500} there; {said}; nothing is entered"
+    )
+
+
 async def test_a_coin_that_is_not_traded_here_proves_nothing_and_disproves_nothing() -> None:
     desk = await a_bought()
     desk.venue.wallet["DOGE"] = Decimal(7)

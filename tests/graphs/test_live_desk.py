@@ -173,6 +173,11 @@ async def test_what_moved_while_the_account_was_read_is_read_again(database: Dat
     assert header.opened_at == account.at
 
 
+@pytest.mark.parametrize("untold", ["", "no right to read"])
+async def test_an_account_of_which_no_deposit_is_told_is_opened(database: Database, untold: str) -> None:
+    assert (await live(an_account(untold=untold), database)).mode == "live"
+
+
 @pytest.mark.parametrize(("adopt", "said"), [(SWAP, "it is not among --symbols"), (ETH, "the account holds none")])
 async def test_what_is_not_there_can_not_be_adopted(database: Database, adopt: str, said: str) -> None:
     account = an_account()

@@ -81,7 +81,6 @@ async def troubled(live: LiveStage, trouble: Callable[[], str]) -> tuple[str, li
             await drive(session, cycles=CYCLES)
         live.stage.double.faults.clear()
         live.stage.double.bystander = None
-        live.timeout_ms = 10_000  # from here on all answers come, on a busy machine late
         live.stage.wall.at += live.calm
         live.stage.touch()
         await live.run(database, cycles=CYCLES + 1)

@@ -62,14 +62,38 @@ async def a_losing_run(database: Database, account: str, *, at: datetime) -> Non
     await ledger.close_cycle("r0", a_cycle(1, as_of=at, figures=some_figures(equity=Decimal(5_000))), timings={})
 
 
+at_each_exchange = pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
+on_each_market = pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
+
+
+@at_each_exchange
+@on_each_market
+async def test_what_is_deposited_and_withdrawn_during_a_run_is_booked_and_its_account_stays_proven(
+    exchange: str, symbol: str
+) -> None:
+    with a_live_stage((symbol,), exchange=exchange) as live:
+        async with await Database.in_memory() as database:
+            await live.run(database, cycles=2)
+            live.stage.double.engine.deposit("USDT", "1000.5")
+            live.stage.double.engine.deposit("USDT", "-400")
+            await live.run(database)
+            wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
+            events = await Ledger(database, account="r1", run_id="r1").external()
+    assert wrong == []
+    assert sorted((e.note, e.cash) for e in events if e.kind == "transfer") == [
+        ("deposit", Decimal("1000.5")),
+        ("withdrawal", Decimal(-400)),
+    ]
+
+
 SHORTS = DeskSettings(
     signal=SignalSettings(threshold="0.1"),
     risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=2, allow_short=True),
 )
 
 
-@pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
-@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
+@at_each_exchange
+@on_each_market
 async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: str, symbol: str) -> None:
     with a_live_stage((symbol,), exchange=exchange, agents=SHORTS) as live:
         async with await Database.in_memory() as database:

@@ -654,6 +654,39 @@ def test_deposits_and_withdrawals_are_told_apart_newest_first() -> None:
     assert (withdrawal["amount"], withdrawal["applyTime"]) == ("1000.00000000", "2026-01-01 00:01:00")
 
 
+def test_moves_between_wallets_are_no_deposits_and_are_told_by_their_kind() -> None:
+    double = a_binance()
+    path = "/sapi/v1/asset/transfer"
+    double.engine.deposit("USDT", 30, wallet="FUNDING")
+    double.advance(60)
+    double.engine.deposit("USDT", -5, wallet="FUNDING")
+    double.engine.deposit("USDT", 7, wallet="FUNDING")
+    into = asked(double, path, type="FUNDING_MAIN")
+    assert [(row["amount"], row["asset"], row["status"]) for row in into["rows"]] == [
+        ("7.00000000", "USDT", "CONFIRMED"),
+        ("30.00000000", "USDT", "CONFIRMED"),
+    ]
+    assert asked(double, path, type="FUNDING_MAIN", size=1, current=2) == {"total": 2, "rows": into["rows"][1:]}
+    assert asked(double, path, type="FUNDING_MAIN", endTime=NOW_MS)["rows"] == into["rows"][1:]
+    assert [row["amount"] for row in asked(double, path, type="MAIN_FUNDING")["rows"]] == ["5.00000000"]
+    assert asked(double, path, type="MAIN_MARGIN") == {"total": 0, "rows": []}
+    assert len(asked(double, "/sapi/v1/capital/deposit/hisrec")) == 1
+    assert asked(double, "/sapi/v1/capital/withdraw/history") == []
+    assert asked(double, path)["code"] == -1102
+    for kind in ("FUNDING", "MAIN_MAIN", "MAIN_", "FUNDING_MARGIN"):
+        assert asked(double, path, type=kind)["code"] == -1130
+
+
+@pytest.mark.parametrize(("days", "window", "shown"), [(6, {}, 1), (8, {}, 0), (8, {"startTime": NOW_MS}, 1)])
+def test_moves_between_wallets_are_of_a_week_without_a_window(days: int, window: dict[str, object], shown: int) -> None:
+    double = a_binance()
+    double.engine.deposit("USDT", 30, wallet="FUNDING")
+    double.advance(days * 86_400)
+    assert asked(double, "/sapi/v1/asset/transfer", type="FUNDING_MAIN", **window)["total"] == shown
+    double.advance(200 * 86_400)
+    assert asked(double, "/sapi/v1/asset/transfer", type="FUNDING_MAIN", startTime=NOW_MS)["total"] == 0
+
+
 # Outages.
 
 

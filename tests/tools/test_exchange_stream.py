@@ -104,6 +104,17 @@ async def drained(stream: ExchangeStream) -> list[Change]:
     return found
 
 
+async def test_it_connects_until_it_is_heard(stage: StreamStage) -> None:
+    stream, began = stage.make(), stage.double.now
+    assert (stream.health.begun_at, stream.health.connecting(at=began)) == (None, True)
+    async with stream:
+        assert stream.health.connecting(at=stage.double.now)
+        await until(lambda: stream.health.shards and stream.health.well)
+        assert stream.health.begun_at is not None
+        assert began <= stream.health.begun_at <= stage.double.now
+        assert not stream.health.connecting(at=stream.health.begun_at)
+
+
 # What goes wrong.
 
 

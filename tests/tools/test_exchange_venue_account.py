@@ -151,6 +151,38 @@ async def test_okx_bills_that_are_no_trades_are_transfers(stage: Stage) -> None:
     assert await stage.venue.transfers(since=stage.now() + timedelta(seconds=1)) == []
 
 
+@pytest.mark.parametrize(
+    ("funding", "held", "out_of_reach"),
+    [
+        ('[{"ccy":"BTC","availBal":"1"},{"ccy":"USDT","availBal":"7.5","bal":"9","frozenBal":"1.5"}]', "0", "7.5"),
+        ('[{"ccy":"USDT","availBal":"7.5"}]', "0.1", "0"),
+        ('[{"ccy":"BTC","availBal":"1"}]', "0", "0"),
+        ("[]", "0", "0"),
+    ],
+)
+async def test_what_lies_in_okx_funding_account_is_out_of_reach(funding: str, held: str, out_of_reach: str) -> None:
+    answers = {
+        "GET /api/v5/asset/balances": f'{{"code":"0","data":{funding},"msg":""}}',
+        "GET /api/v5/account/balance": json.dumps(
+            {"code": "0", "data": [{"details": [{"ccy": "USDT", "cashBal": held}]}], "msg": ""}
+        ),
+    }
+    async with a_canned_venue("okx", answers, symbols=[SPOT]) as canned:
+        assert await canned.venue.out_of_reach() == Decimal(out_of_reach)
+
+
+async def test_demo_trading_has_no_funding_account() -> None:
+    async with a_stage(sandbox=True) as stage:
+        assert await stage.venue.out_of_reach() == 0
+        assert stage.double.journal.of(Operation.BALANCE) == ()
+
+
+async def test_another_exchange_is_not_asked_for_a_funding_account() -> None:
+    async with a_canned_venue("binance", {}, symbols=[SPOT]) as canned:
+        assert await canned.venue.out_of_reach() == 0
+        assert canned.asked == []
+
+
 async def test_a_bill_that_cannot_be_read_is_an_error() -> None:
     bills = json.dumps({"code": "0", "data": [{"billId": "1", "type": "1", "ccy": "USDT", "balChg": ""}], "msg": ""})
     async with a_canned_venue("okx", {"GET /api/v5/account/bills-archive": bills}, symbols=[SPOT]) as canned:
@@ -189,7 +221,6 @@ async def test_binance_spot_needs_no_setting_and_has_no_switch() -> None:
     async with a_canned_venue("binance", {}, symbols=[SPOT]) as canned:
         assert await canned.venue.prepare() == ()
         assert await canned.venue.keep_alive(timeout_s=15) is False
-        assert await canned.venue.transfers(since=AN_HOUR_AGO) is None
 
 
 async def test_binance_counts_down_each_perpetual() -> None:

@@ -41,6 +41,8 @@ class Movement:
     symbol: str
     reference: str
     """The trade that caused it; empty for transfers and funding."""
+    wallet: str
+    """Of a transfer: the owner's other wallet that it came from or went to, by the exchange's name; empty of others."""
     at: datetime
 
 
@@ -74,7 +76,15 @@ class Account:
         self.movements: list[Movement] = []
 
     def move(
-        self, currency: str, amount: Decimal, *, kind: Kind, at: datetime, symbol: str = "", reference: str = ""
+        self,
+        currency: str,
+        amount: Decimal,
+        *,
+        kind: Kind,
+        at: datetime,
+        symbol: str = "",
+        reference: str = "",
+        wallet: str = "",
     ) -> None:
         """Add `amount`, which may be negative. A zero is no movement."""
         if not amount:
@@ -89,6 +99,7 @@ class Account:
                 balance=self.cash[currency],
                 symbol=symbol,
                 reference=reference,
+                wallet=wallet,
                 at=at,
             )
         )

@@ -62,6 +62,8 @@ class Engine:
         self.clock = clock
         self.listings: Mapping[str, Listing] = {listing.symbol: listing for listing in listings}
         self.lock = threading.RLock()
+        self.funding_account: dict[str, Decimal] = {}
+        """What the owner has beside the account, where an exchange keeps deposits apart: no order can use it."""
         self.accepted: list[str] = []
         """The id of every order and every stop, in the order of acceptance."""
         self.listeners: list[Listener] = []
@@ -80,12 +82,15 @@ class Engine:
     # What a test does to the market and the account.
 
     @_atomic
-    def deposit(self, currency: str, amount: Decimal | str | int) -> None:
-        """Add to the account from outside; a negative amount takes out. Raises `ValueError` when there is less."""
+    def deposit(self, currency: str, amount: Decimal | str | int, *, wallet: str = "") -> None:
+        """Add to the account from outside; a negative amount takes out. Raises `ValueError` when there is less.
+
+        `wallet` is one of the same owner, by the exchange's own name, where an exchange tells such transfers apart.
+        """
         amount = Decimal(amount)
         if self._matcher.funds().available(currency) + amount < 0:
             raise ValueError(f"there is no {-amount} {currency} to take out")
-        self._matcher.account.move(currency, amount, kind=Kind.TRANSFER, at=self.clock.now())
+        self._matcher.account.move(currency, amount, kind=Kind.TRANSFER, at=self.clock.now(), wallet=wallet)
 
     @_atomic
     def set_book(self, symbol: str, *, bids: Iterable[Level], asks: Iterable[Level]) -> None:

@@ -17,6 +17,7 @@ from domain.clock import Clock
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument
+from domain.money import ZERO
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
 from domain.statement import KeyRights, Statement, Trade, Transfer
@@ -110,6 +111,11 @@ class ExchangeVenue:
     @property
     def name(self) -> str:
         return self._session.exchange
+
+    @property
+    def currency(self) -> str:
+        """The account's, in which its symbols are priced."""
+        return self._currency
 
     @property
     def market_data(self) -> ExchangeClient:
@@ -213,6 +219,14 @@ class ExchangeVenue:
 
     async def statement(self) -> Statement:
         return await self._account.statement(await self._markets())
+
+    async def out_of_reach(self) -> Decimal:
+        """How much of its currency lies in the owner's funding account while there is none to trade with; else 0."""
+        beside = (await self._quirks.funding_account(self._session)).get(self._currency, ZERO)
+        if not beside:
+            return ZERO
+        held = await self._quirks.balances(self._session, self._symbols)
+        return ZERO if held.get(self._currency) else beside
 
     async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
         one = await self._one(symbol)

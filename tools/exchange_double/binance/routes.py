@@ -76,6 +76,9 @@ _WALLET = {
     ("GET", "/sapi/v1/system/status"): _public(Operation.STATUS, market.status),
     ("GET", "/sapi/v1/account/apiRestrictions"): _signed(Operation.SETTINGS, wallet.restrictions),
     ("GET", "/sapi/v1/asset/tradeFee"): _signed(Operation.SETTINGS, wallet.fees, "symbol"),
+    ("GET", "/sapi/v1/asset/transfer"): _signed(
+        Operation.BILLS, wallet.between_wallets, "type startTime endTime current size"
+    ),
     ("GET", "/sapi/v1/capital/config/getall"): _signed(Operation.CURRENCIES, wallet.coins),
     ("GET", "/sapi/v1/capital/deposit/hisrec"): _signed(Operation.BILLS, wallet.deposits, _TRANSFERS),
     ("GET", "/sapi/v1/capital/withdraw/history"): _signed(Operation.BILLS, wallet.withdrawals, _TRANSFERS),

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 
 from domain.money import BPS, ZERO
 from tools.exchange_double.account import Kind, Movement
-from tools.exchange_double.binance.call import Call, Window, answer, limit, whole
+from tools.exchange_double.binance.call import Call, Window, answer, limit, required, whole
+from tools.exchange_double.binance.errors import wrong
 from tools.exchange_double.binance.text import Row, market_id, millis, text
 from tools.exchange_double.funds import Balance
 from tools.exchange_double.wire import Answer
 
-_KEPT = timedelta(days=90)
+_QUARTER, _WEEK = timedelta(days=90), timedelta(days=7)
+_HALF_YEAR = timedelta(days=183)
 
 
 def account(call: Call) -> Answer:
@@ -94,14 +96,39 @@ def withdrawals(call: Call) -> Answer:
 
 
 def _transfers(call: Call, wanted: Callable[[Movement], bool], row_of: Callable[[Movement], Row]) -> Answer:
-    window = Window.of(call).checked(_KEPT, futures=False).filled_up(_KEPT, call.now)
+    window = Window.of(call).checked(_QUARTER, futures=False).filled_up(_QUARTER, call.now)
     coin, offset = call.params.get("coin", ""), whole(call.params, "offset", 0)
     found: Sequence[Movement] = [
         row
         for row in reversed(call.engine.movements)
-        if row.kind is Kind.TRANSFER and wanted(row) and coin in ("", row.currency) and window.holds(row.at)
+        if _moved(row, "") and wanted(row) and coin in ("", row.currency) and window.holds(row.at)
     ]
     return answer([row_of(row) for row in found[offset:][: limit(call, default=1_000, most=1_000)]])
+
+
+def between_wallets(call: Call) -> Answer:
+    """What went from spot to the owner's other wallet that `type` names, or came from there, newest first.
+
+    Of half a year; without a window of the last week.
+    """
+    source, _, target = required(call.params, "type").partition("_")
+    if "MAIN" not in (source, target) or source == target or not target:
+        raise wrong("type")
+    away = source == "MAIN"
+    window = Window.of(call)
+    window = window.filled_up(_WEEK, call.now) if window.open else window
+    found = [
+        _between(row, call.params["type"])
+        for row in reversed(call.engine.movements)
+        if _moved(row, target if away else source) and (row.amount < 0) is away
+        if window.holds(row.at) and row.at > call.now - _HALF_YEAR
+    ]
+    size, page = min(whole(call.params, "size", 10), 100), whole(call.params, "current", 1)
+    return answer({"total": len(found), "rows": found[(page - 1) * size : page * size]})
+
+
+def _moved(row: Movement, wallet: str) -> bool:
+    return row.kind is Kind.TRANSFER and row.wallet == wallet
 
 
 def _coins(call: Call) -> list[str]:
@@ -176,6 +203,17 @@ def _withdrawal(row: Movement) -> Row:
         "confirmNo": 1,
         "walletType": 0,
         "info": "",
+    }
+
+
+def _between(row: Movement, kind: str) -> Row:
+    return {
+        "asset": row.currency,
+        "amount": text(abs(row.amount)),
+        "type": kind,
+        "status": "CONFIRMED",
+        "tranId": int(row.movement_id),
+        "timestamp": millis(row.at),
     }
 
 

@@ -19,6 +19,15 @@ def balance(call: Call) -> Answer:
     return answer([rows.balance(funds, only=only, prices={**prices, "USDT": Decimal(1)}, now=call.now)])
 
 
+def funding_account(call: Call) -> Answer:
+    """What lies beside the trading account: all currencies, or those of `ccy`."""
+    only = frozenset(name for name in call.query.get("ccy", "").split(",") if name)
+    held = {name: text(amount) for name, amount in call.engine.funding_account.items() if not only or name in only}
+    return answer(
+        [{"ccy": name, "bal": amount, "availBal": amount, "frozenBal": "0"} for name, amount in sorted(held.items())]
+    )
+
+
 def positions(call: Call) -> Answer:
     """The swaps that are not flat."""
     funds, wanted = call.effects.funds or call.engine.funds(), {listing.symbol: listing for listing in call.listings()}

@@ -50,6 +50,7 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("GET", "market/candles"): _public(Operation.CANDLES, market.candles),
     ("GET", "market/history-candles"): _public(Operation.CANDLES, market.candles),
     ("GET", "asset/currencies"): _private(Operation.CURRENCIES, account.currencies),
+    ("GET", "asset/balances"): _private(Operation.BALANCE, account.funding_account),
     ("GET", "account/balance"): _private(Operation.BALANCE, account.balance),
     ("GET", "account/positions"): _private(Operation.POSITIONS, account.positions),
     ("GET", "account/bills"): _private(Operation.BILLS, account.bills),

@@ -41,6 +41,7 @@ def any_exchange(exchange: str) -> Quirks:
         child=no_child,
         client_order_id=no_client_order_id,
         balances=balances,
+        funding_account=no_funding_account,
         positions=positions,
         transfers=transfers,
         rights=rights,
@@ -194,6 +195,10 @@ async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
 def totals(balance: Any) -> Mapping[str, Decimal]:
     """Of ccxt's balance: free and used together."""
     return {name: exact(total) for name, total in balance["total"].items() if total is not None}
+
+
+async def no_funding_account(api: Asks) -> Mapping[str, Decimal]:
+    return {}
 
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:

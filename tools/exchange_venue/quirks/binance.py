@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain.errors import Refused, VenueUnavailable
+from domain.errors import NotTold, Refused, VenueUnavailable
 from domain.money import ZERO
 from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer, TransferKind
@@ -21,6 +21,7 @@ from tools.exchange_client import Row
 from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
+from tools.exchange_venue.quirks import binance_wallet
 from tools.exchange_venue.quirks.pages import every, highest, info_of, millis, moment, spans
 from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, as_rows, call, done
 
@@ -88,6 +89,9 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
+    """Forward from `since`. More than a day of spot begins with the newest thousand, of whatever time: where they
+    reach back to before `since` they are all, for ids rise with time.
+    """
     what = f"the trades of {symbol}"
 
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
@@ -99,7 +103,13 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
     async def beyond(params: Params) -> Sequence[Row]:
         return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params, read=as_rows), urgent=True)
 
-    return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
+    if swap(symbol) or api.clock() - since <= _DAY:
+        return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
+    newest = await beyond({})
+    wanted = [row for row in newest if moment(row["timestamp"]) >= since]
+    if len(newest) < _PAGE or len(wanted) < len(newest):
+        return wanted
+    return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what, enough=1)
 
 
 async def _walk(
@@ -111,13 +121,14 @@ async def _walk(
     beyond: Callable[[Params], Awaitable[Sequence[Row]]],
     key: str,
     what: str,
+    enough: int = _PAGE,
 ) -> Sequence[Row]:
-    """All rows from `since` on: by time, and from a span that is full by id, which knows no spans."""
+    """All rows from `since` on: by time, and from a span that has `enough` by id, which knows no spans."""
     found: list[Row] = []
     for start, end in spans(since, api.clock(), _WEEK if swap(symbol) else _DAY):
         rows = await between(start, end)
         found += rows
-        if len(rows) >= _PAGE:
+        if len(rows) >= enough:
             first = highest(rows) + 1
 
             async def page(params: Params, first: int = first) -> Sequence[Row]:
@@ -175,9 +186,21 @@ def _position(row: Mapping[str, Any], symbol: str) -> Row:
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
-    """Of perpetuals alone: the history of income. Of spot Binance has no one ledger, so nothing whole can be told."""
-    if not all(swap(symbol) for symbol in symbols):
-        return None
+    """Of each wallet that these symbols trade from. What went from the one to the other both tell, under its own id."""
+    swaps = [symbol for symbol in symbols if swap(symbol)]
+    found = list(await _incomes(api, swaps, since) if swaps else ())
+    if len(swaps) < len(symbols):
+        try:
+            found += await binance_wallet.transfers(api, since)
+        except NotTold:
+            if not swaps:
+                raise
+    wanted = [transfer for transfer in found if transfer.at >= since]
+    return sorted(wanted, key=lambda transfer: (transfer.at, transfer.id))
+
+
+async def _incomes(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer]:
+    """Of the perpetuals' wallet, all but what trades did."""
     ids = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
     found: dict[str, Transfer] = {}
     for start, end in spans(since, api.clock(), _WEEK):
@@ -193,7 +216,7 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
             if newest <= first:
                 raise VenueUnavailable("the income of one moment comes in more than one page")
             first = newest
-    return sorted(found.values(), key=lambda transfer: (transfer.at, transfer.id))
+    return list(found.values())
 
 
 def _income(answer: Any, ids: Mapping[str, str]) -> Sequence[tuple[Transfer, bool]]:

@@ -179,6 +179,18 @@ def _wallet(row: Mapping[str, object]) -> Decimal:
     return exact(row["cashBal"]) + isolated
 
 
+async def funding_account(api: Asks) -> Mapping[str, Decimal]:
+    """Where deposits arrive, apart from the trading account. Demo trading has none."""
+
+    async def ask(ccxt: Any) -> Mapping[str, Decimal]:
+        if ccxt.isSandboxModeEnabled:
+            return {}
+        answer = await ccxt.private_get_asset_balances()
+        return {str(row["ccy"]): exact(row["availBal"]) for row in answer["data"]}
+
+    return await api.ask("the funding account", ask)
+
+
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
     """All there are: OKX takes no more than ten by name."""
     return await api.ask("the positions", call("fetch_positions", read=as_rows))
@@ -295,6 +307,7 @@ OKX = replace(
     child=child,
     client_order_id=client_order_id,
     balances=balances,
+    funding_account=funding_account,
     positions=positions,
     transfers=transfers,
     rights=rights,

@@ -133,6 +133,8 @@ class Quirks:
 
     balances: Callable[[Asks, Sequence[str]], Awaitable[Mapping[str, Decimal]]]
     """By currency, free and locked, without what open positions gained or lost. For the account of these symbols."""
+    funding_account: Callable[[Asks], Awaitable[Mapping[str, Decimal]]]
+    """By currency, what the owner has in an account that orders can't use; empty where there is none, or none shown."""
     positions: Callable[[Asks, Sequence[str]], Awaitable[Sequence[Row]]]
     """Of these swaps: unified rows with `symbol`, `side`, `contracts`, `markPrice` and `entryPrice`."""
     transfers: Callable[[Asks, Sequence[str], datetime], Awaitable[Sequence[Transfer] | None]]
