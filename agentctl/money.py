@@ -28,17 +28,26 @@ from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
 from tools.exchange_connection import exchange_class
+from tools.exchange_failover import FailoverMarket
 from tools.exchange_instruments import chosen
 from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
+from tools.market import Reach, exchange_market, exchanges
 
 
 def require_tradable(market: str) -> None:
     """Raises `UsageError` for a market that is no exchange, one that nobody knows, and one without keys."""
-    if market == "sim" or market.startswith("file:") or "," in market:
-        raise UsageError(f"--live: {market} takes no orders", remedy="Name one exchange: --market okx")
-    exchange_class(market)
-    required_keys(market)
+    if market == "sim" or market.startswith("file:"):
+        raise UsageError(f"--live: {market} takes no orders", remedy="Name an exchange: --market okx")
+    first, *others = exchanges(market)
+    for exchange in (first, *others):
+        exchange_class(exchange)
+    required_keys(first)
+
+
+def reach(settings: Settings, exchange: str) -> Reach:
+    at = settings.at_exchange(exchange)
+    return Reach(base_url=at.base_url, streams=at.streams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +59,15 @@ class Trading:
 
 
 @asynccontextmanager
-async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) -> AsyncGenerator[Trading]:
-    """What a live run trades with, closed at the end. The account's currency is what `symbols` are priced in.
+async def trading(market: str, *, symbols: Sequence[str], settings: Settings) -> AsyncGenerator[Trading]:
+    """What a live run trades with, closed at the end: the account at the first exchange of `market`.
+
+    A second one shows the market while the first can't, and checks its prices. The account's currency is what
+    `symbols` are priced in.
 
     Raises `UsageError` without symbols, for symbols of several currencies, and without keys.
     """
+    exchange, *others = exchanges(market)
     keys = required_keys(exchange)
     currency = one_currency(_priced_in(symbol) for symbol in chosen(symbols, exchange=exchange))
     venues: list[ExchangeVenue] = []
@@ -78,7 +91,11 @@ async def trading(exchange: str, *, symbols: Sequence[str], settings: Settings) 
         spec: str, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, seed: int, wall: Clock
     ) -> Market:
         stream = venue.stream(timeframe or DEFAULT_TIMEFRAME) if settings.at_exchange(exchange).streams else None
-        return ExchangeMarket(venue.market_data, symbols=symbols, timeframe=timeframe, wall=wall, stream=stream)
+        first = ExchangeMarket(venue.market_data, symbols=symbols, timeframe=timeframe, wall=wall, stream=stream)
+        if not others:
+            return first
+        second = exchange_market(others[0], reach(settings, others[0]), symbols=symbols, timeframe=timeframe, wall=wall)
+        return FailoverMarket(first, second, wall=wall)
 
     try:
         yield Trading(desk=desk, opener=open_market)
@@ -161,7 +178,7 @@ def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
         lost = f"{plain(loss.amount)} {header.currency} since {when(loss.since)}"
         lines.append(f"  earlier runs of the account lost {lost}, and that counts towards its loss limits")
     if armed is None:
-        lines.append(f"  {header.market} is not armed: it enters nothing, and leaves what it holds when that is due")
+        lines.append(f"  {header.exchange} is not armed: it enters nothing, and leaves what it holds when that is due")
     else:
         lines.append(f"  it may enter until {when(armed.until)}, armed by {armed.by}")
     return lines

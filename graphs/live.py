@@ -68,17 +68,17 @@ class LiveDesk:
         return cls(venue=venue, office=office, clock=clock)
 
 
-async def account_of(desk: LiveDesk, *, market: str) -> str:
+async def account_of(desk: LiveDesk, *, exchange: str) -> str:
     """The venue's name of the account, as `okx:123`. Raises `Refused` for a key that may do too much or too little."""
     rights = await desk.venue.rights()
     if rights.withdraw:
         raise Refused(
-            f"the key for {market} may withdraw: whoever gets hold of it can empty the account",
+            f"the key for {exchange} may withdraw: whoever gets hold of it can empty the account",
             remedy="Make a key at the exchange that may read and trade, and nothing else",
         )
     if rights.trade is False:
-        raise Refused(f"the key for {market} may not trade", remedy="Allow trading for it at the exchange")
-    return f"{market}:{rights.account}" if rights.account else market
+        raise Refused(f"the key for {exchange} may not trade", remedy="Allow trading for it at the exchange")
+    return f"{exchange}:{rights.account}" if rights.account else exchange
 
 
 async def went_live(
@@ -91,12 +91,12 @@ async def went_live(
     may withdraw, an earlier run of the account has orders out or somebody trades on it this very moment, and
     `UsageError` for an adoption of what is not held.
     """
-    if await Armings(database).in_force(header.market, at=at) is None:
+    if await Armings(database).in_force(header.exchange, at=at) is None:
         raise Refused(
-            f"nobody has armed {header.market}",
-            remedy=f"agentctl arm {header.market} --for 8h --reason TEXT, then run it again",
+            f"nobody has armed {header.exchange}",
+            remedy=f"agentctl arm {header.exchange} --for 8h --reason TEXT, then run it again",
         )
-    account = await account_of(desk, market=header.market)
+    account = await account_of(desk, exchange=header.exchange)
     earlier = await _settled(account, database)
     await desk.venue.prepare()
     opened_at, statement = await _quiet_moment(header, desk)
@@ -129,7 +129,7 @@ async def went_live(
 
 async def require_same(header: RunHeader, desk: LiveDesk) -> None:
     """Raises `Refused` when the keys at hand are another account's than the run's."""
-    account = await account_of(desk, market=header.market)
+    account = await account_of(desk, exchange=header.exchange)
     if account != header.account:
         raise Refused(f"{header.run_id} trades on {header.account}, and the keys are of {account}")
     await desk.venue.prepare()

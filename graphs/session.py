@@ -114,7 +114,7 @@ class Session:
 
     async def armed(self) -> Arming | None:
         """A person's leave to trade with money here, as it stands now. To be read as an effect."""
-        return await self.armings.in_force(self.header.market, at=self.wall.now())
+        return await self.armings.in_force(self.header.exchange, at=self.wall.now())
 
     @cached_property
     def engine(self) -> PolicyEngine:

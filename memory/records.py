@@ -78,6 +78,11 @@ class RunHeader(Value):
     lost_before: tuple[EarlierLoss, ...] = Field(default=(), exclude_if=absent)
     """Of a live run: what earlier ones of the account lost in the day and the week in which it began."""
 
+    @property
+    def exchange(self) -> str:
+        """Of a live run: where it trades. A second exchange in `market` only shows and checks prices."""
+        return self.market.partition(",")[0]
+
     def era(self, cycle: int) -> Era:
         """What decides in `cycle`."""
         begun = [era for era in self.eras if era.from_cycle <= cycle]

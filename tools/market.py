@@ -60,19 +60,25 @@ def open_market(
         if spec == _FILE:
             raise UsageError("file: names no file or folder", remedy="Write file:PATH")
         return FileMarket.open(Path(spec.removeprefix(_FILE)), symbols=symbols, timeframe=timeframe)
-    exchanges = spec.split(",")
-    if len(exchanges) > 2:
-        raise UsageError(f"{spec!r} names more than two exchanges", remedy="Write the first and one to stand in for it")
     first, *others = (
-        _exchange_market(exchange, reach(exchange), symbols=symbols, timeframe=timeframe, wall=wall)
-        for exchange in exchanges
+        exchange_market(exchange, reach(exchange), symbols=symbols, timeframe=timeframe, wall=wall)
+        for exchange in exchanges(spec)
     )
     return FailoverMarket(first, others[0], wall=wall) if others else first
 
 
-def _exchange_market(
+def exchanges(spec: str) -> list[str]:
+    """The one or two exchanges that `spec` names. Raises `UsageError` for more."""
+    named = spec.split(",")
+    if len(named) > 2:
+        raise UsageError(f"{spec!r} names more than two exchanges", remedy="Write the first and one to stand in for it")
+    return named
+
+
+def exchange_market(
     exchange: str, reach: Reach, *, symbols: Sequence[str] | None, timeframe: Timeframe | None, wall: Clock
 ) -> ExchangeMarket:
+    """One exchange's public data. Raises what `ExchangeMarket` does."""
     client = ExchangeClient(exchange, base_url=reach.base_url)
     stream = None
     if reach.streams and symbols and client.shows and has_streams(exchange):

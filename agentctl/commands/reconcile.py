@@ -43,7 +43,7 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
             await ledger.check()
             if header.mode == "paper":
                 return Reconciliation(run_id=header.run_id, account="paper", result="proven", evidence=None)
-            async with trading(header.market, symbols=header.symbols, settings=load(db=db)) as at:
+            async with trading(header.exchange, symbols=header.symbols, settings=load(db=db)) as at:
                 await require_same(header, at.desk)
                 instruments = RunSettings.model_validate_json(header.settings).instruments
                 now = datetime.now(UTC)

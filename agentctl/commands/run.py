@@ -20,7 +20,7 @@ from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import asked_in_words, waiting_questions
 from agentctl.live import Screen, screen
-from agentctl.money import Trading, agree, require_tradable, trading
+from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
 from agentctl.question import Question
 from agentctl.settings import Settings, load
@@ -46,7 +46,7 @@ from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
 from memory.records import EndStatus
-from tools.market import Reach, open_market
+from tools.market import open_market
 
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""
@@ -201,7 +201,7 @@ async def _new(asked: Asked) -> Ended:
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
             held.enter_context(sole(settings.beside_database, header.account))
-            agree(header, await Armings(database).in_force(header.market, at=now))
+            agree(header, await Armings(database).in_force(header.exchange, at=now))
         session = await start(header, market, model, database=database, desk=at.desk)
         return await _drive(session, settings, cycles=options.cycles)
 
@@ -225,7 +225,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
         if at.desk is not None:
             held.enter_context(sole(settings.beside_database, header.account))
-            agree(header, await Armings(database).in_force(header.market, at=datetime.now(UTC)))
+            agree(header, await Armings(database).in_force(header.exchange, at=datetime.now(UTC)))
         session = await resume(header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk)
         return await _drive(session, settings, cycles=cycles)
 
@@ -239,11 +239,7 @@ class _OnPaper:
 
 
 def _on_paper(settings: Settings) -> OpenMarket:
-    def reach(exchange: str) -> Reach:
-        at = settings.at_exchange(exchange)
-        return Reach(base_url=at.base_url, streams=at.streams)
-
-    return partial(open_market, reach=reach)
+    return partial(open_market, reach=partial(reach, settings))
 
 
 @asynccontextmanager
@@ -262,7 +258,6 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
     stop = Stop()
     session.brake = Brake(settings.data_dir / HALT_FILE)
     run_id = session.header.run_id
-    notes = session.market.notes
     keep = settings.archive.keep_cycles
     async with checkpointer(settings.checkpoints) as saver, AsyncExitStack() as beside:
         with screen(session, cycles=cycles) as watching:
@@ -295,7 +290,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
                     warn(f"run {run_id} stopped; nothing is lost. Once mended: agentctl run --resume {run_id}")
     record = await session.archive.run(run_id)
     result = await summary(
-        record, database=session.database, timings=runner.stopwatch.timings(), asked=cycles, notes=notes
+        record, database=session.database, timings=runner.stopwatch.timings(), asked=cycles, notes=session.market.notes
     )
     if status != "waiting":
         return Ended(result)

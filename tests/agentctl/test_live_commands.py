@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.money import SYMBOLS, Desk, a_desk
+from builders.money import SYMBOLS, Desk, a_desk, a_second_exchange
 from builders.processes import Agentctl
 
 pytestmark = pytest.mark.slow
@@ -110,6 +110,20 @@ def test_a_live_run_goes_on_only_when_that_is_said_again(desk: Desk) -> None:
     code, _, err = desk("run", "--resume", "last")
     assert (code, "Say --live too" in err) == (2, True)
     assert desk("run", "--live", "--resume", "last")[0] == 0
+    assert desk("replay", "--run", "last")[0] == 0
+
+
+@pytest.mark.parametrize(("price", "disputed"), [(600, False), (650, True)])
+def test_a_second_exchange_checks_the_prices_of_the_one_that_is_traded_on(
+    desk: Desk, price: int, disputed: bool
+) -> None:
+    with a_second_exchange(desk, price=price):
+        desk(*ARM)
+        code, out, err = desk(*["okx,myokx" if word == "okx" else word for word in LIVE], "--json")
+        assert (code, "trades with money on okx:1\n" in err) == (0, True)
+        assert ("neither is believed" in " ".join(json.loads(out)["notes"])) is disputed
+        assert desk("reconcile")[0] == 0
+        assert desk("run", "--live", "--resume", "last", "--cycles", "1")[0] == 0
     assert desk("replay", "--run", "last")[0] == 0
 
 

@@ -68,3 +68,15 @@ def a_desk(
         monkeypatch.chdir(folder)
         monkeypatch.setattr("sys.stdin", io.StringIO())
         yield Desk(double, folder, monkeypatch, capsys)
+
+
+@contextmanager
+def a_second_exchange(desk: Desk, *, price: int) -> Iterator[None]:
+    """`myokx`, which speaks as OKX does and shows the desk's symbols at a price of its own."""
+    clock = Machine()
+    with okx_double(clock=clock) as double:
+        bases = {symbol: Decimal(price) for symbol in SYMBOLS}
+        Stage(double, clock, clock, SYMBOLS, Timeframe("5m"), bases).show()  # type: ignore[arg-type]
+        with (desk.folder / "agentctl.toml").open("a") as settings:
+            settings.write(f'[exchanges.myokx]\nbase_url = "{double.url}"\n')
+        yield

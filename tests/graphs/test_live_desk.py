@@ -93,7 +93,7 @@ async def test_a_key_that_may_too_much_or_too_little_is_refused(database: Databa
 
 async def test_what_an_exchange_does_not_tell_of_a_key_is_not_held_against_it() -> None:
     quiet = an_account(key=KeyRights(account="", trade=None, withdraw=None))
-    assert await account_of(a_live_desk(quiet), market="okx") == "okx"
+    assert await account_of(a_live_desk(quiet), exchange="okx") == "okx"
 
 
 @pytest.mark.parametrize(("theirs", "refused"), [("ac" + "0" * 30, True), ("ac0", False), ("x1", False)])

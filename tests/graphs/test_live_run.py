@@ -43,7 +43,7 @@ async def test_a_new_run_on_a_day_that_an_earlier_one_lost_halts_itself(tmp_path
     async with archive(tmp_path) as database:
         with a_live_stage() as live:
             async with live.opened() as desk:
-                account = await account_of(desk, market="okx")
+                account = await account_of(desk, exchange="okx")
                 await a_losing_run(database, account, at=live.stage.wall.now())
                 session = await live.begin(database, desk)
                 await drive(session, cycles=CYCLES, listen=silent)
