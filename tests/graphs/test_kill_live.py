@@ -25,7 +25,7 @@ ALL = bool(os.environ.get("AGENTCTL_EVERY_POINT"))
 """`make kills` takes every point; CI, which has other things to do, a part of them."""
 ON_SQLITE, ON_POSTGRES = (1, 1) if ALL else (3, 12)
 """Every so-manieth point is taken."""
-RESTARTS = 4
+RESTARTS = 24 if ALL else 4
 AWAY_S = 40
 """Until a killed run is started again: longer than the exchange's word takes to be proof."""
 
