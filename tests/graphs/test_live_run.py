@@ -106,13 +106,28 @@ async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: s
     assert {order.request.type for order in orders} == {"market", "stop"}
 
 
-async def test_entries_of_one_cycle_share_a_request_and_replay_to_the_byte(tmp_path: Path) -> None:
+PERPETUALS = (f"{BTC}:USDT", f"{ETH}:USDT")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbols", "batches"),
+    [
+        ("okx", (BTC, ETH), [2, 2]),
+        ("okx", PERPETUALS, [2]),
+        ("binance", PERPETUALS, [2]),
+        ("bybit", (BTC, ETH), [2, 2]),
+        ("bybit", PERPETUALS, [2]),
+    ],
+)
+async def test_entries_of_one_cycle_share_a_request_and_replay_to_the_byte(
+    tmp_path: Path, exchange: str, symbols: tuple[str, ...], batches: list[int]
+) -> None:
     async with archive(tmp_path) as database:
-        with a_live_stage((BTC, ETH)) as live:
+        with a_live_stage(symbols, exchange=exchange) as live:
             result = await live.run(database)
             wrong = [*await faults_of_books(live, database), *await unproven_ends(database)]
             together = batches_of(live)
         report = await replay_run("r1", source=database, progress=lambda done, planned: None)
     assert wrong == []
-    assert (result.status, together) == ("finished", [2, 2])
+    assert (result.status, together) == ("finished", batches)
     assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)

@@ -34,27 +34,57 @@ def tickets(*orders: OrderRequest) -> Sequence[tuple[OrderRequest, Ticket]]:
     return [(order, a_ticket(order, id=f"ticket-{order.client_order_id}")) for order in orders]
 
 
-def some(number: int) -> list[OrderRequest]:
-    return [an_order(symbol=SPOT, quantity="0.01", limit="50000", id=f"order{n}") for n in range(number)]
+def some(number: int, *, symbol: str = SPOT) -> list[OrderRequest]:
+    return [an_order(symbol=symbol, quantity="0.01", limit="50000", id=f"order{n}") for n in range(number)]
 
 
-async def test_one_request_carries_them_all(stage: Stage) -> None:
+async def test_one_request_carries_all_of_a_kind(stage: Stage) -> None:
     swap = an_order("sell", "0.05", symbol=SWAP, id="swap")
     reports = await stage.venue.submit_all(tickets(*some(3), swap))
     assert [report.state for report in reports if isinstance(report, OrderReport)] == [
         *[OrderState.WORKING] * 3,
         OrderState.FILLED,
     ]
-    assert len(stage.double.journal.of(Operation.PLACE)) == 1
-    assert len(stage.double.engine.orders) == 4
+    assert [len(entry.orders) for entry in stage.double.journal.of(Operation.PLACE)] == [3, 1]
 
 
-@pytest.mark.parametrize("exchange", ["binance", "bybit"])
-async def test_they_go_one_by_one_where_the_venue_takes_no_batch_from_us(stage: Stage) -> None:
+@pytest.mark.parametrize("exchange", ["binance"])
+async def test_they_go_one_by_one_where_the_venue_takes_no_batch(stage: Stage) -> None:
     assert stage.venue.batch == 1
     reports = await stage.venue.submit_all(tickets(*some(3)))
     assert [getattr(report, "state", None) for report in reports] == [OrderState.WORKING] * 3
     assert len(stage.double.journal.of(Operation.PLACE)) == 3
+
+
+ELSEWHERE = [("binance", SWAP, 5, "-2019"), ("bybit", SPOT, 10, "170131"), ("bybit", SWAP, 20, "110007")]
+
+
+@pytest.mark.parametrize(("exchange", "symbol", "most", "poor_code"), ELSEWHERE)
+async def test_other_venues_take_batches_too(exchange: str, symbol: str, most: int, poor_code: str) -> None:
+    async with a_stage(exchange=exchange, symbols=[symbol]) as stage:
+        assert stage.venue.batch == min(most, 8)
+        few = some(most + 1, symbol=symbol)
+        poor = an_order(symbol=symbol, quantity="50", limit="50000", id="poor")
+        reports = await stage.venue.submit_all(tickets(poor, *few))
+        journal = stage.double.journal.of(Operation.PLACE)
+        assert [len(entry.orders) for entry in journal] == [most - 1, 2]
+    refused, *taken = [report for report in reports if isinstance(report, OrderReport)]
+    assert (refused.client_order_id, refused.state, refused.evidence) == (
+        "poor",
+        OrderState.REJECTED,
+        f"refused {poor_code}",
+    )
+    assert [(r.client_order_id, r.state) for r in taken] == [(o.client_order_id, OrderState.WORKING) for o in few]
+
+
+@pytest.mark.parametrize(("exchange", "symbol", "most", "poor_code"), ELSEWHERE)
+async def test_at_other_venues_all_may_be_refused_with_a_code_each(
+    exchange: str, symbol: str, most: int, poor_code: str
+) -> None:
+    async with a_stage(exchange=exchange, symbols=[symbol]) as stage:
+        poor = [an_order(symbol=symbol, quantity="50", limit="50000", id=f"poor{n}") for n in range(2)]
+        reports = await stage.venue.submit_all(tickets(*poor))
+    assert [getattr(report, "evidence", report) for report in reports] == [f"refused {poor_code}"] * 2
 
 
 async def test_more_than_a_request_holds_go_in_several(stage: Stage) -> None:
@@ -95,15 +125,20 @@ LOST = [
 
 
 @pytest.mark.parametrize("fault", LOST, ids=str)
-async def test_a_lost_answer_leaves_each_unknown_until_it_is_asked_for(stage: Stage, fault: Fault) -> None:
-    stage.double.faults.add(fault, on=Operation.PLACE)
-    outcomes = await stage.venue.submit_all(tickets(*some(2)))
-    assert all(isinstance(outcome, OrderStateUnknown) for outcome in outcomes)
-    assert len(stage.double.journal.of(Operation.PLACE)) == 1
-    for order in stage.double.engine.orders:
-        found = await stage.venue.find(order.new.client_order_id, SPOT)
-        assert found is not None
-        assert found.venue_order_id == order.order_id
+@pytest.mark.parametrize(("exchange", "symbol"), [("okx", SPOT), *[each[:2] for each in ELSEWHERE]])
+async def test_a_lost_answer_leaves_each_unknown_until_it_is_asked_for(
+    exchange: str, symbol: str, fault: Fault
+) -> None:
+    async with a_stage(exchange=exchange, symbols=[symbol]) as stage:
+        await stage.hurry()
+        stage.double.faults.add(fault, on=Operation.PLACE)
+        outcomes = await stage.venue.submit_all(tickets(*some(2, symbol=symbol)))
+        assert all(isinstance(outcome, OrderStateUnknown) for outcome in outcomes)
+        assert len(stage.double.journal.of(Operation.PLACE)) == 1
+        for order in stage.double.engine.orders:
+            found = await stage.venue.find(order.new.client_order_id, symbol)
+            assert found is not None
+            assert found.venue_order_id == order.order_id
 
 
 async def test_a_ticket_that_does_not_fit_keeps_back_its_own_order_alone(stage: Stage) -> None:

@@ -88,7 +88,7 @@ class Orders:
         outcomes: dict[int, Outcome] = {}
         batch: list[tuple[int, Sent, Listed]] = []
         for n, (order, ticket, listed) in enumerate(orders):
-            alone = self._quirks.batch == 1 or order.type == "stop" or self._sent.get(order.client_order_id) is not None
+            alone = self._alone(order) or self._sent.get(order.client_order_id) is not None
             if alone or objection(order, listed, self._quirks, currency=self._currency):
                 outcomes[n] = await _told(self.submit(order, ticket, listed))
                 continue
@@ -100,9 +100,15 @@ class Orders:
                 continue
             if sent is not None:
                 batch.append((n, sent, listed))
-        for start in range(0, len(batch), self._quirks.batch):
-            outcomes.update(await self._submit_batch(batch[start : start + self._quirks.batch]))
+        for swaps in (False, True):
+            alike = [each for each in batch if each[2].swap is swaps]
+            most = self._quirks.batch(alike[0][2].symbol) if alike else 1
+            for start in range(0, len(alike), most):
+                outcomes.update(await self._submit_batch(alike[start : start + most]))
         return [outcomes[n] for n in range(len(orders))]
+
+    def _alone(self, order: OrderRequest) -> bool:
+        return order.type == "stop" or self._quirks.batch(order.symbol) == 1
 
     async def _submit_batch(self, batch: Sequence[tuple[int, Sent, Listed]]) -> Mapping[int, Outcome]:
         """One request for all of them, and then each for itself.
@@ -112,6 +118,9 @@ class Orders:
         """
         wanted = [draft(sent.order, listed, self._quirks) for _, sent, listed in batch]
 
+        def read(answer: object) -> Mapping[str, Placed]:
+            return self._quirks.placed(answer, [sent.order.client_order_id for _, sent, _ in batch])
+
         def still() -> None:
             for _, sent, _ in batch:
                 self._check(sent.ticket, sent.order, self._wall.now())
@@ -120,7 +129,7 @@ class Orders:
             with self._sending([sent for _, sent, _ in batch]):
                 placed = await self._session.send(
                     f"a batch of {len(batch)} orders",
-                    lambda ccxt: _create_all(ccxt, wanted, self._quirks.placed),
+                    lambda ccxt: _create_all(ccxt, wanted, read),
                     still=still,
                     cost=len(batch),
                 )

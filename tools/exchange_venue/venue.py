@@ -167,7 +167,7 @@ class ExchangeVenue:
     @property
     def batch(self) -> int:
         """Not all that the exchange takes: each is looked at first, and must not wait long for its turn after that."""
-        return min(self._quirks.batch, RATE.burst // 2)
+        return min([RATE.burst // 2, *map(self._quirks.batch, self._symbols)])
 
     async def submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
         """Send one order, once. The same order again is looked up, and never sent a second time.

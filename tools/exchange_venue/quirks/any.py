@@ -32,6 +32,7 @@ def any_exchange(exchange: str) -> Quirks:
         begin=begin,
         order=order,
         stops_apart=no_stops_apart,
+        batch=alone,
         placed=no_placed,
         find=find,
         cancel=cancel,
@@ -82,7 +83,11 @@ def no_stops_apart(symbol: str) -> bool:
     return False
 
 
-def no_placed(answer: object) -> Mapping[str, Placed]:
+def alone(symbol: str) -> int:
+    return 1
+
+
+def no_placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
     """Orders go out one by one."""
     return {}
 

@@ -23,7 +23,7 @@ from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks import binance_wallet
 from tools.exchange_venue.quirks.pages import every, highest, info_of, millis, moment, spans
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, as_rows, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, Placed, as_rows, call, done
 
 RECV_WINDOW_S = 5.0
 """Binance refuses a request that reaches it later than this after it was signed."""
@@ -60,6 +60,28 @@ def stop(wanted: OrderRequest) -> Params:
     """A stop market order: `STOP_MARKET` on the last price of a perpetual, `STOP_LOSS` on spot."""
     apart: Params = {"workingType": "CONTRACT_PRICE"} if swap(wanted.symbol) else {}
     return {**unified.order(wanted), "stopLossPrice": str(wanted.trigger_price), **apart}
+
+
+def batch(symbol: str) -> int:
+    """Spot has none. See https://developers.binance.com/docs/derivatives/usds-margined-futures/trade."""
+    return 5 if swap(symbol) else 1
+
+
+def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
+    """Rows are in the order of the request. That of a refusal has a code and no name, so the others must fit theirs."""
+    rows = answer if isinstance(answer, list) and all(isinstance(row, Mapping) for row in answer) else []
+    if len(rows) != len(names):
+        return {}
+    told = list(zip(names, rows, strict=True))
+    if any("code" not in row and row.get("clientOrderId") != name for name, row in told):
+        return {}
+    return {name: _said(row) for name, row in told}
+
+
+def _said(row: Mapping[str, object]) -> Placed:
+    if "code" in row:
+        return Placed(venue_order_id="", code=str(row["code"]), message=str(row.get("msg") or ""))
+    return Placed(venue_order_id=str(row.get("orderId") or ""), code="0", message="")
 
 
 def child(row: Row) -> str:
@@ -328,6 +350,8 @@ BINANCE = replace(
     ids_reused=True,
     stop=stop,
     stops_apart=swap,
+    batch=batch,
+    placed=placed,
     orders=orders,
     trades=trades,
     order_trades=order_trades,

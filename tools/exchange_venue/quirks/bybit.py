@@ -21,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import MOST_PAGES, info_of, millis, moment, spans, too_many
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, as_rows, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, as_rows, call, done
 
 RECV_WINDOW_S = 5.0
 
@@ -69,6 +69,35 @@ def stop(wanted: OrderRequest) -> Params:
 
 def stops_apart(symbol: str) -> bool:
     return not swap(symbol)
+
+
+def batch(symbol: str) -> int:
+    """See https://bybit-exchange.github.io/docs/v5/order/batch-place."""
+    return 20 if swap(symbol) else 10
+
+
+def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
+    """Ids and codes are two lists in the order of the request. One that was refused may go without its name."""
+    rows, codes = _list_in(answer, "result"), _list_in(answer, "retExtInfo")
+    if not len(rows) == len(codes) == len(names):
+        return {}
+    if any(row.get("orderLinkId") not in ("", name) for name, row in zip(names, rows, strict=True)):
+        return {}
+    return {
+        name: Placed(
+            venue_order_id=str(row.get("orderId") or "") if row.get("orderLinkId") else "",
+            code=str(word.get("code", "")),
+            message=str(word.get("msg") or ""),
+        )
+        for name, row, word in zip(names, rows, codes, strict=True)
+    }
+
+
+def _list_in(answer: object, part: str) -> Sequence[Mapping[str, object]]:
+    """Empty where it isn't a list of objects."""
+    held = answer.get(part) if isinstance(answer, Mapping) else None
+    listed = held.get("list") if isinstance(held, Mapping) else None
+    return listed if isinstance(listed, list) and all(isinstance(each, Mapping) for each in listed) else []
 
 
 def client_order_id(row: Row) -> str:
@@ -268,6 +297,8 @@ BYBIT = replace(
     begin=begin,
     stop=stop,
     stops_apart=stops_apart,
+    batch=batch,
+    placed=placed,
     find=find,
     cancel=cancel,
     orders=orders,

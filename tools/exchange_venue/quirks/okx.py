@@ -67,7 +67,11 @@ def stops_apart(symbol: str) -> bool:
     return True
 
 
-def placed(answer: object) -> Mapping[str, Placed]:
+def batch(symbol: str) -> int:
+    return 20
+
+
+def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
     rows = answer.get("data") if isinstance(answer, Mapping) else None
     found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     return {
@@ -298,7 +302,7 @@ OKX = replace(
     order=order,
     stop=stop,
     stops_apart=stops_apart,
-    batch=20,
+    batch=batch,
     placed=placed,
     find=find,
     orders=orders,

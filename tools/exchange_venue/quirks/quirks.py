@@ -112,10 +112,10 @@ class Quirks:
     """Of a stop market order; without, the venue holds none for us."""
     stops_apart: Callable[[str], bool]
     """Whether waiting stops of this symbol have lists and addresses of their own."""
-    batch: int = 1
-    """How many orders, other than stops, go out in one call."""
-    placed: Callable[[object], Mapping[str, Placed]]
-    """By client order id, what the answer to a batch says of each order."""
+    batch: Callable[[str], int]
+    """How many orders in symbols of this one's kind, spot or swap, go out in one call; stops go alone."""
+    placed: Callable[[object, Sequence[str]], Mapping[str, Placed]]
+    """By client order id, what the answer to a batch of these says of each. Of one that it may not mean, nothing."""
 
     find: Callable[[Asks, str, Name], Awaitable[Row | None]]
     """One order, by id. `None` where the venue says that it has none."""
