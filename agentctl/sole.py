@@ -1,27 +1,35 @@
-"""One process for one run: a second one that would go on with it at the same time is turned away."""
+"""One process for one run, and one run for one account: a second one at the same time is turned away."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from domain.errors import UsageError
+from memory.database import Database
+
+
+@asynccontextmanager
+async def sole(database: Database, folder: Path, name: str) -> AsyncGenerator[None]:
+    """Hold the run or account `name` while the body goes on: in `folder`, and on the server of a PostgreSQL archive.
+
+    Raises `UsageError` when another process has it.
+    """
+    with held(folder, name):
+        async with database.alone(name):
+            yield
 
 
 @contextmanager
-def sole(folder: Path, run_id: str) -> Generator[None]:
-    """Hold the run while the body goes on. The lock is the system's, and ends with the process however that dies.
-
-    Raises `UsageError` when another process has the run. It holds for those who share `folder`: for a
-    PostgreSQL archive, runs of one data folder on one machine.
-    """
+def held(folder: Path, name: str) -> Generator[None]:
+    """The part of `sole` on this machine. The lock is the system's, and ends with the process however that dies."""
     locks = folder / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(locks / run_id, timeout=0):
+        with FileLock(locks / name, timeout=0):
             yield
     except Timeout:
-        raise UsageError(f"another process is running {run_id}", remedy="Stop it first, or start a new run") from None
+        raise UsageError(f"another process is running {name}", remedy="Stop it first, or start a new run") from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Self
 
-from sqlalchemy import AdaptedConnection, Connection, Table, event
+from sqlalchemy import AdaptedConnection, Connection, Table, event, text
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -170,6 +171,30 @@ class Database:
         if self._writer_task is not None and asyncio.current_task() is self._writer_task:
             self._noted_inside |= new
             self._undoing += [undo] if undo else []
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncGenerator[None]:
+        """Hold `name` on the server, on a connection of its own, with which that ends: also when the server restarts.
+
+        Of an SQLite file nothing is held: a lock beside the file does that. Raises `UsageError` when somebody has it.
+        """
+        if self.address.sqlite:
+            yield
+            return
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        with self._translated():
+            connection = await self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        try:
+            with self._translated():
+                free = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+            if not free:
+                raise UsageError(
+                    f"another process is running {name}", remedy="Stop it first, wherever on the network it is"
+                )
+            yield
+        finally:
+            await connection.invalidate()  # what holds the name goes with the connection
+            await connection.close()
 
     async def flush(self) -> None:
         """Commit what was noted."""

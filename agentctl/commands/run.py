@@ -106,7 +106,7 @@ def fork_command(
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = _new_id(now)
-            with sole(settings.beside_database, run_id):
+            async with sole(database, settings.beside_database, run_id):
                 child = await fork(
                     (await run_meant(database, run)).header.run_id,
                     from_cycle=from_cycle,
@@ -197,10 +197,10 @@ async def _new(asked: Asked) -> Ended:
         at = await held.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
         header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
         database = await held.enter_async_context(await Database.open(settings.database_url))
-        held.enter_context(sole(settings.beside_database, header.run_id))
+        await held.enter_async_context(sole(database, settings.beside_database, header.run_id))
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
-            held.enter_context(sole(settings.beside_database, header.account))
+            await held.enter_async_context(sole(database, settings.beside_database, header.account))
             agree(header, await Armings(database).in_force(header.exchange, at=now))
         session = await start(header, market, model, database=database, desk=at.desk)
         return await _drive(session, settings, cycles=options.cycles)
@@ -211,7 +211,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
     async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as held:
         meant = await run_meant(database, run_id)
         header = meant.header
-        held.enter_context(sole(settings.beside_database, header.run_id))
+        await held.enter_async_context(sole(database, settings.beside_database, header.run_id))
         cycles = asked.cycles or max(header.planned_cycles, meant.cycles)
         if cycles < meant.cycles:
             raise UsageError(
@@ -224,7 +224,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
             )
         at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
         if at.desk is not None:
-            held.enter_context(sole(settings.beside_database, header.account))
+            await held.enter_async_context(sole(database, settings.beside_database, header.account))
             agree(header, await Armings(database).in_force(header.exchange, at=datetime.now(UTC)))
         session = await resume(header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk)
         return await _drive(session, settings, cycles=cycles)

@@ -117,7 +117,7 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
     async def work() -> Pruned:
         async with reading(db) as database:
             record = await run_meant(database, run)
-            with sole(load(db=db).beside_database, record.header.run_id):
+            async with sole(database, load(db=db).beside_database, record.header.run_id):
                 before = max(0, record.cycles - keep)
                 now = datetime.now(UTC)
                 return await prune_snapshots(

@@ -11,7 +11,7 @@ import pytest
 
 from agentctl.cli import main
 from agentctl.snapshot_view import bar
-from agentctl.sole import sole
+from agentctl.sole import held
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +218,7 @@ def test_a_password_in_the_database_url_is_never_shown(
 def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("run", "--cycles", "2", "--json") == 0
     run_id = json.loads(said(capsys)[0])["run_id"]
-    with sole(folder / ".agentctl", run_id):
+    with held(folder / ".agentctl", run_id):
         assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
     assert run_id in said(capsys)[1]
 

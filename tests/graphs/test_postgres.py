@@ -94,3 +94,27 @@ def test_every_command_takes_the_server_by_its_url(
     assert ask("replay", "--run", result["run_id"])["identical"] is True
     assert ask("run", "--resume", result["run_id"], "--cycles", "8")["cycles"] == 8
     assert not list(tmp_path.rglob("agentctl.db"))
+
+
+def test_a_run_that_a_process_of_another_machine_has_is_left_alone(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AGENTCTL_DB", server)
+
+    def ask(*argv: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main([*argv])
+        return int(ended.value.code or 0)
+
+    assert ask("run", "--cycles", "2", "--json") == 0
+    run_id = json.loads(capsys.readouterr().out)["run_id"]
+    with asyncio.Runner() as elsewhere:
+        database = elsewhere.run(Database.open(server))
+        holding = database.alone(run_id)
+        elsewhere.run(holding.__aenter__())
+        assert ask("run", "--resume", run_id, "--cycles", "3") == 2
+        assert capsys.readouterr().err.startswith(f"error: another process is running {run_id}")
+        elsewhere.run(holding.__aexit__(None, None, None))
+        elsewhere.run(database.close())
+    assert ask("run", "--resume", run_id, "--cycles", "3") == 0
