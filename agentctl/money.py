@@ -174,7 +174,7 @@ def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
         lines.append(f"  it found {', '.join(beside)} there, and leaves it alone")
     if adopted:
         lines.append(f"  of that it manages as its own: {', '.join(adopted)}")
-    for loss in header.lost_before:
+    for loss in header.before.losses if header.before else ():
         lost = f"{plain(loss.amount)} {header.currency} since {when(loss.since)}"
         lines.append(f"  earlier runs of the account lost {lost}, and that counts towards its loss limits")
     if armed is None:

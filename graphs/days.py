@@ -1,10 +1,11 @@
-"""When a day and a week began, as a policy counts them."""
+"""When a day and a week began, as a policy counts them, and how far back it looks at closed trades."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from policy import Policy
 from policy.limits.conduct import DayLimits
 
 
@@ -24,3 +25,9 @@ def week_start(as_of: datetime, day: DayLimits) -> datetime:
     today = day_start(as_of, day).astimezone(zone)
     monday = today.date() - timedelta(days=today.weekday())
     return datetime.combine(monday, time.fromisoformat(day.starts), tzinfo=zone).astimezone(UTC)
+
+
+def lookback(policy: Policy) -> timedelta:
+    """How long a closed trade bears on what may be entered."""
+    rest = policy.cooldown
+    return timedelta(seconds=0 if rest is None else max(rest.after_loss_s, rest.pause_s))

@@ -20,13 +20,13 @@ from domain.money import ZERO
 from domain.order import OrderRequest, OrderState
 from domain.statement import ExternalEvent, Statement, adoption, is_swap
 from domain.venue import AccountVenue, BatchVenue
-from graphs.days import day_start, week_start
+from graphs.days import day_start, lookback, week_start
 from graphs.session import RunSettings
 from graphs.wall import RunningClock
 from memory.archive import Archive
 from memory.armings import Armings
 from memory.database import Database
-from memory.earlier import earlier_losses
+from memory.earlier import done_before
 from memory.ledger import Ledger
 from memory.records import RunHeader
 from policy import TicketOffice
@@ -119,7 +119,9 @@ async def went_live(
             "opened_at": opened_at,
             "start_cash": statement.balances.get(header.currency, ZERO),
             "opening": opening,
-            "lost_before": await earlier_losses(counted_alike, database, since=since),
+            "before": await done_before(
+                counted_alike, database, since=since, closed_since=opened_at - lookback(settings.policy)
+            ),
             "batch": desk.venue.batch if isinstance(desk.venue, BatchVenue) else 0,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
             "settings": canonical(settings.model_copy(update={"instruments": mine})),

@@ -11,7 +11,7 @@ from agents.desk import Desk
 from domain.candle import Quote
 from domain.decision import Thesis
 from graphs.cycle import Cycle
-from graphs.days import day_start, week_start
+from graphs.days import day_start, lookback, week_start
 from memory.activity import Spent
 from memory.admissions import Standing, working_order
 from policy import Facts, Policy
@@ -58,7 +58,7 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
         equity_marks=await ledger.equity_marks(
             cycle.as_of, day_start=today, week_start=week_start(cycle.as_of, policy.day)
         ),
-        closed=await ledger.closed_since(cycle.as_of - _lookback(policy)),
+        closed=await ledger.closed_since(cycle.as_of - lookback(policy)),
         usage=await ledger.usage(today),
     )
 
@@ -105,11 +105,6 @@ def sent_since(policy: Policy, *, now: datetime) -> datetime:
         limits.window_s for limits in (policy.order_rate, policy.repetition, policy.duplicate) if limits is not None
     ]
     return now - timedelta(seconds=max(windows, default=0))
-
-
-def _lookback(policy: Policy) -> timedelta:
-    rest = policy.cooldown
-    return timedelta(seconds=0 if rest is None else max(rest.after_loss_s, rest.pause_s))
 
 
 def _returns_wanted(policy: Policy) -> int:

@@ -92,8 +92,8 @@ class Session:
 
     @cached_property
     def ledger(self) -> Ledger:
-        run_id, lost_before = self.header.run_id, self.header.lost_before
-        return Ledger(self.database, account=run_id, run_id=run_id, lost_before=lost_before)
+        header = self.header
+        return Ledger(self.database, account=header.run_id, run_id=header.run_id, before=header.before)
 
     @cached_property
     def controls(self) -> Controls:

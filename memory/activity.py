@@ -14,11 +14,10 @@ from domain.money import ZERO
 from domain.value import NonNegative, Value
 from memory.books import account_row
 from memory.database import Database
-from memory.earlier import lost_from
 from memory.fault import as_written
 from memory.highwater import high_water
 from memory.readers import episode
-from memory.records import EarlierLoss
+from memory.records import Before
 from memory.schema import cycles, episodes, tape
 from memory.worth import worth
 from policy.account import ClosedTrade, EquityMarks
@@ -70,13 +69,11 @@ class _Used:
 class Activity:
     """The past of one run in its account. What closed cycles hold does not change, and is read once."""
 
-    def __init__(
-        self, database: Database, *, account: str, run_id: str, lost_before: tuple[EarlierLoss, ...] = ()
-    ) -> None:
+    def __init__(self, database: Database, *, account: str, run_id: str, before: Before | None = None) -> None:
         self._database = database
         self._account = account
         self._run_id = run_id
-        self._lost_before = lost_before
+        self._before = before or Before()
         self._used: list[_Used] = []
         self._used_since: datetime | None = None
         self._marks: dict[datetime, Decimal] = {}
@@ -106,19 +103,19 @@ class Activity:
         )
 
     async def _worth_before(self, connection: AsyncConnection, moment: datetime, start: Decimal) -> Decimal:
-        before = (await worth(connection, self._run_id, moment)).before
-        return start + lost_from(self._lost_before, moment) if before is None else before
+        own = (await worth(connection, self._run_id, moment)).before
+        return start + self._before.lost_from(moment) if own is None else own
 
     async def closed_since(self, moment: datetime) -> tuple[ClosedTrade, ...]:
-        """Trades that this run closed at `moment` or later, the oldest first; no more than the last 200."""
+        """Trades that this run closed at `moment` or later, the oldest first; no more than the last 200.
+
+        Those that earlier runs of its account closed come before them.
+        """
         async with self._database.reading() as connection:
             rows = (await connection.execute(_EPISODES, {"run_id": self._run_id})).mappings().all()
         trades = [episode(row) for row in reversed(rows)]
-        return tuple(
-            ClosedTrade(symbol=trade.symbol, closed_at=trade.closed_at, profit=trade.profit)
-            for trade in trades
-            if trade.closed_at >= moment
-        )
+        own = (ClosedTrade(symbol=t.symbol, closed_at=t.closed_at, profit=t.profit) for t in trades)
+        return tuple(trade for trade in (*self._before.closed, *own) if trade.closed_at >= moment)
 
     async def usage(self, day_start: datetime) -> Spent:
         """What the closed cycles of this run used from `day_start` on."""

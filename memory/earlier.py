@@ -1,4 +1,4 @@
-"""What earlier runs of an account lost: a new run does not begin a lost day anew."""
+"""What earlier runs of an account did: a new run begins no lost day anew, and rests no less after a loss."""
 
 from __future__ import annotations
 
@@ -9,9 +9,28 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
+from memory.activity import Activity
 from memory.database import Database
-from memory.records import EarlierLoss, RunHeader
+from memory.records import Before, EarlierLoss, RunHeader
 from memory.worth import worth
+
+
+async def done_before(
+    earlier: Iterable[RunHeader], database: Database, *, since: Iterable[datetime], closed_since: datetime
+) -> Before | None:
+    """What these runs lost from each moment of `since` on, and closed from `closed_since` on; `None` where nothing."""
+    runs = tuple(earlier)
+    closed = [trade for run in runs for trade in await _activity(database, run).closed_since(closed_since)]
+    before = Before(
+        losses=await earlier_losses(runs, database, since=since),
+        closed=tuple(sorted(closed, key=lambda trade: (trade.closed_at, trade.symbol))),
+    )
+    return None if before == Before() else before
+
+
+def _activity(database: Database, run: RunHeader) -> Activity:
+    """Of the run alone: what it took over from others is theirs, and comes from them."""
+    return Activity(database, account=run.run_id, run_id=run.run_id)
 
 
 async def earlier_losses(
@@ -35,9 +54,3 @@ async def earlier_losses(
 async def _lost(connection: AsyncConnection, run: RunHeader, since: datetime) -> Decimal:
     last, before = await worth(connection, run.run_id, since)
     return ZERO if last is None else (run.start_cash if before is None else before) - last
-
-
-def lost_from(losses: Iterable[EarlierLoss], moment: datetime) -> Decimal:
-    """The loss that counts for what is measured from `moment` on, where the run itself began later than that."""
-    within = [loss for loss in losses if loss.since >= moment]
-    return min(within, key=lambda loss: loss.since).amount if within else ZERO

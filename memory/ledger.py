@@ -35,7 +35,7 @@ from memory.moves import folded, moves_in, moves_in_time, moves_since_flat
 from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
 from memory.recognizing import booked, owned, traded
-from memory.records import EarlierLoss
+from memory.records import Before
 from memory.restoring import told
 from memory.rows import insert_new
 from memory.schema import accounts, fills, with_digest
@@ -50,13 +50,11 @@ class Ledger:
     account: whoever changes it holds its row until the change is committed.
     """
 
-    def __init__(
-        self, database: Database, *, account: str, run_id: str, lost_before: tuple[EarlierLoss, ...] = ()
-    ) -> None:
+    def __init__(self, database: Database, *, account: str, run_id: str, before: Before | None = None) -> None:
         self._database = database
         self._account = account
         self._run_id = run_id
-        self._activity = Activity(database, account=account, run_id=run_id, lost_before=lost_before)
+        self._activity = Activity(database, account=account, run_id=run_id, before=before)
         self._proven: Sums | None = None
         """What the last look at the books proved."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Self
 
@@ -15,6 +16,7 @@ from domain.order import ClientOrderId
 from domain.portfolio import Portfolio
 from domain.statement import ExternalEvent
 from domain.value import Amount, Digest, Instant, NonNegative, Symbol, Value, absent
+from policy.account import ClosedTrade
 from policy.escalation import Step as EscalationStep
 
 RunStatus = Literal["running", "interrupted", "finished", "failed"]
@@ -39,6 +41,20 @@ class EarlierLoss(Value):
 
     since: Instant
     amount: NonNegative
+
+
+class Before(Value):
+    """What the limits of a live run count of the account's earlier runs."""
+
+    losses: tuple[EarlierLoss, ...] = ()
+    """In the day and the week in which it began."""
+    closed: tuple[ClosedTrade, ...] = ()
+    """The trades after which it may still have to rest; the oldest first."""
+
+    def lost_from(self, moment: datetime) -> Decimal:
+        """The loss that counts for what is measured from `moment` on, where the run itself began later than that."""
+        within = [loss for loss in self.losses if loss.since >= moment]
+        return min(within, key=lambda loss: loss.since).amount if within else ZERO
 
 
 class RunHeader(Value):
@@ -75,8 +91,8 @@ class RunHeader(Value):
     """Of a live run: how many entries the venue takes in one request; below 2 each goes alone."""
     opening: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
     """Of a live run: what the account held then besides cash, and what of it was adopted."""
-    lost_before: tuple[EarlierLoss, ...] = Field(default=(), exclude_if=absent)
-    """Of a live run: what earlier ones of the account lost in the day and the week in which it began."""
+    before: Before | None = Field(default=None, exclude_if=absent)
+    """Of a live run."""
 
     @property
     def exchange(self) -> str:
@@ -96,7 +112,7 @@ class RunHeader(Value):
         """
         left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
         given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
-        for late in ("opening", "venue_stops", "batch", "lost_before"):
+        for late in ("opening", "venue_stops", "batch", "before"):
             if not given[late]:
                 del given[late]
         return digest(given)

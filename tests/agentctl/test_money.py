@@ -11,7 +11,7 @@ import pytest
 from agentctl.money import agree
 from builders.memory import START, a_header, an_event
 from domain.errors import UsageError
-from memory.records import EarlierLoss
+from memory.records import Before, EarlierLoss
 from policy.account import Arming
 
 HEADER = a_header(
@@ -21,7 +21,7 @@ HEADER = a_header(
         an_event("opening:BTC", kind="opening", asset="BTC", quantity=Decimal(3)),
         an_event("adoption:opening:BTC", kind="adoption", asset="BTC", quantity=Decimal(1)),
     ),
-    lost_before=(EarlierLoss(since=START, amount=Decimal("120.5")),),
+    before=Before(losses=(EarlierLoss(since=START, amount=Decimal("120.5")),)),
 )
 ARMED = Arming(by="Ada", until=START + timedelta(hours=8))
 
@@ -47,7 +47,7 @@ def test_it_says_what_it_found_what_was_lost_before_and_until_when_it_may_enter(
 
 
 def test_of_what_there_is_not_it_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    agree(HEADER.model_copy(update={"opening": (), "lost_before": ()}), None)
+    agree(HEADER.model_copy(update={"opening": (), "before": None}), None)
     said = capsys.readouterr().err
     assert "okx is not armed: it enters nothing" in said
     assert not any(words in said for words in ("found", "manages", "earlier"))

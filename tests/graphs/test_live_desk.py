@@ -139,9 +139,13 @@ async def test_what_earlier_runs_of_the_account_lost_today_is_not_forgiven(datab
             as_of = today + timedelta(minutes=minute)
             await archive.close_cycle(name, a_cycle(cycle, as_of=as_of, figures=figures), timings={})
     header = await live(account, database)
+    assert header.before is not None
     monday = today - timedelta(days=today.weekday())
-    assert [(loss.since, loss.amount) for loss in header.lost_before] == [(monday, Decimal(200)), (today, Decimal(150))]
-    assert not (await live(an_account(key=KeyRights(account="9", trade=True, withdraw=False)), database)).lost_before
+    assert [(loss.since, loss.amount) for loss in header.before.losses] == [
+        (monday, Decimal(200)),
+        (today, Decimal(150)),
+    ]
+    assert not (await live(an_account(key=KeyRights(account="9", trade=True, withdraw=False)), database)).before
 
 
 async def test_an_account_that_is_traded_on_this_very_moment_is_not_opened(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""What earlier runs of an account lost: counted together, since a moment, without what was brought in."""
+"""What earlier runs of an account did: losses since a moment, without what was brought in, and trades closed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from builders.memory import a_cycle, a_header, at, some_figures
+from domain.decision import Episode
 from domain.money import ZERO
 from memory import Archive, Database, Ledger
-from memory.earlier import earlier_losses, lost_from
-from memory.records import EarlierLoss, RunHeader
+from memory.earlier import done_before, earlier_losses
+from memory.records import Before, EarlierLoss, RunHeader
 
 DAY = 24 * 60
 
@@ -62,13 +63,13 @@ async def test_what_was_taken_out_is_no_loss(database: Database) -> None:
 @pytest.mark.parametrize(("moment", "amount"), [(-1, "250"), (0, "250"), (1, "40"), (DAY, "40"), (DAY + 1, "0")])
 def test_what_counts_is_the_longest_stretch_within_what_is_asked_for(moment: int, amount: str) -> None:
     losses = (EarlierLoss(since=at(0), amount=Decimal(250)), EarlierLoss(since=at(DAY), amount=Decimal(40)))
-    assert lost_from(losses, at(moment)) == Decimal(amount)
-    assert lost_from((), at(moment)) == ZERO
+    assert Before(losses=losses).lost_from(at(moment)) == Decimal(amount)
+    assert Before().lost_from(at(moment)) == ZERO
 
 
 async def test_a_day_that_was_lost_before_stays_lost_until_a_new_one_begins(database: Database) -> None:
     losses = (EarlierLoss(since=at(0), amount=Decimal(250)), EarlierLoss(since=at(DAY), amount=Decimal(40)))
-    archive, ledger = Archive(database), Ledger(database, account="r1", run_id="r1", lost_before=losses)
+    archive, ledger = Archive(database), Ledger(database, account="r1", run_id="r1", before=Before(losses=losses))
     await archive.begin_run(a_header())
     await ledger.open(currency="USDT", start_cash=Decimal(10_000))
     begun = await ledger.equity_marks(at(DAY + 30), day_start=at(DAY), week_start=at(0))
@@ -77,3 +78,42 @@ async def test_a_day_that_was_lost_before_stays_lost_until_a_new_one_begins(data
     await archive.close_cycle("r1", a_cycle(1, as_of=at(DAY + 30), figures=figures), timings={})
     later = await ledger.equity_marks(at(2 * DAY + 5), day_start=at(2 * DAY), week_start=at(0))
     assert (later.day_start, later.week_start) == (Decimal(9_000), Decimal(10_250))
+
+
+def a_trade(minute: int, profit: int) -> Episode:
+    return Episode(
+        symbol="BTC/USDT",
+        direction="long",
+        opened_at=at(0),
+        closed_at=at(minute),
+        notional=Decimal(1),
+        profit=Decimal(profit),
+        fees=ZERO,
+    )
+
+
+async def test_after_a_trade_of_an_earlier_run_the_next_one_rests_too(database: Database) -> None:
+    archive = Archive(database)
+    runs = [await a_run(database, name) for name in ("r1", "r2")]
+    for name, minute, profit in (("r1", 5, 1), ("r2", 10, -2), ("r1", 20, -3)):
+        archive.note_episode(name, cycle=minute, n=0, episode=a_trade(minute, profit))
+    await database.flush()
+    before = await done_before(runs, database, since=[at(0)], closed_since=at(10))
+    assert before is not None
+    assert [(trade.closed_at, trade.profit) for trade in before.closed] == [
+        (at(10), Decimal(-2)),
+        (at(20), Decimal(-3)),
+    ]
+    archive.note_episode("r3", cycle=1, n=0, episode=a_trade(30, 4))
+    await database.flush()
+    ledger = Ledger(database, account="r3", run_id="r3", before=before)
+    assert [int(trade.profit) for trade in await ledger.closed_since(at(0))] == [-2, -3, 4]
+    assert [int(trade.profit) for trade in await ledger.closed_since(at(20))] == [-3, 4]
+
+
+async def test_of_runs_that_bear_on_nothing_any_more_nothing_is_said(database: Database) -> None:
+    run = await a_run(database, "r1", (5, "9000"))
+    Archive(database).note_episode("r1", cycle=1, n=0, episode=a_trade(5, -9))
+    await database.flush()
+    assert await done_before([run], database, since=[at(6)], closed_since=at(6)) is None
+    assert await done_before([], database, since=[at(0)], closed_since=at(0)) is None
