@@ -8,13 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
+from pydantic import Field
+
 from agents.reports import word_on
 from domain.digest import plain
 from domain.errors import NotTold, VenueUnavailable
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
-from domain.value import Instant, Value
+from domain.value import Instant, Value, absent
 from domain.venue import AccountVenue
 from graphs.books import Books
 from memory.orders import OrderRecord
@@ -35,7 +37,7 @@ class Evidence(Value):
     """Between the statement and the books with all of the above booked."""
     unread: tuple[str, ...] = ()
     """What the venue did not tell, in words."""
-    untold: str = ""
+    untold: str = Field(default="", exclude_if=absent)
     """Why the venue tells no deposits and the like, in words: what differs may be one."""
     strangers: int = 0
     """Open orders that this desk did not send."""
