@@ -31,7 +31,7 @@ _ACCOUNT = select(accounts).where(accounts.c.account == _MINE)
 _HELD_ACCOUNT = _ACCOUNT.with_for_update()
 _ORDERS = select(orders).where(orders.c.account == _MINE)
 _ORDERS_BY_ID = _ORDERS.where(orders.c.client_order_id.in_(_IDS))
-_NUMBERED = _ORDERS_BY_ID.add_columns(
+NUMBERED = _ORDERS_BY_ID.add_columns(
     select(func.count())
     .where(order_events.c.account == orders.c.account, order_events.c.client_order_id == orders.c.client_order_id)
     .scalar_subquery()
@@ -83,7 +83,14 @@ async def numbered_orders(
     connection: AsyncConnection, account: str, *, ids: Collection[str]
 ) -> tuple[dict[str, OrderRecord], dict[str, int]]:
     """Orders as by `read_orders`, and how many events each has."""
-    rows = (await connection.execute(_NUMBERED, {"account": account, "ids": list(ids)})).mappings().all()
+    rows = (await connection.execute(NUMBERED, {"account": account, "ids": list(ids)})).mappings().all()
+    return await from_numbered(connection, account, rows)
+
+
+async def from_numbered(
+    connection: AsyncConnection, account: str, rows: Sequence[RowMapping]
+) -> tuple[dict[str, OrderRecord], dict[str, int]]:
+    """What `rows` of `NUMBERED` say, whatever stands beside it."""
     numbers = {row["client_order_id"]: row["events"] for row in rows}
     return await _with_fills(connection, account, rows, all_of_them=False), numbers
 

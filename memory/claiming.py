@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, bindparam, select
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Ticket
@@ -15,50 +15,57 @@ from domain.effects import Effects
 from domain.order import OrderState
 from memory.acts import hold_acts
 from memory.admission import ticket_row
-from memory.books import Books
+from memory.books import NUMBERED, Books, from_numbered
 from memory.controls import Control, control_of
 from memory.rows import put
-from memory.schema import tickets, with_digest
+from memory.schema import orders, tickets, with_digest
 
 _CONTROL: Final = TypeAdapter(Control)
-_TICKETS = select(tickets).where(
-    tickets.c.account == bindparam("account"), tickets.c.id.in_(bindparam("ids", expanding=True))
-)
+_TICKET = "ticket_"
+_OFFERED = NUMBERED.outerjoin(
+    tickets, and_(tickets.c.account == orders.c.account, tickets.c.client_order_id == orders.c.client_order_id)
+).add_columns(*(column.label(f"{_TICKET}{column.name}") for column in tickets.c))
+"""Orders with their tickets. In one statement: on a server each is a journey, and an order waits for it."""
 
 
 async def claimed(
     connection: AsyncConnection,
-    books: Books,
     given: Sequence[Ticket],
     *,
+    account: dict[str, Any],
+    run_id: str,
+    cycle: int,
     at: datetime,
     reducing: bool,
     effects: Effects,
 ) -> tuple[bool | str, ...]:
-    """What `Ledger.claim` says of each ticket. `books` hold their orders, and the account's row is held."""
-    account = books.account["account"]
-    found = await connection.execute(_TICKETS, {"account": account, "ids": [ticket.id for ticket in given]})
-    issued = {row["id"]: row for row in found.mappings()}
+    """What `Ledger.claim` says of each ticket, while the row of `account` is held."""
+    name = account["account"]
+    ids = [ticket.client_order_id for ticket in given]
+    rows = (await connection.execute(_OFFERED, {"account": name, "ids": ids})).mappings().all()
+    known, numbers = await from_numbered(connection, name, rows)
+    books = Books(account=account, run_id=run_id, cycle=cycle, orders=known, positions={}, numbers=numbers)
+    issued = {row[f"{_TICKET}id"]: {c.name: row[f"{_TICKET}{c.name}"] for c in tickets.c} for row in rows}
     await hold_acts(connection, shared=True)
     in_force: list[Control] = []
 
     async def look() -> Control:
         if not in_force:  # it stands while the acts are held
-            in_force.append((await control_of(connection, account)).unnamed)
+            in_force.append((await control_of(connection, name)).unnamed)
         return in_force[0]
 
     words: list[bool | str] = []
     for ticket in given:
-        name = ticket.client_order_id
-        row, order = issued.get(ticket.id), books.orders.get(name)
-        if row is None or order is None or not _same(row, ticket, account=account):
-            words.append(f"the ledger has no such ticket for {name}")
+        id, order = ticket.client_order_id, known.get(ticket.client_order_id)
+        row = issued.get(ticket.id)
+        if row is None or order is None or not _same(row, ticket, account=name):
+            words.append(f"the ledger has no such ticket for {id}")
             continue
-        control = await effects.once("ledger:control", name, returns=_CONTROL, perform=look)
+        control = await effects.once("ledger:control", id, returns=_CONTROL, perform=look)
         if row["used_at"] is not None or order.state is not OrderState.APPROVED:
             words.append(False)
         elif at >= ticket.expires_at:
-            words.append(f"the ticket for {name} has expired")
+            words.append(f"the ticket for {id} has expired")
         elif control.refuses(reducing=reducing):
             words.append(f"trading is {control.in_words}")
         else:
@@ -71,7 +78,7 @@ async def claimed(
     return tuple(words)
 
 
-def _same(row: RowMapping, ticket: Ticket, *, account: str) -> bool:
+def _same(row: Mapping[str, Any], ticket: Ticket, *, account: str) -> bool:
     """Whether the ledger knows the ticket so."""
     known = ticket_row(ticket, account=account)
     return all(row[name] == known[name] for name in known if name != "used_at")

@@ -112,8 +112,17 @@ class Ledger:
         if not given:
             return ()
         async with self._database.transaction() as connection:
-            books = await self._books(connection, ids=[ticket.client_order_id for ticket in given], cycle=cycle)
-            return await claimed(connection, books, given, at=at, reducing=reducing, effects=effects)
+            account = await account_row(connection, self._account, held=True)
+            return await claimed(
+                connection,
+                given,
+                account=account,
+                run_id=self._run_id,
+                cycle=cycle,
+                at=at,
+                reducing=reducing,
+                effects=effects,
+            )
 
     async def record(self, report: OrderReport, *, cycle: int) -> bool:
         """Book what the venue says of one order; `False` when it was known. See `record_all`."""
