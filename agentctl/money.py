@@ -174,6 +174,9 @@ def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
         lines.append(f"  it found {', '.join(beside)} there, and leaves it alone")
     if adopted:
         lines.append(f"  of that it manages as its own: {', '.join(adopted)}")
+    if unheld := [symbol for symbol in header.symbols if symbol not in header.venue_stops]:
+        where = f"{header.exchange} holds no stops for {', '.join(unheld)}"
+        lines.append(f"  {where}: this run watches them, and nothing protects a position while it does not run")
     for loss in header.before.losses if header.before else ():
         lost = f"{plain(loss.amount)} {header.currency} since {when(loss.since)}"
         lines.append(f"  earlier runs of the account lost {lost}, and that counts towards its loss limits")

@@ -1,22 +1,42 @@
-"""Protection: where a position's stop stands now, and the order that the venue holds for it, where it can."""
+"""Protection: where a position's stop stands now, and what the venue must hold for it, where it can hold stops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
 from domain.decision import Proposal
-from domain.money import against, floor_to
-from domain.order import Side
+from domain.digest import plain
+from domain.instrument import Instrument
+from domain.money import ZERO, against, floor_to
+from domain.order import OrderState, Side
 from domain.portfolio import Portfolio, Position
+from domain.value import Value
 from memory.orders import OrderRecord
 from tools.bars import MOST_BARS, CandlesParams, candles
 from tools.quotes import QuoteReading
 
 _WORTH_MOVING: Final = Decimal("0.1")
 """Of the distance between entry and stop: a held stop that trails by less stays where it is."""
+_UNCONFIRMED: Final = (OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.REJECTED)
+_AT_VENUE: Final = (OrderState.WORKING, OrderState.PARTIAL)
+"""The states in which the venue has said that it holds an order."""
+NO_PLAN: Final = "its plan has no stop"
+NOT_HELD: Final = "the exchange holds no stops in it: only the run watches its stop"
+
+
+class Guard(Value):
+    """What the protection of one position needs."""
+
+    proposal: Proposal | None = None
+    """The stop that the venue lacks."""
+    withdraw: tuple[str, ...] = ()
+    """Client order ids of held stops that must go and need no replacement."""
+    why: str = ""
+    """Why the venue holds no stop for all of the position, as far as that is known before anything is sent."""
 
 
 def exit_side(position: Position) -> Side:
@@ -44,59 +64,141 @@ async def stop_of(position: Position, desk: Desk) -> Decimal | None:
     return min(stop, against(min(closes, default=average) + (stop - average), step=tick, side="buy"))
 
 
-def held_stops(position: Position, desk: Desk) -> Sequence[OrderRecord]:
-    """The stops that the venue holds for a position."""
-    side = exit_side(position)
+def held_stops(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
+    """The protective stops that the venue holds for a position, as far as anyone can tell."""
+    return [order for order in _exits(position, working) if order.request.protects]
+
+
+def orphaned_stops(working: Sequence[OrderRecord], portfolio: Portfolio) -> Sequence[OrderRecord]:
+    """Held stops whose position is gone or has turned, as by a trade by hand: it is not theirs to sell."""
+    sides = {symbol: exit_side(position) for symbol, position in portfolio.positions.items()}
+    return [o for o in working if o.request.protects and sides.get(o.request.symbol) != o.request.side]
+
+
+def bare(portfolio: Portfolio, working: Sequence[OrderRecord], *, venue_stops: Collection[str]) -> Sequence[str]:
+    """The symbols of positions with a stop in their plan for which the venue could hold one and holds none."""
     return [
-        order
-        for order in desk.working
-        if order.request.type == "stop" and (order.request.symbol, order.request.side) == (position.symbol, side)
+        symbol
+        for symbol, position in sorted(portfolio.positions.items())
+        if position.stop_price is not None and symbol in venue_stops and not held_stops(position, working)
     ]
 
 
-def astray(working: Sequence[OrderRecord], portfolio: Portfolio) -> Sequence[OrderRecord]:
-    """Held stops whose position is gone or has turned, as by a trade by hand: it is not theirs to sell."""
-    sides = {symbol: exit_side(position) for symbol, position in portfolio.positions.items()}
-    return [o for o in working if o.request.type == "stop" and sides.get(o.request.symbol) != o.request.side]
+def unprotected(position: Position, working: Sequence[OrderRecord], *, lot_size: Decimal, why: str) -> str:
+    """Why the venue holds no stop for all that is held; empty where one or several together cover it.
 
-
-def guard(
-    position: Position, stop: Decimal | None, seen: QuoteReading, desk: Desk
-) -> tuple[Proposal | str, tuple[str, ...]]:
-    """The stop order that a kept position lacks at the venue, or why it lacks none; and the held stops to take back.
-
-    A held stop that fits stays. One of another size, or far enough from where the stop stands now, is replaced.
+    `why` is what is known of it already. A stop that the venue has not confirmed covers nothing.
     """
-    if position.symbol not in desk.venue_stops or stop is None:
-        return "position kept", ()
-    instrument, average = desk.instruments[position.symbol], position.average_price
-    side = exit_side(position)
-    held = held_stops(position, desk)
-    others = sum(
-        (o.remaining for o in desk.working if (o.request.symbol, o.request.side) == (position.symbol, side)), Decimal(0)
-    ) - sum((o.remaining for o in held), Decimal(0))
-    quantity = floor_to(abs(position.quantity) - others, instrument.lot_size)
-    near = abs(average - stop) * _WORTH_MOVING if average is not None else Decimal(0)
-    if len(held) == 1 and held[0].remaining == quantity and _near(held[0].request.trigger_price, stop, near):
-        return "position kept, its stop held at the venue", ()
-    taken_back = tuple(order.client_order_id for order in held)
+    held = held_stops(position, working)
+    covered = sum((order.remaining for order in held if order.state in _AT_VENUE), ZERO)
+    needed = floor_to(abs(position.quantity), lot_size)
+    if covered >= needed > 0:
+        return ""
+    doubtful = [order.client_order_id for order in held if order.state not in _AT_VENUE]
+    if doubtful:
+        return f"its stop {doubtful[0]} is in doubt"
+    if covered:
+        return f"its stop covers {plain(covered)} of {plain(needed)}" + (f": {why}" if why else "")
+    return why or "it has no stop at the exchange"
+
+
+def seconds_bare(position: Position, orders: Sequence[OrderRecord], *, until: datetime) -> int:
+    """For how many whole seconds, from its first fill to `until`, no stop for it was at the venue.
+
+    A stop counts from when it was sent to when it ended. Of one that the venue has not confirmed nothing counts.
+    """
+    if position.opened_at is None or until <= position.opened_at:
+        return 0
+    placed = [o for o in held_stops(position, orders) if o.submitted_at and o.state not in _UNCONFIRMED]
+    spans = sorted(
+        (max(order.submitted_at or until, position.opened_at), order.updated_at if order.state.terminal else until)
+        for order in placed
+    )
+    bare_s, reached = 0.0, position.opened_at
+    for begin, end in spans:
+        bare_s += max(0.0, (min(begin, until) - reached).total_seconds())
+        reached = max(reached, min(end, until))
+    return int(bare_s + max(0.0, (until - reached).total_seconds()))
+
+
+def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, desk: Desk, *, occasion: str) -> Guard:
+    """What a kept position needs for its stop to be at the venue.
+
+    A held stop that fits stays. One of another size, or far enough from where the stop stands now, is replaced: the
+    new one names it in `Proposal.releases`, and it goes only once the new one was let through. While nothing may be
+    sent a held stop stays as it is. Where the price has passed the stop and nothing is held, the stop waits just
+    beyond the market, at the least distance of a stop, until the exit is through.
+
+    `occasion` tells proposals of one cycle apart that are otherwise alike.
+    """
+    symbol, side, instrument = position.symbol, exit_side(position), desk.instruments[position.symbol]
+    if stop is None:
+        return Guard(why=NO_PLAN)
+    if symbol not in desk.venue_stops:
+        return Guard(why=NOT_HELD)
+    held, size = held_stops(position, desk.working), abs(position.quantity)
+    exits = [order for order in _exits(position, desk.working) if not order.request.protects]
+    quantity = floor_to(size - sum((order.remaining for order in exits), ZERO), instrument.lot_size)
+    too_large = _ids(order for order in held if order.remaining > size)
+    if quantity <= 0 and exits:
+        certain = instrument.kind != "swap" and all(order.state in _AT_VENUE for order in exits)
+        return Guard(withdraw=_ids(held) if certain else (), why=_leaving(exits[0]))
     if quantity <= 0 or quantity * stop < instrument.min_notional:
-        return "position kept, too small for a stop at the venue", taken_back
+        return Guard(withdraw=too_large, why="position kept, too small for a stop at the venue")
+    near = abs(position.average_price - stop) * _WORTH_MOVING if position.average_price is not None else ZERO
+    fits = [order for order in held if order.remaining == quantity and _near(order.request.trigger_price, stop, near)]
+    if fits:
+        return Guard(withdraw=_ids(order for order in held if order is not fits[0]))
+    kept = not too_large and sum((order.remaining for order in held), ZERO) >= quantity
+    if kept and (seen is None or not desk.duty.sends or _passed(stop, side, seen)):
+        return Guard()
+    if seen is None:
+        return Guard(why="there is no quote to judge its stop by")
     proposal = Proposal(
         cycle=desk.cycle,
         as_of=desk.as_of,
         agent="risk",
-        symbol=position.symbol,
+        symbol=symbol,
         side=side,
         type="stop",
         quantity=quantity,
-        trigger_price=stop,
+        trigger_price=_waiting(stop, side, seen, instrument=instrument, least=desk.settings.risk.min_stop),
         reduce_only=True,
         reference_price=seen.mid,
-        rationale="stop held at the venue",
+        rationale=f"stop held at the venue, {occasion}",
+        releases=_ids(held),
     )
-    return proposal, taken_back
+    return Guard(proposal=proposal)
+
+
+def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
+    side = exit_side(position)
+    return [order for order in working if (order.request.symbol, order.request.side) == (position.symbol, side)]
+
+
+def _ids(orders: Iterable[OrderRecord]) -> tuple[str, ...]:
+    return tuple(order.client_order_id for order in orders)
+
+
+def _leaving(order: OrderRecord) -> str:
+    return f"its exit {order.client_order_id} is {order.state.value}"
 
 
 def _near(trigger: Decimal | None, stop: Decimal, near: Decimal) -> bool:
     return trigger is not None and abs(trigger - stop) <= near
+
+
+def _passed(stop: Decimal, side: Side, seen: QuoteReading) -> bool:
+    """Whether the market stands at a stop or beyond it, so that one placed there would fire at once."""
+    return seen.bid <= stop if side == "sell" else seen.ask >= stop
+
+
+def _waiting(stop: Decimal, side: Side, seen: QuoteReading, *, instrument: Instrument, least: Decimal) -> Decimal:
+    """The trigger for a stop: where it stands, or just beyond a market that has passed it."""
+    if not _passed(stop, side, seen):
+        return stop
+    tick = instrument.tick_size
+    gap = max(tick, seen.mid * least)
+    if side == "sell":
+        return max(tick, floor_to(seen.bid - gap, tick))
+    return against(seen.ask + gap, step=tick, side="buy")

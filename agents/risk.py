@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Final
 
-from pydantic import Field
-
 from agents.desk import Desk
-from agents.protection import exit_side, guard, held_stops, stop_of
+from agents.protection import exit_side, held_stops, stop_of
 from agents.settings import RiskSettings
 from domain.decision import Proposal, Thesis
 from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
-from domain.value import Value, absent
+from domain.value import Value
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
 
@@ -34,8 +32,6 @@ class Plan(Value):
     proposals: tuple[Proposal, ...] = ()
     declined: tuple[tuple[str, str], ...] = ()
     """(symbol, reason), in the order of the symbols."""
-    taken_back: tuple[str, ...] = Field(default=(), exclude_if=absent)
-    """Client order ids of stops at the venue that must be cancelled before the gate looks at the proposals."""
 
 
 class RiskAgent:
@@ -51,34 +47,30 @@ class RiskAgent:
         declined: dict[str, str] = {}
         held = desk.portfolio.positions if desk.portfolio else {}
         halved = riskiest(desk.portfolio) if desk.duty.halve and desk.portfolio else None
-        taken_back: list[str] = []
         said: Proposal | str | None
         for symbol in sorted(held):
-            said, back = await self._care(held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
-            taken_back += back
+            said = await self._care(held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
             _note(said, symbol, proposals, declined)
         if not desk.duty.entries:
             declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
-            return _plan(proposals, declined, taken_back)
+            return _plan(proposals, declined)
         for symbol in sorted(by_symbol.keys() - held.keys()):
             try:
                 said = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
                 said = f"no size: {type(error).__name__}"
             _note(said, symbol, proposals, declined)
-        return _plan(proposals, declined, taken_back)
+        return _plan(proposals, declined)
 
-    async def _care(
-        self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool
-    ) -> tuple[Proposal | str, tuple[str, ...]]:
+    async def _care(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
         """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go.
 
-        For one that is kept, the stop that the venue is to hold. With each, the held stops to take back first: they
-        would sell the same twice.
+        It names the held stops that it replaces, which would sell the same twice: they stay until it was let through.
+        Stops themselves are placed and moved by `graphs.protection`, once it is known what the exits came to.
         """
         seen = await _quote(position.symbol, desk)
         if seen is None:
-            return "no quote to judge the position by", ()
+            return "no quote to judge the position by"
         stop = await stop_of(position, desk)
         if stop is not None:
             desk.stops[position.symbol] = stop
@@ -88,18 +80,14 @@ class RiskAgent:
         elif cause is None and halve:
             cause, part = f"halved: {desk.duty.reason}", _HALF
         if cause is None:
-            return guard(position, stop, seen, desk)
-        exit = self._leave(position, thesis, seen, desk, cause=cause, part=part)
-        if isinstance(exit, Proposal):
-            return exit, tuple(order.client_order_id for order in held_stops(position, desk))
-        _, back = guard(position, stop, seen, desk)  # what is leaving already is not sold by its stop too
-        return exit, back
+            return "position kept"
+        return self._leave(position, thesis, seen, desk, cause=cause, part=part)
 
     def _leave(
         self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: str, part: Decimal
     ) -> Proposal | str:
         side = exit_side(position)
-        held = {order.client_order_id for order in held_stops(position, desk)}
+        held = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o
             for o in desk.working
@@ -124,6 +112,7 @@ class RiskAgent:
             reference_price=seen.mid,
             snapshot=thesis.snapshot if thesis else None,
             rationale=cause,
+            releases=held,
         )
 
     async def _enter(self, thesis: Thesis, desk: Desk) -> Proposal | str | None:
@@ -185,8 +174,8 @@ class RiskAgent:
         )
 
 
-def _plan(proposals: Sequence[Proposal], declined: Mapping[str, str], taken_back: Sequence[str]) -> Plan:
-    return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())), taken_back=tuple(taken_back))
+def _plan(proposals: Sequence[Proposal], declined: Mapping[str, str]) -> Plan:
+    return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
 
 def _note(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from domain.candle import Quote
 from domain.decision import Ticket
 from domain.order import OrderRequest
 from domain.value import Value
+from memory.orders import OrderRecord
 
 
 class Approved(Value):
@@ -17,6 +18,8 @@ class Approved(Value):
     ticket: Ticket
     judged: Quote
     """What the market showed when it was let through."""
+    releases: tuple[OrderRecord, ...] = ()
+    """The protective stops that it replaces, as the cycle found them."""
 
 
 def together(approved: Sequence[Approved], *, batch: int) -> list[list[Approved]]:

@@ -32,9 +32,12 @@ Brake = Callable[[], str]
 Sleep = Callable[[float], Awaitable[None]]
 LookAtArming = Callable[[], Awaitable[Arming | None]]
 
-_PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Between questions about an order that was sent just now and must end soon. What is still open then is asked
-about at the next tick."""
+_PAUSES_S: Final = (0.5, 1.0, 2.0)
+"""Between questions about an order that was sent just now and must end soon: short in all, for what was filled
+meanwhile has no stop yet."""
+_LATE_PAUSES_S: Final = (4.0, 8.0, 15.0)
+"""Once what was filled has its stop. What is still open then is asked about at the next tick."""
+_GONE: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED)
 
 _TEXT: Final = TypeAdapter(str)
 _REPORT: Final = TypeAdapter(OrderReport)
@@ -115,12 +118,15 @@ class OrderWriter:
             if earlier is not None and earlier.submitted_at is None
         }
         out = [(each, earlier) for each, earlier in claims if each.order.client_order_id not in said]
+        barred = {
+            each.order.client_order_id: await self._make_room(each, fresh=earlier is None) for each, earlier in out
+        }
 
         async def deliver() -> tuple[OrderReport, ...]:
-            return await self._deliver(out, at=at)
+            return await self._deliver(out, barred, at=at)
 
         async def deliver_one() -> OrderReport:
-            (report,) = await self._deliver(out, at=at)
+            (report,) = await self._deliver(out, barred, at=at)
             return report
 
         # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
@@ -142,7 +148,10 @@ class OrderWriter:
         doubts = await self._look(group, at=at)
         clear = [each.ticket for each, doubt in zip(group, doubts, strict=True) if not doubt]
         reducing = all(each.order.reduce_only for each in group)
-        claims = await self._ledger.claim(clear, cycle=self._cycle, at=at, reducing=reducing, effects=self._effects)
+        protecting = all(each.order.protects for each in group)
+        claims = await self._ledger.claim(
+            clear, cycle=self._cycle, at=at, reducing=reducing, protecting=protecting, effects=self._effects
+        )
         claimed = iter(claims)
         words = [doubt or next(claimed) for doubt in doubts]
         return [
@@ -178,18 +187,47 @@ class OrderWriter:
             raise TicketRefused(refusal)
         return left
 
+    async def _make_room(self, each: Approved, *, fresh: bool) -> str:
+        """Take back the stops that an order replaces; why it must not be sent after that, empty where it may.
+
+        Where a stop ties up what it would sell, on spot, it goes before the order does, and not before that was
+        claimed: nothing but a lost connection comes in between. On perpetuals both can stand, for neither can do
+        more than reduce, and the stop goes after the order (`graphs.protecting`). Where an earlier attempt `claimed`
+        the order, what became of the stop is only asked about.
+
+        What such a stop sold meanwhile, or may have sold, is not sold again.
+        """
+        instrument = self._instruments.get(each.order.symbol)
+        if not each.releases or (instrument is not None and instrument.kind == "swap"):
+            return ""
+        unclear = ""
+        for stop in each.releases:
+            await self.cancel(stop, only_ask=not fresh)
+            # By the books: they don't believe a venue that denies an order which it named before.
+            after = await self._ledger.order(stop.client_order_id)
+            if after.state not in _GONE or after.filled > stop.filled:
+                unclear = "its stop at the venue may have sold it"
+        return unclear
+
     async def _deliver(
-        self, out: Sequence[tuple[Approved, OrderRecord | None]], *, at: datetime
+        self, out: Sequence[tuple[Approved, OrderRecord | None]], barred: Mapping[str, str], *, at: datetime
     ) -> tuple[OrderReport, ...]:
-        """What the venue says of each: sent, where it was claimed just now, and else asked about."""
-        fresh = [each for each, earlier in out if earlier is None]
+        """What the venue says of each: sent, where it was claimed just now, and else asked about.
+
+        What is `barred` is not sent: by client order id, why.
+        """
+        fresh = [each for each, earlier in out if earlier is None and not barred[each.order.client_order_id]]
         sent = iter(await self._submit(fresh, at=at))
-        return tuple(
-            [
-                next(sent) if earlier is None else await self._told(self._find(each, earlier, at=at), each.order, at=at)
-                for each, earlier in out
-            ]
-        )
+        reports: list[OrderReport] = []
+        for each, earlier in out:
+            why = barred[each.order.client_order_id]
+            if earlier is not None:
+                reports.append(await self._told(self._find(each, earlier, barred=why, at=at), each.order, at=at))
+            elif why:
+                reports.append(worded(TicketRefused(why), each.order, live=True, at=at))
+            else:
+                reports.append(next(sent))
+        return tuple(reports)
 
     async def _submit(self, fresh: Sequence[Approved], *, at: datetime) -> list[OrderReport]:
         venue = self._venue
@@ -201,7 +239,7 @@ class OrderWriter:
             ]
         return [await self._told(venue.submit(each.order, each.ticket), each.order, at=at) for each in fresh]
 
-    async def _find(self, each: Approved, earlier: OrderRecord, *, at: datetime) -> OrderReport:
+    async def _find(self, each: Approved, earlier: OrderRecord, *, barred: str, at: datetime) -> OrderReport:
         """What became of an order that an earlier attempt claimed; it is sent again only as the class says."""
         order = each.order
         found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
@@ -209,7 +247,7 @@ class OrderWriter:
             return found or gone(order, at=at)
         if not self._venue.resends:
             return gone(order, at=at, reason="it never reached the venue, and is not sent again")
-        if doubt := await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
+        if doubt := barred or await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
             return stated(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
         return await self._venue.submit(order, each.ticket)
 
@@ -223,7 +261,7 @@ class OrderWriter:
 
     async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
         """Why what the gate saw no longer holds; empty when it does. Only to be performed as an effect."""
-        if stopped := self._brake():
+        if not order.protects and (stopped := self._brake()):
             return f"the brake is pulled: {stopped}"
         if self._live is not None and not order.reduce_only and await self._live.armed() is None:
             return "the live desk is no longer armed"
@@ -238,13 +276,15 @@ class OrderWriter:
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
         control = await self._ledger.control()
-        return f"trading is {control.in_words}" if control.refuses(reducing=order.reduce_only) else ""
+        refused = control.refuses(reducing=order.reduce_only, protecting=order.protects)
+        return f"trading is {control.in_words}" if refused else ""
 
-    async def follow(self, sent: Sequence[OrderRequest]) -> tuple[OrderReport, ...]:
+    async def follow(self, sent: Sequence[OrderRequest], *, late: bool = False) -> tuple[OrderReport, ...]:
         """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest.
 
         What becomes of an order is seldom known when it is sent. Bounded: what is still open or in doubt after
-        half a minute is left to the next tick. On paper, where time stands still within a cycle, nothing is asked.
+        3.5 seconds is followed on, `late`, once what was filled meanwhile has its stop, and after half a minute left
+        to the next tick. On paper, where time stands still within a cycle, nothing is asked.
         """
         live = self._live
         if live is None:
@@ -255,7 +295,7 @@ class OrderWriter:
             kept = [await self._ledger.order(order.client_order_id) for order in sent]
             open_still = [o for o in kept if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
             settled: list[OrderReport] = []
-            for pause_s in _PAUSES_S:
+            for pause_s in _LATE_PAUSES_S if late else _PAUSES_S:
                 if not open_still:
                     break
                 await live.sleep(pause_s)
@@ -297,11 +337,14 @@ class OrderWriter:
             if order.state is OrderState.APPROVED:
                 await self._ledger.withdraw(order.client_order_id, reason="never sent", cycle=self._cycle, at=at)
 
-    async def cancel(self, order: OrderRecord) -> OrderReport:
-        """Take back one order that may still trade, and book what the venue says of it."""
+    async def cancel(self, order: OrderRecord, *, only_ask: bool = False) -> OrderReport:
+        """Take back one order that may still trade, or `only_ask` about it, and book what the venue says of it."""
         at = self._effects.now()
 
         async def take_back() -> OrderReport:
+            if only_ask:
+                asked = await word_on(order, self._venue, at=at)
+                return asked or stated(order.request, OrderState.UNKNOWN, reason="the venue did not answer", at=at)
             answer = self._venue.cancel(order.client_order_id, order.request.symbol)
             try:
                 return await self._told(answer, order.request, at=at)

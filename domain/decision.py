@@ -79,10 +79,18 @@ class Proposal(Value):
     trigger_price: Positive | None = Field(default=None, exclude_if=absent)
     """Of stops: see `OrderRequest`."""
     post_only: bool = Field(default=False, exclude_if=absent)
+    releases: tuple[ClientOrderId, ...] = Field(default=(), exclude_if=absent)
+    """Protective stops at the venue that this order replaces: it is judged as if they were gone, and they are taken
+    away only once it was let through."""
 
     @property
     def digest(self) -> str:
         return digest(self)
+
+    @property
+    def protects(self) -> bool:
+        """Whether it is a protective stop: an order that waits at the venue and can only reduce."""
+        return self.type == "stop" and self.reduce_only
 
     @property
     def client_order_id(self) -> ClientOrderId:

@@ -78,6 +78,11 @@ class OrderRequest(Value):
     def digest(self) -> str:
         return digest(self)
 
+    @property
+    def protects(self) -> bool:
+        """Whether it is a protective stop: it waits at the venue and can only reduce. No halt takes one away."""
+        return self.type == "stop" and self.reduce_only
+
 
 class Commission(Value):
     """A fee in a currency that is neither base nor quote, as an exchange's own coin. Negative is a rebate."""

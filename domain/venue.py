@@ -84,6 +84,10 @@ class LiveMarket(Market, Protocol):
         """While entered, the market is heard between ticks too, where it can be, and what is urgent ticks at once."""
         ...
 
+    def look_now(self) -> None:
+        """The next tick is at once, and does not wait for a bar: a run that holds something was away."""
+        ...
+
     def watch_prices(self, levels: Mapping[str, Levels]) -> None:
         """From now on it is urgent when a quote crosses one of these, and no others."""
         ...

@@ -278,6 +278,19 @@ class Cycle:
         traded = {report.symbol for report in reports if report.fills}
         self.just_closed = frozenset((traded | {*stock.closed}) - stock.portfolio.positions.keys())
 
+    async def look_again(self, effects: Effects) -> None:
+        """What is held and what is working by now, after what the cycle itself sent. An effect, as `take_stock` is."""
+        ledger = self.session.ledger
+
+        async def look() -> Stock:
+            return Stock(
+                portfolio=await ledger.portfolio(marks=self.marks, as_of=self.as_of),
+                working=await ledger.orders(working_only=True),
+            )
+
+        stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
+        self.working, self.portfolio = stock.working, stock.portfolio
+
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
         """The prices that what is held now waits for: its stop and its target, where it has them."""
         return {

@@ -33,6 +33,10 @@ _QUESTIONS: Final[TypeAdapter[tuple[Approval, ...]]] = TypeAdapter(tuple[Approva
 _DONE: Final = TypeAdapter(bool)
 
 LATCHING: Final = "REPEATED_EXECUTION"
+FIRST: Final = "gate"
+"""The look at a cycle's proposals. Only then a person may be asked."""
+AGAIN: Final = "gate_again"
+"""The look after a person has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,14 @@ async def gate(
     proposals: Sequence[Proposal],
     cycle: Cycle,
     *,
-    node: str = "gate",
+    node: str = FIRST,
     theses: Sequence[Thesis] = (),
     consents: tuple[Consent, ...] = (),
 ) -> Judgement:
     """Judge proposals in their order, each with those allowed before it counted as working orders.
 
     The books are held from the reading of what stands to the writing of what was decided: of several
-    processes on one account each sees what the others were allowed. `node` names the second look, after
-    a person has answered.
+    processes on one account each sees what the others were allowed. `node` names the look.
     """
     session = cycle.session
     policy = session.settings.policy
@@ -72,11 +75,11 @@ async def gate(
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
         facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)
-        return await _judged(proposals, facts, books, cycle, effects=desk.effects, again=node != "gate")
+        return await _judged(proposals, facts, books, cycle, effects=desk.effects, node=node)
 
 
 async def _judged(
-    proposals: Sequence[Proposal], facts: Facts, books: Admissions, cycle: Cycle, *, effects: Effects, again: bool
+    proposals: Sequence[Proposal], facts: Facts, books: Admissions, cycle: Cycle, *, effects: Effects, node: str
 ) -> Judgement:
     session = cycle.session
     admissions: list[Admission] = []
@@ -89,7 +92,8 @@ async def _judged(
         if verdict.outcome == "allow":
             order = proposal.order()
             ticket = session.office.issue(verdict, order, now=facts.now)
-            approved.append(Approved(order=order, ticket=ticket, judged=near.quotes[order.symbol]))
+            released = tuple(o for o in cycle.working if o.client_order_id in proposal.releases)
+            approved.append(Approved(order=order, ticket=ticket, judged=near.quotes[order.symbol], releases=released))
             facts = facts.after(proposal)
         elif any(f.code == LATCHING and f.outcome == "deny" and f.observed is not None for f in verdict.findings):
             await _stop(proposal, books, effects)
@@ -102,12 +106,12 @@ async def _judged(
                 outcome=verdict.outcome,
                 facts_body=canonical(near),
                 ticket=ticket,
-                n=int(again),
+                n=int(node == AGAIN),
             )
         )
     if admissions:
         await books.keep(admissions)
-    if not again and (doubted := asking(verdicts, session.settings.policy)):
+    if node == FIRST and (doubted := asking(verdicts, session.settings.policy)):
         await _ask(doubted, books, cycle, effects)
     return Judgement(tuple(verdicts), tuple(approved))
 

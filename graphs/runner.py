@@ -160,12 +160,22 @@ class Runner:
         if begun_at is not None and not self._stop.asked:
             after = begun_at
             yield begun_at
+        elif isinstance(market, LiveMarket) and after is not None and await self._exposed():
+            market.look_now()
         ticks = market.ticks(after=after)
         while not self._stop.asked:
             as_of = await self._stop.unless_asked(anext(ticks, None))
             if as_of is None:
                 return
             yield as_of
+
+    async def _exposed(self) -> bool:
+        """Whether a live account holds something, or may come to."""
+        session = self._session
+        if not session.live:
+            return False
+        held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
+        return bool(held.positions or await session.ledger.orders(working_only=True))
 
     async def _hold_if_braked(self) -> None:
         """Write down that trading is halted, where it can be written: it is so in any case."""
@@ -199,6 +209,7 @@ class Runner:
             tokens=cycle.tokens,
             usd=cycle.usd,
             step=cycle.step,
+            unprotected=state["protection"].unprotected if "protection" in state else (),
         )
         seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms)
         session.tape.end_cycle()

@@ -13,6 +13,7 @@ from domain.order import OrderReport
 from domain.portfolio import Portfolio
 from domain.value import Value
 from graphs.evidence import Evidence
+from graphs.guards import Protection
 from policy import Verdict
 from policy.account import Consent
 
@@ -34,6 +35,8 @@ class CycleState(TypedDict, total=False):
     candidate: Signal
     """Only in the input of one research task."""
     theses: Annotated[list[Thesis], operator.add]
+    bare: list[str]
+    """Of a live desk: symbols of positions that lack their stop at the venue as the cycle begins."""
     plan: Plan
     verdicts: list[Verdict]
     approved: list[Approved]
@@ -43,5 +46,7 @@ class CycleState(TypedDict, total=False):
     consents: list[Consent]
     verdicts_again: list[Verdict]
     """On orders that a person let stand."""
+    protection: Protection
+    """Of a live desk, as the last look at its stops found and left them."""
     episodes: list[Episode]
     failures: Annotated[list[NodeFailure], operator.add]

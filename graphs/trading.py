@@ -1,13 +1,14 @@
 """The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning.
 
-Where the gate asks for a person: review, the gate again, and Execution again.
+Where the gate asks for a person: review, the gate again, and Execution again. A live account's positions get their
+stops before Signal where one lacks it, and after everything that was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
@@ -17,22 +18,26 @@ from langgraph.types import Checkpointer, RetryPolicy, Send
 
 from agents.execution import ExecutionAgent
 from agents.learning import LearningAgent
-from agents.protection import astray
+from agents.protection import bare, orphaned_stops
 from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
+from domain.decision import Proposal
 from domain.errors import Refused, ServiceUnavailable
-from domain.order import OrderState
 from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.duties import take_on
 from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.evidence import account_in_words
-from graphs.gate import gate
+from graphs.gate import AGAIN, gate
+from graphs.guards import Protection
+from graphs.protection import FIRST, protect
 from graphs.questions import answers, asking
 from graphs.reconciling import take_account
 from graphs.state import CycleState, NodeFailure
 from graphs.words import in_words
+from memory.orders import OrderRecord
+from policy import Verdict
 from tools.quotes import QuoteParams, quote
 
 Node = Callable[[CycleState, Cycle], Awaitable[CycleState]]
@@ -51,17 +56,27 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     account = await take_account(cycle, desk) if cycle.session.live else None
     reports = list(account.reports if account is not None else await desk.orders.sync())
     control = await cycle.look_at_control(desk.effects)
-    if control.flatten:
-        reports += [await desk.orders.cancel(order) for order in await cycle.open_orders(desk.effects)]
+    if control.state != "active":
+        taken_back = _taken_back(await cycle.open_orders(desk.effects), flatten=control.flatten)
+        reports += [await desk.orders.cancel(order) for order in taken_back]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
     marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     if cycle.portfolio is not None:
-        reports += [await desk.orders.cancel(order) for order in astray(cycle.working, cycle.portfolio)]
+        reports += [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
     await take_on(cycle, control, desk.effects)
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
-    return found if account is None else {**found, "account": account}
+    if account is not None:
+        found["account"] = account
+    if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=desk.venue_stops)):
+        found["bare"] = list(missing)
+    return found
+
+
+def _taken_back(working: Sequence[OrderRecord], *, flatten: bool) -> Sequence[OrderRecord]:
+    """What a halt takes back: entries that still work, and to become flat exits too. Protective stops stay."""
+    return [o for o in working if not o.request.protects and (flatten or not o.request.reduce_only)]
 
 
 async def signal(state: CycleState, cycle: Cycle) -> CycleState:
@@ -86,27 +101,6 @@ async def risk(state: CycleState, cycle: Cycle) -> CycleState:
     return {"plan": await RiskAgent()(state.get("theses", []), cycle.desk("risk"))}
 
 
-async def withdrawal(state: CycleState, cycle: Cycle) -> CycleState:
-    """Take back stops that the venue holds, where the plan sells the same otherwise.
-
-    What such a stop sold meanwhile, or is in doubt to have sold, is not sold again in this cycle.
-    """
-    orders = cycle.desk("withdrawal").orders
-    held = {order.client_order_id: order for order in cycle.working}
-    plan = state["plan"]
-    reports = [await orders.cancel(held[key]) for key in plan.taken_back if key in held]
-    gone = OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED
-    # By the books: they don't believe a venue that denies an order which it named before.
-    after = [await cycle.session.ledger.order(report.client_order_id) for report in reports]
-    unclear = {o.request.symbol for o in after if o.state not in gone or o.filled > held[o.client_order_id].filled}
-    kept = tuple(p for p in plan.proposals if p.symbol not in unclear)
-    declined = {**dict(plan.declined), **dict.fromkeys(unclear, "its stop at the venue may have sold it")}
-    return {
-        "reports": reports,
-        "plan": plan.model_copy(update={"proposals": kept, "declined": tuple(sorted(declined.items()))}),
-    }
-
-
 async def judge(state: CycleState, cycle: Cycle) -> CycleState:
     judged = await gate(state["plan"].proposals, cycle, theses=state.get("theses", []))
     asked = [v.client_order_id for v in asking(judged.verdicts, cycle.session.settings.policy)]
@@ -126,14 +120,31 @@ async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
     """The whole gate again, on the facts of now, for the orders that a person let stand."""
     meant = {consent.client_order_id for consent in state["consents"]}
     proposals = [p for p in state["plan"].proposals if p.client_order_id in meant]
-    judged = await gate(
-        proposals, cycle, node="gate_again", theses=state.get("theses", []), consents=tuple(state["consents"])
-    )
+    judged = await gate(proposals, cycle, node=AGAIN, theses=state.get("theses", []), consents=tuple(state["consents"]))
     return {"verdicts_again": list(judged.verdicts), "approved": list(judged.approved)}
 
 
 async def execution_again(state: CycleState, cycle: Cycle) -> CycleState:
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution_again")))}
+
+
+async def protection_first(state: CycleState, cycle: Cycle) -> CycleState:
+    """Stops for positions that have none, before anything else: what was filled when nobody looked, or just before a
+    crash."""
+    return await _protected(state, cycle, node=FIRST)
+
+
+async def protection(state: CycleState, cycle: Cycle) -> CycleState:
+    return await _protected(state, cycle, node="protection")
+
+
+async def protection_again(state: CycleState, cycle: Cycle) -> CycleState:
+    return await _protected(state, cycle, node="protection_again")
+
+
+async def _protected(state: CycleState, cycle: Cycle, *, node: str) -> CycleState:
+    found, reports = await protect(cycle, node=node, before=state.get("reports", ()))
+    return {"protection": found, "reports": reports, "portfolio": cycle.portfolio}
 
 
 async def learning(state: CycleState, cycle: Cycle) -> CycleState:
@@ -158,15 +169,17 @@ Fallback = Callable[[str, CycleState, Cycle], CycleState]
 
 NODES: Final[dict[str, tuple[Node, Fallback | None]]] = {
     "tick": (tick, None),
+    "protection_first": (protection_first, None),
     "signal": (signal, _no_scan),
     "research": (research, _no_thesis),
     "risk": (risk, _no_plan),
-    "withdrawal": (withdrawal, None),
     "gate": (judge, None),
     "execution": (execution, None),
+    "protection": (protection, None),
     "review": (review, None),
     "gate_again": (judge_again, None),
     "execution_again": (execution_again, None),
+    "protection_again": (protection_again, None),
     "learning": (learning, None),
 }
 """Every node with what stands in for it when it fails. Those that touch money have nothing: the run stops."""
@@ -194,9 +207,11 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             failure = NodeFailure(node=name, subject=subject, error=said)
             update = {**fallback(said, state, cycle), "failures": [failure]}
         cycle.keep(name, subject, update)
-        for verdict in (*update.get("verdicts", ()), *update.get("verdicts_again", ())):
-            proposal = next(p for p in state["plan"].proposals if p.digest == verdict.proposal_digest)
+        for proposal, verdict in _judged(state, update):
             tell(GateSpoke(cycle.number, proposal, verdict))
+        if "protection" in update:
+            for text in _in_need(update["protection"]):
+                tell(MarketSaid(text))
         if "account" in update and (said := account_in_words(update["account"])):
             tell(MarketSaid(said))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
@@ -204,6 +219,23 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
         return update
 
     return node
+
+
+def _judged(state: CycleState, update: CycleState) -> Iterator[tuple[Proposal, Verdict]]:
+    """Proposals that a node had judged, with what the gate said of each."""
+    guards = update.get("protection", Protection())
+    verdicts = (*update.get("verdicts", ()), *update.get("verdicts_again", ()), *guards.verdicts)
+    plan = state.get("plan", Plan())
+    proposals = {p.digest: p for p in (*plan.proposals, *guards.proposals)}
+    return ((proposals[verdict.proposal_digest], verdict) for verdict in verdicts)
+
+
+def _in_need(found: Protection) -> Iterator[str]:
+    """What an operator must know of the stops of a live account."""
+    for symbol, why in found.unprotected:
+        yield f"{symbol} has no stop at the exchange: {why}"
+    for text in found.alerts:
+        yield f"ALERT: {text}"
 
 
 def after_signal(state: CycleState) -> str | list[Send]:
@@ -215,12 +247,12 @@ def after_signal(state: CycleState) -> str | list[Send]:
     return "risk" if portfolio is None or portfolio.positions else "learning"
 
 
+def after_tick(state: CycleState) -> str:
+    return "protection_first" if state.get("bare") else "signal"
+
+
 def after_risk(state: CycleState) -> str:
-    return "withdrawal" if state["plan"].taken_back else after_withdrawal(state)
-
-
-def after_withdrawal(state: CycleState) -> str:
-    return "gate" if state["plan"].proposals else "learning"
+    return "gate" if state["plan"].proposals else after_execution(state)
 
 
 def after_gate(state: CycleState) -> str:
@@ -228,8 +260,13 @@ def after_gate(state: CycleState) -> str:
 
 
 def after_execution(state: CycleState) -> str:
+    """What is held at an exchange is protected before anybody is waited for."""
+    return "protection" if "account" in state else after_protection(state)
+
+
+def after_protection(state: CycleState) -> str:
     """Orders that were allowed don't wait for those that a person is asked about."""
-    return "review" if state["asked"] else "learning"
+    return "review" if state.get("asked") else "learning"
 
 
 def after_review(state: CycleState) -> str:
@@ -240,21 +277,27 @@ def after_gate_again(state: CycleState) -> str:
     return "execution_again" if state["approved"] else "learning"
 
 
+def after_execution_again(state: CycleState) -> str:
+    return "protection_again" if "account" in state else "learning"
+
+
 def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None) -> TradingGraph:
     """The compiled trading graph. Its runtime context is a `Cycle`, unless `cycle_of` gives one."""
     graph: StateGraph[CycleState, Cycle, CycleState, CycleState] = StateGraph(CycleState, context_schema=Cycle)
     for name, (run, fallback) in NODES.items():
         graph.add_node(name, _step(name, run, fallback, cycle_of), retry_policy=_RETRY)
     graph.add_edge(START, "tick")
-    graph.add_edge("tick", "signal")
+    graph.add_conditional_edges("tick", after_tick, ["protection_first", "signal"])
+    graph.add_edge("protection_first", "signal")
     graph.add_conditional_edges("signal", after_signal, ["research", "risk", "learning"])
     graph.add_edge("research", "risk")
-    graph.add_conditional_edges("risk", after_risk, ["withdrawal", "gate", "learning"])
-    graph.add_conditional_edges("withdrawal", after_withdrawal, ["gate", "learning"])
-    graph.add_conditional_edges("gate", after_gate, ["execution", "review", "learning"])
-    graph.add_conditional_edges("execution", after_execution, ["review", "learning"])
+    graph.add_conditional_edges("risk", after_risk, ["gate", "protection", "learning"])
+    graph.add_conditional_edges("gate", after_gate, ["execution", "protection", "review", "learning"])
+    graph.add_conditional_edges("execution", after_execution, ["protection", "review", "learning"])
+    graph.add_conditional_edges("protection", after_protection, ["review", "learning"])
     graph.add_conditional_edges("review", after_review, ["gate_again", "learning"])
     graph.add_conditional_edges("gate_again", after_gate_again, ["execution_again", "learning"])
-    graph.add_edge("execution_again", "learning")
+    graph.add_conditional_edges("execution_again", after_execution_again, ["protection_again", "learning"])
+    graph.add_edge("protection_again", "learning")
     graph.add_edge("learning", END)
     return graph.compile(checkpointer=checkpointer, name="trading")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.digest import plain
+from graphs.guards import Protection
 from graphs.state import CycleState
 
 
@@ -26,8 +27,8 @@ def in_words(node: str, update: CycleState) -> str:
             plan = update["plan"]
             wanted = [f"{p.side} {plain(p.quantity)} {p.symbol}" for p in plan.proposals]
             return "; ".join(wanted or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
-        case "withdrawal":
-            return f"{len(update['reports'])} stops taken back from the venue"
+        case "protection_first" | "protection" | "protection_again":
+            return _protected(update["protection"])
         case "gate":
             return f"{len(update['approved'])} of {len(update['verdicts'])} allowed"
         case "gate_again":
@@ -39,3 +40,11 @@ def in_words(node: str, update: CycleState) -> str:
         case "learning":
             return f"{len(update['episodes'])} trades closed" if update["episodes"] else "nothing closed"
     raise ValueError(f"unknown node {node!r}")
+
+
+def _protected(found: Protection) -> str:
+    placed = [
+        f"stop for {p.symbol} at {plain(p.trigger_price)}" for p in found.proposals if p.trigger_price is not None
+    ]
+    missing = [f"{symbol}: {why}" for symbol, why in found.unprotected]
+    return "; ".join([*placed, *missing]) or "every stop stands"

@@ -37,6 +37,7 @@ async def claimed(
     cycle: int,
     at: datetime,
     reducing: bool,
+    protecting: bool,
     effects: Effects,
 ) -> tuple[bool | str, ...]:
     """What `Ledger.claim` says of each ticket, while the row of `account` is held."""
@@ -66,7 +67,7 @@ async def claimed(
             words.append(False)
         elif at >= ticket.expires_at:
             words.append(f"the ticket for {id} has expired")
-        elif control.refuses(reducing=reducing):
+        elif control.refuses(reducing=reducing, protecting=protecting):
             words.append(f"trading is {control.in_words}")
         else:
             sent = {"state": OrderState.SUBMITTING, "submitted_at": at, "updated_at": at}

@@ -58,9 +58,13 @@ class Control(Value):
         """Without the scope: how it is recorded with a run, so that two runs that decide the same keep the same."""
         return self.model_copy(update={"scope": ""})
 
-    def refuses(self, *, reducing: bool) -> bool:
-        """Whether nothing may be sent now; `reducing`: nothing that only reduces."""
-        return self.state == "halted" or (self.state == "reducing" and not reducing)
+    def refuses(self, *, reducing: bool, protecting: bool = False) -> bool:
+        """Whether nothing may be sent now; `reducing`: nothing that only reduces.
+
+        Orders that are `protecting`, stops at the venue that can only reduce, are refused in no state: a halt leaves
+        no position without its stop.
+        """
+        return not protecting and (self.state == "halted" or (self.state == "reducing" and not reducing))
 
     @property
     def in_words(self) -> str:

@@ -100,14 +100,21 @@ class Ledger:
             yield admissions
 
     async def claim(
-        self, given: Sequence[Ticket], *, cycle: int, at: datetime, reducing: bool, effects: Effects
+        self,
+        given: Sequence[Ticket],
+        *,
+        cycle: int,
+        at: datetime,
+        reducing: bool,
+        effects: Effects,
+        protecting: bool = False,
     ) -> tuple[bool | str, ...]:
         """Take the one right to send of each ticket, in one commit, before anything is sent.
 
         `True`: the ticket is used and its order SUBMITTING. `False` when the right was taken before: then the order
         was sent or may have been. In words why it is refused: a ticket that the ledger doesn't know so, or that has
-        expired, and while trading is halted; while it is reducing, unless the orders are. No refusal touches another
-        ticket. The control in force is an effect, for people change it.
+        expired, and while trading is halted, unless the orders are `protecting` stops; while it is reducing, unless
+        the orders are. No refusal touches another ticket. The control in force is an effect, for people change it.
         """
         if not given:
             return ()
@@ -121,6 +128,7 @@ class Ledger:
                 cycle=cycle,
                 at=at,
                 reducing=reducing,
+                protecting=protecting,
                 effects=effects,
             )
 

@@ -178,6 +178,8 @@ class CycleRecord(Value):
     """What its model calls cost; `None` where a price is not known."""
     step: EscalationStep = "none"
     """How near the cycle found the account to its loss limits."""
+    unprotected: tuple[tuple[Symbol, str], ...] = Field(default=(), exclude_if=absent)
+    """Of a live run: the positions for which the venue held no stop when the cycle ended, and why."""
 
 
 class ClosedCycle(Value):

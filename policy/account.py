@@ -34,6 +34,11 @@ class WorkingOrder(Value):
     trigger_price: Positive | None = Field(default=None, exclude_if=absent)
     """Of a stop: until the market meets it, the order waits."""
 
+    @property
+    def protects(self) -> bool:
+        """Whether it is a protective stop."""
+        return self.reduce_only and self.trigger_price is not None
+
     @classmethod
     def of(
         cls, order: OrderRequest, *, state: OrderState, filled: Decimal = Decimal(0), stop_price: Decimal | None = None

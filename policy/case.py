@@ -48,7 +48,8 @@ class Case:
         """
         if self.facts.consents:
             return {}
-        return self.book.kept(("told", self.proposal.symbol, self.proposal.agent, self.reducing), dict[str, Finding])
+        kind = self.reducing, self.protects, bool(self.proposal.releases)
+        return self.book.kept(("told", self.proposal.symbol, self.proposal.agent, *kind), dict[str, Finding])
 
     @once
     def order(self) -> OrderRequest | None:
@@ -99,8 +100,16 @@ class Case:
 
     @once
     def queued(self) -> Decimal:
-        """What working orders on the same side of the symbol may still trade."""
-        return sum((order.remaining for order in self.working if order.side == self.proposal.side), ZERO)
+        """What working orders on the same side of the symbol may still trade, without the stops that it replaces."""
+        released = self.proposal.releases
+        return sum(
+            (
+                order.remaining
+                for order in self.working
+                if order.side == self.proposal.side and not (order.client_order_id in released and order.protects)
+            ),
+            ZERO,
+        )
 
     @once
     def reducing(self) -> bool:
@@ -110,6 +119,11 @@ class Case:
         held = self.facts.portfolio.quantity(self.proposal.symbol)
         opposite = held < 0 if self.proposal.side == "buy" else held > 0
         return opposite and self.proposal.quantity + self.queued <= abs(held)
+
+    @once
+    def protects(self) -> bool:
+        """Whether it is a protective stop that, by the facts, can only reduce."""
+        return self.reducing and self.proposal.protects
 
     @once
     def worst_price(self) -> Decimal:

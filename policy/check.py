@@ -26,8 +26,8 @@ class Check:
     `section` names its limits in a policy; without them it refuses. `entry_only` passes by an order
     that only reduces, and `only_for` one kind of instrument passes by all others. A `waivable` refusal
     stands aside for the one order that a person named, as far as they were shown it (`Consent.covers`).
-    One that is `alike_for_all` looks at nothing of an order but its symbol, who proposes it and whether it
-    only reduces: what it found of one holds for all such orders on the same picture.
+    One that is `alike_for_all` looks at nothing of an order but its symbol, who proposes it, whether it only
+    reduces, protects, and replaces stops: what it found of one holds for all such orders on the same picture.
     """
 
     code: str

@@ -120,8 +120,9 @@ class Facts(Value):
     def after(self, proposal: Proposal) -> Facts:
         """These facts once `proposal` was let through: what the next one is judged against."""
         order = WorkingOrder.of(proposal.order(), state=OrderState.APPROVED, stop_price=proposal.stop_price)
+        working = [each for each in self.working if not (each.client_order_id in proposal.releases and each.protects)]
         return self.model_copy(
-            update={"working": (*self.working, order), "sent": (*self.sent, SentOrder.of(proposal, at=self.now))}
+            update={"working": (*working, order), "sent": (*self.sent, SentOrder.of(proposal, at=self.now))}
         )
 
 

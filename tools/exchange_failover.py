@@ -142,6 +142,9 @@ class FailoverMarket:
         async with self._primary.streaming(), self._secondary.streaming():
             yield
 
+    def look_now(self) -> None:
+        self._urgency.call()
+
     def watch_prices(self, levels: Mapping[str, Levels]) -> None:
         self._primary.watch_prices(levels)
         self._secondary.watch_prices(levels)

@@ -196,6 +196,9 @@ class ExchangeMarket:
         async with self._stream:
             yield
 
+    def look_now(self) -> None:
+        self._urgency.call()
+
     def watch_prices(self, levels: Mapping[str, Levels]) -> None:
         if self._stream is not None:
             self._stream.watch_prices(levels)

@@ -19,6 +19,12 @@ class Urgency:
         self._every = timedelta(seconds=every_s)
         self._looked_at: datetime | None = None
 
+    def call(self) -> None:
+        """Something is urgent now, whatever the events say."""
+        called = asyncio.Event()
+        called.set()
+        self._events = (called, *self._events)
+
     @property
     def due(self) -> bool:
         return self._is_set and not self._rest_s()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from agentctl.archive import reading, run_meant, wait
 from agentctl.output import INTERRUPTED, print_json, print_table
 from agentctl.show import cents, order_table
+from agents.protection import held_stops, seconds_bare
 from domain.digest import canonical, plain
 from domain.portfolio import Portfolio
+from domain.value import Value
 from graphs.result import OrderLine
 from memory.archive import Archive
 from memory.ledger import Ledger
+from memory.orders import OrderRecord
 
 _LOOK_EVERY_S = 1.0
 _GRAIN = Decimal("1e-8")
@@ -71,10 +75,30 @@ def _tell(line: OrderLine, at: datetime, *, as_json: bool) -> None:
     )
 
 
+class Stopped(Value):
+    """The stop of one position of a live run."""
+
+    held_by: Literal["exchange", "run", "nobody"]
+    """`run`: only the run watches it. `nobody`: there is none in its plan."""
+    bare_s: int
+    """For how many seconds since its first fill no stop was at the exchange, up to the last cycle."""
+
+
+def _stops(books: Portfolio, orders: Sequence[OrderRecord]) -> Mapping[str, Stopped]:
+    found: dict[str, Stopped] = {}
+    for symbol, position in books.positions.items():
+        there = any(order.state.working for order in held_stops(position, orders))
+        held_by: Literal["exchange", "run", "nobody"] = (
+            "exchange" if there else "run" if position.stop_price else "nobody"
+        )
+        found[symbol] = Stopped(held_by=held_by, bare_s=seconds_bare(position, orders, until=books.as_of))
+    return found
+
+
 def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
     """Raises `LedgerBroken`, exit code 3, when cash and positions are not what the fills make of them."""
 
-    async def work() -> tuple[str, Portfolio, Mapping[str, Decimal]]:
+    async def work() -> tuple[str, Portfolio, Mapping[str, Decimal], Mapping[str, Stopped]]:
         async with reading(db) as database:
             run_id = (await run_meant(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
@@ -82,12 +106,16 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
             last = await Archive(database).last_cycle(run_id)
             record = (await run_meant(database, run_id)).header
             as_of = last.record.as_of if last else record.created_at
-            return run_id, await ledger.portfolio(marks={}, as_of=as_of), await ledger.holdings()
+            books = await ledger.portfolio(marks={}, as_of=as_of)
+            stops = _stops(books, await ledger.orders()) if record.mode == "live" else {}
+            return run_id, books, await ledger.holdings(), stops
 
-    run_id, books, beside = wait(work())
+    run_id, books, beside, stops = wait(work())
     if as_json:
         held = {"holdings": beside} if beside else {}
-        return print_json({"run_id": run_id, **books.model_dump(exclude={"marks"}), **held, "reconciled": True})
+        protection = {"stops": stops} if stops else {}
+        found = {**books.model_dump(exclude={"marks"}), **held, **protection}
+        return print_json({"run_id": run_id, **found, "reconciled": True})
     rows = [
         (
             p.symbol,
@@ -97,10 +125,12 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
             plain(p.stop_price) if p.stop_price else "",
             plain(p.target_price) if p.target_price else "",
             f"{p.opened_at:%Y-%m-%d %H:%M}" if p.opened_at else "",
+            *((stops[p.symbol].held_by, f"{stops[p.symbol].bare_s} s") if stops else ()),
         )
         for p in books.positions.values()
     ]
-    columns = ("symbol", "quantity", "average price", "cost", "stop", "target", "opened")
+    columns: tuple[str, ...] = ("symbol", "quantity", "average price", "cost", "stop", "target", "opened")
+    columns += ("stop held by", "without stop") if stops else ()
     if rows:
         print_table(
             f"positions of {run_id}", columns, rows, right=("quantity", "average price", "cost", "stop", "target")

@@ -20,13 +20,14 @@ def not_a_duplicate(case: Case, limits: DuplicateLimits) -> Ruling:
 
     Alike are orders of one symbol, side, type, quantity, prices and reduce-only mark, whoever proposed
     them. That an intent is used once, however long ago, is kept by the ledger: facts about a proposal
-    leave its own order out, so that it may be judged again after a crash.
+    leave its own order out, so that it may be judged again after a crash. A protective stop may be put back as it
+    was: that no two stand at once is kept by REDUCE_ONLY.
     """
     proposal = case.proposal
     own = case.order.client_order_id if case.order else proposal.client_order_id
     if own in case.book.used_ids:
         return deny("an order with this id was let through before")
-    if any(_alike(order, proposal) for order in case.sent_within(limits.window_s)):
+    if not case.protects and any(_alike(order, proposal) for order in case.sent_within(limits.window_s)):
         return deny(f"the same order was let through less than {limits.window_s} s ago")
     return passed("no order like it")
 

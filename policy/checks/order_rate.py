@@ -19,10 +19,10 @@ from policy.ruling import Ruling, strictest, within
 def rate_within(case: Case, limits: RateLimits) -> Ruling:
     """Refuse more orders than the window holds, in the symbol and in all, the judged one counted.
 
-    Entries leave `kept_for_exits` of both free, so that they can't use up the room to leave. An order
-    counts from when it was let through, whatever became of it.
+    Entries leave `kept_for_exits` of both free, so that they can't use up the room to leave. An order that
+    replaces a stop leaves room to put that back. An order counts from when it was let through, whatever became of it.
     """
-    kept = 0 if case.reducing else limits.kept_for_exits
+    kept = bool(case.proposal.releases) if case.reducing else limits.kept_for_exits
     here = 1 + len(case.sent_within(limits.window_s))
     in_all = 1 + sum(map(len, case.book.sent_within(limits.window_s).values()))
 

@@ -13,7 +13,10 @@ from policy.ruling import Ruling, deny, passed
     alike_for_all=True,
 )
 def trading_permitted(case: Case) -> Ruling:
-    """Refuse everything when halted, entries when reducing, and everything when the state is not known."""
+    """Refuse everything but protective stops when halted, entries when reducing, and everything in an unknown state.
+
+    A halt leaves no position without its stop: a stop at the venue that can only reduce is placed in each state.
+    """
     match case.facts.trading_state:
         case "active":
             return passed("active")
@@ -21,6 +24,8 @@ def trading_permitted(case: Case) -> Ruling:
             return passed("reducing, and the order only reduces")
         case "reducing":
             return deny("only orders that reduce are taken")
+        case "halted" if case.protects:
+            return passed("halted, and the order only protects")
         case "halted":
             return deny("trading is halted")
         case _:

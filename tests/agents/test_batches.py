@@ -360,7 +360,9 @@ def test_whatever_befalls_a_batch_each_order_is_sent_once_at_most_and_ends_as_th
 
 
 async def followed(office: Office, approved: Sequence[Approved]) -> None:
-    await (await office.writer(node="following")).follow([each.order for each in approved])
+    orders = [each.order for each in approved]
+    await (await office.writer(node="following")).follow(orders)
+    await (await office.writer(node="following on")).follow(orders, late=True)
 
 
 async def ask_and_book(office: Office, approved: Sequence[Approved]) -> None:

@@ -13,11 +13,23 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agents.duty import Duty
-from agents.protection import astray, exit_side, stop_of
+from agents.protection import (
+    NO_PLAN,
+    NOT_HELD,
+    Guard,
+    bare,
+    exit_side,
+    guard,
+    orphaned_stops,
+    seconds_bare,
+    stop_of,
+    unprotected,
+)
 from agents.risk import Plan, RiskAgent
 from builders.desks import SWAP, a_desk, a_position, a_price, an_account, held_at, out, risk_settings
 from builders.policy import an_instrument
 from builders.tools import BTC, START, STEP
+from domain.decision import Proposal
 from domain.money import ZERO, on_grid
 from domain.order import OrderState
 from domain.portfolio import Position
@@ -46,6 +58,21 @@ async def plan(position: Position, *working: OrderRecord, seen: str = "100", tol
         **{"portfolio": an_account(position), "working": working, "venue_stops": STOPS} | over,
     )
     return await RiskAgent()([], desk)
+
+
+async def guarded(position: Position, *working: OrderRecord, seen: str | None = "100", **over: Any) -> Guard:
+    """What the stop of a position needs, once its exits are through."""
+    reading = a_price(position.symbol, bid=seen or "1", ask=seen or "1")
+    desk = a_desk(
+        *([reading] if seen else []),
+        **{"portfolio": an_account(position), "working": working, "venue_stops": STOPS} | over,
+    )
+    return guard(position, await stop_of(position, desk), reading if seen else None, desk, occasion="test")
+
+
+def asked(found: Guard) -> Proposal:
+    assert found.proposal is not None, found
+    return found.proposal
 
 
 # Where it stands
@@ -114,8 +141,7 @@ async def test_a_position_is_left_when_the_price_falls_to_a_stop_that_has_traile
     held = a_position(opened_at=EARLIER)
     (left,) = (await plan(held, seen="94", told=[closes(BTC, "104")], settings=TRAILING)).proposals
     assert (left.rationale, left.type, left.quantity) == ("stop", "market", Decimal(5))
-    (kept,) = (await plan(held, seen="95", told=[closes(BTC, "104")], settings=TRAILING)).proposals
-    assert (kept.type, kept.trigger_price) == ("stop", Decimal(94))
+    assert (await plan(held, seen="95", told=[closes(BTC, "104")], settings=TRAILING)).proposals == ()
 
 
 # The order at the venue
@@ -128,15 +154,17 @@ async def test_a_position_is_left_when_the_price_falls_to_a_stop_that_has_traile
 async def test_a_kept_position_gets_its_stop_where_the_venue_holds_them(
     position: Position, side: str, trigger: str
 ) -> None:
-    (asked,) = (await plan(position)).proposals
-    assert (asked.symbol, asked.side, asked.type, asked.quantity) == (position.symbol, side, "stop", Decimal(5))
-    assert (asked.trigger_price, asked.reduce_only) == (Decimal(trigger), True)
+    stop = asked(await guarded(position))
+    assert (stop.symbol, stop.side, stop.type, stop.quantity) == (position.symbol, side, "stop", Decimal(5))
+    assert (stop.trigger_price, stop.reduce_only, stop.releases) == (Decimal(trigger), True, ())
     assert exit_side(position) == side
 
 
-@pytest.mark.parametrize("over", [{"venue_stops": frozenset({SWAP})}, {"venue_stops": frozenset()}])
-async def test_where_the_venue_holds_no_stops_none_is_asked_for(over: dict[str, Any]) -> None:
-    assert await plan(a_position(), **over) == Plan(declined=((BTC, "position kept"),))
+async def test_why_no_stop_is_asked_for_is_said() -> None:
+    elsewhere = {"venue_stops": frozenset({SWAP})}
+    assert await guarded(a_position(), **elsewhere) == Guard(why=NOT_HELD)
+    assert await guarded(a_position(stop_price=None)) == Guard(why=NO_PLAN)
+    assert await guarded(a_position(), seen=None) == Guard(why="there is no quote to judge its stop by")
 
 
 @pytest.mark.parametrize(
@@ -151,42 +179,64 @@ async def test_where_the_venue_holds_no_stops_none_is_asked_for(over: dict[str, 
     ],
 )
 async def test_a_held_stop_that_fits_stays_and_another_is_replaced(held: OrderRecord, stays: bool) -> None:
-    found = await plan(a_position(), held)
+    found = await guarded(a_position(), held)
     if stays:
-        assert found == Plan(declined=((BTC, "position kept, its stop held at the venue"),))
+        assert found == Guard()
         return
-    (asked,) = found.proposals
-    assert (asked.quantity, asked.trigger_price) == (Decimal(5), Decimal(90))
-    assert found.taken_back == ("acstop",)
+    stop = asked(found)
+    assert (stop.quantity, stop.trigger_price) == (Decimal(5), Decimal(90))
+    assert (stop.releases, found.withdraw) == (("acstop",), ())
 
 
-@pytest.mark.parametrize("sizes", [("2", "3"), ("5", "3"), ("5", "5")])
-async def test_of_two_held_stops_both_make_room_for_one(sizes: tuple[str, str]) -> None:
+@pytest.mark.parametrize("sizes", [("2", "3"), ("4", "3")])
+async def test_two_held_stops_both_make_room_for_one(sizes: tuple[str, str]) -> None:
     twice = (held_at("90", quantity=sizes[0]), held_at("90", quantity=sizes[1], id="acother2"))
-    found = await plan(a_position(), *twice)
-    assert ([p.quantity for p in found.proposals], found.taken_back) == ([Decimal(5)], ("acstop", "acother2"))
+    stop = asked(await guarded(a_position(), *twice))
+    assert (stop.quantity, stop.releases) == (Decimal(5), ("acstop", "acother2"))
+
+
+@pytest.mark.parametrize("other", ["5", "3"])
+async def test_beside_a_held_stop_that_fits_no_other_stays(other: str) -> None:
+    twice = (held_at("90"), held_at("90", quantity=other, id="acother2"))
+    assert await guarded(a_position(), *twice) == Guard(withdraw=("acother2",))
 
 
 async def test_a_stop_is_for_what_is_not_leaving_otherwise() -> None:
-    found = await plan(a_position(), out(quantity="2"))
-    assert [(p.type, p.quantity) for p in found.proposals] == [("stop", Decimal(3))]
-    entry = await plan(a_position(), out(side="buy", quantity="2"))
-    assert [(p.type, p.quantity) for p in entry.proposals] == [("stop", Decimal(5))]
+    assert asked(await guarded(a_position(), out(quantity="2"))).quantity == Decimal(3)
+    assert asked(await guarded(a_position(), out(side="buy", quantity="2"))).quantity == Decimal(5)
 
 
-async def test_dust_has_no_stop_at_the_venue_and_keeps_none() -> None:
+async def test_dust_has_no_stop_at_the_venue_and_keeps_none_that_would_sell_more_than_is_held() -> None:
     reason = "position kept, too small for a stop at the venue"
     priced = {BTC: an_instrument(min_notional="451")}
-    assert await plan(a_position(), instruments=priced) == Plan(declined=((BTC, reason),))
-    found = await plan(a_position(quantity="0.2"), held_at("90", quantity="1"))
-    assert found == Plan(declined=((BTC, reason),), taken_back=("acstop",))
+    assert await guarded(a_position(), instruments=priced) == Guard(why=reason)
+    assert await guarded(a_position(), held_at("90"), instruments=priced) == Guard(why=reason)
+    found = await guarded(a_position(quantity="0.2"), held_at("90", quantity="1"))
+    assert found == Guard(withdraw=("acstop",), why=reason)
+
+
+async def test_where_the_market_has_passed_a_stop_nothing_that_is_held_is_moved() -> None:
+    assert await guarded(a_position(), held_at("84"), seen="85") == Guard()
+    assert await guarded(SHORT, held_at("116", SWAP, "buy"), seen="115") == Guard()
+
+
+@pytest.mark.parametrize(("position", "seen", "trigger"), [(a_position(), "85", "84.5"), (SHORT, "115", "115.5")])
+async def test_where_the_market_has_passed_a_stop_that_is_missing_it_waits_just_beyond_the_market(
+    position: Position, seen: str, trigger: str
+) -> None:
+    """As when the exit was refused: what is left unprotected may fall without end."""
+    assert asked(await guarded(position, seen=seen)).trigger_price == Decimal(trigger)
+
+
+async def test_while_nothing_may_be_sent_a_held_stop_is_not_moved_and_a_missing_one_is_placed() -> None:
+    halted = {"duty": Duty(entries=False, sends=False)}
+    assert await guarded(a_position(), held_at("80"), **halted) == Guard()
+    assert asked(await guarded(a_position(), **halted)).trigger_price == Decimal(90)
 
 
 @pytest.mark.parametrize("cause", ["stop", "target", "time", "flatten", "halved"])
 @pytest.mark.parametrize("position", [a_position(), SHORT])
-async def test_an_exit_takes_the_held_stop_back_and_sells_what_it_would_have_sold(
-    position: Position, cause: str
-) -> None:
+async def test_an_exit_names_the_held_stop_that_it_replaces(position: Position, cause: str) -> None:
     long = position.quantity > 0
     held = held_at("90" if long else "110", position.symbol, exit_side(position))
     old = position.model_copy(update={"opened_at": START - timedelta(days=30)})
@@ -197,29 +247,92 @@ async def test_an_exit_takes_the_held_stop_back_and_sells_what_it_would_have_sol
         "flatten": ("100", {"duty": Duty(flatten=True)}, "5"),
         "halved": ("100", {"duty": Duty(halve=True)}, "2.5"),
     }[cause]
-    found = await plan(position, held, seen=seen, **over)
-    assert found.taken_back == ("acstop",)
-    (left,) = found.proposals
+    (left,) = (await plan(position, held, seen=seen, **over)).proposals
     assert (left.type, left.side, left.quantity) == ("market", exit_side(position), Decimal(leaving))
+    assert left.releases == ("acstop",)
 
 
 async def test_without_a_quote_the_held_stop_is_all_that_protects_and_stays() -> None:
     found = await RiskAgent()([], a_desk(portfolio=an_account(a_position()), working=(held_at("95"),)))
-    assert (found.proposals, found.taken_back) == ((), ())
+    assert found.proposals == ()
+    assert await guarded(a_position(), held_at("95"), seen=None) == Guard()
 
 
-async def test_what_is_leaving_whole_takes_its_held_stop_back() -> None:
-    found = await plan(a_position(), held_at("90"), out(), seen="80")
-    assert (found.proposals, found.taken_back) == ((), ("acstop",))
+@pytest.mark.parametrize(
+    ("state", "symbol", "gone"),
+    [
+        (OrderState.WORKING, BTC, ("acstop",)),
+        (OrderState.UNKNOWN, BTC, ()),  # it may not be there, and then the stop is all that protects
+        (OrderState.WORKING, SWAP, ()),  # neither can do more than reduce
+    ],
+)
+async def test_what_is_leaving_whole_needs_no_stop_besides(state: OrderState, symbol: str, gone: Sequence[str]) -> None:
+    position = a_position(symbol)
+    found = await guarded(position, held_at("90", symbol), out(symbol, state=state), seen="80")
+    assert (found.proposal, found.withdraw) == (None, gone)
+    assert found.why.endswith(f"is {state.value}")
+    assert (await plan(position, held_at("90", symbol), out(symbol, state=state), seen="80")).proposals == ()
 
 
 def test_a_stop_goes_with_a_position_of_its_symbol_and_side() -> None:
     long, short = held_at("90"), held_at("110", SWAP, "buy", id="acshort")
     others = (out(), out(SWAP, "buy"))
-    assert astray((long, short, *others), an_account(a_position(), SHORT)) == []
-    assert astray((long, short, *others), an_account(SHORT)) == [long]
-    assert astray((long, short, *others), an_account(a_position(), a_position(SWAP))) == [short]
-    assert astray((long, short), an_account()) == [long, short]
+    assert orphaned_stops((long, short, *others), an_account(a_position(), SHORT)) == []
+    assert orphaned_stops((long, short, *others), an_account(SHORT)) == [long]
+    assert orphaned_stops((long, short, *others), an_account(a_position(), a_position(SWAP))) == [short]
+    assert orphaned_stops((long, short), an_account()) == [long, short]
+
+
+def test_bare_is_what_could_have_a_stop_at_the_venue_and_has_none() -> None:
+    account = an_account(a_position(), SHORT)
+    assert bare(account, (), venue_stops=STOPS) == [BTC, SWAP]
+    assert bare(account, (held_at("90"),), venue_stops=STOPS) == [SWAP]
+    assert bare(account, (), venue_stops={BTC}) == [BTC]
+    assert bare(an_account(a_position(stop_price=None)), (), venue_stops=STOPS) == []
+
+
+@pytest.mark.parametrize(
+    ("working", "said"),
+    [
+        ([held_at("90")], ""),
+        ([held_at("90", quantity="2"), held_at("91", quantity="3", id="acother2")], ""),
+        ([], "no reason"),
+        ([held_at("90", quantity="2")], "its stop covers 2 of 5: no reason"),
+        ([held_at("90", state=OrderState.UNKNOWN)], "its stop acstop is in doubt"),
+        ([held_at("90", state=OrderState.SUBMITTING)], "its stop acstop is in doubt"),
+        ([out()], "no reason"),
+    ],
+)
+def test_a_position_is_protected_by_what_the_venue_has_confirmed(working: list[OrderRecord], said: str) -> None:
+    assert unprotected(a_position(), working, lot_size=Decimal("0.01"), why="no reason") == said
+
+
+def stood(begin_s: int, end_s: int | None = None, *, state: OrderState = OrderState.CANCELLED) -> OrderRecord:
+    """A stop that was sent so many seconds after the position was opened, and ended so many after."""
+    over = {"submitted_at": START + timedelta(seconds=begin_s)}
+    if end_s is None:
+        return held_at("90").model_copy(update=over)
+    return held_at("90").model_copy(update={**over, "state": state, "updated_at": START + timedelta(seconds=end_s)})
+
+
+@pytest.mark.parametrize(
+    ("stops", "seconds"),
+    [
+        ([], 100),
+        ([stood(2)], 2),
+        ([stood(-5)], 0),
+        ([stood(2, 50)], 52),
+        ([stood(2, 50), stood(51)], 3),
+        ([stood(2, 50), stood(20, 60), stood(65, 90)], 17),
+        ([stood(2, 3, state=OrderState.REJECTED), stood(7)], 7),
+        ([stood(2).model_copy(update={"state": OrderState.UNKNOWN})], 100),
+        ([out()], 100),
+    ],
+)
+def test_the_seconds_without_a_stop_are_those_in_which_none_stood(stops: list[OrderRecord], seconds: int) -> None:
+    position = a_position(opened_at=START)
+    assert seconds_bare(position, stops, until=START + timedelta(seconds=100)) == seconds
+    assert seconds_bare(position, stops, until=START) == 0
 
 
 @st.composite
@@ -248,23 +361,23 @@ async def test_whatever_is_working_no_more_leaves_than_is_held(data: st.DataObje
     position = a_position(SWAP, quantity=str(quantity))
     working = data.draw(working_exits(position))
     side = exit_side(position)
-    found = await plan(
-        position,
-        *working,
-        seen=data.draw(st.sampled_from(["80", "90", "100", "110", "120"])),
-        duty=data.draw(st.sampled_from([Duty(), Duty(halve=True), Duty(flatten=True)])),
-        instruments={SWAP: an_instrument(SWAP, lot_size=lot)},
-    )
-    exits = [o for o in working if o.request.side == side]
-    out_already = sum((o.remaining for o in exits if o.request.type != "stop"), ZERO)
-    kept = sum((o.remaining for o in exits if o.client_order_id not in found.taken_back), ZERO)
-    proposed = sum((p.quantity for p in found.proposals), ZERO)
-    assert all((p.side, p.reduce_only) == (side, True) for p in found.proposals)
-    assert all(on_grid(p.quantity, Decimal(lot)) for p in found.proposals)
-    assert kept + proposed <= max(abs(position.quantity), out_already)
-    assert set(found.taken_back) <= {o.client_order_id for o in exits if o.request.type == "stop"}
-    if proposed:
-        assert kept + proposed <= abs(position.quantity)
+    over: dict[str, Any] = {
+        "seen": data.draw(st.sampled_from(["80", "90", "100", "110", "120"])),
+        "duty": data.draw(st.sampled_from([Duty(), Duty(halve=True), Duty(flatten=True), Duty(sends=False)])),
+        "instruments": {SWAP: an_instrument(SWAP, lot_size=lot)},
+    }
+    exits = (await plan(position, *working, **over)).proposals
+    needs = await guarded(position, *working, **over)
+    for proposals, gone in ((exits, ()), ((needs.proposal,) if needs.proposal else (), needs.withdraw)):
+        same_side = [o for o in working if o.request.side == side]
+        released = {*gone, *(id for p in proposals for id in p.releases)}
+        assert released <= {o.client_order_id for o in same_side if o.request.protects}
+        kept = sum((o.remaining for o in same_side if o.client_order_id not in released), ZERO)
+        proposed = sum((p.quantity for p in proposals), ZERO)
+        assert all((p.side, p.reduce_only) == (side, True) for p in proposals)
+        assert all(on_grid(p.quantity, Decimal(lot)) for p in proposals)
+        if proposed:
+            assert kept + proposed <= abs(position.quantity)
 
 
 @given(st.integers(-15, 15).filter(bool), st.sampled_from(["95", "100", "104"]))
@@ -272,12 +385,10 @@ async def test_whatever_is_working_no_more_leaves_than_is_held(data: st.DataObje
 async def test_what_was_placed_is_left_alone_in_the_next_cycle(quantity: int, seen: str) -> None:
     """Or a stop would be taken back and placed anew at every tick."""
     position = a_position(SWAP, quantity=str(quantity))
-    (asked,) = (await plan(position, seen=seen)).proposals
-    assert asked.trigger_price is not None
-    placed = held_at(asked.trigger_price, SWAP, asked.side, asked.quantity)
-    assert await plan(position, placed, seen=seen) == Plan(
-        declined=((SWAP, "position kept, its stop held at the venue"),)
-    )
+    stop = asked(await guarded(position, seen=seen))
+    assert stop.trigger_price is not None
+    placed = held_at(stop.trigger_price, SWAP, stop.side, stop.quantity)
+    assert await guarded(position, placed, seen=seen) == Guard()
     assume(abs(quantity) > 1)
-    found = await plan(position, placed.model_copy(update={"filled": Decimal(1)}), seen=seen)
-    assert (found.taken_back, len(found.proposals)) == (("acstop",), 1)
+    found = await guarded(position, placed.model_copy(update={"filled": Decimal(1)}), seen=seen)
+    assert asked(found).releases == ("acstop",)

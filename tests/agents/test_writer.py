@@ -540,7 +540,9 @@ PAUSES = [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
 
 
 async def followed(office: Office, *orders: OrderRequest) -> tuple[OrderReport, ...]:
-    return await (await office.writer(node="following")).follow(orders)
+    """Followed at once, and on, as when what was filled meanwhile has its stop."""
+    early = await (await office.writer(node="following")).follow(orders)
+    return early + await (await office.writer(node="following on")).follow(orders, late=True)
 
 
 async def a_sent_order(database: Database, *, finds: Sequence[Mood] = (), **over: Any) -> tuple[Office, OrderRequest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +20,11 @@ from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.errors import LedgerBroken
+from domain.money import floor_to
 from domain.order import OrderRequest, OrderState
+from domain.portfolio import Portfolio
 from graphs import RunResult, prepare, resume, start
-from graphs.events import Listener, silent
+from graphs.events import CycleEnded, Event, Listener, silent
 from graphs.evidence import Evidence
 from graphs.live import LiveDesk, went_live
 from graphs.opening import OpenMarket
@@ -186,6 +188,7 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
                 wrong.append(f"{key} is {order.state} with {order.filled}, and the exchange never had it")
         elif (order.filled, order.state.terminal) != theirs[key]:
             wrong.append(f"{key} is {order.state} with {order.filled}, and there {theirs[key]}")
+    wrong += await unprotected(live, database)
     evidence = await live.looked_at(database)
     if not evidence.proven:
         wrong.append(f"not proven: {evidence.differences} {evidence.unread}")
@@ -194,6 +197,59 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
     if others or any(ours[r.client_order_id].state is not r.state for r in evidence.reports):
         wrong.append(f"a second look finds more: {others} {evidence.reports}")
     return wrong
+
+
+def stops_waiting(live: LiveStage) -> dict[str, Decimal]:
+    """By symbol, how much of the base the stops sell or buy that wait at the exchange."""
+    found: dict[str, Decimal] = {}
+    for stop in live.stage.double.engine.stops:
+        if stop.status is StopStatus.WAITING:
+            size = stop.new.quantity * live.stage.double.engine.listings[stop.new.symbol].contract_size
+            found[stop.new.symbol] = found.get(stop.new.symbol, Decimal(0)) + size
+    return found
+
+
+def lacking(live: LiveStage, portfolio: Portfolio, waiting: Mapping[str, Decimal]) -> list[str]:
+    """Positions for all of which no stop waits."""
+    lots = {s: each.lot_size * each.contract_size for s, each in live.stage.double.engine.listings.items()}
+    return [
+        symbol
+        for symbol, position in portfolio.positions.items()
+        if waiting.get(symbol, Decimal(0)) < floor_to(abs(position.quantity), lots[symbol])
+    ]
+
+
+async def unprotected(live: LiveStage, database: Database) -> list[str]:
+    """Positions without a stop at the exchange of which the last cycle's record says nothing."""
+    last = await Archive(database).last_cycle("r1")
+    if last is None:
+        return []
+    said = dict(last.record.unprotected)
+    held = await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=last.record.as_of)
+    missing = lacking(live, held, stops_waiting(live))
+    return [f"{symbol} has no stop, and no reason" for symbol in missing if symbol not in said]
+
+
+class Guarded:
+    """Listens to a run, and sees at the end of each of its cycles what is held and which stops wait."""
+
+    def __init__(self, live: LiveStage) -> None:
+        self._live = live
+        self.seen: dict[int, tuple[str, ...]] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, CycleEnded):
+            self.seen[event.cycle] = tuple(lacking(self._live, event.portfolio, stops_waiting(self._live)))
+
+    async def wrong(self, database: Database) -> list[str]:
+        """Positions that some cycle left without a stop and without a reason in its record."""
+        said = {closed.record.cycle: dict(closed.record.unprotected) async for closed in Archive(database).cycles("r1")}
+        return [
+            f"cycle {cycle} left {symbol} without a stop, and says nothing of it"
+            for cycle, symbols in self.seen.items()
+            for symbol in symbols
+            if symbol not in said[cycle]
+        ]
 
 
 def batches_of(live: LiveStage) -> list[int]:

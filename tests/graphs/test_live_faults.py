@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from builders.live import BTC, ETH, LiveStage, a_live_stage, faults_of_books, unproven_ends
+from builders.live import BTC, ETH, Guarded, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
 from memory import Database
 from tools.exchange_double.faults import (
@@ -78,13 +78,18 @@ async def troubled(live: LiveStage, trouble: Callable[[], str]) -> tuple[str, li
             session = await live.begin(database, desk)
             said = trouble()
             live.hurry(desk, ms=LATE_MS)
-            await drive(session, cycles=CYCLES)
+            guarded = Guarded(live)
+            await drive(session, cycles=CYCLES, listen=guarded)
         live.stage.double.faults.clear()
         live.stage.double.bystander = None
         live.stage.wall.at += live.calm
         live.stage.touch()
-        await live.run(database, cycles=CYCLES + 1)
-        return said, [*await faults_of_books(live, database), *await unproven_ends(database)]
+        await live.run(database, cycles=CYCLES + 1, listen=guarded)
+        return said, [
+            *await faults_of_books(live, database),
+            *await unproven_ends(database),
+            *await guarded.wrong(database),
+        ]
 
 
 @pytest.mark.slow

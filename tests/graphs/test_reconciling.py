@@ -20,7 +20,7 @@ from domain.order import OrderReport, OrderState
 from graphs.evidence import Evidence
 from graphs.session import Session
 from graphs.state import CycleState
-from graphs.trading import after_risk, after_withdrawal, tick, withdrawal
+from graphs.trading import execution, judge, tick
 
 TICK = timedelta(minutes=5)
 OPENED = datetime(2025, 1, 1, 16, 30, tzinfo=UTC)
@@ -200,41 +200,94 @@ async def test_a_stop_of_what_is_still_held_is_left_where_it_is() -> None:
         assert (account.orders[stop].state, "cancel" in account.asked) == (OrderState.WORKING, False)
 
 
-async def withdrawn(session: Session, account: ScriptedAccount, stop: str) -> CycleState:
-    """The plan after its stop was taken back: an exit of BTC, and an entry of ETH."""
+async def judged(
+    session: Session, account: ScriptedAccount, stop: str, **over: Any
+) -> tuple[CrashingCycle, CycleState]:
+    """An exit of BTC that replaces a stop, and was judged."""
     cycle, _ = await ticked(session, account, 0)
-    leave = a_proposal(side="sell", reduce_only=True, stop_price=None, target_price=None)
-    plan = Plan(proposals=(leave, a_proposal(symbol=ETH)), declined=((BTC, "as it was"),), taken_back=(stop,))
-    assert after_risk({"plan": plan}) == "withdrawal"
-    return await withdrawal({"plan": plan}, cycle)
+    account.at = cycle.as_of
+    price = await session.market.quote(BTC, as_of=cycle.as_of)
+    account.marks[BTC] = price.bid
+    leave = a_proposal(
+        **{
+            "cycle": 0,
+            "as_of": cycle.as_of,
+            "side": "sell",
+            "quantity": Decimal(5),
+            "reduce_only": True,
+            "stop_price": None,
+            "target_price": None,
+            "reference_price": price.mid,
+            "releases": (stop,),
+        }
+        | over
+    )
+    state: CycleState = {"plan": Plan(proposals=(leave,))}
+    return cycle, {**state, **await judge(state, cycle)}
 
 
-async def test_a_stop_that_is_taken_back_makes_room_for_the_exit() -> None:
+async def test_an_exit_is_let_through_as_if_the_stop_that_it_replaces_were_gone_and_the_stop_goes_then() -> None:
     account = an_account()
     async with a_live_session(account, adopt=[BTC]) as session:
         stop = await a_stop_out(session, account)
-        state = await withdrawn(session, account, stop)
-        assert [p.symbol for p in state["plan"].proposals] == [BTC, ETH]
-        assert [r.state for r in state["reports"]] == [OrderState.CANCELLED]
+        cycle, state = await judged(session, account, stop)
+        assert [v.outcome for v in state["verdicts"]] == ["allow"]
+        assert "cancel" not in account.asked
+        (report,) = (await execution(state, cycle))["reports"]
         assert (await session.ledger.order(stop)).state is OrderState.CANCELLED
+        assert account.asked.index("cancel") < account.asked.index("submit")
+        assert report.state is OrderState.WORKING
+
+
+@pytest.mark.parametrize("why", ["halted", "too much", "somebody else's"])
+async def test_an_exit_that_is_not_let_through_takes_no_stop_away(why: str) -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        over: dict[str, Any] = {}
+        if why == "halted":
+            await session.controls.halt(scope="r1", level="halt", by="Ada", reason="", at=OPENED)
+        elif why == "too much":
+            over["quantity"] = Decimal(6)
+        else:
+            over["releases"] = ("acother",)
+        _, state = await judged(session, account, stop, **over)
+        assert ([v.outcome for v in state["verdicts"]], state["approved"]) == (["deny"], [])
+        assert account.orders[stop].state is OrderState.WORKING
+
+
+async def test_an_exit_that_a_halt_overtakes_takes_no_stop_away() -> None:
+    account = an_account()
+    async with a_live_session(account, adopt=[BTC]) as session:
+        stop = await a_stop_out(session, account)
+        cycle, state = await judged(session, account, stop)
+        await session.controls.halt(scope="r1", level="halt", by="Ada", reason="", at=OPENED)
+        (report,) = (await execution(state, cycle))["reports"]
+        assert (report.state, "submit" in account.asked) == (OrderState.CANCELLED, False)
+        assert account.orders[stop].state is OrderState.WORKING
+
+
+class Quick(ScriptedAccount):
+    """Reaches the trigger just before the cancel."""
+
+    sold = "5"
+
+    async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
+        self.fills(client_order_id, self.sold, "90")
+        return await super().cancel(client_order_id, symbol)
 
 
 @pytest.mark.parametrize("sold", ["1", "5"])
 async def test_what_a_stop_sold_meanwhile_is_not_sold_again(sold: str) -> None:
-    class Quick(ScriptedAccount):
-        """Reaches the trigger just before the cancel."""
-
-        async def cancel(self, client_order_id: str, symbol: str) -> OrderReport:
-            self.fills(client_order_id, sold, "90")
-            return await super().cancel(client_order_id, symbol)
-
     account = an_account(Quick)
+    account.sold = sold  # type: ignore[attr-defined]
     async with a_live_session(account, adopt=[BTC]) as session:
         stop = await a_stop_out(session, account)
-        state = await withdrawn(session, account, stop)
-        assert [p.symbol for p in state["plan"].proposals] == [ETH]
-        assert dict(state["plan"].declined) == {BTC: "its stop at the venue may have sold it"}
-        assert after_withdrawal(state) == "gate"
+        cycle, state = await judged(session, account, stop)
+        (report,) = (await execution(state, cycle))["reports"]
+        assert (report.state, report.evidence) == (OrderState.REJECTED, "it never left")
+        assert report.reason == "not sent: its stop at the venue may have sold it"
+        assert "submit" not in account.asked
         assert (await session.ledger.order(stop)).filled == Decimal(sold)
         assert (await held(session))[0] == 5 - Decimal(sold)
 
@@ -245,8 +298,9 @@ async def test_what_a_stop_sold_before_the_tick_does_not_hold_the_exit_up() -> N
         stop = await a_stop_out(session, account)
         account.at += TICK
         account.fills(stop, "1", "90")
-        state = await withdrawn(session, account, stop)
-        assert [p.symbol for p in state["plan"].proposals] == [BTC, ETH]
+        cycle, state = await judged(session, account, stop, quantity=Decimal(4))
+        await execution(state, cycle)
+        assert "submit" in account.asked
 
 
 @pytest.mark.parametrize("silent", [True, False])
@@ -254,13 +308,11 @@ async def test_nothing_is_sold_while_a_stop_that_was_taken_back_is_in_doubt(sile
     account = an_account(ScriptedAccount if silent else Doubtful)
     async with a_live_session(account, adopt=[BTC]) as session:
         stop = await a_stop_out(session, account)
+        cycle, state = await judged(session, account, stop)
         if silent:
             account.silent.add("cancel")
-        state = await withdrawn(session, account, stop)
-        assert ([r.state for r in state["reports"]], [p.symbol for p in state["plan"].proposals]) == (
-            [OrderState.UNKNOWN],
-            [ETH],
-        )
+        (report,) = (await execution(state, cycle))["reports"]
+        assert (report.state, "submit" in account.asked) == (OrderState.REJECTED, False)
         assert (await session.ledger.order(stop)).state is OrderState.UNKNOWN
 
 
@@ -270,17 +322,11 @@ async def test_a_stop_that_the_venue_denies_holds_nothing_up_unless_the_venue_ha
     async with a_live_session(account, adopt=[BTC]) as session:
         stop = await a_stop_out(session, account, named=named)
         account.unanswered.add(stop)  # or the tick would find out before
-        cycle, _ = await ticked(session, account, 0)
+        cycle, state = await judged(session, account, stop)
         account.unanswered.clear()
         account.hidden.add(stop)
-        plan = Plan(proposals=(a_proposal(side="sell", reduce_only=True),), taken_back=(stop,))
-        state = await withdrawal({"plan": plan}, cycle)
+        await execution(state, cycle)
         kept = await session.ledger.order(stop)
-        assert [r.state for r in state["reports"]] == [OrderState.EXPIRED]
-        assert (kept.state, len(state["plan"].proposals)) == (
-            (OrderState.UNKNOWN, 0) if named else (OrderState.EXPIRED, 1)
+        assert (kept.state, "submit" in account.asked) == (
+            (OrderState.UNKNOWN, False) if named else (OrderState.EXPIRED, True)
         )
-
-
-async def test_with_nothing_left_to_propose_the_gate_is_not_asked() -> None:
-    assert after_withdrawal({"plan": Plan(taken_back=("acstop",))}) == "learning"

@@ -281,10 +281,68 @@ def sent(proposal: Proposal) -> Facts:
     return some_facts(held=LONG, sent=[SentOrder.of(proposal, at=NOW)])
 
 
-def test_the_same_stop_is_a_duplicate_and_one_at_another_trigger_is_not() -> None:
-    assert found("DUPLICATE", a_stop(cycle=2), sent(a_stop())).outcome == "deny"
-    assert found("DUPLICATE", a_stop(trigger_price="94"), sent(a_stop())).outcome == "pass"
-    assert found("DUPLICATE", an_exit(), sent(a_stop())).outcome == "pass"
+def test_a_protective_stop_may_be_put_back_as_it_was_and_not_twice() -> None:
+    """As after an exit that was refused: the same stop, seconds later."""
+    assert found("DUPLICATE", a_stop(cycle=2), sent(a_stop())).outcome == "pass"
+    assert found("DUPLICATE", an_exit(cycle=2), sent(an_exit())).outcome == "deny"
+    standing = some_facts(held=LONG, working=[resting_stop(remaining="5")], sent=[SentOrder.of(a_stop(), at=NOW)])
+    assert found("DUPLICATE", a_stop(cycle=2), standing).outcome == "deny"
+    assert found("REDUCE_ONLY", a_stop(cycle=2), standing).outcome == "deny"
+
+
+# An order that replaces a stop
+
+
+def test_an_order_is_judged_as_if_the_stop_that_it_replaces_were_gone() -> None:
+    held = resting_stop(remaining="5")
+    facts = some_facts(held=LONG, working=[held])
+    exit = an_exit(quantity="5")
+    assert judge(exit, facts).outcome == "deny"
+    replacing = exit.model_copy(update={"releases": (held.client_order_id,)})
+    assert judge(replacing, facts).outcome == "allow"
+    moved = a_stop(trigger_price="96", releases=[held.client_order_id])
+    assert judge(moved, facts).outcome == "allow"
+    assert judge(moved.model_copy(update={"quantity": Decimal(6)}), facts).outcome == "deny"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        resting_stop(remaining="5", reduce_only=False),
+        working(side="sell", remaining="5", limit_price="105", reduce_only=True, stop_price=None),
+        resting_stop(remaining="5", symbol=ETH),
+    ],
+)
+def test_only_a_protective_stop_of_the_symbol_can_be_replaced(other: WorkingOrder) -> None:
+    facts = some_facts(held={BTC: "5", ETH: "5"}, working=[other, resting_stop(client_order_id="acown", remaining="5")])
+    exit = an_exit(quantity="5").model_copy(update={"releases": (other.client_order_id,)})
+    assert judge(exit, facts).outcome == "deny"
+
+
+def test_what_was_let_through_stands_in_place_of_what_it_replaces() -> None:
+    facts = some_facts(held=LONG, working=[resting_stop(remaining="5")])
+    after = facts.after(an_exit(quantity="2").model_copy(update={"releases": ("acother",)}))
+    assert [(order.remaining, order.protects) for order in after.working] == [(Decimal(2), False)]
+
+
+def test_an_order_that_replaces_a_stop_leaves_room_to_put_that_back() -> None:
+    limited = a_policy(order_rate={"window_s": 60, "per_symbol": 2, "in_all": 9, "kept_for_exits": 0})
+    exit = an_exit()
+    assert found("ORDER_RATE", exit, sent(a_stop()), limited).outcome == "warn"
+    replacing = exit.model_copy(update={"releases": ("acother",)})
+    assert found("ORDER_RATE", replacing, sent(a_stop()), limited).outcome == "deny"
+    assert found("ORDER_RATE", a_stop(trigger_price="96"), sent(a_stop()), limited).outcome == "warn"
+
+
+@pytest.mark.parametrize(("state", "others"), [("halted", "deny"), ("reducing", "pass"), (None, "deny")])
+def test_a_protective_stop_is_placed_in_each_known_trading_state(state: str | None, others: str) -> None:
+    facts = some_facts(held=LONG, trading_state=state)
+    engine = PolicyEngine(POLICY)
+    exit, stop = (finding(engine.evaluate(order, facts), "TRADING_STATE") for order in (an_exit(), a_stop()))
+    assert exit.outcome == others
+    assert stop.outcome == ("deny" if state is None else "pass")
+    entering = a_stop(quantity="9")
+    assert finding(engine.evaluate(entering, facts), "TRADING_STATE").outcome == "deny"
 
 
 def test_a_stop_counts_against_the_order_rate() -> None:

@@ -64,6 +64,8 @@ class Engine:
         self.lock = threading.RLock()
         self.funding_account: dict[str, Decimal] = {}
         """What the owner has beside the account, where an exchange keeps deposits apart: no order can use it."""
+        self.refuses_exits = False
+        """Whether the next market order that leaves a position is refused."""
         self.accepted: list[str] = []
         """The id of every order and every stop, in the order of acceptance."""
         self.listeners: list[Listener] = []
@@ -190,6 +192,9 @@ class Engine:
         stop = self.find_stop(client_order_id=new.client_order_id)
         if stop is not None and stop.same_order and (stop.waiting or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
+        if self.refuses_exits and new.type == "market" and (new.reduce_only if listing.swap else new.side == "sell"):
+            self.refuses_exits = False
+            raise Refused(Reason.BELOW_MINIMUM)
         check(new, listing, self._matcher)
         order_id = self._accept(new, listing)
         self._work(order_id, stop_after)

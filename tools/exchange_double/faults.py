@@ -1,7 +1,7 @@
 """The faults a double can have, and the script that says when.
 
 Those that end a request          Timeout, Reset, RateLimited, ServerError, Malformed, Maintenance
-Those that bend what it does      PartialThenCancel, FilledBeforeCancel, IdReused, OrderHidden
+Those that bend what it does      PartialThenCancel, FilledBeforeCancel, IdReused, OrderHidden, ExitRefused
 Those that bend what it shows     BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate, ClockSkew
 And one that only delays it       Slow
 Those of a stream                 SocketGap, SocketRepeated, SocketSwapped, SocketMalformed, SocketSilent,
@@ -111,6 +111,11 @@ class OrderHidden:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRefused:
+    """The next market order that leaves a position, or sells on spot, is refused as below the minimum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceLag:
     """Balances and positions are shown as they were before the last fill."""
 
@@ -171,6 +176,7 @@ Bending: TypeAlias = (
     | FilledBeforeCancel
     | IdReused
     | OrderHidden
+    | ExitRefused
     | BalanceLag
     | DuplicateFill
     | FillsOutOfOrder
@@ -184,6 +190,7 @@ _ONLY_ON: dict[type[Fault], frozenset[Operation]] = {
     PartialThenCancel: frozenset({Operation.PLACE}),
     IdReused: frozenset({Operation.PLACE}),
     OrderHidden: frozenset({Operation.PLACE}),
+    ExitRefused: frozenset({Operation.PLACE}),
     FilledBeforeCancel: frozenset({Operation.CANCEL}),
     BalanceLag: frozenset({Operation.BALANCE, Operation.POSITIONS}),
     DuplicateFill: frozenset({Operation.FILLS}),
@@ -215,6 +222,7 @@ EVERY_FAULT: tuple[Fault, ...] = (
     FilledBeforeCancel(),
     IdReused(),
     OrderHidden(looks=3),
+    ExitRefused(),
     BalanceLag(),
     DuplicateFill(),
     FillsOutOfOrder(),

@@ -1,0 +1,182 @@
+"""Protection at an exchange: a stop is never taken away for an exit that then does not happen, and a halt keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agents.protection import seconds_bare
+from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from builders.exchanges import START
+from builders.live import BTC, Guarded, LiveStage, a_live_stage, faults_of_books, stops_waiting, unproven_ends
+from builders.runs import archive, drive
+from domain.order import OrderState
+from graphs.brake import Brake
+from graphs.events import CycleEnded, Event, MarketSaid
+from graphs.replay import replay_run
+from graphs.session import Session
+from memory import Archive, Database, Ledger
+from memory.controls import Level
+from memory.orders import OrderRecord
+from tools.exchange_double.faults import ExitRefused
+from tools.exchange_double.wire import Operation
+
+SHORTS = DeskSettings(
+    signal=SignalSettings(threshold="0.1"),
+    risk=RiskSettings(reenter_after_bars=9, min_conviction="0.2", max_hold_bars=1, allow_short=True),
+)
+"""Enters at once, and is to leave in every cycle after that."""
+
+everywhere = pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
+on_each_market = pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
+
+
+async def a_run(
+    live: LiveStage,
+    database: Database,
+    *,
+    cycles: int,
+    meanwhile: Callable[[int, Session], None] = lambda cycle, session: None,
+) -> tuple[list[str], list[str]]:
+    """Drive a new run; `meanwhile` is told of the cycle that ended. What is wrong after it, and what it told."""
+    told: list[str] = []
+    guarded = Guarded(live)
+    async with live.opened() as desk:
+        session = await live.begin(database, desk)
+
+        def hear(event: Event) -> None:
+            guarded(event)
+            if isinstance(event, MarketSaid):
+                told.append(event.text)
+            if isinstance(event, CycleEnded):
+                meanwhile(event.cycle, session)
+
+        await drive(session, cycles=cycles, listen=hear)
+    wrong = [*await faults_of_books(live, database), *await unproven_ends(database), *await guarded.wrong(database)]
+    return wrong, told
+
+
+async def sent(database: Database) -> list[OrderRecord]:
+    """The orders of the run, as they were sent."""
+    orders = await Ledger(database, account="r1", run_id="r1").orders()
+    return sorted((o for o in orders if o.submitted_at), key=lambda order: str(order.submitted_at))
+
+
+@everywhere
+@on_each_market
+async def test_a_stop_is_at_the_exchange_in_the_cycle_in_which_its_position_was_opened(
+    exchange: str, symbol: str
+) -> None:
+    with a_live_stage((symbol,), exchange=exchange, agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            wrong, _ = await a_run(live, database, cycles=1)
+            (waiting,) = stops_waiting(live).values()
+            orders = await sent(database)
+            last = await Archive(database).last_cycle("r1")
+            held = await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=START)
+    entry, stop = orders
+    assert wrong == []
+    assert last is not None
+    assert last.record.unprotected == ()
+    assert (entry.request.type, stop.request.type, stop.state) == ("market", "stop", OrderState.WORKING)
+    assert waiting == stop.request.quantity
+    assert seconds_bare(held.positions[symbol], orders, until=last.record.as_of + timedelta(minutes=1)) < 5
+
+
+@everywhere
+@on_each_market
+async def test_an_exit_that_the_exchange_refuses_costs_no_position_its_stop(
+    tmp_path: Path, exchange: str, symbol: str
+) -> None:
+    def refuse(cycle: int, session: Session) -> None:
+        if cycle == 0:
+            live.stage.double.faults.add(ExitRefused(), on=Operation.PLACE, times=None)
+
+    async with archive(tmp_path) as database:
+        with a_live_stage((symbol,), exchange=exchange, agents=SHORTS) as live:
+            wrong, told = await a_run(live, database, cycles=6, meanwhile=refuse)
+            orders = await sent(database)
+            records = [closed.record async for closed in Archive(database).cycles("r1")]
+            waiting = stops_waiting(live)
+        report = await replay_run("r1", source=database, progress=lambda done, planned: None)
+    refused = [o for o in orders if o.request.type == "market" and o.state is OrderState.REJECTED]
+    assert wrong == []
+    assert len(refused) >= 4
+    assert {record.unprotected for record in records} == {()}
+    assert list(waiting) == [symbol]
+    assert [text for text in told if text.startswith(f"ALERT: {symbol}: 2 exits and stops in a row were refused")]
+    assert (report.identical, report.first_difference) == (True, None)
+
+
+@pytest.mark.parametrize("level", ["halt", "reduce"])
+@on_each_market
+async def test_a_halt_leaves_stops_at_the_exchange(level: Level, symbol: str) -> None:
+    with a_live_stage((symbol,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                guarded = Guarded(live)
+                await drive(session, cycles=1, listen=guarded)
+                before = stops_waiting(live)
+                await session.controls.halt(scope="r1", level=level, by="Ada", reason="", at=live.stage.wall.now())
+                if level == "reduce":
+                    live.stage.double.faults.add(ExitRefused(), on=Operation.PLACE, times=None)
+                await drive(session, cycles=4, listen=guarded)
+            wrong = [*await faults_of_books(live, database), *await guarded.wrong(database)]
+            assert stops_waiting(live) == before
+            cancelled = [s for s in live.stage.double.engine.stops if s.status.value == "cancelled"]
+    assert wrong == []
+    if level == "halt":
+        assert cancelled == []
+
+
+async def test_the_kill_switch_leaves_stops_at_the_exchange_and_places_the_one_that_is_missing() -> None:
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                guarded = Guarded(live)
+                session.brake = Brake()
+
+                def pull(event: Event) -> None:
+                    guarded(event)
+                    if live.stage.double.engine.fills:
+                        session.brake.pull("smoke")
+
+                await drive(session, cycles=3, listen=pull)
+            wrong = [*await faults_of_books(live, database), *await guarded.wrong(database)]
+            orders = await sent(database)
+            waiting = stops_waiting(live)
+    assert wrong == []
+    assert list(waiting) == [BTC]
+    assert [order.request.type for order in orders] == ["market", "stop"]
+
+
+async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_placed_before_anything_else() -> None:
+    """A run that goes on looks at once, and asks nobody for an opinion before every stop stands."""
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                guarded = Guarded(live)
+                await drive(session, cycles=1, listen=guarded)
+                (stop,) = [s for s in live.stage.double.engine.stops if s.status.value == "waiting"]
+            live.stage.double.engine.cancel_stop(stop.stop_id)  # by hand, while nobody looks
+            nodes: list[str] = []
+
+            def hear(event: Event) -> None:
+                guarded(event)
+                nodes.append(getattr(event, "node", ""))
+
+            before = live.stage.wall.now()
+            async with live.opened() as desk:
+                session = await live.go_on(database, desk)
+                await drive(session, cycles=2, listen=hear)
+            assert live.stage.wall.now() - before < timedelta(seconds=30)
+            wrong = [*await faults_of_books(live, database), *await guarded.wrong(database)]
+    assert wrong == []
+    begun = [node for node in dict.fromkeys(nodes) if node]
+    assert begun[:2] == ["tick", "protection_first"]
