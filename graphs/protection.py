@@ -13,16 +13,18 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from agents.desk import Desk
 from agents.execution import ExecutionAgent
-from agents.protection import guard, orphaned_stops, stop_of, unprotected
+from agents.protection import Guard, guard, orphaned_stops, stop_of, unprotected
 from domain.decision import Proposal
 from domain.order import OrderReport, OrderState
+from domain.portfolio import Position
 from graphs.cycle import Cycle
 from graphs.gate import gate
 from graphs.guards import Protection
 from memory.orders import OrderRecord
 from policy import Verdict
-from tools.quotes import QuoteParams, quote
+from tools.quotes import QuoteParams, QuoteReading, quote
 
 FIRST: Final = "protection_first"
 LATE: Final = "late"
@@ -72,11 +74,10 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
     symbols = sorted(books.positions)
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=symbol)) for symbol in symbols))
     for symbol, read in zip(symbols, reads, strict=True):
-        position = books.positions[symbol]
-        stop = await stop_of(position, desk)
-        if stop is not None:
-            cycle.stops[symbol] = stop
-        needs = guard(position, stop, read.value, desk, occasion=node.replace("_", " "))
+        try:
+            needs = await _needs(books.positions[symbol], read.value, cycle, desk, node=node)
+        except (ArithmeticError, LookupError, ValueError) as error:  # one that fails must not cost the others theirs
+            needs = Guard(why=f"its stop could not be worked out: {type(error).__name__}")
         whys[symbol] = needs.why
         reports += [await desk.orders.cancel(held[id]) for id in needs.withdraw]
         if needs.proposal is not None:
@@ -102,6 +103,13 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
     }
     missing = tuple((symbol, why) for symbol, why in left.items() if why)
     return Protection(proposals=tuple(proposals), verdicts=verdicts, unprotected=missing), reports
+
+
+async def _needs(position: Position, seen: QuoteReading | None, cycle: Cycle, desk: Desk, *, node: str) -> Guard:
+    stop = await stop_of(position, desk)
+    if stop is not None:
+        cycle.stops[position.symbol] = stop
+    return guard(position, stop, seen, desk, occasion=node.replace("_", " "))
 
 
 async def _release(

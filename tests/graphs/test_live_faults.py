@@ -13,14 +13,19 @@ import pytest
 from builders.live import BTC, ETH, Guarded, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
 from memory import Database
+from memory.controls import Level
 from tools.exchange_double.faults import (
     EVERY_FAULT,
     BalanceLag,
     DuplicateFill,
+    ExitRefused,
     Fault,
     FilledBeforeCancel,
     FillsLate,
     FillsOutOfOrder,
+    OrderHidden,
+    PartialThenCancel,
+    Timeout,
 )
 from tools.exchange_double.wire import Operation, Request
 
@@ -62,23 +67,34 @@ def script(live: LiveStage, fault: Fault, moments: random.Random) -> str:
     return f"{fault} on {operation} after {skip}, {times} times"
 
 
-async def survived(*faults: Fault, seed: int, symbols: Sequence[str] = (BTC,)) -> tuple[list[str], int]:
-    """What is wrong after a run with `faults` and a calm cycle; and how many requests met one."""
+async def survived(
+    *faults: Fault, seed: int, symbols: Sequence[str] = (BTC,), level: Level | None = None
+) -> tuple[list[str], int]:
+    """What is wrong after a run with `faults`, halted in the middle of it, and a calm cycle; and how many requests
+    met one."""
     moments = random.Random(seed)
     with a_live_stage(symbols) as live:
-        said, wrong = await troubled(live, lambda: "; ".join([script(live, fault, moments) for fault in faults]))
+        said, wrong = await troubled(
+            live, lambda: "; ".join([script(live, fault, moments) for fault in faults]), level=level
+        )
         met = sum(bool(entry.faults) for entry in live.stage.double.journal)
-    return [f"seed {seed}, {said}: {each}" for each in wrong], met
+    return [f"seed {seed}, {said}, {level}: {each}" for each in wrong], met
 
 
-async def troubled(live: LiveStage, trouble: Callable[[], str]) -> tuple[str, list[str]]:
-    """What `trouble` says that it did to a run as it begins; and what is wrong with the run after a calm cycle."""
+async def troubled(live: LiveStage, trouble: Callable[[], str], *, level: Level | None = None) -> tuple[str, list[str]]:
+    """What `trouble` says that it did to a run as it begins; and what is wrong with the run after a calm cycle.
+
+    With a `level` it is halted once it holds something, and stays so.
+    """
     async with await Database.in_memory() as database:
         async with live.opened() as desk:
             session = await live.begin(database, desk)
             said = trouble()
             live.hurry(desk, ms=LATE_MS)
             guarded = Guarded(live)
+            if level is not None:
+                await drive(session, cycles=2, listen=guarded)
+                await session.controls.halt(scope="r1", level=level, by="Ada", reason="", at=live.stage.wall.now())
             await drive(session, cycles=CYCLES, listen=guarded)
         live.stage.double.faults.clear()
         live.stage.double.bystander = None
@@ -105,10 +121,30 @@ async def test_a_run_survives_a_fault(fault: Fault) -> None:
     assert met > 0
 
 
+LEVELS: tuple[Level, ...] = ("reduce", "flatten", "halt")
+AROUND_STOPS: tuple[Fault, ...] = (
+    ExitRefused(),
+    FilledBeforeCancel(),
+    PartialThenCancel(),
+    OrderHidden(looks=3),
+    Timeout(accepted=True),
+    Timeout(accepted=False),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("fault", AROUND_STOPS, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
+async def test_a_run_that_is_halted_survives_a_fault_with_its_stops(fault: Fault, level: Level) -> None:
+    for seed in range(3):
+        wrong, _ = await survived(fault, seed=seed, level=level)
+        assert wrong == []
+
+
 WHERE_ORDERS_ARE_PLACED = [
     fault
     for fault in EVERY_FAULT
-    if not isinstance(fault, (FilledBeforeCancel, BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate))
+    if not isinstance(fault, (FilledBeforeCancel, ExitRefused, BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate))
 ]
 
 
@@ -171,8 +207,9 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
         moments = random.Random(f"pair {seed}")
         symbols = (BTC, ETH) if seed == first else (BTC,)  # the entries of two share a request
         two = moments.choice(EVERY_FAULT), moments.choice(EVERY_FAULT)
+        level = moments.choice((*LEVELS, *[None] * 12))
         async with turns:
-            wrong, _ = await survived(*two, seed=seed, symbols=symbols)
+            wrong, _ = await survived(*two, seed=seed, symbols=symbols, level=level)
         return wrong
 
     found = await asyncio.gather(*map(pair, range(first, first + CHUNK)))
