@@ -47,6 +47,11 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of canonical JSON, in lower-case hexadecimal."""
 
 
+def unset(value: object) -> bool:
+    """Whether a field has no value, as `absent`, where a zero is a value."""
+    return value is None
+
+
 def absent(value: object) -> bool:
     """Whether a field says nothing. With `Field(exclude_if=absent)` it is then not written.
 

@@ -45,7 +45,9 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
     for symbol in sorted(symbols):
         seen = (await desk.tools.call(quote, QuoteParams(symbol=symbol))).value
         if seen is not None:
-            quotes[symbol] = Quote(symbol=symbol, bid=seen.bid, ask=seen.ask, at=seen.at)
+            quotes[symbol] = Quote(
+                symbol=symbol, bid=seen.bid, ask=seen.ask, bid_size=seen.bid_size, ask_size=seen.ask_size, at=seen.at
+            )
         told = (await desk.tools.call(history, HistoryParams(symbol=symbol, returns=_returns_wanted(policy)))).value
         if told is not None:
             bars[symbol] = Bars(

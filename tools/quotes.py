@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from pydantic import Field
+
 from domain.money import BPS
-from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
+from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, unset
 from tools.tool import tool
 from tools.view import MarketView
 
@@ -17,7 +19,7 @@ class QuoteParams(Value):
 
 
 class QuoteReading(Value):
-    """Best bid and ask, and how wide and how old they are."""
+    """Best bid and ask, what is offered there, and how wide and how old they are."""
 
     symbol: Symbol
     bid: Positive
@@ -27,6 +29,9 @@ class QuoteReading(Value):
     """Part of the mid price in basis points; negative when the book is crossed."""
     at: Instant
     age_s: NonNegative
+    bid_size: NonNegative | None = Field(default=None, exclude_if=unset)
+    ask_size: NonNegative | None = Field(default=None, exclude_if=unset)
+    """In base currency, where the market shows sizes."""
 
 
 @tool(timeout_s=5, trust="venue")
@@ -46,4 +51,6 @@ async def quote(params: QuoteParams, view: MarketView) -> QuoteReading:
         spread_bps=((found.ask - found.bid) / found.mid * BPS).quantize(_GRAIN),
         at=found.at,
         age_s=age_s,
+        bid_size=found.bid_size,
+        ask_size=found.ask_size,
     )

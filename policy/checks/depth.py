@@ -5,7 +5,7 @@ from __future__ import annotations
 from policy.case import Case
 from policy.check import check
 from policy.limits.order import DepthLimits
-from policy.ruling import FactMissing, Ruling, within
+from policy.ruling import FactMissing, Ruling, passed, within
 
 
 @check(
@@ -16,11 +16,15 @@ from policy.ruling import FactMissing, Ruling, within
     waivable=True,
 )
 def depth_suffices(case: Case, limits: DepthLimits) -> Ruling:
-    """Refuse an entry for more than its share of the size shown at the touch that it would meet."""
-    buys = case.proposal.side == "buy"
-    size = case.quote.ask_size if buys else case.quote.bid_size
+    """Refuse an entry for more than its share of the size shown at the touch that it would meet.
+
+    A size that is not known refuses too, but for desks in `allow_unknown`.
+    """
+    touch, size = ("ask", case.quote.ask_size) if case.proposal.side == "buy" else ("bid", case.quote.bid_size)
     if size is None:
-        raise FactMissing(f"the size of the {'ask' if buys else 'bid'} is unknown")
+        if case.facts.mode in limits.allow_unknown:
+            return passed(f"the market shows no size of the {touch}, and the policy allows that on {case.facts.mode}")
+        raise FactMissing(f"the size of the {touch} is unknown")
     return within(
         case.proposal.quantity, limits.share_of_touch * size, unit=case.instrument.base, warn_at=limits.warn_at
     )

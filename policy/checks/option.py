@@ -23,17 +23,19 @@ _DAY_S = 86_400
     only_for="option",
 )
 def option_permitted(case: Case, limits: OptionLimits) -> Ruling:
-    """Refuse an option that expires too soon, whose delta is out of bounds, that is sold short, or too much of them.
+    """Refuse an option that expires too soon or too late, whose delta is out of bounds, or that is sold short.
 
-    Without a section in the policy no option is entered at all. Leaving one is always allowed, also
-    on the day that it expires.
+    Too much of them is refused too: in one order, of all together, or too many at once. So is more of
+    one that is held at a loss, by the middle of the market or the order's limit price. Without a section
+    in the policy no option is entered at all. Leaving one is always allowed, also on the day that it
+    expires.
     """
-    return strictest(*_refused(case, limits), _worth(case, limits))
+    return strictest(*_terms(case, limits), *_conduct(case, limits), *_sizes(case, limits))
 
 
-def _refused(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
-    """What is too soon, out of bounds or short."""
-    terms, proposal = case.instrument.option, case.proposal
+def _terms(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
+    """What the option itself is: its days to expiry, and its delta."""
+    terms = case.instrument.option
     if terms is None:
         raise FactMissing("the terms of the option are unknown")
     left_s, minimum_s = -case.age_s(terms.expires_at), Decimal(limits.minimum_days * _DAY_S)
@@ -41,7 +43,9 @@ def _refused(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
         yield Ruling("deny", "the option has expired", left_s, minimum_s, "s")
     elif left_s < minimum_s:
         yield Ruling("deny", f"the option expires in less than {limits.minimum_days} days", left_s, minimum_s, "s")
-    delta = case.facts.deltas.get(proposal.symbol)
+    if limits.maximum_days is not None and left_s > (maximum_s := Decimal(limits.maximum_days * _DAY_S)):
+        yield Ruling("deny", f"the option expires in more than {limits.maximum_days} days", left_s, maximum_s, "s")
+    delta = case.facts.deltas.get(case.proposal.symbol)
     if delta is None:
         raise FactMissing("the delta of the option is unknown")
     if abs(delta) < limits.minimum_delta:
@@ -50,14 +54,33 @@ def _refused(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
     if abs(delta) > limits.maximum_delta:
         message = f"the delta {plain(delta)} is further from nothing than {plain(limits.maximum_delta)}"
         yield Ruling("deny", message, abs(delta), limits.maximum_delta, "delta")
+
+
+def _conduct(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
+    """What the order does: sells short, or adds to a loss."""
+    proposal, buys = case.proposal, case.proposal.side == "buy"
     sold, held = proposal.quantity + case.queued, max(case.held, ZERO)
-    if limits.long_only and proposal.side != "buy" and sold > held:
+    if limits.long_only and not buys and sold > held:
         message = f"{plain(sold)} with working sales is more than the {plain(held)} held"
         yield Ruling("deny", message, sold, held, case.instrument.base)
+    position = case.book.portfolio.positions.get(proposal.symbol)
+    if limits.averaging_down or position is None or (position.quantity > ZERO) != buys:
+        return
+    price = case.mid if proposal.limit_price is None else (min if buys else max)(case.mid, proposal.limit_price)
+    worth, size = price * position.quantity, abs(position.cost)
+    if worth < position.cost:
+        message = f"at {plain(price)} what is held is worth less than it cost"
+        yield Ruling("deny", message, abs(worth), size, case.currency)
 
 
-def _worth(case: Case, limits: OptionLimits) -> Ruling:
-    """Exposure in all options against its share of equity."""
-    exposures = (worth for symbol, worth in case.exposures.items() if case.instrument_of(symbol).kind == "option")
-    cap = limits.share_of_equity * case.equity
-    return within(sum(exposures, ZERO), cap, unit=f"{case.currency} in options", warn_at=limits.warn_at)
+def _sizes(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
+    """One order, all options and their number, against their limits."""
+    options = {s: worth for s, worth in case.exposures.items() if case.instrument_of(s).kind == "option"}
+    cap, warn_at = limits.share_of_equity * case.equity, limits.warn_at
+    yield within(sum(options.values(), ZERO), cap, unit=f"{case.currency} in options", warn_at=warn_at)
+    if limits.trade_share_of_equity is not None:
+        cap = limits.trade_share_of_equity * case.equity
+        yield within(case.notional, cap, unit=f"{case.currency} in one order of options", warn_at=warn_at)
+    if limits.maximum_positions is not None:
+        count = Decimal(sum(map(bool, options.values())))
+        yield within(count, Decimal(limits.maximum_positions), unit="options at once", warn_at=warn_at)

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from domain.order import OrderType, TimeInForce
-from domain.value import NonNegative, Positive, Share, Symbol
+from domain.value import NonNegative, Positive, Share, Symbol, absent, unset
+from policy.limits.conduct import Mode
 from policy.limits.section import Count, Graded, Section, Soft, Switch, Tighter
 
 _ALL_BPS = Field(le=10_000)
@@ -95,7 +96,9 @@ class DepthLimits(Soft):
     """How much of what the touch shows an entry may take."""
 
     share_of_touch: Annotated[Positive, Tighter.LOWER]
-    """Above one, an entry may eat into the book. A market that shows no sizes refuses."""
+    """Above one, an entry may eat into the book."""
+    allow_unknown: Annotated[frozenset[Mode], Tighter.FEWER] = Field(default=frozenset(), exclude_if=absent)
+    """Desks that may enter where the market shows no size: recorded candles and the simulated market show none."""
 
 
 class ShortLimits(Section):
@@ -116,10 +119,17 @@ class OptionLimits(Graded):
 
     minimum_days: Annotated[Count, Tighter.HIGHER]
     """Days to expiry, of 24 hours."""
+    maximum_days: Annotated[Count | None, Tighter.LOWER] = Field(default=None, exclude_if=unset)
     minimum_delta: Annotated[Share, Tighter.HIGHER]
     maximum_delta: Annotated[Share, Tighter.LOWER]
     """Both by size: a put's delta counts without its sign."""
     share_of_equity: Annotated[Share, Tighter.LOWER]
     """The worth of all options, held and on order."""
+    trade_share_of_equity: Annotated[Share | None, Tighter.LOWER] = Field(default=None, exclude_if=unset)
+    """The worth of one order."""
+    maximum_positions: Annotated[Count | None, Tighter.LOWER] = Field(default=None, exclude_if=unset)
+    """In how many options there may be exposure at once."""
+    averaging_down: Annotated[Switch, Tighter.FALSE] = Field(default=False, exclude_if=absent)
+    """Whether more may be entered of an option that is held at a loss."""
     long_only: Annotated[Switch, Tighter.TRUE] = True
     """Whether no more may be sold than is held."""

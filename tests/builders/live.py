@@ -15,7 +15,7 @@ from typing import Any
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.hearing import Alarm
-from builders.runs import drive, options
+from builders.runs import a_policy, drive, options
 from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
@@ -53,6 +53,9 @@ EAGER = DeskSettings(
     risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=2),
 )
 """Enters whenever it can and leaves after two bars: orders in every cycle."""
+
+THIN = a_policy(depth={"share_of_touch": 1_000})
+"""The packaged policy for a book that shows less than the desk enters, so that orders fill in part."""
 
 CYCLES = 5
 _PATIENT_MS = 20_000
@@ -105,7 +108,8 @@ class LiveStage:
 
     async def begin(self, database: Database, desk: LiveDesk, *, adopt: Sequence[str] = (), **over: Any) -> Session:
         """A new live run, armed for a day by Ada."""
-        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": self.agents} | over
+        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": self.agents}
+        given |= {"policy": THIN} | over
         now = self.stage.wall.now()
         header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.market_of(desk))
         await Armings(database).arm(self.exchange, until=now + timedelta(days=1), by="Ada", reason="a trial", at=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
+from builders.live import THIN
+from builders.policy import finding
 from builders.processes import agentctl
-from builders.runs import NOW, archive, drive, options
+from builders.runs import NOW, a_policy, archive, drive, options
 from domain.errors import VenueUnavailable
 from domain.order import OrderState
 from graphs import RunResult, Stop, prepare, resume, start
@@ -21,6 +24,7 @@ from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
 from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
+from policy import Verdict
 from tools.exchange_double.faults import Maintenance
 
 DESK = DeskSettings(
@@ -36,7 +40,8 @@ def stage() -> Iterator[Stage]:
 
 
 def asked(**over: Any) -> Any:
-    return options(**{"market": "okx", "symbols": ("BTC/USDT", "ETH/USDT"), "cycles": CYCLES, "desk": DESK} | over)
+    given = {"market": "okx", "symbols": ("BTC/USDT", "ETH/USDT"), "cycles": CYCLES, "desk": DESK, "policy": THIN}
+    return options(**given | over)
 
 
 async def begun(stage: Stage, database: Database, **over: Any) -> Session:
@@ -61,6 +66,32 @@ async def test_a_run_on_an_exchange_trades_on_paper_and_replays_without_it(tmp_p
         ("ETH/USDT", START + timedelta(minutes=4, seconds=30)),
     }  # at the open of the first bar after the orders
     assert (report.identical, report.cycles, report.first_difference) == (True, CYCLES, None)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "exchange", "share", "outcomes"),
+    [
+        ("BTC/USDT", "okx", "0.01", {"deny"}),
+        ("BTC/USDT", "okx", "1000", {"pass"}),
+        ("BTC/USDT:USDT", "okx", "0.01", {"deny"}),
+        ("BTC/USDT:USDT", "bybit", "1000", {"pass"}),
+        ("BTC/USDT", "binance", "0.01", {"deny"}),
+    ],
+)
+async def test_the_sizes_that_an_exchange_shows_are_judged(
+    tmp_path: Path, symbol: str, exchange: str, share: str, outcomes: set[str]
+) -> None:
+    """The stage's touch holds 3.5 of the base currency, in contracts where they trade in contracts."""
+    policy = a_policy(depth={"share_of_touch": share, "allow_unknown": ["paper"]})
+    async with archive(tmp_path) as database:
+        with a_stage((symbol,)) as stage:
+            session = await begun(stage, database, symbols=(symbol,), policy=policy)
+            await drive(session, cycles=3)
+        verdicts = [v for n in range(3) for v in await Archive(database).verdicts("r1", cycle=n)]
+    found = [finding(Verdict.model_validate_json(v.verdict), "DEPTH") for v in verdicts]
+    entries = [each for each in found if each.observed is not None]
+    assert {each.outcome for each in entries} == outcomes
+    assert {each.limit for each in entries} == {Decimal(share) * Decimal("3.5")}
 
 
 async def test_what_the_market_waits_for_is_told_to_who_listens(stage: Stage) -> None:

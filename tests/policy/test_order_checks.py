@@ -14,6 +14,7 @@ from builders.policy import (
     POLICY,
     SWAP,
     a_policy,
+    a_portfolio,
     a_proposal,
     a_quote,
     an_exit,
@@ -29,6 +30,7 @@ from builders.work import calls
 from domain.decision import Proposal
 from domain.instrument import OptionTerms
 from domain.order import OrderState
+from domain.portfolio import Position
 from policy import CHECKS, Facts, Policy
 from policy.case import Case
 
@@ -324,6 +326,31 @@ def test_a_policy_may_let_an_entry_eat_into_the_book() -> None:
     assert grade("DEPTH", a_proposal(quantity="6.25"), facts, policy) == "deny"
 
 
+@pytest.mark.parametrize(
+    ("allowed", "mode", "outcome"),
+    [
+        ([], "paper", "deny"),
+        ([], "live", "deny"),
+        (["paper"], "paper", "pass"),
+        (["paper"], "live", "deny"),
+        (["paper", "live"], "live", "pass"),
+    ],
+)
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_an_unknown_size_refuses_but_on_desks_that_may_enter_without(
+    allowed: list[str], mode: str, outcome: str, side: str
+) -> None:
+    policy = a_policy(depth={"share_of_touch": "0.5", "allow_unknown": allowed})
+    facts = some_facts(quotes={BTC: a_quote(bid_size=None, ask_size=None)}, mode=mode)
+    found = finding(judge(a_proposal(side=side), facts, policy=policy), "DEPTH")
+    touch = "ask" if side == "buy" else "bid"
+    assert (found.outcome, found.unknown) == (outcome, outcome == "deny")
+    if outcome == "pass":
+        assert found.message == f"the market shows no size of the {touch}, and the policy allows that on {mode}"
+    thin = some_facts(quotes={BTC: a_quote(bid_size="0", ask_size="0")}, mode=mode)
+    assert grade("DEPTH", a_proposal(side=side), thin, policy) == "deny"
+
+
 # The conditions of the market: exits, missing facts, switches, leave
 
 
@@ -508,6 +535,74 @@ def test_a_policy_without_a_word_on_options_lets_none_in_and_lets_others_pass() 
 )
 def test_an_option_is_entered_within_its_limits(world: Facts, outcome: str) -> None:
     assert grade("OPTION", a_proposal(symbol=CALL), world, WITH_OPTIONS) == outcome
+
+
+def held_option(quantity: str, *, paid: str) -> dict[str, object]:
+    """A portfolio that holds `CALL`, for which `paid` was paid in all."""
+    position = Position(symbol=CALL, quantity=Decimal(quantity), cost=Decimal(paid))
+    return {"portfolio": a_portfolio(held={CALL: quantity}, positions={CALL: position})}
+
+
+@pytest.mark.parametrize(
+    ("limit", "world", "outcome"),
+    [
+        ({"maximum_days": 10}, options(), "pass"),
+        ({"maximum_days": 10}, options(expires_in=timedelta(days=10, microseconds=1)), "deny"),
+        ({"trade_share_of_equity": "0.07"}, options(), "pass"),
+        ({"trade_share_of_equity": "0.05"}, options(), "warn"),
+        ({"trade_share_of_equity": "0.0499"}, options(), "deny"),
+        ({"maximum_positions": 1}, options(), "warn"),
+        ({"maximum_positions": 2, "warn_at": 1}, options(held={CALL: "1"}, working=[working(symbol=BTC)]), "pass"),
+        ({"maximum_positions": 0}, options(), "deny"),
+        ({}, options(**held_option("5", paid="500")), "pass"),
+        ({}, options(**held_option("5", paid="500.01")), "deny"),
+        ({"averaging_down": True}, options(**held_option("5", paid="500.01")), "pass"),
+        ({}, options(**held_option("5", paid="475.5"), quotes={CALL: a_quote(CALL, bid="95", ask="95")}), "deny"),
+        ({}, options(**held_option("-5", paid="-499.99")), "pass"),
+    ],
+)
+def test_an_option_is_entered_within_the_limits_that_a_policy_may_add(
+    limit: dict[str, object], world: Facts, outcome: str
+) -> None:
+    policy = a_policy(option=OPTIONS | limit)
+    assert grade("OPTION", a_proposal(symbol=CALL, limit_price="100"), world, policy) == outcome
+
+
+def test_options_are_counted_over_several_and_other_positions_are_not_options() -> None:
+    other = "BTC110C/USDT"
+    instruments = {
+        symbol: an_instrument(
+            symbol,
+            kind="option",
+            option=OptionTerms(right="call", strike=Decimal(100), expires_at=NOW + timedelta(days=10)),
+        )
+        for symbol in (CALL, other)
+    }
+    world = options(
+        universe=(CALL, other, BTC),
+        instruments={**instruments, BTC: an_instrument()},
+        quotes={CALL: a_quote(CALL), other: a_quote(other), BTC: a_quote()},
+        held={other: "1", BTC: "1"},
+    )
+    found = finding(
+        judge(a_proposal(symbol=CALL), world, policy=a_policy(option=OPTIONS | {"maximum_positions": 1})), "OPTION"
+    )
+    assert (found.outcome, found.observed, found.limit, found.unit) == ("deny", 2, 1, "options at once")
+
+
+def test_a_short_option_that_loses_is_not_sold_again() -> None:
+    policy = a_policy(option=OPTIONS | {"long_only": False, "share_of_equity": 1}, short={"allow": True})
+    sale = a_proposal(symbol=CALL, side="sell", limit_price="100", stop_price="105")
+    for paid, outcome in (("-500", "pass"), ("-499.99", "deny"), ("-501", "pass")):
+        found = finding(judge(sale, options(**held_option("-5", paid=paid)), policy=policy), "OPTION")
+        assert found.outcome == outcome
+    dear = a_proposal(symbol=CALL, side="sell", limit_price="104", stop_price="105")
+    found = finding(judge(dear, options(**held_option("-5", paid="-515")), policy=policy), "OPTION")
+    assert (found.outcome, found.observed, found.limit) == ("deny", 520, 515)
+    bought_back = finding(
+        judge(a_proposal(symbol=CALL, quantity="1"), options(**held_option("-5", paid="-400")), policy=policy), "OPTION"
+    )
+    assert bought_back.outcome == "pass"
 
 
 def test_an_option_that_expired_is_not_entered_even_where_days_do_not_matter() -> None:

@@ -26,6 +26,21 @@ async def test_a_crossed_book_shows_as_a_negative_spread() -> None:
     assert found.spread_bps == -20
 
 
+async def test_the_sizes_that_a_market_shows_are_read_with_it_also_when_nothing_is_left() -> None:
+    view = a_view(StillMarket(quotes={BTC: a_quote(bid_size=Decimal("0.5"), ask_size=Decimal(0))}))
+    result = await a_toolbox(quote, view=view).call(quote, {"symbol": BTC})
+    assert result.value is not None
+    assert (result.value.bid_size, result.value.ask_size) == (Decimal("0.5"), 0)
+    assert quote.returns.validate_json(result.model_dump_json()) == result
+
+
+async def test_a_quote_without_sizes_is_written_as_it_always_was() -> None:
+    view = a_view(StillMarket(quotes={BTC: a_quote(bid_size=None, ask_size=None)}))
+    found = (await a_toolbox(quote, view=view).call(quote, {"symbol": BTC})).value
+    assert found is not None
+    assert set(found.model_dump()) == {"symbol", "bid", "ask", "mid", "spread_bps", "at", "age_s"}
+
+
 async def test_no_quote_yet_is_unavailable() -> None:
     result = await a_toolbox(quote, view=a_view()).call(quote, {"symbol": BTC})
     assert (result.failure, result.error) == ("unavailable", "no quote for BTC/USDT yet")
