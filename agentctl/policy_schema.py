@@ -8,10 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from policy import Policy
+from policy.layers import EXTENDS, WITHOUT
 from policy.limits import Section, Tighter
 from policy.tightness import SECTIONS, tighter
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_EXTENDING = {
+    EXTENDS: {
+        "description": "A shipped profile's name, or the path of a policy file from the folder of this one. "
+        "What this file states is laid over that, key by key.",
+        "type": "string",
+        "minLength": 1,
+    },
+    WITHOUT: {
+        "description": "What is taken away of what this file extends: sections, and keys as section.key.",
+        "type": "array",
+        "items": {"type": "string"},
+    },
+}
+"""Keys of a file that are not of the policy."""
 
 
 def policy_schema() -> dict[str, Any]:
@@ -24,7 +40,15 @@ def policy_schema() -> dict[str, Any]:
             setting["description"] = _description(kind, name, said)
     for name, kind in SECTIONS.items():
         schema["properties"][name]["description"] = inspect.cleandoc(kind.__doc__ or "")
-    return {"$schema": DIALECT, **schema, "title": "Policy file"}
+    schema["properties"] |= _EXTENDING
+    return {"$schema": DIALECT, **schema, "title": "Policy file", **_unless_extended(schema["$defs"])}
+
+
+def _unless_extended(kinds: dict[str, Any]) -> dict[str, Any]:
+    """What sections must state, taken out of `kinds`: a file need not, where what it extends does."""
+    required = {kind.__name__: kinds[kind.__name__].pop("required", []) for kind in set(SECTIONS.values())}
+    alone = {name: {"required": required[kind.__name__]} for name, kind in SECTIONS.items() if required[kind.__name__]}
+    return {"if": {"required": [EXTENDS]}, "else": {"properties": alone}}
 
 
 def _description(kind: type[Section], name: str, said: dict[str, str]) -> str:

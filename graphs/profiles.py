@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from domain.errors import NotFound, PolicyFileError
-from policy import Policy, parse_policy
+from policy import Policy
+from policy.file import PolicyFile, parse_file
 
 DEFAULT_PROFILE: Final = "conservative"
 
@@ -18,11 +20,15 @@ PROFILES: Final = (DEFAULT_PROFILE, "standard", "prop-firm", "paper-lab")
 
 def profile(name: str) -> Policy:
     """One of `PROFILES`."""
-    text = (files("policy") / "profiles" / f"{name}.toml").read_text("utf-8")
-    return _parsed(text, source=name)
+    return _parsed(_shipped(name), source=name).policy
 
 
 def policy_in_effect(asked: Path | None) -> Policy:
+    """The policy of `policy_file`."""
+    return policy_file(asked).policy
+
+
+def policy_file(asked: Path | None) -> PolicyFile:
     """The profile of that name, the policy in that file, or the default profile when none is asked for.
 
     A profile's name means the profile; `./standard.toml` or a path with a folder is always a file. Raises
@@ -30,23 +36,49 @@ def policy_in_effect(asked: Path | None) -> Policy:
     """
     name = DEFAULT_PROFILE if asked is None else str(asked)
     if asked is None or name in PROFILES:
-        return profile(name)
+        return _parsed(_shipped(name), source=name)
     try:
-        text = asked.read_text("utf-8")
+        text = _text(asked)
     except FileNotFoundError:
         raise NotFound(
             f"there is no policy file {asked}", remedy=f"Name a file, or one of {', '.join(PROFILES)}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    return _parsed(text, source=os.path.normpath(asked))
+
+
+def _extended(name: str, by: str) -> tuple[str, str]:
+    """What the file `by` extends: a profile, or a file named from the folder of `by`."""
+    if name in PROFILES:
+        return name, _shipped(name)
+    path = Path(os.path.normpath(Path(by).parent / name))
+    try:
+        return str(path), _text(path)
+    except FileNotFoundError:
         raise PolicyFileError(
-            f"the policy file {asked} can't be read: {error}", remedy="It must be TOML in UTF-8"
+            f"{by} extends {name!r}, and there is no file {path}",
+            remedy=f"Name a file from its folder, or one of {', '.join(PROFILES)}",
         ) from None
-    return _parsed(text, source=str(asked))
 
 
-def _parsed(text: str, *, source: str) -> Policy:
+def _shipped(name: str) -> str:
+    return (files("policy") / "profiles" / f"{name}.toml").read_text("utf-8")
+
+
+def _text(path: Path) -> str:
+    """Raises `FileNotFoundError`, and `PolicyFileError` for what can't be read."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise PolicyFileError(
+            f"the policy file {path} can't be read: {error}", remedy="It must be TOML in UTF-8"
+        ) from None
+
+
+def _parsed(text: str, *, source: str) -> PolicyFile:
     """Besides the form: the time zone is one that this machine knows, for what counts by days can't be told else."""
-    return parse_policy(text, source=source, knows_zone=_known_here)
+    return parse_file(text, source=source, knows_zone=_known_here, read=_extended)
 
 
 def _known_here(zone: str) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
-from collections.abc import Callable, Mapping, Sequence, Set
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, get_args
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from domain.digest import plain
 from domain.errors import PolicyFileError
 from domain.text import visible
 from domain.value import Symbol, Value
+from policy.layers import EXTENDS, WITHOUT, Layer, Read, layers, merged, stated_by
 from policy.limits.conduct import AgentName, Clock
 from policy.policy import Policy, PolicyName
 
@@ -66,31 +67,50 @@ _FORMS: Final[Mapping[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy, and the names of the files that it extends, the nearest first."""
+
+    policy: Policy
+    extends: tuple[str, ...]
+
+
 def parse_policy(text: str, *, source: str, knows_zone: Callable[[str], bool] | None = None) -> Policy:
-    """The policy that `text` states. `source` names it in errors.
+    """The policy that `text` states by itself; see `parse_file`."""
+    return parse_file(text, source=source, knows_zone=knows_zone).policy
+
+
+def parse_file(
+    text: str, *, source: str, knows_zone: Callable[[str], bool] | None = None, read: Read | None = None
+) -> PolicyFile:
+    """The policy that `text` states, laid over what it extends, which `read` reads. `source` names it in errors.
 
     `knows_zone` tells whether a time zone is known where the policy is to be used; without it none is doubted.
-    Raises `PolicyFileError` with one line per problem: where, what was expected, what was found.
+    Raises `PolicyFileError` with one line per problem, by file: where, what was expected, what was found.
     """
-    try:
-        stated = tomllib.loads(text, parse_float=_number)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyFileError(f"{source} is not TOML: {error}") from error
-    except RecursionError as error:
-        raise PolicyFileError(f"{source} is nested too deeply") from error
+    found = layers(text, source=source, read=read)
+    stated = merged(found)
     policy: Policy | None = None
-    lines: list[str] = []
     try:
         policy = Policy.model_validate(stated)
     except ValidationError as error:
-        lines = _lines(error.errors(include_url=False))
+        for path, line in _lines(error.errors(include_url=False)):
+            stated_by(path, found).problems.append(line)
     zone = policy.day.time_zone if policy else _stated_zone(stated)
     if knows_zone is not None and zone is not None and not knows_zone(zone):
-        lines.append(f"day.time_zone: expected a time zone known here such as America/New_York, not {_found(zone)}")
-    if policy is None or lines:
-        head = f"{source} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:"
-        raise PolicyFileError("\n  ".join([head, *lines]))
-    return policy
+        line = f"day.time_zone: expected a time zone known here such as America/New_York, not {_found(zone)}"
+        stated_by(("day", "time_zone"), found).problems.append(line)
+    if policy is None or any(layer.problems for layer in found):
+        raise PolicyFileError("\n".join(_said(found)))
+    return PolicyFile(policy=policy, extends=tuple(layer.source for layer in found[1:]))
+
+
+def _said(found: Sequence[Layer]) -> Iterator[str]:
+    for layer in found:
+        if count := len(layer.problems):
+            extended = "" if layer is found[0] else f", which {found[0].source} extends,"
+            yield f"{layer.source}{extended} has {count} problem{'s' if count > 1 else ''}:"
+            yield from (f"  {line}" for line in layer.problems)
 
 
 def _stated_zone(stated: Mapping[str, object]) -> str | None:
@@ -131,20 +151,13 @@ def written(value: object) -> str:
     return str(value)
 
 
-def _number(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent beyond any decimal
-        return Decimal("NaN")
-
-
-def _lines(problems: Sequence[ErrorDetails]) -> list[str]:
-    """One line a problem. Pydantic names each kind that a value could have been of its own."""
+def _lines(problems: Sequence[ErrorDetails]) -> list[tuple[tuple[str, ...], str]]:
+    """One line a problem, with its path. Pydantic names each kind that a value could have been of its own."""
     places: dict[tuple[str, ...], list[ErrorDetails]] = {}
     for problem in problems:
         path = tuple(part for each in problem["loc"] if not (part := str(each)).startswith(_NO_PLACE))
         places.setdefault(path, []).append(problem)
-    return [_line(path, found) for path, found in places.items()]
+    return [(path, _line(path, found)) for path, found in places.items()]
 
 
 def _line(path: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
@@ -184,7 +197,7 @@ def _found(value: object) -> str:
 
 def _nearest(path: Sequence[str]) -> str:
     """The keys that could stand there, the most alike alone where one is."""
-    known = sorted(_section(path[:-1]).model_fields)
+    known = sorted([*_section(path[:-1]).model_fields, *(() if path[:-1] else (EXTENDS, WITHOUT))])
     alike = difflib.get_close_matches(path[-1], known, n=1)
     return f"; did you mean {alike[0]}?" if alike else f"; known are {', '.join(known)}"
 

@@ -12,10 +12,10 @@ from agentctl.settings import load
 from domain.errors import Refused
 from domain.text import visible
 from graphs.deciding import Comparison, compare_policies
-from graphs.profiles import PROFILES, policy_in_effect, profile
+from graphs.profiles import PROFILES, policy_file, policy_in_effect, profile
 from policy import CHECKS, Policy
 from policy.difference import Change, changes
-from policy.file import toml
+from policy.file import PolicyFile, toml
 from policy.reference import reference
 from policy.tightness import loosened
 
@@ -25,21 +25,24 @@ _VALUE_SHOWN = 200
 
 def show_policy(asked: Path | None, *, as_json: bool) -> None:
     """Every setting in effect, as a policy file would state it."""
-    policy = policy_in_effect(asked or load().policy)
+    file = policy_file(asked or load().policy)
+    policy = file.policy
     if as_json:
-        print_json({"digest": policy.digest, "policy": policy})
+        print_json({"digest": policy.digest, "extends": file.extends, "policy": policy})
     else:
-        print(f"# digest {policy.digest}\n{toml(policy)}", end="")
+        extends = f"# extends {', '.join(file.extends)}\n" if file.extends else ""
+        print(f"# digest {policy.digest}\n{extends}{toml(policy)}", end="")
 
 
 def check_policy(asked: Path, *, as_json: bool) -> None:
     """Every problem at once, which is exit code 2; else how the policy differs from the one in effect."""
-    policy, usual = policy_in_effect(asked), policy_in_effect(load().policy)
+    file, usual = policy_file(asked), policy_in_effect(load().policy)
+    policy = file.policy
     found, looser = changes(usual, policy), loosened(policy, than=usual)
     if as_json:
-        report = {"policy": policy.name, "digest": policy.digest, "compared_to": usual.name}
+        report = {"policy": policy.name, "digest": policy.digest, "extends": file.extends, "compared_to": usual.name}
         return print_json({**report, "changes": found, "loosened": looser})
-    print(f"{asked} is a policy: {policy.name}, digest {policy.digest[:12]}")
+    print(f"{asked} is a policy: {policy.name}, digest {policy.digest[:12]}{_extending(file)}")
     if not found:
         print(f"it sets what {usual.name} does, which is in effect by default")
         return None
@@ -49,12 +52,17 @@ def check_policy(asked: Path, *, as_json: bool) -> None:
 
 def diff_policies(left: Path, right: Path, *, run: str | None, db: str | None, as_json: bool) -> None:
     """Exit code 3 when they differ in any setting."""
-    one, other = policy_in_effect(left), policy_in_effect(right)
+    files = policy_file(left), policy_file(right)
+    one, other = (file.policy for file in files)
     found = changes(one, other)
     judged = None if run is None else wait(_compared(run, one, other, db))
     if as_json:
-        print_json({"left": _named(one), "right": _named(other), "changes": found, "judged": judged})
+        named = dict(zip(("left", "right"), map(_named, files), strict=True))
+        print_json({**named, "changes": found, "judged": judged})
     else:
+        for file in files:
+            if file.extends:
+                print(f"{file.policy.name}{_extending(file)}")
         if found:
             _change_table(found, one, other)
         else:
@@ -71,8 +79,12 @@ async def _compared(run: str, left: Policy, right: Policy, db: str | None) -> Co
         return await compare_policies(run_id, left, right, database=database)
 
 
-def _named(policy: Policy) -> dict[str, str]:
-    return {"name": policy.name, "digest": policy.digest}
+def _named(file: PolicyFile) -> dict[str, object]:
+    return {"name": file.policy.name, "digest": file.policy.digest, "extends": file.extends}
+
+
+def _extending(file: PolicyFile) -> str:
+    return f", extends {', '.join(file.extends)}" if file.extends else ""
 
 
 def _change_table(found: Sequence[Change], left: Policy, right: Policy) -> None:

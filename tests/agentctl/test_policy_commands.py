@@ -83,6 +83,54 @@ def test_a_bad_policy_is_refused_with_every_problem(folder: Path, capsys: pytest
     assert "open_positions.maximun: unknown key; did you mean maximum?" in err
 
 
+EXTENDED = 'name = "own"\nextends = "conservative"\n[open_positions]\nmaximum = 6\n'
+
+
+def test_a_policy_says_only_what_differs_and_the_commands_say_what_it_extends(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine/own.toml").write_text(EXTENDED)
+    (folder / "mine/tighter.toml").write_text('name = "tighter"\nextends = "own.toml"\nopen_positions.maximum = 2\n')
+    assert agentctl("policy", "show", "mine/tighter.toml", "--json") == 0
+    shown = said(capsys)
+    assert shown["extends"] == ["mine/own.toml", "conservative"]
+    assert shown["policy"]["open_positions"]["maximum"] == 2
+    assert agentctl("policy", "show", "mine/tighter.toml") == 0
+    whole = capsys.readouterr().out
+    assert whole.splitlines()[1] == "# extends mine/own.toml, conservative"
+    assert parse_policy(whole, source="shown").digest == shown["digest"]
+
+    assert agentctl("policy", "check", "mine/own.toml", "--json") == 0
+    report = said(capsys)
+    assert (report["extends"], [change["path"] for change in report["changes"]]) == (
+        ["conservative"],
+        ["open_positions.maximum"],
+    )
+    assert agentctl("policy", "check", "mine/own.toml") == 0
+    assert f"is a policy: own, digest {report['digest'][:12]}, extends conservative\n" in capsys.readouterr().out
+    assert agentctl("policy", "diff", "conservative", "mine/own.toml") == REFUSED
+    assert capsys.readouterr().out.startswith("own, extends conservative\n")
+    assert agentctl("policy", "diff", "mine/own.toml", "mine/own.toml", "--json") == 0
+    assert said(capsys)["right"]["extends"] == ["conservative"]
+
+
+def test_what_is_wrong_below_is_named_by_its_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "own.toml").write_text(EXTENDED.replace("conservative", "base.toml"))
+    assert agentctl("policy", "check", "own.toml") == USAGE
+    assert "own.toml extends 'base.toml', and there is no file base.toml" in capsys.readouterr().err
+    (folder / "base.toml").write_text('extends = "./own.toml"')
+    assert agentctl("policy", "check", "own.toml") == USAGE
+    assert "own.toml extends itself: own.toml -> base.toml -> own.toml" in capsys.readouterr().err
+    (folder / "base.toml").write_text("[cash]\nreserve = 1")
+    assert agentctl("policy", "check", "./own.toml") == USAGE
+    err = capsys.readouterr().err
+    assert "base.toml, which own.toml extends, has 2 problems:\n  cash.reserve_share_of_equity: is missing" in err
+    (folder / "base.toml").write_bytes(b"\xff")
+    assert agentctl("policy", "check", "own.toml") == USAGE
+    assert "the policy file base.toml can't be read" in capsys.readouterr().err
+
+
 def test_a_time_zone_that_nobody_knows_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = own(folder, '"UTC"', '"Mars/Olympus"')
     assert agentctl("policy", "check", path) == USAGE

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
+import pytest
+
 from agentctl.policy_schema import policy_schema
 from graphs.profiles import PROFILES, profile
 from policy import CHECKS, Policy
@@ -37,7 +40,7 @@ def test_the_page_does_not_depend_on_the_order_of_the_checks() -> None:
 def test_the_schema_describes_every_setting_with_its_direction() -> None:
     schema = policy_schema()
     assert json.loads(json.dumps(schema)) == schema
-    assert set(schema["properties"]) == set(Policy.model_fields)
+    assert set(schema["properties"]) == {*Policy.model_fields, "extends", "without"}
     for kind in SECTIONS.values():
         told = schema["$defs"][kind.__name__]["properties"]
         assert set(told) == set(kind.model_fields)
@@ -47,3 +50,22 @@ def test_the_schema_describes_every_setting_with_its_direction() -> None:
                 assert setting["description"].endswith(f"Refuses more: {direction.value}."), (kind.__name__, name)
     days = schema["$defs"]["DayLimits"]["properties"]["time_zone"]["description"]
     assert days == "An IANA name, as `America/New_York`."
+
+
+@pytest.mark.parametrize(
+    ("stated", "fits"),
+    [
+        ({"name": "mine", "price_collar": {"band_bps": 3, "stop_band_bps": 5}}, True),
+        ({"name": "mine", "price_collar": {"band_bps": 3}}, False),
+        ({"name": "mine", "extends": "conservative", "price_collar": {"band_bps": 3}}, True),
+        ({"name": "mine", "extends": "conservative", "without": ["depth", "max_notional.absolute"]}, True),
+        ({"name": "mine", "extends": "conservative", "price_collar": {"band": 3}}, False),
+        ({"name": "mine", "extends": ""}, False),
+        ({"extends": "conservative"}, False),
+    ],
+)
+def test_the_schema_lets_a_file_that_extends_another_state_only_what_differs(
+    stated: dict[str, object], fits: bool
+) -> None:
+    validator = jsonschema.Draft202012Validator(policy_schema())
+    assert validator.is_valid(stated) is fits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from builders.policy_worlds import policy_pairs
 from domain.errors import PolicyFileError
 from policy import Policy, parse_policy
-from policy.file import toml, written
+from policy.file import PolicyFile, parse_file, toml, written
 
 KINDS = "'spot', 'swap' or 'option', or 'crypto', 'equity', 'fx' or 'commodity'"
 
@@ -228,3 +229,170 @@ def test_without_a_word_on_zones_none_is_doubted() -> None:
         parse_policy('name = "mine"\n[day]\ntime_zone = "Mars/Olympus"', source="mine.toml").day.time_zone
         == "Mars/Olympus"
     )
+
+
+# Files that extend others
+
+
+BASE = """
+name = "base"
+[position]
+share_of_equity = 0.15
+[max_notional]
+share_of_equity = 0.10
+absolute = 900
+[max_quantity]
+share_of_bar_volume = 0.05
+per_symbol = { "BTC/USDT" = 1 }
+[escalation]
+alert_at = 0.7
+halve_at = 0.9
+flatten_at = 1
+"""
+
+
+def reads(**texts: str) -> Callable[[str, str], tuple[str, str]]:
+    return lambda name, by: (name, texts.get(name, ""))
+
+
+def extended(text: str, **texts: str) -> PolicyFile:
+    return parse_file(f'name = "mine"\n{text}', source="mine", read=reads(**({"base": BASE} | texts)))
+
+
+def refused(text: str, **texts: str) -> list[str]:
+    with pytest.raises(PolicyFileError) as raised:
+        extended(text, **texts)
+    return raised.value.message.splitlines()
+
+
+def test_a_file_states_only_what_differs_from_what_it_extends() -> None:
+    file = extended('extends = "base"\n[max_notional]\nshare_of_equity = 0.05\n[cash]\nreserve_share_of_equity = 0.1')
+    whole = parse_policy(
+        BASE.replace('"base"', '"mine"').replace("share_of_equity = 0.10", "share_of_equity = 0.05")
+        + "[cash]\nreserve_share_of_equity = 0.1",
+        source="whole",
+    )
+    assert (file.policy, file.extends) == (whole, ("base",))
+    assert file.policy.digest == whole.digest
+
+
+def test_a_table_within_a_section_takes_the_place_of_the_one_below() -> None:
+    limits = extended('extends = "base"\nmax_quantity.per_symbol = { "ETH/USDT" = 2 }').policy.max_quantity
+    assert limits is not None
+    assert (limits.per_symbol, limits.share_of_bar_volume) == ({"ETH/USDT": 2}, Decimal("0.05"))
+
+
+def test_sections_and_keys_can_be_taken_away_and_stated_anew() -> None:
+    policy = extended(
+        'extends = "base"\nwithout = ["escalation", "max_notional.absolute", "position"]\nposition.share_of_equity = 1'
+    ).policy
+    assert policy.escalation is None
+    assert policy.max_notional is not None
+    assert policy.max_notional.absolute is None
+    assert policy.position is not None
+    assert policy.position.share_of_equity == 1
+
+
+def test_files_extend_files_and_the_uppermost_word_counts() -> None:
+    middle = """
+        name = "Middle, whose name nobody reads"
+        extends = "base"
+        position.share_of_equity = 0.1
+        cash.reserve_share_of_equity = 0.2
+    """
+    file = extended('extends = "middle"\nposition.share_of_equity = 0.12', middle=middle)
+    assert file.extends == ("middle", "base")
+    assert file.policy.position is not None
+    assert file.policy.cash is not None
+    assert (file.policy.position.share_of_equity, file.policy.cash.reserve_share_of_equity) == (
+        Decimal("0.12"),
+        Decimal("0.2"),
+    )
+
+
+def test_every_problem_is_named_with_the_file_that_it_is_in() -> None:
+    text = """
+        extends = "base"
+        without = ["escalaton", "max_notional.absolut", "max_quantity.share_of_bar_volume"]
+        [position]
+        share_of_equty = 0.1
+        [cash]
+        [max_quantity]
+        per_symbol = {}
+    """
+    worse = BASE.replace("absolute = 900", "absolute = 'many'") + "[drift]\nmaximum_bps = -1\n[daily_los]\nx = 1"
+    assert refused(text, base=worse) == [
+        "mine has 5 problems:",
+        "  without: nothing below states escalaton; did you mean escalation?",
+        "  without: nothing below states max_notional.absolut; did you mean max_notional.absolute?",
+        "  max_quantity: set share_of_bar_volume, per_symbol, or both",
+        "  position.share_of_equty: unknown key; did you mean share_of_equity?",
+        "  cash.reserve_share_of_equity: is missing",
+        "base, which mine extends, has 3 problems:",
+        "  max_notional.absolute: expected a number, not 'many'",
+        "  drift.maximum_bps: expected at least 0, not -1",
+        "  daily_los: unknown key; did you mean daily_loss?",
+    ]
+
+
+def test_a_key_that_must_be_there_is_missed_by_the_file_that_took_it_away() -> None:
+    assert refused('extends = "base"\nwithout = ["position.share_of_equity"]') == [
+        "mine has 1 problem:",
+        "  position.share_of_equity: is missing",
+    ]
+
+
+def test_a_file_that_extends_another_has_a_name_of_its_own() -> None:
+    with pytest.raises(PolicyFileError, match="mine has 1 problem:\n  name: is missing"):
+        parse_file('extends = "base"', source="mine", read=reads(base=BASE))
+
+
+def test_a_zone_that_nobody_knows_is_told_of_the_file_that_states_it() -> None:
+    with pytest.raises(PolicyFileError, match=r"base, which mine extends, has 1 problem:\n  day\.time_zone: exp"):
+        parse_file(
+            'name = "mine"\nextends = "base"',
+            source="mine",
+            read=reads(base=BASE + '[day]\ntime_zone = "Mars/Olympus"'),
+            knows_zone=lambda zone: False,
+        )
+
+
+def test_files_that_extend_each_other_in_a_circle_are_refused_with_the_circle() -> None:
+    (line,) = refused('extends = "one"', one='extends = "two"', two='extends = "mine"')
+    assert line == "mine extends itself: mine -> one -> two -> mine"
+    (line,) = refused('extends = "one"', one='extends = "two"', two='extends = "one"')
+    assert line == "one extends itself: mine -> one -> two -> one"
+
+
+def test_no_more_than_eight_files_make_one_policy() -> None:
+    chain = {f"f{n}": f'extends = "f{n + 1}"' for n in range(1, 9)}
+    assert len(extended('extends = "f1"', **chain | {"f7": ""}).extends) == 7
+    (line,) = refused('extends = "f1"', **chain)
+    assert line.startswith("more than 8 policy files extend each other: mine -> f1 -> ")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("extends = 5", "extends: expected a profile's name or a path in quotes, not 5"),
+        ('extends = ""', "extends: expected a profile's name or a path in quotes, not "),
+        ('without = ["position"]', "without: is for files that extend another"),
+        (
+            'extends = "base"\nwithout = "position"',
+            "without: expected a list of sections or of keys as section.key, not position",
+        ),
+        ('extend = "base"', "extend: unknown key; did you mean extends?"),
+    ],
+)
+def test_what_is_wrong_with_extending_is_told_with_all_else(text: str, line: str) -> None:
+    assert f"  {line}" in refused(f"{text}\n[cash]\nreserve_share_of_equity = 2")
+
+
+def test_below_that_is_not_toml_is_named() -> None:
+    (line,) = refused('extends = "base"', base="name =")
+    assert line.startswith("base is not TOML: ")
+
+
+def test_where_no_file_is_read_none_can_be_extended() -> None:
+    with pytest.raises(PolicyFileError, match="mine extends 'base', and no file is read here"):
+        parse_policy('name = "mine"\nextends = "base"', source="mine")
