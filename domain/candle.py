@@ -15,6 +15,10 @@ _TIMEFRAME = re.compile("[1-9][0-9]{0,3}[mhdw]")
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
+Session = Literal["open", "extended", "closed", "maintenance"]
+"""Of a market: its regular hours, those before and after them, neither, or not now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeframe:
     """The length of a bar: `1m`, `5m`, `1h`, `1d`."""

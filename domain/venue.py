@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.candle import Candle, Headline, Quote, Session, Timeframe
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, Refused
 from domain.instrument import Instrument
@@ -90,6 +90,15 @@ class LiveMarket(Market, Protocol):
 
     def watch_prices(self, levels: Mapping[str, Levels]) -> None:
         """From now on it is urgent when a quote crosses one of these, and no others."""
+        ...
+
+
+@runtime_checkable
+class SessionSource(Protocol):
+    """A market that tells in which session its symbols are: one of assets that don't trade around the clock."""
+
+    async def session(self, symbol: str, *, as_of: datetime) -> Session | None:
+        """The session that a decision at `as_of` is made in; `None` where that isn't known. Raises `SymbolUnknown`."""
         ...
 
 

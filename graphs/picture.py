@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from agents.desk import Desk
-from domain.candle import Quote
+from domain.candle import Quote, Session
 from domain.decision import Thesis
 from graphs.cycle import Cycle
 from graphs.days import day_start, lookback, week_start
@@ -19,6 +19,7 @@ from policy.account import ClosedTrade, Consent, EquityMarks, Usage
 from policy.market import Bars, Support
 from tools.history import HistoryParams, history
 from tools.quotes import QuoteParams, quote
+from tools.sessions import SessionParams, trading_session
 
 _FEWEST_RETURNS: Final = 50
 """For the average volume, and so that another policy can be asked about this picture later."""
@@ -31,6 +32,7 @@ class Sights:
     now: datetime
     quotes: Mapping[str, Quote]
     bars: Mapping[str, Bars]
+    sessions: Mapping[str, Session]
     equity_marks: EquityMarks
     closed: tuple[ClosedTrade, ...]
     usage: Spent
@@ -57,12 +59,25 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
         now=desk.effects.now(),
         quotes=quotes,
         bars=bars,
+        sessions=await _sessions(symbols, cycle, desk),
         equity_marks=await ledger.equity_marks(
             cycle.as_of, day_start=today, week_start=week_start(cycle.as_of, policy.day)
         ),
         closed=await ledger.closed_since(cycle.as_of - lookback(policy)),
         usage=await ledger.usage(today),
     )
+
+
+async def _sessions(symbols: Collection[str], cycle: Cycle, desk: Desk) -> dict[str, Session]:
+    """Of what doesn't trade around the clock, as the market tells; an effect, so that a replay needs no calendar."""
+    instruments = cycle.session.settings.instruments
+    found: dict[str, Session] = {}
+    for symbol in sorted(symbols):
+        if symbol in instruments and instruments[symbol].asset_class != "crypto":
+            told = (await desk.tools.call(trading_session, SessionParams(symbol=symbol))).value
+            if told is not None and told.session is not None:
+                found[symbol] = told.session
+    return found
 
 
 def picture(
@@ -79,6 +94,7 @@ def picture(
         trading_state=standing.control.state,
         universe=session.universe,
         instruments=session.settings.instruments,
+        sessions=seen.sessions,
         quotes=seen.quotes,
         bars=seen.bars,
         portfolio=cycle.portfolio,

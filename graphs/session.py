@@ -38,12 +38,13 @@ from tools.history import history
 from tools.indicators import indicators
 from tools.plumbing import Plumbing
 from tools.quotes import quote
+from tools.sessions import trading_session
 from tools.tool import Tool
 
 EPISODES_KEPT: Final = 100
 """Closed trades of a symbol that are remembered for lessons."""
 
-TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, history, indicators, quote)
+TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, history, indicators, quote, trading_session)
 
 
 class RunSettings(Value):

@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from pydantic import model_validator
 
-from domain.candle import Quote
+from domain.candle import Quote, Session
 from domain.decision import Proposal
 from domain.digest import digest
 from domain.instrument import Instrument
@@ -26,7 +26,7 @@ from policy.account import (
     WorkingOrder,
 )
 from policy.limits.conduct import Mode
-from policy.market import Bars, Session, Support
+from policy.market import Bars, Support
 
 T = TypeVar("T")
 

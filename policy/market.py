@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from domain.value import NonNegative, Positive, Value
-
-Session = Literal["open", "extended", "closed", "maintenance"]
 
 
 class Bars(Value):

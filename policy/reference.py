@@ -33,8 +33,8 @@ setting refuses more. A policy file has a section for each of those named below;
 
 A file with `extends = "conservative"`, or the path of another file from its own folder, states only what differs from
 that. The keys of a section that it states are laid over those of the section below; a value takes the place of a value,
-also of a list or a table. `without = ["position", "max_notional.absolute"]` first takes away sections and keys of what is
-extended; a section that is away refuses what needs it, as in any file. The name is never inherited, and the digest is
+also of a list or a table. `without = ["position", "max_notional.absolute"]` first takes sections and keys of that away;
+a section that is away refuses what needs it, as in any file. The name is never inherited, and the digest is
 that of the policy that comes of it, whatever files it was stated in. At most eight files make one policy.
 """
 

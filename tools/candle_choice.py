@@ -9,6 +9,8 @@ from pathlib import Path
 from domain.candle import Timeframe
 from domain.errors import SymbolUnknown, UsageError
 from tools.candle_files import NAMING, CandleFile
+from tools.headline_file import NAME as HEADLINES
+from tools.market_file import NAME as MARKET
 
 _MOST_NOTES = 20
 
@@ -64,7 +66,7 @@ def _there(path: Path) -> tuple[list[CandleFile], tuple[str, ...]]:
     # Sorted, since the order of a folder differs between machines.
     entries = sorted(entry for entry in path.iterdir() if entry.is_file())
     files = [file for file in map(CandleFile.named, entries) if file]
-    known = {file.path for file in files}
+    known = {*(file.path for file in files), path / HEADLINES, path / MARKET}
     passed = [f"{entry.name}: passed over, not named like candles" for entry in entries if entry not in known]
     if len(passed) > _MOST_NOTES:
         passed[_MOST_NOTES:] = [f"{len(passed) - _MOST_NOTES} more files passed over"]

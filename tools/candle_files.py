@@ -17,6 +17,7 @@ from domain.candle import Candle, Timeframe
 from tools.candle_checks import milliseconds, wrong_prices, wrong_text, wrong_time
 from tools.candle_problems import Problems
 from tools.candle_rows import Unreadable, rows_of
+from tools.trading_hours import TradingHours
 
 NAMING = "BASE-QUOTE_TIMEFRAME.csv, .csv.gz or .parquet, like BTC-USDT_5m.csv.gz"
 
@@ -26,6 +27,10 @@ _NAME = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_NOTES = 20
+_DAY = timedelta(days=1)
+_SATURDAY = 5
+_ENOUGH_DAYS = 10
+"""In which there is a weekend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,24 @@ class CandleFile:
         return cls(path, f"{found['base']}/{found['quote']}{settle}", Timeframe(found["timeframe"]))
 
 
-def read_candles(file: CandleFile, *, problems: Problems, notes: list[str]) -> Sequence[Candle]:
+def symbols_in(folder: Path) -> frozenset[str]:
+    """The symbols of all candle files there."""
+    return frozenset(file.symbol for file in map(CandleFile.named, folder.iterdir()) if file)
+
+
+def read_candles(
+    file: CandleFile, *, hours: TradingHours | None = None, problems: Problems, notes: list[str]
+) -> Sequence[Candle]:
     """Every bar of `file`, oldest first. What is wrong goes to `problems`; gaps, which are not wrong, to `notes`.
 
-    The bars are to be used only when `problems` stayed empty.
+    With `hours` no bar is missing while the exchange is closed, and bars of that time are noted. The bars are to be
+    used only when `problems` stayed empty.
     """
     gaps: list[str] = []
     candles: list[Candle] = []
     before = len(problems)
     try:
-        candles.extend(_bars(file, problems=problems, gaps=gaps))
+        candles.extend(_bars(file, hours=hours, problems=problems, gaps=gaps))
         if not candles and len(problems) == before:
             problems.add(file.path, line=1, what="there are no rows")
     except Unreadable as error:
@@ -66,10 +79,25 @@ def read_candles(file: CandleFile, *, problems: Problems, notes: list[str]) -> S
     notes.extend(gaps[:_MOST_NOTES])
     if len(gaps) > _MOST_NOTES:
         notes.append(f"{file.path.name}: {len(gaps) - _MOST_NOTES} more gaps")
+    notes.extend(_untimely(file, candles, hours=hours))
     return candles
 
 
-def _bars(file: CandleFile, *, problems: Problems, gaps: list[str]) -> Iterator[Candle]:
+def _untimely(file: CandleFile, candles: Sequence[Candle], *, hours: TradingHours | None) -> Iterator[str]:
+    """What makes one doubt the calendar, or the want of one."""
+    name, timeframe = file.path.name, file.timeframe
+    if hours is not None:
+        closed = [bar.opened_at for bar in candles if not hours.traded(bar.opened_at, timeframe)]
+        if closed:
+            first = f"the first at {closed[0]:%Y-%m-%d %H:%M}"
+            yield f"{name}: {len(closed)} bars while {hours.calendar} is closed, {first}"
+        return
+    enough = timeframe.length == _DAY and len(candles) >= _ENOUGH_DAYS
+    if enough and all(bar.opened_at.weekday() < _SATURDAY for bar in candles):
+        yield f"{name}: no bars at weekends; if it isn't crypto, say so in market.toml (asset_class, calendar)"
+
+
+def _bars(file: CandleFile, *, hours: TradingHours | None, problems: Problems, gaps: list[str]) -> Iterator[Candle]:
     length, step_ms = file.timeframe.length, milliseconds(file.timeframe)
     previous_ms: int | None = None
     closed_at = _EPOCH
@@ -91,6 +119,9 @@ def _bars(file: CandleFile, *, problems: Problems, gaps: list[str]) -> Iterator[
             opened_at = _EPOCH + timedelta(milliseconds=opened_ms)
             if previous_ms is not None:
                 missing = (opened_ms - previous_ms) // step_ms - 1
-                gaps.append(f"{file.path.name}:{line}: {missing} bars missing before {opened_at:%Y-%m-%d %H:%M}")
+                if hours is not None:
+                    missing = hours.missing(closed_at, opened_at, file.timeframe)
+                if missing:
+                    gaps.append(f"{file.path.name}:{line}: {missing} bars missing before {opened_at:%Y-%m-%d %H:%M}")
         previous_ms, closed_at = opened_ms, opened_at + length
         yield Candle(opened_at, closed_at, opened, high, low, close, Decimal(row[5]))

@@ -8,22 +8,27 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
-from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.candle import Candle, Headline, Quote, Session, Timeframe
 from domain.errors import NotFound, SymbolUnknown, VenueUnavailable
-from domain.instrument import Instrument
+from domain.instrument import AssetClass, Instrument, InstrumentKind
 from tools.candle_choice import choose
-from tools.candle_files import read_candles
+from tools.candle_files import read_candles, symbols_in
 from tools.candle_problems import Problems
 from tools.candle_series import CandleSeries
 from tools.costs import PaperCosts
 from tools.headline_file import NAME as HEADLINES
 from tools.headline_file import read_headlines
+from tools.market_file import NAME as MARKET
+from tools.market_file import Asset, read_market_file
 from tools.spread import quote_from
 
 WARMUP_BARS = 200
 """Closed bars that the first tick has behind it; a quarter of a recording shorter than four times that."""
 
+_CRYPTO: Final = Asset()
+_ALL_CRYPTO: Final[Mapping[str, Asset]] = MappingProxyType({})
 _PRICE_DIGITS = 7
 _LOT_DIGITS = 6
 _FINEST_LOT = Decimal("1e-8")
@@ -40,11 +45,19 @@ class FileMarket:
         timeframe: Timeframe,
         headlines: Sequence[Headline] = (),
         notes: Sequence[str] = (),
+        assets: Mapping[str, Asset] = _ALL_CRYPTO,
     ) -> None:
+        """`assets` are those of symbols that aren't crypto."""
         self._name = name
         self._timeframe = timeframe
         self._series = {symbol: CandleSeries(candles[symbol]) for symbol in sorted(candles)}
-        self._instruments = {symbol: instrument_from(candles[symbol][0], symbol=symbol) for symbol in sorted(candles)}
+        self._instruments = {
+            symbol: instrument_from(
+                candles[symbol][0], symbol=symbol, asset_class=assets.get(symbol, _CRYPTO).asset_class
+            )
+            for symbol in sorted(candles)
+        }
+        self._hours = {symbol: asset.hours for symbol, asset in assets.items()}
         self._headlines = [h for h in headlines if not h.symbols or not self._series.keys().isdisjoint(h.symbols)]
         self._ticks = sorted({close for series in self._series.values() for close in series.closes})
         self.notes = tuple(notes)
@@ -62,16 +75,22 @@ class FileMarket:
         if not path.exists():
             raise NotFound(f"there is no file or folder {path}")
         choice = choose(path, symbols=symbols, timeframe=timeframe)
-        problems, notes = Problems(), list(choice.notes)
-        candles = {file.symbol: read_candles(file, problems=problems, notes=notes) for file in choice.files}
-        problems.refuse()
         folder = path if path.is_dir() else path.parent
+        stated = read_market_file(folder / MARKET, there=symbols_in(folder))
+        assets = {file.symbol: stated.asset(file.symbol) for file in choice.files}
+        problems, notes = Problems(), list(choice.notes)
+        candles = {
+            file.symbol: read_candles(file, hours=assets[file.symbol].hours, problems=problems, notes=notes)
+            for file in choice.files
+        }
+        problems.refuse()
         return cls(
             f"file:{path}",
             candles,
             timeframe=choice.timeframe,
             headlines=read_headlines(folder / HEADLINES),
             notes=notes,
+            assets=assets,
         )
 
     @property
@@ -94,6 +113,12 @@ class FileMarket:
             raise VenueUnavailable(f"{symbol} has no closed bar before {as_of.isoformat()} in {self._name}")
         return quote_from(bar, self._instruments[symbol])
 
+    async def session(self, symbol: str, *, as_of: datetime) -> Session | None:
+        """By its calendar, where it has one: see `TradingHours.decided_at`."""
+        self._of(symbol)
+        hours = self._hours.get(symbol)
+        return hours.decided_at(as_of, self._timeframe) if hours else None
+
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
         start = bisect_right(self._headlines, since, key=lambda headline: headline.available_at)
         end = bisect_right(self._headlines, until, key=lambda headline: headline.available_at)
@@ -111,7 +136,7 @@ class FileMarket:
         return self._series[symbol]
 
 
-def instrument_from(first: Candle, *, symbol: str) -> Instrument:
+def instrument_from(first: Candle, *, symbol: str, asset_class: AssetClass = "crypto") -> Instrument:
     """A grid for a recorded symbol, which no file states, from its first price alone.
 
     Later bars have no say: with them cut off the grid would change. The tick is the seventh digit of
@@ -121,5 +146,6 @@ def instrument_from(first: Candle, *, symbol: str) -> Instrument:
     decade = first.open.adjusted()
     tick = Decimal(1).scaleb(decade - _PRICE_DIGITS + 1)
     lot = min(Decimal(1), max(_FINEST_LOT, Decimal(1).scaleb(-decade - _LOT_DIGITS)))
-    bare = Instrument(symbol=symbol, kind="swap" if ":" in symbol else "spot", tick_size=tick, lot_size=lot)
+    kind: InstrumentKind = "swap" if ":" in symbol else "spot"
+    bare = Instrument(symbol=symbol, kind=kind, asset_class=asset_class, tick_size=tick, lot_size=lot)
     return PaperCosts().applied(bare)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.candle import Candle, Headline, Quote, Session, Timeframe
 from domain.errors import SymbolUnknown, VenueUnavailable
-from domain.venue import Market
+from domain.venue import Market, SessionSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class MarketView:
         if quote.at > self.as_of:
             raise VenueUnavailable(f"{self.market.name} has no quote for {symbol} as old as the moment asked for")
         return quote
+
+    async def session(self, symbol: str) -> Session | None:
+        """The session that `symbol` is in; `None` where the market doesn't tell. Raises `SymbolUnknown`."""
+        known, market = self.known(symbol), self.market
+        return await market.session(known, as_of=self.as_of) if isinstance(market, SessionSource) else None
 
     async def headlines(self, lookback: timedelta) -> Sequence[Headline]:
         """News of the time before `as_of` that names the universe or no symbol at all, oldest first.

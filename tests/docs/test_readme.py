@@ -12,6 +12,7 @@ import pytest
 
 from agentctl.cli import main
 from builders.markets import OHLCV, recorded
+from tools.market_file import read_market_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -61,6 +62,13 @@ def test_the_settings_in_the_readme_are_accepted(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit) as ended:
         main(["config", "show"])
     assert not ended.value.code
+
+
+def test_the_market_file_in_the_readme_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "market.toml").write_text(toml_with("calendar = "))
+    stated = read_market_file(tmp_path / "market.toml", there=["AAPL/USD", "BTC/USD"])
+    assert stated.asset("AAPL/USD").hours is not None
+    assert stated.asset("BTC/USD").hours is None
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

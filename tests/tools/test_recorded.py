@@ -1,11 +1,13 @@
+import shutil
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.candle_files import CLEAN, a_file, rows
+from builders.candle_files import CLEAN, HEADER, a_file, rows
 from builders.markets import STEP, a_bar, a_market, at, bars, recorded
 from domain.candle import Timeframe
 from domain.errors import NotFound, SymbolUnknown, UsageError, VenueUnavailable
@@ -219,3 +221,69 @@ def test_the_market_is_named_as_it_was_given(tmp_path):
     path = a_file(tmp_path, CLEAN)
     assert FileMarket.open(path).name == f"file:{path}"
     assert FileMarket.open(path).timeframe.length == STEP
+
+
+# Assets that don't trade around the clock
+
+
+def shares(folder: Path, *names: str) -> Path:
+    """Some of the recorded shares, said to be such."""
+    for name in names:
+        shutil.copy(recorded("dow20-2025-1d") / f"{name}-USD_1d.csv.gz", folder)
+    (folder / "market.toml").write_text('asset_class = "equity"\ncalendar = "NYSE"\n')
+    return folder
+
+
+def test_weekends_and_holidays_are_no_gaps_where_a_calendar_says_so_and_lost_sessions_are(tmp_path: Path) -> None:
+    """The recording lacks 10 and 13 January and 11 to 19 February 2025, on which New York traded."""
+    assert FileMarket.open(shares(tmp_path, "AAPL")).notes == (
+        "AAPL-USD_1d.csv.gz:19: 2 bars missing before 2025-01-14 00:00",
+        "AAPL-USD_1d.csv.gz:38: 6 bars missing before 2025-02-20 00:00",
+    )
+
+
+def test_without_a_calendar_every_weekend_is_a_gap_and_one_is_told_how_to_say_otherwise() -> None:
+    notes = FileMarket.open(recorded("dow20-2025-1d"), symbols=["AAPL/USD"]).notes
+    assert "AAPL-USD_1d.csv.gz:3: 2 bars missing before 2024-12-16 00:00" in notes
+    assert notes[-1] == (
+        "AAPL-USD_1d.csv.gz: no bars at weekends; if it isn't crypto, say so in market.toml (asset_class, calendar)"
+    )
+
+
+def test_bars_while_the_exchange_is_closed_are_noted(tmp_path: Path) -> None:
+    """Every day a bar: three weekends and the first of January among them."""
+    opened = [datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(8)]
+    lines = [f"{int(at.timestamp() * 1000)},100,101,99,100,1000" for at in opened]
+    a_file(tmp_path, "\n".join([HEADER, *lines]) + "\n", name="AAPL-USD_1d.csv")
+    (tmp_path / "market.toml").write_text('asset_class = "equity"\ncalendar = "NYSE"\n')
+    assert FileMarket.open(tmp_path).notes == (
+        "AAPL-USD_1d.csv: 3 bars while NYSE is closed, the first at 2025-01-01 00:00",
+    )
+
+
+def test_closed_hours_are_no_gaps_between_bars_of_minutes(tmp_path: Path) -> None:
+    """The last two bars of one session, the second and third of the next, after a weekend."""
+    friday, monday = datetime(2025, 1, 3, 20, 50, tzinfo=UTC), datetime(2025, 1, 6, 14, 35, tzinfo=UTC)
+    lines = [
+        f"{int((day + n * STEP).timestamp() * 1000)},100,101,99,100,1000" for day in (friday, monday) for n in (0, 1)
+    ]
+    a_file(tmp_path, "\n".join([HEADER, *lines]) + "\n", name="AAPL-USD_5m.csv")
+    (tmp_path / "market.toml").write_text('asset_class = "equity"\ncalendar = "NYSE"\n')
+    assert FileMarket.open(tmp_path).notes == ("AAPL-USD_5m.csv:4: 1 bars missing before 2025-01-06 14:35",)
+
+
+async def test_a_recording_tells_the_session_of_shares_and_nothing_of_crypto(tmp_path: Path) -> None:
+    market = FileMarket.open(shares(tmp_path, "AAPL"))
+    assert await market.session("AAPL/USD", as_of=datetime(2025, 1, 4, tzinfo=UTC)) == "open"
+    assert await market.session("AAPL/USD", as_of=datetime(2025, 1, 5, tzinfo=UTC)) == "closed"
+    assert await a_market(bars("100")).session("ETH/USDT", as_of=at(1)) is None
+    with pytest.raises(SymbolUnknown):
+        await market.session("BTC/USD", as_of=at(1))
+
+
+def test_what_lies_beside_candles_by_its_name_is_not_passed_over(tmp_path: Path) -> None:
+    a_file(tmp_path, CLEAN)
+    (tmp_path / "market.toml").write_text("")
+    (tmp_path / "headlines.jsonl").write_text("")
+    (tmp_path / "notes.txt").write_text("")
+    assert FileMarket.open(tmp_path).notes == ("notes.txt: passed over, not named like candles",)
