@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import func, select
 
 from builders.desks import a_position, an_account
 from builders.memory import admit, an_admission, claim
+from builders.policy import finding
 from builders.runs import REVIEWED
 from builders.runs import a_policy as packaged
 from builders.sessions import BTC, ETH, NOW, an_entry, at_the_gate
@@ -61,6 +63,19 @@ async def outstanding(session: Session, cycle: Cycle, order: Proposal) -> None:
 
 def denials(verdict: Verdict) -> set[str]:
     return {finding.code for finding in verdict.findings if finding.outcome == "deny"}
+
+
+# On what a market does not show
+
+
+@pytest.mark.parametrize(("mode", "outcome"), [("paper", "pass"), ("live", "deny")])
+async def test_a_market_without_sizes_is_entered_on_paper_and_never_with_money(mode: str, outcome: str) -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        cycle.session = replace(session, header=session.header.model_copy(update={"mode": mode}))
+        (verdict,) = (await gate([await an_entry(cycle)], cycle)).verdicts
+    found = finding(verdict, "DEPTH")
+    assert (found.outcome, found.unknown) == (outcome, outcome == "deny")
 
 
 # In their order

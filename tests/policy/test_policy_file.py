@@ -231,6 +231,18 @@ def test_without_a_word_on_zones_none_is_doubted() -> None:
     )
 
 
+def test_what_a_later_version_can_set_is_left_out_of_a_policy_that_does_not_set_it() -> None:
+    """So that the policies of older archives keep their digests."""
+    options = {"minimum_days": 7, "minimum_delta": "0.3", "maximum_delta": "0.7", "share_of_equity": "0.2"}
+    written_out = Policy.model_validate({"name": "p", "option": options, "depth": {"share_of_touch": 1}}).model_dump()
+    assert written_out["option"].keys() == {*options, "long_only", "warn_at", "on_breach"}
+    assert written_out["depth"].keys() == {"share_of_touch", "enabled", "warn_at", "on_breach"}
+    stated = {"depth": {"share_of_touch": 1, "allow_unknown": ["paper"]}, "option": options | {"averaging_down": True}}
+    assert parse_policy(toml(Policy.model_validate({"name": "p", **stated})), source="p") == Policy.model_validate(
+        {"name": "p", **stated}
+    )
+
+
 # Files that extend others
 
 
