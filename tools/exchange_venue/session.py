@@ -20,6 +20,7 @@ from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_connection import Connection, exchange_class, move
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_stream_wire import has_streams
+from tools.exchange_venue.destination import Destination, destination
 from tools.exchange_venue.failures import Declined, Kind, NotSent, kind_of, masked
 from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
@@ -113,6 +114,10 @@ class Session:
             self._quirks.sandbox(ccxt)
         if self._base_url is not None:
             move(ccxt, self._base_url)
+
+    @property
+    def destination(self) -> Destination:
+        return destination(self._ccxt)
 
     async def markets(self) -> Mapping[str, Row]:
         """What is listed, by unified symbol: loaded once."""

@@ -29,6 +29,7 @@ from tools.exchange_instruments import contract_size, instrument_of, listed
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_venue import rows
 from tools.exchange_venue.account import Account
+from tools.exchange_venue.destination import Destination
 from tools.exchange_venue.failures import NotSent
 from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
@@ -111,6 +112,11 @@ class ExchangeVenue:
     @property
     def name(self) -> str:
         return self._session.exchange
+
+    @property
+    def destination(self) -> Destination:
+        """The hosts that it talks to."""
+        return self._session.destination
 
     @property
     def currency(self) -> str:

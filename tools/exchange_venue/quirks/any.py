@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.errors import VenueUnavailable
+from domain.errors import UsageError, VenueUnavailable
 from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer
 from tools.exchange_client import Row
@@ -60,7 +60,15 @@ def no_headers(theirs: datetime) -> Mapping[str, str]:
 
 
 def sandbox(ccxt: Any) -> None:
-    ccxt.set_sandbox_mode(True)
+    """Raises `UsageError` where ccxt knows none."""
+    from ccxt.base.errors import NotSupported
+
+    try:
+        ccxt.set_sandbox_mode(True)
+    except NotSupported:
+        raise UsageError(
+            f"ccxt knows no sandbox of {ccxt.id}", remedy=f"Remove sandbox = true from [exchanges.{ccxt.id}]"
+        ) from None
 
 
 async def begin(ccxt: Any) -> None:
