@@ -40,9 +40,8 @@ approvals_app = typer.Typer(help="Orders about which the gate asks a person.", n
 app.add_typer(approvals_app, name="approvals")
 
 
-class Level(StrEnum):
-    REDUCE = "reduce"
-    HALT = "halt"
+class OnExit(StrEnum):
+    KEEP = "keep"
     FLATTEN = "flatten"
 
 
@@ -63,7 +62,10 @@ def run(
         typer.Option(metavar="A,B", help="Symbols such as BTC/USDT; to be named on an exchange.  [default: all]"),
     ] = None,
     timeframe: Annotated[str | None, typer.Option(help="1m, 5m, 1h, 1d.  [default: the market's]")] = None,
-    cycles: Annotated[int | None, typer.Option(min=1, help="How many cycles in all.  [default: 60]")] = None,
+    cycles: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many cycles in all; 0 for no end.  [default: 60; on an exchange no end]"),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="rules, or a LiteLLM name like openai/gpt-5-mini.  [default: rules]")
     ] = None,
@@ -80,6 +82,13 @@ def run(
         str | None,
         typer.Option(metavar="A,B", help="With --live: symbols held already that the run is to manage as its own."),
     ] = None,
+    on_exit: Annotated[
+        OnExit,
+        typer.Option(
+            help="What becomes of open positions when the run ends in order, or by Ctrl-C: keep them, or close them "
+            "first (flatten)."
+        ),
+    ] = OnExit.KEEP,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
@@ -103,6 +112,7 @@ def run(
             resume=resume,
             live=live,
             adopt=adopt,
+            on_exit=on_exit.value,
             db=db,
             as_json=as_json,
         )
@@ -270,36 +280,53 @@ def positions(run: RunId = None, db: Db = None, as_json: Json = False) -> None:
 
 @app.command()
 def halt(
-    reason: Reason,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept for good.  [default: halted by NAME]")
+    ] = None,
     level: Annotated[
-        Level,
+        str | None,
         typer.Option(
-            help="reduce: only exits are sent. flatten: everything is left, then halted. halt: nothing is sent."
+            metavar="reduce-only|flatten|all",
+            help="reduce-only: exits still pass. flatten: close all positions, then halt. all: send no orders, not "
+            "even exits. Stops already at the exchange stay.  [default: reduce-only]",
         ),
-    ] = Level.HALT,
+    ] = None,
     run: RunOrAll = None,
     by: By = None,
     file: Annotated[
-        bool, typer.Option("--file", help="Write the halt file too: it halts this folder's runs by being there.")
+        bool,
+        typer.Option(
+            "--file", help="Write the halt file too, which stops all orders of this folder's runs by being there."
+        ),
     ] = False,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Stop trading, for one run or for every account of the database. Only a person resumes it.
+    """Stop trading, for one run or for every account in the database. Only a person lifts it: agentctl unhalt.
 
     Where the database can't be reached, the file HALT in the data folder is written, and exit code 5 says so.
     """
     from agentctl.commands import control
 
-    control.halt(level=level.value, reason=reason, run=run, by=by, file=file, db=db, as_json=as_json)
+    control.halt(level=level, reason=reason, run=run, by=by, file=file, db=db, as_json=as_json)
 
 
 @app.command()
-def resume(reason: Reason, run: RunOrAll = None, by: By = None, db: Db = None, as_json: Json = False) -> None:
-    """Let trading go on after a halt: of every account of the database, or of one run."""
+def unhalt(reason: Reason, run: RunOrAll = None, by: By = None, db: Db = None, as_json: Json = False) -> None:
+    """Resume trading after a halt, for one run or for every account in the database."""
     from agentctl.commands import control
 
-    control.resume(reason=reason, run=run, by=by, db=db, as_json=as_json)
+    control.unhalt(reason=reason, run=run, by=by, db=db, as_json=as_json)
+
+
+@app.command(hidden=True)
+def resume(reason: Reason, run: RunOrAll = None, by: By = None, db: Db = None, as_json: Json = False) -> None:
+    """The former name of unhalt."""
+    from agentctl.commands import control
+    from agentctl.output import warn
+
+    warn("note: agentctl resume is now called agentctl unhalt; a run goes on with agentctl run --resume RUN")
+    control.unhalt(reason=reason, run=run, by=by, db=db, as_json=as_json)
 
 
 @app.command()

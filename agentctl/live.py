@@ -18,10 +18,11 @@ from domain.decision import Outcome
 from domain.digest import plain
 from domain.order import Fill
 from domain.text import visible
-from graphs.brake import Brake
-from graphs.events import CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
+from graphs.brake import BRAKE, Brake
+from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.session import Session
 from graphs.trading import NODES
+from memory.controls import ACTIVE, Control
 
 _LINES = 8
 """Of what the gate said and what was filled, how much stays in view."""
@@ -42,17 +43,21 @@ class Screen(Protocol):
 class Lines:
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, console: Console, *, brake: Brake, cycles: int) -> None:
+    def __init__(self, console: Console, *, brake: Brake, cycles: int | None) -> None:
+        """`cycles` is how many there will be; `None`: nobody knows."""
         self._console = console
         self._brake = brake
         self._braked = False
+        self._restriction = ""
         self._cycles = cycles
-        self._every = max(1, cycles // 20)
+        self._every = max(1, cycles // 20) if cycles else 1
 
     def hear(self, event: Event) -> None:
         match event:
             case CycleStarted():
                 self.heed()
+            case ControlRead():
+                self._note(event.control)
             case GateSpoke():
                 self.say(gate_line(event))
             case MarketSaid():
@@ -61,10 +66,17 @@ class Lines:
                 for fill in event.fills:
                     self.say(fill_line(event.cycle, fill))
                 if (event.cycle + 1) % self._every == 0:
-                    self.say(f"cycle {event.cycle + 1} of {self._cycles}: equity {money(event)}")
+                    self.say(f"{cycle_of(event.cycle, self._cycles)}: equity {money(event)}")
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def _note(self, control: Control) -> None:
+        """Say how trading is restricted, when that changes."""
+        said = control_line(control)
+        if said != self._restriction and (said or not self._braked):
+            self.say(said or "trading is active again")
+        self._restriction = said
 
     def heed(self) -> None:
         if not self._braked and (braked := brake_line(self._brake)):
@@ -75,13 +87,14 @@ class Lines:
 class Dashboard:
     """One row for each agent, then the gate's last words and the last fills."""
 
-    def __init__(self, session: Session, *, cycles: int) -> None:
+    def __init__(self, session: Session, *, cycles: int | None) -> None:
         self._session = session
         self._cycles = cycles
         self._cycle = 0
         self._equity = ""
         self._as_of = ""
         self._market = ""
+        self._control = ACTIVE
         self._agents: dict[str, tuple[str, str, str]] = dict.fromkeys(NODES, ("", "", ""))
         self._last: deque[Text] = deque(maxlen=_LINES)
 
@@ -90,6 +103,8 @@ class Dashboard:
             case CycleStarted():
                 self._cycle, self._as_of, self._market = event.cycle, f"{event.as_of:%Y-%m-%d %H:%M}", ""
                 self._agents = dict.fromkeys(NODES, ("", "", ""))
+            case ControlRead():
+                self._control = event.control
             case NodeStarted():
                 self._agents[event.node] = ("running", "", event.subject)
             case NodeEnded():
@@ -117,7 +132,7 @@ class Dashboard:
         header = self._session.header
         table = Table(
             title=f"{header.run_id}  {escape(header.market)}  {self._session.era.model}  {header.mode}"
-            f"   cycle {self._cycle + 1} of {self._cycles}   {self._as_of}   equity {self._equity}",
+            f"   {cycle_of(self._cycle, self._cycles)}   {self._as_of}   equity {self._equity}",
             title_justify="left",
             expand=True,
         )
@@ -128,8 +143,8 @@ class Dashboard:
         for node, (state, elapsed, result) in self._agents.items():
             style = {"running": "bold", "failed": "red"}.get(state, "")
             table.add_row(node, state, elapsed, escape(result), style=style)
-        braked = brake_line(self._session.brake)
-        notices = [Text(braked, style="bold red")] if braked else []
+        restriction = brake_line(self._session.brake) or control_line(self._control)
+        notices = [Text(restriction, style="bold red")] if restriction else []
         waiting = [Text(self._market, style="dim")] if self._market else []
         return Group(table, *notices, *waiting, *self._last)
 
@@ -148,6 +163,19 @@ def brake_line(brake: Brake) -> str:
     return f"HALTED by {visible(brake.reason)}: the run goes on, and nothing is sent" if brake.reason else ""
 
 
+def control_line(control: Control) -> str:
+    """How trading is restricted, by whom and why; empty while it isn't, and where the brake says it."""
+    if control.state == "active" or control.by == BRAKE:
+        return ""
+    effect = "no orders are sent" if control.state == "halted" else "only exits are sent"
+    return visible(f"trading is {control.describe} ({effect})")
+
+
+def cycle_of(cycle: int, cycles: int | None) -> str:
+    """How far a run is; one that closes its positions goes on for some cycles after the last."""
+    return f"cycle {cycle + 1}" + (f" of {cycles}" if cycles is not None and cycle < cycles else "")
+
+
 def fill_line(cycle: int, fill: Fill) -> str:
     return f"cycle {cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}"
 
@@ -158,7 +186,7 @@ def money(event: CycleEnded) -> str:
 
 
 @contextmanager
-def screen(session: Session, *, cycles: int) -> Generator[Screen]:
+def screen(session: Session, *, cycles: int | None) -> Generator[Screen]:
     """The way to watch that fits where stderr goes."""
     console = stderr_console()
     if console.is_terminal:

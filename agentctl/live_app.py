@@ -32,7 +32,8 @@ def arm(
 
 
 def disarm(exchange: Exchange, reason: Reason, by: By = None, db: Db = None, as_json: Json = False) -> None:
-    """Take the leave back at once. What is held can still be left; agentctl halt stops that too."""
+    """Withdraw authorization now: no new positions. Open positions can still be closed; use agentctl halt --level all
+    to block exits as well."""
     from agentctl.commands import arming
 
     arming.disarm(exchange, reason=reason, by=by, db=db, as_json=as_json)

@@ -15,6 +15,7 @@ from agentctl.keys import keys_for, required_keys
 from agentctl.output import warn
 from agentctl.question import when
 from agentctl.settings import Settings
+from agentctl.whereto import describe, require_private
 from domain.candle import Timeframe
 from domain.clock import Clock
 from domain.decision import Ticket
@@ -32,12 +33,12 @@ from tools.exchange_failover import FailoverMarket
 from tools.exchange_instruments import chosen
 from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.market import Reach, exchange_market, exchanges
+from tools.market import Reach, exchange_market, exchanges, is_exchange
 
 
 def require_tradable(market: str) -> None:
     """Raises `UsageError` for a market that is no exchange, one that nobody knows, and one without keys."""
-    if market == "sim" or market.startswith("file:"):
+    if not is_exchange(market):
         raise UsageError(f"--live: {market} takes no orders", remedy="Name an exchange: --market okx")
     first, *others = exchanges(market)
     for exchange in (first, *others):
@@ -56,6 +57,8 @@ class Trading:
 
     desk: LiveDesk
     opener: OpenMarket
+    where: str
+    """The host that it talks to, in words."""
 
 
 @asynccontextmanager
@@ -68,6 +71,8 @@ async def trading(market: str, *, symbols: Sequence[str], settings: Settings) ->
     Raises `UsageError` without symbols, for symbols of several currencies, and without keys.
     """
     exchange, *others = exchanges(market)
+    for each in (exchange, *others):
+        require_private(settings, each)
     keys = required_keys(exchange)
     currency = one_currency(_priced_in(symbol) for symbol in chosen(symbols, exchange=exchange))
     venues: list[ExchangeVenue] = []
@@ -98,7 +103,7 @@ async def trading(market: str, *, symbols: Sequence[str], settings: Settings) ->
         return FailoverMarket(first, second, wall=wall)
 
     try:
-        yield Trading(desk=desk, opener=open_market)
+        yield Trading(desk=desk, opener=open_market, where=where_of(venue, settings))
     finally:
         await venue.aclose()
 
@@ -131,6 +136,8 @@ def _venue(
     wall: Clock,
 ) -> ExchangeVenue:
     at = settings.at_exchange(spec)
+    if keys.words():
+        require_private(settings, spec)
     return ExchangeVenue(
         spec,
         keys=keys,
@@ -143,16 +150,21 @@ def _venue(
     )
 
 
+def where_of(venue: ExchangeVenue, settings: Settings) -> str:
+    """Which host `venue` talks to, in words."""
+    return describe(venue.destination, venue.name, moved=settings.at_exchange(venue.name).base_url is not None)
+
+
 def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> None:
     raise TicketRefused("nothing is sent from here")
 
 
-def agree(header: RunHeader, armed: Arming | None) -> None:
+def agree(header: RunHeader, armed: Arming | None, *, where: str) -> None:
     """Say in words what the run is about to do; at a terminal, a person types the account's name before it does.
 
     Raises `UsageError` when they type something else. Without a terminal the arming is the person's word.
     """
-    for line in _in_words(header, armed):
+    for line in _in_words(header, armed, where=where):
         warn(line)
     if not sys.stdin.isatty():
         return
@@ -161,11 +173,12 @@ def agree(header: RunHeader, armed: Arming | None) -> None:
         raise UsageError("nothing was started", remedy="Leave --live out to trade on paper")
 
 
-def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
+def _in_words(header: RunHeader, armed: Arming | None, *, where: str) -> Sequence[str]:
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
     adopted = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
+        f"  orders go to {where}",
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",
         f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {header.model}",
         f"  under the policy {header.policy_digest[:12]}",
@@ -181,7 +194,10 @@ def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
         lost = f"{plain(loss.amount)} {header.currency} since {when(loss.since)}"
         lines.append(f"  earlier runs of the account lost {lost}, and that counts towards its loss limits")
     if armed is None:
-        lines.append(f"  {header.exchange} is not armed: it enters nothing, and leaves what it holds when that is due")
+        lines.append(
+            f"  {header.exchange} is not armed: no new positions; open positions are still closed at their stops, "
+            "targets and time limits"
+        )
     else:
         lines.append(f"  it may enter until {when(armed.until)}, armed by {armed.by}")
     return lines

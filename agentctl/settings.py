@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from agentctl.lane_tables import LaneTables, default_tables
+from agentctl.output import warn
 from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.errors import UsageError
@@ -45,6 +49,8 @@ class LiveSettings(Value):
 
     dead_man_s: int | None = Field(default=60, ge=10, le=120)
     """The venue cancels resting orders when it hears nothing for so long, where it has such a switch."""
+    allow_tracing: bool = False
+    """Whether a live run may start while LangSmith or the like is sent what it knows: see `agentctl doctor`."""
 
 
 class Settings(BaseSettings):
@@ -61,7 +67,8 @@ class Settings(BaseSettings):
     market: str = "sim"
     symbols: tuple[Symbol, ...] | None = None
     timeframe: str | None = None
-    cycles: int = Field(default=60, ge=1, le=1_000_000)
+    cycles: int | None = Field(default=None, ge=0, le=1_000_000)
+    """How many in all, and 0 for no end. When not set: 60, and on an exchange no end."""
     model: str = "rules"
     policy: Path | None = None
     """A policy file; the packaged `conservative` profile when not set."""
@@ -119,6 +126,23 @@ class Settings(BaseSettings):
 def _problem(error: ErrorDetails) -> str:
     """What is wrong with one field. The value of an unknown key is not repeated: it may be a secret."""
     return error["msg"] if error["type"] == "extra_forbidden" else f"{error['msg']} (got {error['input']!r})"
+
+
+def load_to_halt(*, db: str | None) -> Settings:
+    """The settings in effect, for a halt: a mistake in them must not stand in its way, and is said.
+
+    Only what says where the runs of this folder are is then taken from them, as far as it can be read.
+    """
+    try:
+        return load(db=db)
+    except UsageError as error:
+        warn(f"note: {error.message}. For the halt only data_dir and db are read from the settings")
+    file: dict[str, object] = {}
+    with suppress(OSError, ValueError):  # no TOML at all
+        file = tomllib.loads(Path(CONFIG_FILE).read_text(encoding="utf-8"))
+    folder = os.environ.get("AGENTCTL_DATA_DIR") or file.get("data_dir") or ".agentctl"
+    url = db or os.environ.get("AGENTCTL_DB") or file.get("db")
+    return Settings.model_construct(data_dir=Path(str(folder)), db=None if url is None else str(url))
 
 
 def load(**options: object) -> Settings:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from agentctl.output import print_table
 from domain.digest import plain
+from domain.text import visible
 from graphs.result import OrderLine, RunResult
 
 _ORDERS_SHOWN = 12
@@ -18,6 +19,8 @@ def show_result(result: RunResult) -> None:
     """How a run went: what was decided, what the gate refused, what was traded, what it came to."""
     setting = f"{result.market}, {result.timeframe}, {result.model}, {result.mode}"
     print(f"run {result.run_id} {result.status}: {result.cycles} cycles on {setting}")
+    if result.trading is not None:
+        print(visible(f"trading: {result.trading.describe}"))
     for note in result.notes:
         print(f"note: {note}")
     outcomes = Counter(d.outcome for d in result.decisions)
@@ -42,6 +45,8 @@ def show_result(result: RunResult) -> None:
         + (f", brought in {cents(money.contributed)}" if money.contributed else "")
         + f"), {verdict}"
     )
+    for position in result.open_positions:
+        print(f"still open: {position.describe(result.venue)}")
     usd = "unknown" if result.cost.usd is None else plain(result.cost.usd)
     print(f"model: {result.cost.tokens} tokens, {usd} USD; time per cycle: median {result.timings.median_ms:.1f} ms")
     print(f"replay it to the byte: agentctl replay --run {result.run_id}")

@@ -157,7 +157,11 @@ class LiteLLMModel:
 
 
 def _litellm() -> Any:
-    """LiteLLM, told to stay local: no lists fetched from the network, no telemetry, no chatter on stderr."""
+    """LiteLLM, told to stay local: no lists fetched from the network, no telemetry, no chatter on stderr.
+
+    Nor does it read a `.env` of the current folder: what is switched on by variables must be seen before a run begins.
+    """
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     for setting in _STAY_LOCAL:  # read at import, so there is no other way to say it
         os.environ.setdefault(setting, "True")
     import litellm

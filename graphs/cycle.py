@@ -25,10 +25,9 @@ from domain.order import OrderReport
 from domain.portfolio import Portfolio, Position
 from domain.value import Symbol, Value, absent
 from domain.venue import Levels
-from graphs.brake import braked
 from graphs.session import TOOLS, Session
 from graphs.state import CycleState
-from memory.controls import Control
+from memory.controls import ACTIVE, Control
 from memory.orders import OrderRecord
 from policy.account import Arming
 from policy.escalation import Step
@@ -103,6 +102,10 @@ class Cycle:
     working: tuple[OrderRecord, ...] = ()
     just_closed: frozenset[str] = frozenset()
     duty: Duty = ORDINARY
+    control: Control = ACTIVE
+    """The trading state in force."""
+    flat: bool = False
+    """Whether everything is to be closed and nothing is left that could be."""
     step: Step = "none"
     reconciled_at: datetime | None = None
     """When the books were last known to be right; on a live desk `None` where its account is not proven."""
@@ -222,7 +225,7 @@ class Cycle:
         session = self.session
 
         async def look() -> Control:
-            return braked(await session.controls.state(session.header.run_id), session.brake)
+            return session.in_force(await session.controls.state(session.header.run_id))
 
         async def compare() -> Decimal | None:
             try:

@@ -14,7 +14,7 @@ from domain.instrument import Instrument
 from domain.money import floor_to
 from domain.order import OrderState
 from domain.portfolio import Portfolio
-from graphs.brake import braked
+from graphs.closing import CLOSING
 from graphs.cycle import CONTROL, Cycle
 from graphs.days import day_start, week_start
 from memory.acts import HOUSE
@@ -47,7 +47,8 @@ async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
         factor = size_factor(policy, marks, portfolio.equity)
     reached = _STEPS.index(near.step) > _STEPS.index(session.step)
     cycle.step = near.step
-    if reached and near.step == "flatten" and control.state != "halted" and not control.flatten:
+    stands = control.state == "halted" or (control.flatten and control != CLOSING)
+    if reached and near.step == "flatten" and not stands:
         control = await effects.once(
             "control:flatten", None, returns=CONTROL, perform=lambda: _flatten(cycle, _used(near))
         )
@@ -55,6 +56,8 @@ async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
         control = await effects.once(
             "control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle, ", ".join(kept))
         )
+        cycle.flat = True
+    cycle.control = control
     cycle.duty = Duty(
         entries=control.state == "active",
         sends=control.state != "halted",
@@ -82,7 +85,7 @@ async def _flatten(cycle: Cycle, reason: str) -> Control:
     account = session.header.run_id
     with suppress(Refused):  # a person was quicker, and stricter
         await session.controls.halt(scope=account, level="flatten", by=HOUSE, reason=reason, at=session.wall.now())
-    return braked(await session.controls.state(account), session.brake)
+    return session.in_force(await session.controls.state(account))
 
 
 def _kept(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
@@ -112,4 +115,4 @@ def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None
 async def _flattened(cycle: Cycle, but: str) -> Control:
     session = cycle.session
     await session.controls.flattened(scope=session.header.run_id, at=session.wall.now(), but=but)
-    return braked(await session.controls.state(session.header.run_id), session.brake)
+    return session.in_force(await session.controls.state(session.header.run_id))

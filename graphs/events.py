@@ -9,6 +9,7 @@ from datetime import datetime
 from domain.decision import Decision, Proposal
 from domain.order import Fill
 from domain.portfolio import Portfolio
+from memory.controls import Control
 from policy import Verdict
 
 
@@ -54,13 +55,21 @@ class CycleEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlRead:
+    """The trading state in which a cycle works."""
+
+    cycle: int
+    control: Control
+
+
+@dataclass(frozen=True, slots=True)
 class MarketSaid:
     """What a live market waits for, what of it did not answer, and what of a live account a person should know."""
 
     text: str
 
 
-Event = CycleStarted | NodeStarted | NodeEnded | GateSpoke | CycleEnded | MarketSaid
+Event = CycleStarted | ControlRead | NodeStarted | NodeEnded | GateSpoke | CycleEnded | MarketSaid
 Listener = Callable[[Event], None]
 
 

@@ -76,7 +76,7 @@ async def fork(
             "run_id": run_id,
             "created_at": at,
             "parent": header.run_id,
-            "planned_cycles": cycles or max(header.planned_cycles, from_cycle),
+            "planned_cycles": cycles or (header.planned_cycles and max(header.planned_cycles, from_cycle)),
             "eras": (*kept, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle)),
         }
     )

@@ -15,7 +15,6 @@ from agents.sending import Approved
 from domain.decision import Proposal, Thesis
 from domain.digest import canonical
 from domain.effects import Effects
-from graphs.brake import braked
 from graphs.cycle import Cycle
 from graphs.days import day_start
 from graphs.picture import picture, sent_since, sights
@@ -71,7 +70,7 @@ async def gate(
             found = await books.standing(
                 sent_since=sent_since(policy, now=seen.now), day_start=day_start(cycle.as_of, policy.day)
             )
-            return found.model_copy(update={"control": braked(found.control, session.brake)})
+            return found.model_copy(update={"control": session.in_force(found.control)})
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
         facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)

@@ -86,7 +86,7 @@ async def prepare(
         start_cash=options.cash,
         policy_digest=options.policy.digest,
         settings=canonical(settings),
-        planned_cycles=options.cycles,
+        planned_cycles=options.planned_cycles,
         version=version("agentctl"),
         created_at=at,
     )

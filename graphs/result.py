@@ -11,6 +11,8 @@ from domain.decision import Decision
 from domain.money import ZERO
 from domain.order import ClientOrderId, OrderState, OrderType, Side
 from domain.value import Symbol, Value, absent
+from graphs.closing import OpenPosition
+from memory.controls import Control
 from memory.orders import OrderRecord
 
 
@@ -83,8 +85,8 @@ class RunResult(Value):
     mode: str
     seed: int
     cycles: int
-    asked: int
-    """How many cycles it was to have when it last went on."""
+    asked: int | None
+    """How many cycles it was to have when it last went on; `None` where it goes on until it is stopped."""
     seal: str
     """The digest that every decision, effect, order and fill of the run ends up in."""
     decisions: tuple[Decision, ...]
@@ -94,3 +96,22 @@ class RunResult(Value):
     cost: Cost
     timings: Timings
     notes: tuple[str, ...] = ()
+    trading: Control | None = Field(default=None, exclude_if=absent)
+    """What restricts trading for it now; not there while nothing does."""
+    open_positions: tuple[OpenPosition, ...] = Field(default=(), exclude_if=absent)
+
+    @property
+    def venue(self) -> str:
+        """Where it trades. A second exchange in `market` only shows and checks prices."""
+        return self.market.partition(",")[0]
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with it, as far as it was to go."""
+        bound = f" --cycles {self.asked}" if self.asked and self.status != "finished" else ""
+        return resume_command(self.run_id, live=self.mode == "live") + bound
+
+
+def resume_command(run_id: str, *, live: bool) -> str:
+    """What goes on with a run."""
+    return f"agentctl run{' --live' if live else ''} --resume {run_id}"

@@ -16,9 +16,11 @@ from pydantic import TypeAdapter
 
 from domain.errors import AgentctlError, UsageError
 from domain.venue import LiveMarket
+from graphs.brake import BRAKE
+from graphs.closing import CLOSING, OnExit, open_positions
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
-from graphs.events import CycleEnded, CycleStarted, Event, Listener, MarketSaid, NodeEnded, silent
+from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, Listener, MarketSaid, NodeEnded, silent
 from graphs.reconciling import reconcile
 from graphs.retention import Retention
 from graphs.session import Session
@@ -29,6 +31,9 @@ from memory.records import CycleRecord, Figures
 from memory.tape import MOMENT
 
 _INSTANT: Final = TypeAdapter(datetime)
+_CLOSING_CYCLES: Final = 6
+"""In which a run that ends may close its positions: sent, filled, proven, and some that were refused at first."""
+_CLOSING_PATIENCE_S: Final = 60.0
 
 Status = Literal["finished", "interrupted", "waiting"]
 """`waiting`: a person is asked about an order, and the cycle goes on when the question is answered."""
@@ -39,16 +44,18 @@ class Waiting(Exception):
 
 
 class Stop:
-    """Asks a run to end after the step it is in. Safe to call from a signal handler."""
+    """Asks a run to end. Safe to call from a signal handler."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_exit: OnExit = "keep") -> None:
+        """A run that keeps its positions ends after the step that it is in, one that closes them after the cycle."""
+        self.on_exit = on_exit
         self.asked = False
         self._control: RunControl | None = None
         self._waiting: asyncio.Future[datetime | None] | None = None
 
     def ask(self) -> None:
         self.asked = True
-        if self._control:
+        if self._control and self.on_exit == "keep":
             self._control.request_drain("asked to stop")
         if self._waiting:
             self._waiting.cancel()
@@ -95,9 +102,16 @@ class Runner:
         saver = graph.checkpointer
         self._saver = saver if isinstance(saver, BaseCheckpointSaver) else None
         self.stopwatch = Stopwatch()
+        self._free = 0
+        self._restricted = 0
 
-    async def run(self, *, cycles: int) -> Status:
-        """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for.
+    @property
+    def halted_throughout(self) -> bool:
+        """Whether trading was restricted in every cycle that ran here, of which there were some."""
+        return self._restricted > 0 and not self._free
+
+    async def run(self, *, cycles: int | None) -> Status:
+        """Go on until `cycles` are sealed in all, the market ends, or a stop is asked for; then close what is to be.
 
         Raises `LedgerBroken` when a finished run's ledger is not what the venue says, and `UsageError` when
         it was left within a cycle that is not to be gone on with.
@@ -108,42 +122,79 @@ class Runner:
         finally:
             await self._hold_if_braked()  # pulled in the last cycle, or while it waited: it must outlast the process
             if self._session.brake.reason and not self._session.braked:
-                self._listen(MarketSaid("the halt could not be written down: say it again with agentctl halt"))
+                self._listen(MarketSaid("The halt was not saved. Run agentctl halt again"))
         if self._retention:
             closed = (await self._session.archive.run(self._session.header.run_id)).cycles
             await self._retention.prune(self._session.database, self._session.header.run_id, closed=closed)
         return status
 
-    async def _go_on(self, *, cycles: int) -> Status:
+    async def _go_on(self, *, cycles: int | None) -> Status:
         session = self._session
-        run_id = session.header.run_id
-        record = await session.archive.run(run_id)
-        last = await session.archive.last_cycle(run_id)
+        record = await session.archive.run(session.header.run_id)
+        done = cycles is not None and record.cycles >= cycles
+        if done and await session.tape.holds(record.cycles):
+            raise UsageError(
+                f"{record.header.run_id} has closed {record.cycles} cycles and begun another",
+                remedy=f"Go on to --cycles {record.cycles + 1} or more",
+            )
         number, seal = record.cycles, record.seal
-        if number >= cycles:
-            if await session.tape.holds(number):
-                raise UsageError(
-                    f"{run_id} has closed {number} cycles and begun another",
-                    remedy=f"Go on to --cycles {number + 1} or more",
-                )
-            await reconcile(session)
-            return "finished"
-        async for as_of in self._moments(number, after=last.record.as_of if last else None):
-            await self._hold_if_braked()
-            try:
-                seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
-            except (GraphDrained, Waiting) as left:
-                await session.database.flush()
-                return "waiting" if isinstance(left, Waiting) else "interrupted"
-            number += 1
-            if number >= cycles:
-                break
-            if self._retention and self._retention.due(closed=number):
-                await self._retention.prune(session.database, run_id, closed=number)
-        if self._stop.asked and number < cycles:
+        try:
+            if not done:
+                number, seal = await self._cycles(number, seal, cycles=cycles)
+            if self._stop.on_exit == "flatten":
+                await self._close_positions(number, seal)
+        except (GraphDrained, Waiting) as left:
+            await session.database.flush()
+            return "waiting" if isinstance(left, Waiting) else "interrupted"
+        if self._stop.asked and (cycles is None or number < cycles):
             return "interrupted"
         await reconcile(session)
         return "finished"
+
+    async def _cycles(self, number: int, seal: str, *, cycles: int | None) -> tuple[int, str]:
+        """Run the cycles from `number` on until there is no other; the number and seal that the next one would have."""
+        session = self._session
+        async for as_of in self._moments(number, after=session.last_at):
+            await self._hold_if_braked()
+            seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
+            number += 1
+            if number == cycles:
+                break
+            if self._retention and self._retention.due(closed=number):
+                await self._retention.prune(session.database, session.header.run_id, closed=number)
+        return number, seal
+
+    async def _close_positions(self, number: int, seal: str) -> None:
+        """Close what is open in cycles of its own, through the gate: a few, and none once nothing more can be done."""
+        session = self._session
+        session.closing = True
+        market = session.market
+        ticks = market.ticks(after=session.last_at)
+        hurried = isinstance(market, LiveMarket)
+        for _ in range(_CLOSING_CYCLES):
+            control = session.in_force(await session.controls.state(session.header.run_id))
+            if control.state == "halted" or not await self._exposed():
+                return
+            if hurried and isinstance(market, LiveMarket):
+                market.look_now()
+            try:
+                as_of = await asyncio.wait_for(anext(ticks, None), self._closing_patience_s)
+            except TimeoutError:
+                return
+            if as_of is None:
+                return
+            cycle = Cycle(session=session, number=number, as_of=as_of, previous_seal=seal)
+            seal = await self.cycle(cycle)
+            number += 1
+            if cycle.flat:
+                return
+            hurried = session.live  # on paper an order fills with the next bar, and not before
+
+    @property
+    def _closing_patience_s(self) -> float:
+        """For one tick of the closing: a live desk need not wait for a bar, and paper must."""
+        bar_s = 0.0 if self._session.live else self._session.timeframe.length.total_seconds()
+        return bar_s + _CLOSING_PATIENCE_S
 
     def _streaming(self) -> AbstractAsyncContextManager[None]:
         market = self._session.market
@@ -160,7 +211,7 @@ class Runner:
         if begun_at is not None and not self._stop.asked:
             after = begun_at
             yield begun_at
-        elif isinstance(market, LiveMarket) and after is not None and await self._exposed():
+        elif isinstance(market, LiveMarket) and self._session.live and after is not None and await self._exposed():
             market.look_now()
         ticks = market.ticks(after=after)
         while not self._stop.asked:
@@ -170,10 +221,8 @@ class Runner:
             yield as_of
 
     async def _exposed(self) -> bool:
-        """Whether a live account holds something, or may come to."""
+        """Whether a position is open, or an order from which one may come."""
         session = self._session
-        if not session.live:
-            return False
         held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
         return bool(held.positions or await session.ledger.orders(working_only=True))
 
@@ -184,7 +233,7 @@ class Runner:
         if reason and not session.braked:
             with suppress(AgentctlError):  # tried again before the next cycle
                 await session.controls.halt(
-                    scope=session.header.run_id, level="halt", by="brake", reason=reason, at=session.wall.now()
+                    scope=session.header.run_id, level="halt", by=BRAKE, reason=reason, at=session.wall.now()
                 )
                 session.braked = True
 
@@ -198,6 +247,9 @@ class Runner:
         self._listen(CycleStarted(cycle.number, cycle.as_of))
         nodes_ms: dict[str, float] = {}
         state = await self._pass(cycle, nodes_ms)
+        if cycle.control != CLOSING:
+            self._free += cycle.control.state == "active"
+            self._restricted += cycle.control.state != "active"
         made = decisions(state, cycle=cycle.number, universe=session.universe)
         books = await session.ledger.portfolio(marks=cycle.marks, as_of=cycle.as_of)
         record = CycleRecord(
@@ -217,6 +269,8 @@ class Runner:
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
+        working = await session.ledger.orders(working_only=True) if session.live else ()
+        session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))
         await self._forget_checkpoint(cycle.number - 1)
@@ -247,6 +301,8 @@ class Runner:
                 state = chunk
             else:
                 self._hear(chunk, nodes_ms)
+                if isinstance(chunk, NodeEnded) and chunk.node == "tick":
+                    self._listen(ControlRead(cycle.number, cycle.control))
         return state
 
     def _hear(self, event: Event, nodes_ms: dict[str, float]) -> None:

@@ -18,12 +18,13 @@ from domain.decision import Episode
 from domain.instrument import Instrument
 from domain.value import Symbol, Value
 from domain.venue import Market, Venue
-from graphs.brake import Brake
+from graphs.brake import Brake, braked
+from graphs.closing import CLOSING, OpenPosition
 from graphs.wall import WallClock
 from memory.approvals import Approvals
 from memory.archive import Archive
 from memory.armings import Armings
-from memory.controls import Controls
+from memory.controls import Control, Controls
 from memory.database import Database
 from memory.ledger import Ledger
 from memory.records import Era, RunHeader
@@ -77,6 +78,10 @@ class Session:
     brake: Brake = field(default_factory=Brake)
     braked: bool = False
     """Whether the brake's halt was written down."""
+    closing: bool = False
+    """Whether the run is ending and closes its positions first."""
+    left: tuple[OpenPosition, ...] = ()
+    """What was open at the end of the last cycle."""
     wall: Clock = field(default_factory=WallClock)
     """When people are asked and answer. Market time is `clock`."""
     step: Step = "none"
@@ -116,6 +121,11 @@ class Session:
     async def armed(self) -> Arming | None:
         """A person's leave to trade with money here, as it stands now. To be read as an effect."""
         return await self.armings.in_force(self.header.exchange, at=self.wall.now())
+
+    def in_force(self, control: Control) -> Control:
+        """`control` as it counts and is recorded: with the brake, and with a run that is ending and closes first."""
+        pulled = braked(control, self.brake)
+        return CLOSING if self.closing and pulled.strictness < CLOSING.strictness else pulled
 
     @cached_property
     def engine(self) -> PolicyEngine:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from domain.decision import Decision
 from domain.errors import LedgerBroken
+from graphs.brake import Brake, braked
+from graphs.closing import OpenPosition, open_positions
 from graphs.result import Cost, EquityLine, OrderLine, RunResult, Timings
+from graphs.session import RunSettings
 from memory.archive import Archive
+from memory.controls import Control, Controls
 from memory.database import Database
 from memory.ledger import Ledger
 from memory.records import Figures, RunRecord
 
 
 async def summary(
-    record: RunRecord, *, database: Database, timings: Timings, asked: int | None = None, notes: tuple[str, ...] = ()
+    record: RunRecord,
+    *,
+    database: Database,
+    timings: Timings,
+    notes: tuple[str, ...] = (),
+    brake: Brake | None = None,
 ) -> RunResult:
-    """Everything that a run decided and did, read back from what was committed."""
+    """Everything that a run decided and did, read back from what was committed, and what it leaves open.
+
+    `brake` is that of the process that ran it.
+    """
     header = record.header
     archive = Archive(database)
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
@@ -24,11 +37,13 @@ async def summary(
     tokens = 0
     usd: Decimal | None = Decimal(0)
     figures: Figures | None = None
+    as_of = header.created_at
     async for closed in archive.cycles(header.run_id):
         made += closed.record.decisions
         tokens += closed.record.tokens
         usd = None if usd is None or closed.record.usd is None else usd + closed.record.usd
         figures = closed.record.figures or figures
+        as_of = closed.record.as_of
     snapshots = await archive.snapshot_ids(header.run_id)
     return RunResult(
         run_id=header.run_id,
@@ -41,7 +56,7 @@ async def summary(
         mode=header.mode,
         seed=header.seed,
         cycles=record.cycles,
-        asked=asked or header.planned_cycles,
+        asked=header.planned_cycles,
         seal=record.seal,
         decisions=tuple(made),
         orders=tuple(OrderLine.of(order) for order in await ledger.orders()),
@@ -50,7 +65,22 @@ async def summary(
         cost=Cost(tokens=tokens, usd=usd),
         timings=timings,
         notes=notes,
+        trading=await _restriction(header.run_id, database, brake or Brake()),
+        open_positions=await still_open(ledger, RunSettings.model_validate_json(record.era.settings), at=as_of),
     )
+
+
+async def still_open(ledger: Ledger, settings: RunSettings, *, at: datetime) -> tuple[OpenPosition, ...]:
+    """The positions in the books, each with its stop and where that rests."""
+    books = await ledger.portfolio(marks={}, as_of=at)
+    working = await ledger.orders(working_only=True) if books.positions else ()
+    return open_positions(books, working, instruments=settings.instruments, stops={})
+
+
+async def _restriction(run_id: str, database: Database, brake: Brake) -> Control | None:
+    control = await Controls(database).state(run_id)
+    found = braked(control, brake).model_copy(update={"scope": control.scope})
+    return None if found.state == "active" else found
 
 
 async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -> EquityLine:

@@ -35,6 +35,9 @@ TradingState = Literal["active", "reducing", "halted"]
 """`reducing` lets only orders pass that reduce a position; `halted` lets none pass."""
 
 Level = Literal["reduce", "flatten", "halt"]
+"""How far trading is halted, as it is stored; `LEVEL_NAMES` has the words for people."""
+
+LEVEL_NAMES: Final[Mapping[Level, str]] = {"reduce": "reduce-only", "flatten": "flatten", "halt": "all"}
 
 
 class Control(Value):
@@ -68,9 +71,24 @@ class Control(Value):
 
     @property
     def in_words(self) -> str:
+        """As the reasons of orders have it that were not sent: archived, and so never put otherwise."""
         state = "reducing, to become flat" if self.flatten else self.state
         return f"{state} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
+    @property
+    def state_name(self) -> str:
+        """The state in an operator's words."""
+        state = "reduce-only" if self.state == "reducing" else self.state
+        return f"{state}, closing everything" if self.flatten else state
+
+    @property
+    def describe(self) -> str:
+        """For operators: the state, who set it and why."""
+        return f"{self.state_name} by {self.by}" + (f": {self.reason}" if self.reason else "")
+
+
+ACTIVE: Final = Control(scope="")
+"""What is in force where nobody halted, as a cycle records it."""
 
 _STRICTNESS: Final[Mapping[tuple[TradingState, bool], int]] = {
     ("active", False): 0,
@@ -150,10 +168,15 @@ class Controls:
         async with self._database.reading() as connection:
             return await control_of(connection, account)
 
+    async def own(self, scope: str) -> Control:
+        """What was set for `scope` itself, whatever is in force elsewhere."""
+        async with self._database.reading() as connection:
+            return await _own(connection, scope)
+
     async def halt(self, *, scope: str, level: Level, by: str, reason: str, at: datetime) -> Control:
         """Tighten to `level`; asked for what stands, keep that as it is.
 
-        `reduce` lets exits pass, `flatten` has the desk leave everything first, `halt` lets nothing pass.
+        `reduce` lets exits pass, `flatten` has the desk close everything first, `halt` lets nothing pass.
         Raises `Refused`, saying what stands, when that is stricter.
         """
         state, flatten = _LEVELS[level]
@@ -163,8 +186,8 @@ class Controls:
             before = await _own(connection, scope)
             if before.strictness > wanted.strictness:
                 raise Refused(
-                    f"{_named(scope)} is {before.in_words}, which is stricter than {level}",
-                    remedy="Only agentctl resume relaxes it",
+                    f"{_named(scope)} is {before.describe}, which is stricter than {LEVEL_NAMES[level]}",
+                    remedy="Only agentctl unhalt relaxes it",
                 )
             after = before if before.strictness == wanted.strictness else wanted
             return await _act(connection, after, kind="halt", by=by, reason=reason, at=at, level=level)

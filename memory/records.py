@@ -73,8 +73,8 @@ class RunHeader(Value):
     policy_digest: Digest
     settings: str
     """Everything else that was set, as canonical JSON."""
-    planned_cycles: int
-    """How many were asked for. What is decided in a cycle does not depend on it."""
+    planned_cycles: int | None = Field(default=None, exclude_if=absent)
+    """How many were asked for; `None` goes on until it is stopped. What is decided in a cycle does not depend on it."""
     version: str
     created_at: Instant
     parent: str | None = None

@@ -11,19 +11,15 @@ from tools.plumbing import Sleep
 
 
 class Urgency:
-    """Events that others set. One is due once `every_s` has passed since anything was looked at."""
+    """Events that others set, and `call`. One is due once `every_s` has passed since anything was looked at."""
 
     def __init__(self, events: Sequence[asyncio.Event], *, wall: Clock, every_s: float) -> None:
-        self._events = tuple(events)
+        self._called = asyncio.Event()
+        self._heard = bool(events)
+        self._events = (*events, self._called)
         self._wall = wall
         self._every = timedelta(seconds=every_s)
         self._looked_at: datetime | None = None
-
-    def call(self) -> None:
-        """Something is urgent now, whatever the events say."""
-        called = asyncio.Event()
-        called.set()
-        self._events = (called, *self._events)
 
     @property
     def due(self) -> bool:
@@ -35,6 +31,10 @@ class Urgency:
         for event in self._events:
             event.clear()
 
+    def call(self) -> None:
+        """Something is urgent now, whatever the events say."""
+        self._called.set()
+
     def again(self) -> None:
         """The look saw nothing: what was urgent still is."""
         for event in self._events[:1]:
@@ -42,11 +42,11 @@ class Urgency:
 
     async def nap(self, seconds: float, *, sleep: Sleep) -> None:
         """Sleep for so long, or until it is due."""
-        if not self._events:
-            await sleep(seconds)
-            return
         if self._is_set:
             await sleep(min(seconds, self._rest_s() or seconds))
+            return
+        if not self._heard:
+            await sleep(seconds)
             return
         tasks = [asyncio.ensure_future(sleep(seconds)), *(asyncio.ensure_future(e.wait()) for e in self._events)]
         try:

@@ -67,6 +67,11 @@ def open_market(
     return FailoverMarket(first, others[0], wall=wall) if others else first
 
 
+def is_exchange(spec: str) -> bool:
+    """Whether `spec` names a market that goes on while nobody looks, and not a simulated or recorded one."""
+    return spec != "sim" and not spec.startswith(_FILE)
+
+
 def exchanges(spec: str) -> list[str]:
     """The one or two exchanges that `spec` names. Raises `UsageError` for more."""
     named = spec.split(",")

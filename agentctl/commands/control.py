@@ -1,10 +1,12 @@
-"""`agentctl halt`, `resume` and `rearm`: what a person does to the desk. Each is kept, with a name and a reason."""
+"""`agentctl halt`, `unhalt` and `rearm`: what an operator does to the desk. Each is kept, with a name and a reason."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Final
 
 from agentctl.archive import reading, run_meant, wait
@@ -12,27 +14,32 @@ from agentctl.commands.status import in_force, scope_in_words
 from agentctl.output import print_json, warn
 from agentctl.person import named
 from agentctl.question import when
-from agentctl.settings import Settings, load
+from agentctl.settings import Settings, load, load_to_halt
 from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
 from domain.value import Value
-from graphs.brake import HALT_FILE
-from memory.acts import EVERYWHERE, required
+from graphs.brake import HALT_FILE, halts
+from memory.acts import EVERYWHERE, words
 from memory.address import Address
-from memory.controls import Control, Controls, Level
+from memory.controls import LEVEL_NAMES, Control, Controls, Level
 from memory.database import Database
 
 _PATIENCE_S = 10
 """How long the database may take to keep a halt, before it is taken for out of reach."""
 
+_LEVELS: Final[dict[str, Level]] = {name: level for level, name in LEVEL_NAMES.items()}
+_FORMER: Final[dict[str, Level]] = {"reduce": "reduce", "halt": "halt"}
+"""What two levels were called before; still taken, with a note."""
+
+_ENTRIES: Final = "Working entries are cancelled in a run's next cycle; protective stops at the venue stay."
 _MEANING: Final[dict[Level, str]] = {
-    "reduce": "Only orders that reduce a position are sent; entries are refused.",
+    "reduce": f"Only orders that close or reduce a position are sent. {_ENTRIES}",
     "flatten": (
-        "The run cancels what is open and closes what is held, through the gate, in its next cycle, and is halted once "
+        "A run cancels what is open and closes its positions, through the gate, in its next cycle, and is halted once "
         "it is flat. A run that is not going on does it when it is resumed."
     ),
     "halt": (
-        "Nothing is sent, exits neither: stops are not acted upon. Orders that rest at the venue stay there, and are "
-        "still accounted for."
+        "No orders are sent, not even exits: targets, time limits and stops that only the run watches are not acted "
+        f"on. {_ENTRIES}"
     ),
 }
 
@@ -47,41 +54,69 @@ class Halt(Value):
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A halt as it was asked for, with everything filled in that was not said."""
+
+    level: Level
+    by: str
+    reason: str
+    run: str | None
+    tighten: bool
+    """No level was named: what is stricter may stand."""
+
+
 def halt(
-    *, level: Level, reason: str, run: str | None, by: str | None, file: bool, db: str | None, as_json: bool
+    *,
+    level: str | None,
+    reason: str | None,
+    run: str | None,
+    by: str | None,
+    file: bool,
+    db: str | None,
+    as_json: bool,
 ) -> None:
     """Tighten. Where the database fails, for whatever cause, the halt file is written in its place; exit code 5.
 
-    Raises `Refused` where something stricter stands, and `NotFound` for an unknown run or where nothing ever ran.
+    Nothing need be said: the level is then `reduce-only`, or `all` with the file, and the reason who halted. Raises
+    `UsageError` for a level that is not known, `Refused` where something stricter stands than the level that was
+    named, and `NotFound` for an unknown run or where nothing ever ran.
     """
-    if file and level != "halt":
-        raise UsageError(f"--file lets no order pass, and --level {level} needs exits to pass", remedy="Leave one out")
-    who, said, settings = named(by), required(reason, name="reason"), load(db=db)
+    meant: Level = ("halt" if file else "reduce") if level is None else _level(level)
+    if file and meant != "halt":
+        raise UsageError(
+            f"--file stops all orders, including exits, so it can't be combined with --level {LEVEL_NAMES[meant]}",
+            remedy="Drop one of them",
+        )
+    who = named(by or None)
+    order = _Order(
+        level=meant, by=who, reason=words(reason or "") or f"halted by {who}", run=run, tighten=level is None
+    )
+    settings = load_to_halt(db=db)
     Address.parse(settings.database_url)
     try:
-        kept = wait(asyncio.wait_for(_kept(run, level=level, by=who, reason=said, db=db), _PATIENCE_S))
+        kept = wait(asyncio.wait_for(_kept(order, settings), _PATIENCE_S))
     except Exception as error:  # the one command that must come through, whatever is wrong with the database
-        _without_database(error, level=level, by=who, reason=said, settings=settings, as_json=as_json)
-        return None
+        return _without_database(error, order, settings, as_json=as_json)
     if isinstance(kept, AgentctlError):
         raise kept
     try:
-        written = _write(settings, f"{said} ({who})") if file else None
+        written = _write(settings, f"{order.reason} ({who})") if file else None
     except OSError as error:
-        raise ServiceUnavailable(f"{_unwritten(settings, error)}. In force in the database: {kept.in_words}") from error
+        raise ServiceUnavailable(f"{_unwritten(settings, error)}. In force in the database: {kept.describe}") from error
     if as_json:
-        return print_json(Halt(level=level, control=kept, file=written))
-    print(f"{scope_in_words(kept.scope)}: {kept.in_words}, since {when(kept.since) if kept.since else 'ever'}")
-    print(_MEANING[level])
+        return print_json(Halt(level=meant, control=kept, file=written))
+    print(f"{scope_in_words(kept.scope)}: {kept.describe}, since {when(kept.since) if kept.since else 'ever'}")
+    print(_MEANING[_level_of(kept)])
     if there := _standing(settings):
         print(f"The halt file {there} is there too: until it is deleted, no run of this folder sends anything.")
-    return print(f"Only a person lets it go on: agentctl resume{_run_option(kept.scope)} --reason TEXT")
+    return print(f"Only a person lets it go on: agentctl unhalt{_run_option(kept.scope)} --reason TEXT")
 
 
-def resume(*, reason: str, run: str | None, by: str | None, db: str | None, as_json: bool) -> None:
+def unhalt(*, reason: str, run: str | None, by: str | None, db: str | None, as_json: bool) -> None:
     """Let trading go on. Raises `Refused` while the halt file is there, or when nothing is halted."""
     if there := _standing(load(db=db)):
-        raise Refused(f"the halt file {there} is there", remedy="Delete it first: it halts by being there")
+        raise Refused(f"the halt file {there} exists", remedy="Delete it first: trading stays halted while it exists")
     who = named(by)
 
     async def work() -> tuple[Control, tuple[Control, ...]]:
@@ -97,10 +132,10 @@ def resume(*, reason: str, run: str | None, by: str | None, db: str | None, as_j
     control, rest = wait(work())
     if as_json:
         return print_json({"control": control, "still_in_force": rest})
-    print(f"{scope_in_words(control.scope)}: {control.in_words}")
+    print(f"{scope_in_words(control.scope)}: {control.describe}")
     print("The gate judges every order as before. A process whose own brake was pulled stays halted until it ends.")
     for other in rest:
-        print(f"still in force: {scope_in_words(other.scope)} is {other.in_words}")
+        print(f"still in force: {scope_in_words(other.scope)} is {other.describe}")
     return None
 
 
@@ -123,19 +158,44 @@ def rearm(*, run: str, agent: str, symbol: str, reason: str, by: str | None, db:
         print(f"{agent} may enter {symbol} again in {account}, by {who}")
 
 
-async def _kept(run: str | None, *, level: Level, by: str, reason: str, db: str | None) -> Control | AgentctlError:
+def _level(name: str) -> Level:
+    """The level of that name. Raises `UsageError` for one that is not known."""
+    if name in _FORMER:
+        warn(f"note: --level {name} is now called {LEVEL_NAMES[_FORMER[name]]}")
+        return _FORMER[name]
+    if name not in _LEVELS:
+        near = get_close_matches(name.lower(), _LEVELS, n=1)
+        guess = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"--level {name!r} is not known, and nothing was halted",
+            remedy=f"{guess}Levels: reduce-only (exits pass; the default), flatten (close everything), all (no orders)",
+        )
+    return _LEVELS[name]
+
+
+def _level_of(control: Control) -> Level:
+    """The level that stands, which may be stricter than the one that was asked for."""
+    if control.state == "halted":
+        return "halt"
+    return "flatten" if control.flatten else "reduce"
+
+
+async def _kept(order: _Order, settings: Settings) -> Control | AgentctlError:
     """The halt as the database keeps it, or why it was asked wrongly. What this raises, the database failed by."""
-    async with reading(db) as database:
+    async with await Database.open(settings.database_url, create=False) as database:
         try:
-            scope = await _scope_of(database, run)
+            scope = await _scope_of(database, order.run)
         except (NotFound, UsageError) as unknown:
             return unknown
         controls = Controls(database)
         try:
-            return await controls.halt(scope=scope, level=level, by=by, reason=reason, at=datetime.now(UTC))
+            return await controls.halt(
+                scope=scope, level=order.level, by=order.by, reason=order.reason, at=datetime.now(UTC)
+            )
         except Refused as refused:
-            if _stricter(await controls.state(scope), level):
-                return refused
+            stands = await controls.own(scope)
+            if _stricter(stands, order.level):
+                return stands if order.tighten else refused
             raise
 
 
@@ -143,9 +203,7 @@ def _stricter(stands: Control, level: Level) -> bool:
     return level != "halt" and (stands.state == "halted" or (stands.flatten and level == "reduce"))
 
 
-def _without_database(
-    error: Exception, *, level: Level, by: str, reason: str, settings: Settings, as_json: bool
-) -> None:
+def _without_database(error: Exception, order: _Order, settings: Settings, *, as_json: bool) -> None:
     if isinstance(error, NotFound) and not settings.data_dir.is_dir():
         raise NotFound(
             f"nothing was halted: {error.message}", remedy="Go to the folder of the run, or name it: --db URL"
@@ -153,33 +211,33 @@ def _without_database(
     late = f"the database did not keep the halt within {_PATIENCE_S} seconds"
     failure = late if isinstance(error, TimeoutError) else str(error) or type(error).__name__
     try:
-        written = _write(settings, f"{reason} ({by})")
+        written = _write(settings, f"{order.reason} ({order.by})")
     except OSError as unwritten:
         raise ServiceUnavailable(
             f"NOTHING IS HALTED: {failure}; {_unwritten(settings, unwritten)}",
             remedy="Send SIGUSR1 to the process of the run (kill -USR1 PID)",
         ) from error
     if as_json:
-        print_json(Halt(level=level, control=None, file=written, failure=failure))
+        print_json(Halt(level=order.level, control=None, file=written, failure=failure))
     warn(f"error: {failure}")
-    warn(f"NOT in force, as far as is known: {level} in the database. Runs of other folders on it go on.")
+    warn(f"NOT in force, as far as is known: {LEVEL_NAMES[order.level]} in the database. Runs of other folders go on.")
     warn(f"in force: the halt file {written}, for every run of this folder. {_MEANING['halt']}")
-    if level == "flatten":
-        warn("Nothing is cancelled and nothing is closed.")
-    warn("Once the database answers: agentctl halt again, delete the file, and agentctl resume when it is time.")
+    if order.level == "flatten":
+        warn("Nothing is closed.")
+    warn("Once the database answers: agentctl halt again, delete the file, and agentctl unhalt when it is time.")
     sys.exit(ServiceUnavailable.exit_code)
 
 
 def _standing(settings: Settings) -> str | None:
     file = settings.data_dir / HALT_FILE
-    return str(file.absolute()) if file.exists() else None
+    return str(file.absolute()) if halts(file) else None
 
 
 def _write(settings: Settings, text: str) -> str:
     """Write the halt file, and return where it is. One that is there already says why it is, and stays."""
     file = settings.data_dir / HALT_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
+    if not halts(file):
         file.write_text(text + "\n", encoding="utf-8")
     return str(file.absolute())
 

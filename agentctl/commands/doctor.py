@@ -12,16 +12,17 @@ from agentctl.archive import wait
 from agentctl.clashes import foreign_owners, require_own_packages
 from agentctl.commands.status import in_force, scope_in_words
 from agentctl.keys import keys_for, names
-from agentctl.money import probe
+from agentctl.money import probe, where_of
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
+from agentctl.tracing import idle, switched_on
 from agentctl.vitals import vitals_in
 from agents.models import open_model
 from agents.providers import KEYS
 from domain.digest import plain
 from domain.errors import AgentctlError, NotFound, Refused
 from domain.value import Value
-from graphs.brake import HALT_FILE
+from graphs.brake import HALT_FILE, halts
 from graphs.profiles import policy_in_effect
 from memory.archive import Archive
 from memory.database import Database
@@ -48,6 +49,7 @@ def examine(*, venue: str | None, db: str | None, as_json: bool) -> None:
         "model": lambda: f"{open_model(load().model, asking=True).name} can be asked",
         "tokenizer": lambda: f"{open_model(load().model, asking=False).tokenizer.name} counts offline",
         "keys": _keys,
+        "tracing": _tracing,
     }
     if venue is not None:
         checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
@@ -99,12 +101,23 @@ async def _trading_state(url: str) -> str:
         return "active"
     async with database:
         standing = await in_force(database)
-    return "; ".join(f"{scope_in_words(each.scope)} is {each.in_words}" for each in standing) or "active"
+    return "; ".join(f"{scope_in_words(each.scope)} is {each.describe}" for each in standing) or "active"
 
 
 def _halt_file() -> str:
     file = load().data_dir / HALT_FILE
-    return f"{file} is there, and halts every run of this folder" if file.exists() else "none"
+    return f"{file} is there, and halts every run of this folder" if halts(file) else "none"
+
+
+def _tracing() -> str:
+    """Fails where the libraries below us send what a run knows elsewhere, unless the settings say that they may."""
+    found, waiting = switched_on(os.environ), idle(os.environ)
+    if found and not load().live.allow_tracing:
+        raise Refused(
+            f"{'; '.join(found)}. Live runs are refused", remedy="Unset it, or set allow_tracing = true under [live]"
+        )
+    unused = f"; {', '.join(waiting)} set, which switches nothing on" if waiting else ""
+    return ("; ".join(found) + ", as [live] allow_tracing says" if found else "nothing is sent elsewhere") + unused
 
 
 def _exchange_keys(exchange: str) -> str:
@@ -116,11 +129,12 @@ async def _exchange(exchange: str) -> str:
     money that lies where orders can't use it, while there is none where they can.
     """
     async with probe(exchange, load()) as venue:
+        where = where_of(venue, load())
         theirs = await venue.time()
         ahead = None if theirs is None else round((theirs - datetime.now(UTC)) / timedelta(milliseconds=1))
         skew_ms = "" if ahead is None else f", its clock is {ahead} ms ahead of ours"
         if not keys_for(exchange, os.environ):
-            return f"answers{skew_ms}; not asked about an account"
+            return f"{where}: answers{skew_ms}; not asked about an account"
         rights, out_of_reach = await venue.rights(), await venue.out_of_reach()
     said = {True: "may", False: "may not", None: "is not told whether it may"}
     if rights.withdraw:
@@ -130,7 +144,8 @@ async def _exchange(exchange: str) -> str:
             f"there is no {venue.currency} to trade with, and {plain(out_of_reach)} in the funding account",
             remedy=f"Transfer it to the trading account at {exchange}",
         )
-    return f"answers{skew_ms}; the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
+    key = f"the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
+    return f"{where}: answers{skew_ms}; {key}"
 
 
 def _keys() -> str:

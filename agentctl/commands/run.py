@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import secrets
 import signal
 import sys
@@ -18,18 +19,20 @@ from typing import Literal
 
 from agentctl.archive import run_meant
 from agentctl.clashes import require_own_packages
-from agentctl.commands.approvals import asked_in_words, waiting_questions
+from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
-from agentctl.question import Question
+from agentctl.parting import Ended, parting, tell_failure
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
+from agentctl.tracing import require_untraced
 from agentctl.vitals import told, vitals_of
-from domain.errors import UsageError
+from domain.errors import Refused, UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
+from graphs.closing import OnExit
 from graphs.forking import Changes, fork
 from graphs.heartbeat import heartbeat
 from graphs.live import went_live
@@ -37,7 +40,6 @@ from graphs.opening import OpenMarket, prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
 from graphs.reconciling import account_venue
-from graphs.result import RunResult
 from graphs.retention import Retention
 from graphs.runner import Runner, Status, Stop
 from graphs.session import Session
@@ -45,7 +47,7 @@ from graphs.summary import summary
 from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
-from memory.records import EndStatus
+from memory.records import EndStatus, RunRecord
 from tools.market import open_market
 
 WAITING = 6
@@ -71,6 +73,7 @@ class Asked:
     resume: str | None
     live: bool
     adopt: str | None
+    on_exit: OnExit
     db: str | None
     as_json: bool
 
@@ -118,36 +121,25 @@ def fork_command(
                     progress=steadily("played"),
                 )
                 session = await resume(run_id, database=database, opener=_on_paper(settings))
-                return await _drive(session, settings, cycles=child.planned_cycles)
+                return await _drive(session, settings, cycles=child.planned_cycles, on_exit="keep")
 
     conclude(asyncio.run(work()), as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended, and what it asks a person when it waits for one."""
-
-    result: RunResult
-    questions: tuple[Question, ...] = ()
-
-
 def conclude(ended: Ended, *, as_json: bool) -> None:
-    """Print how a run went; exit code 130 when it was interrupted, and 6 when it waits for a person."""
-    result = ended.result
+    """Print how a run went; exit code 130 when it was interrupted, 6 when it waits for a person, and 3 when trading
+    was halted throughout."""
+    status = ended.result.status
     if as_json:
-        print_json(result)
+        print_json(ended.result)
     else:
-        show_result(result)
-    if result.status not in ("interrupted", "waiting"):
-        return
-    warn(f"{result.status} after {result.cycles} cycles; nothing is lost")
-    for question in ended.questions:
-        id = question.approval.id
-        warn(f"a person is asked: {asked_in_words(question)}")
-        warn(f"  agentctl approvals show {id}")
-        warn(f"  agentctl approvals approve {id} --reason TEXT, or: agentctl approvals reject {id} --reason TEXT")
-    warn(f"go on with: agentctl run --resume {result.run_id} --cycles {result.asked}")
-    sys.exit(INTERRUPTED if result.status == "interrupted" else WAITING)
+        show_result(ended.result)
+    for line in parting(ended):
+        warn(line)
+    if status in ("interrupted", "waiting"):
+        sys.exit(INTERRUPTED if status == "interrupted" else WAITING)
+    if ended.halted_throughout:
+        sys.exit(Refused.exit_code)
 
 
 def _refuse_with_resume(asked: Asked) -> None:
@@ -201,9 +193,9 @@ async def _new(asked: Asked) -> Ended:
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
             await held.enter_async_context(sole(database, settings.beside_database, header.account))
-            agree(header, await Armings(database).in_force(header.exchange, at=now))
+            agree(header, await Armings(database).in_force(header.exchange, at=now), where=at.where)
         session = await start(header, market, model, database=database, desk=at.desk)
-        return await _drive(session, settings, cycles=options.cycles)
+        return await _drive(session, settings, cycles=header.planned_cycles, on_exit=asked.on_exit)
 
 
 async def _resume(asked: Asked, run_id: str) -> Ended:
@@ -212,11 +204,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         meant = await run_meant(database, run_id)
         header = meant.header
         await held.enter_async_context(sole(database, settings.beside_database, header.run_id))
-        cycles = asked.cycles or max(header.planned_cycles, meant.cycles)
-        if cycles < meant.cycles:
-            raise UsageError(
-                f"--cycles {cycles}: {header.run_id} has closed {meant.cycles} already", remedy="Give more"
-            )
+        cycles = _bound(asked.cycles, meant)
         if asked.live != (header.mode == "live"):
             raise UsageError(
                 f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
@@ -225,9 +213,22 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
         if at.desk is not None:
             await held.enter_async_context(sole(database, settings.beside_database, header.account))
-            agree(header, await Armings(database).in_force(header.exchange, at=datetime.now(UTC)))
+            armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
+            agree(header, armed, where=at.where)
         session = await resume(header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk)
-        return await _drive(session, settings, cycles=cycles)
+        return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
+
+
+def _bound(asked: int | None, record: RunRecord) -> int | None:
+    """After how many cycles a run that goes on ends; `None` for no end. Raises `UsageError` for fewer than it has."""
+    planned = record.header.planned_cycles
+    if asked is None:
+        return None if planned is None else max(planned, record.cycles)
+    if 0 < asked < record.cycles:
+        raise UsageError(
+            f"--cycles {asked}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
+        )
+    return asked or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +237,7 @@ class _OnPaper:
 
     opener: OpenMarket
     desk: None = None
+    where: str = ""
 
 
 def _on_paper(settings: Settings) -> OpenMarket:
@@ -249,13 +251,14 @@ async def _trading(
     if not live:
         yield _OnPaper(opener=_on_paper(settings))
         return
+    require_untraced(os.environ, allowed=settings.live.allow_tracing)
     async with trading(market, symbols=symbols or (), settings=settings) as at:
         yield at
 
 
-async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
+async def _drive(session: Session, settings: Settings, *, cycles: int | None, on_exit: OnExit) -> Ended:
     """Run to the end, to Ctrl-C or to a question, and say in the archive how it ended."""
-    stop = Stop()
+    stop = Stop(on_exit=on_exit)
     session.brake = Brake(settings.data_dir / HALT_FILE)
     run_id = session.header.run_id
     keep = settings.archive.keep_cycles
@@ -276,7 +279,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
             status: Status | Literal["failed"] = "failed"
             gc.freeze()  # a walk through all that was imported would be a pause of a tenth of a second before an order
             working = asyncio.create_task(runner.run(cycles=cycles))
-            _heed_signals(stop, session.brake, watching, working)
+            _heed_signals(stop, session, watching, working)
             try:
                 status = await working
             except asyncio.CancelledError:
@@ -285,21 +288,28 @@ async def _drive(session: Session, settings: Settings, *, cycles: int) -> Ended:
                 status = "interrupted"
             finally:
                 kept: EndStatus = "interrupted" if status == "waiting" else status
-                await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
                 if status == "failed":
-                    warn(f"run {run_id} stopped; nothing is lost. Once mended: agentctl run --resume {run_id}")
-    record = await session.archive.run(run_id)
+                    await tell_failure(session)
+                await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
     result = await summary(
-        record, database=session.database, timings=runner.stopwatch.timings(), asked=cycles, notes=session.market.notes
+        await session.archive.run(run_id),
+        database=session.database,
+        timings=runner.stopwatch.timings(),
+        notes=session.market.notes,
+        brake=session.brake,
     )
-    if status != "waiting":
-        return Ended(result)
-    questions = await waiting_questions(session.database, run_id, at=session.wall.now())
-    return Ended(result.model_copy(update={"status": status}), questions)
+    waiting = status == "waiting"
+    return Ended(
+        result=result.model_copy(update={"asked": cycles, "status": status}),
+        questions=await waiting_questions(session.database, run_id, at=session.wall.now()) if waiting else (),
+        on_exit=on_exit,
+        halted_throughout=runner.halted_throughout,
+    )
 
 
-def _heed_signals(stop: Stop, brake: Brake, watching: Screen, working: asyncio.Task[Status]) -> None:
-    """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable.
+def _heed_signals(stop: Stop, session: Session, watching: Screen, working: asyncio.Task[Status]) -> None:
+    """The first Ctrl-C ends the run after the current step, the second at once; both leave it resumable. A run that
+    closes its positions does so after the first, and enters nothing from then on.
 
     SIGUSR1 pulls the brake: the run goes on, and nothing is sent any more. Heeded until the loop closes, so
     that a late signal does not cost the result of a run that is over.
@@ -310,11 +320,13 @@ def _heed_signals(stop: Stop, brake: Brake, watching: Screen, working: asyncio.T
         if stop.asked:
             working.cancel()
         elif not working.done():
+            session.closing = stop.on_exit == "flatten"
             stop.ask()
-            watching.say("stopping after this step; Ctrl-C again to stop at once")
+            what = "closing all positions after this cycle" if session.closing else "stopping after this step"
+            watching.say(f"{what}; Ctrl-C again to stop at once")
 
     def pulled() -> None:
-        brake.pull("SIGUSR1")
+        session.brake.pull("SIGUSR1")
         if not working.done():
             watching.heed()
 

@@ -55,12 +55,12 @@ def status(*, run: str | None, db: str | None, as_json: bool) -> None:
 
 
 async def in_force(database: Database) -> tuple[Control, ...]:
-    """What restricts trading, by scope. An account's own restriction is not seen while a stricter one of `*` stands."""
+    """What restricts trading, by scope: each as it was set there, whatever else is in force."""
     controls = Controls(database)
     acts = await Acts(database).all(limit=_ACTS_READ)
     scopes = sorted({act.scope for act in acts if act.kind in _RESTRICTING})
-    states = [(scope, await controls.state(scope)) for scope in scopes]
-    return tuple(control for scope, control in states if control.scope == scope and control.state != "active")
+    own = [await controls.own(scope) for scope in scopes]
+    return tuple(control for control in own if control.state != "active")
 
 
 def scope_in_words(scope: str) -> str:
@@ -88,14 +88,14 @@ async def _status(database: Database, *, account: str | None, file: Path) -> Sta
 def _show(found: Status) -> None:
     trading = found.trading
     active = "active, but for what is in force below" if found.in_force else "active"
-    said = active if trading.state == "active" else visible(trading.in_words)
+    said = active if trading.state == "active" else visible(trading.describe)
     print(f"{scope_in_words(found.scope)}: {said}")
     if found.halt_file:
         print(f"the halt file {found.halt_file} is there: it halts every run of this folder until it is deleted")
     rows: Sequence[Sequence[str]] = [
         (
             c.scope,
-            f"{c.state}, to become flat" if c.flatten else c.state,
+            c.state_name,
             when(c.since) if c.since else "",
             c.by,
             c.reason,

@@ -60,10 +60,10 @@ def entries(result: dict[str, Any]) -> int:
 
 
 def test_a_halted_run_sends_nothing_until_a_person_resumes_it(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agentctl("halt", "--run", run_id, "--reason", "the feed looks wrong") == 0
-    halted = json_of(capsys, "run", "--resume", run_id, "--cycles", "5")
+    assert agentctl("halt", "--level", "all", "--run", run_id, "--reason", "the feed looks wrong") == 0
+    halted = json_of(capsys, "run", "--resume", run_id, "--cycles", "5", code=3)
     assert (halted["cycles"], len(halted["orders"])) == (5, 1)
-    assert agentctl("resume", "--run", run_id, "--reason", "it was the feed") == 0
+    assert agentctl("unhalt", "--run", run_id, "--reason", "it was the feed") == 0
     resumed = json_of(capsys, "run", "--resume", run_id, "--cycles", "8")
     assert len(resumed["orders"]) > 1
     assert acts(capsys) == [("resume", run_id, "it was the feed"), ("halt", run_id, "the feed looks wrong")]
@@ -72,39 +72,39 @@ def test_a_halted_run_sends_nothing_until_a_person_resumes_it(run_id: str, capsy
 def test_a_halt_without_a_run_holds_for_every_run_of_the_database(
     run_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    halted = json_of(capsys, "halt", "--reason", "stop", "--by", "mia")["control"]
+    halted = json_of(capsys, "halt", "--level", "all", "--reason", "stop", "--by", "mia")["control"]
     assert (halted["scope"], halted["state"], halted["by"]) == ("*", "halted", "mia")
-    assert json_of(capsys, "run", "--cycles", "5")["orders"] == []
+    assert json_of(capsys, "run", "--cycles", "5", code=3)["orders"] == []
     assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "halted"
 
 
 def test_a_halt_of_one_run_leaves_the_others_alone(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agentctl("halt", "--run", run_id, "--reason", "this one") == 0
+    assert agentctl("halt", "--level", "all", "--run", run_id, "--reason", "this one") == 0
     assert entries(json_of(capsys, "run", "--cycles", "1")) == 1
     assert json_of(capsys, "status", "--run", "last")["trading"]["state"] == "active"
     assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "halted"
 
 
 def test_a_reducing_run_may_leave_but_not_enter(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agentctl("halt", "--level", "reduce", "--run", run_id, "--reason", "news") == 0
-    result = json_of(capsys, "run", "--resume", run_id, "--cycles", "8")
+    assert agentctl("halt", "--level", "reduce-only", "--run", run_id, "--reason", "news") == 0
+    result = json_of(capsys, "run", "--resume", run_id, "--cycles", "8", code=3)
     assert [order["side"] for order in result["orders"]] == ["buy", "sell"]
 
 
 def test_flatten_leaves_everything_and_then_halts(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("halt", "--level", "flatten", "--run", run_id, "--reason", "weekend") == 0
-    assert "cancels what is open and closes what is held" in capsys.readouterr().out
+    assert "cancels what is open and closes its positions" in capsys.readouterr().out
     assert json_of(capsys, "status", "--run", run_id)["trading"]["flatten"] is True
-    result = json_of(capsys, "run", "--resume", run_id, "--cycles", "5")
+    result = json_of(capsys, "run", "--resume", run_id, "--cycles", "5", code=3)
     assert all(order["state"] in ("filled", "cancelled") for order in result["orders"])
     assert json_of(capsys, "positions", "--run", run_id)["positions"] == {}
     control = json_of(capsys, "status", "--run", run_id)["trading"]
     assert (control["state"], control["flatten"], control["by"]) == ("halted", False, "agentctl")
 
 
-@pytest.mark.parametrize("level", ["reduce", "flatten"])
+@pytest.mark.parametrize("level", ["reduce-only", "flatten"])
 def test_a_halt_is_only_ever_tightened(run_id: str, capsys: pytest.CaptureFixture[str], level: str) -> None:
-    assert agentctl("halt", "--reason", "first") == 0
+    assert agentctl("halt", "--level", "all", "--reason", "first") == 0
     capsys.readouterr()
     assert agentctl("halt", "--level", level, "--reason", "second") == 3
     out, err = capsys.readouterr()
@@ -116,11 +116,15 @@ def test_a_halt_is_only_ever_tightened(run_id: str, capsys: pytest.CaptureFixtur
 
 
 def test_each_level_says_what_it_means_and_what_undoes_it(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for level, meaning in (("reduce", "entries are refused"), ("flatten", "once it is flat"), ("halt", "Nothing is")):
+    for level, meaning in (
+        ("reduce-only", "close or reduce"),
+        ("flatten", "once it is flat"),
+        ("all", "not even exits"),
+    ):
         assert agentctl("halt", "--level", level, "--run", run_id, "--reason", "x") == 0
         out = capsys.readouterr().out
         assert meaning in out
-        assert f"agentctl resume --run {run_id}" in out
+        assert f"agentctl unhalt --run {run_id}" in out
 
 
 def test_the_operator_is_the_user_of_the_process(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +136,7 @@ def test_what_is_said_is_kept_in_one_visible_line(run_id: str, capsys: pytest.Ca
     assert (kept["reason"], kept["by"]) == ("one line [31mred", "mia")
 
 
-@pytest.mark.parametrize("level", ["reduce", "halt", "flatten"])
+@pytest.mark.parametrize("level", ["reduce-only", "all", "flatten"])
 def test_without_the_database_the_halt_file_halts(
     folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], level: str
 ) -> None:
@@ -140,9 +144,9 @@ def test_without_the_database_the_halt_file_halts(
     err = capsys.readouterr().err
     assert f"NOT in force, as far as is known: {level} in the database" in err
     assert f"in force: the halt file {folder / '.agentctl/HALT'}" in err
-    assert ("Nothing is cancelled and nothing is closed" in err) == (level == "flatten")
+    assert ("Nothing is closed." in err) == (level == "flatten")
     assert (folder / ".agentctl/HALT").read_text().startswith("fire (")
-    assert len(json_of(capsys, "run", "--resume", run_id, "--cycles", "5")["orders"]) == 1
+    assert len(json_of(capsys, "run", "--resume", run_id, "--cycles", "5", code=3)["orders"]) == 1
 
 
 def _broken_file(database: Path) -> None:
@@ -178,7 +182,7 @@ def _no_tables(database: Path) -> None:
 def test_whatever_is_wrong_with_the_database_a_halt_comes_through(
     folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], break_it: Any
 ) -> None:
-    assert agentctl("halt", "--level", "reduce", "--reason", "before") == 0
+    assert agentctl("halt", "--reason", "before") == 0
     break_it(folder / ".agentctl/agentctl.db")
     done = json_of(capsys, "halt", "--reason", "now", code=5)
     assert (done["control"], done["file"]) == (None, str(folder / ".agentctl/HALT"))
@@ -233,25 +237,25 @@ def test_nothing_is_resumed_while_the_halt_file_is_there(
 ) -> None:
     assert agentctl("halt", "--file", "--reason", "x") == 0
     capsys.readouterr()
-    assert agentctl("resume", "--reason", "done") == 3
+    assert agentctl("unhalt", "--reason", "done") == 3
     assert str(folder / ".agentctl/HALT") in capsys.readouterr().err
     (folder / ".agentctl/HALT").unlink()
-    assert agentctl("resume", "--reason", "done") == 0
+    assert agentctl("unhalt", "--reason", "done") == 0
     assert json_of(capsys, "status")["trading"]["state"] == "active"
 
 
 def test_resuming_what_is_not_halted_names_what_is(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agentctl("resume", "--reason", "x") == 3
+    assert agentctl("unhalt", "--reason", "x") == 3
     assert agentctl("halt", "--run", run_id, "--reason", "x") == 0
     capsys.readouterr()
-    assert agentctl("resume", "--reason", "x") == 3
+    assert agentctl("unhalt", "--reason", "x") == 3
     assert f"In force: the run {run_id}" in capsys.readouterr().err
 
 
 def test_resuming_one_scope_says_what_still_holds(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("halt", "--run", run_id, "--reason", "one") == 0
-    assert agentctl("halt", "--level", "reduce", "--reason", "all") == 0
-    left = json_of(capsys, "resume", "--run", run_id, "--reason", "x")["still_in_force"]
+    assert agentctl("halt", "--reason", "all") == 0
+    left = json_of(capsys, "unhalt", "--run", run_id, "--reason", "x")["still_in_force"]
     assert [(control["scope"], control["state"]) for control in left] == [("*", "reducing")]
     assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "reducing"
 
@@ -259,16 +263,14 @@ def test_resuming_one_scope_says_what_still_holds(run_id: str, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("argv", "code", "named"),
     [
-        (["halt"], 2, "--reason"),
-        (["halt", "--reason", " "], 2, "reason"),
-        (["halt", "--reason", "x", "--by", ""], 2, "by"),
         (["halt", "--reason", "x", "--level", "panic"], 2, "panic"),
+        (["halt", "--level", "reduce-onyl"], 2, "Did you mean reduce-only?"),
         (["halt", "--reason", "x", "--file", "--level", "flatten"], 2, "--file"),
         (["halt", "--reason", "x", "--run", "nope"], 4, "nope"),
         (["halt", "--reason", "x", "--db", "nonsense://x"], 2, "nonsense"),
-        (["resume"], 2, "--reason"),
-        (["resume", "--reason", "\u200b"], 2, "reason"),
-        (["resume", "--reason", "x", "--run", "nope"], 4, "nope"),
+        (["unhalt"], 2, "--reason"),
+        (["unhalt", "--reason", "\u200b"], 2, "reason"),
+        (["unhalt", "--reason", "x", "--run", "nope"], 4, "nope"),
         (["status", "--run", "nope"], 4, "nope"),
         (["rearm", "--run", "last", "--agent", "risk", "--symbol", "ETH/USDT", "--reason", "x"], 4, "not stopped"),
     ],
@@ -321,7 +323,7 @@ def test_the_status_can_be_read_by_people(run_id: str, capsys: pytest.CaptureFix
     assert agentctl("status") == 0
     out = capsys.readouterr().out
     assert "active, but for what is in force below" in out
-    assert all(word in out for word in (run_id, "halted", "the feed", "in force", "the last acts"))
+    assert all(word in out for word in (run_id, "reduce-only", "the feed", "in force", "the last acts"))
 
 
 def test_doctor_shows_the_trading_state_and_the_halt_file(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -331,3 +333,81 @@ def test_doctor_shows_the_trading_state_and_the_halt_file(run_id: str, capsys: p
     found = {one["check"]: one["found"] for one in json_of(capsys, "doctor")}
     assert "the feed" in found["trading state"]
     assert "HALT is there" in found["halt file"]
+
+
+def test_a_bare_halt_lets_exits_pass_and_says_who_halted(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    control = json_of(capsys, "halt")["control"]
+    user = getpass.getuser()
+    assert (control["scope"], control["state"], control["reason"]) == ("*", "reducing", f"halted by {user}")
+    assert agentctl("halt", "--reason", " ", "--by", "") == 0, "what says nothing is as if it was left out"
+    out = capsys.readouterr().out
+    assert f"every account of the database: reduce-only by {user}: halted by {user}" in out
+    assert "protective stops at the venue stay" in out
+    result = json_of(capsys, "run", "--resume", run_id, "--cycles", "8", code=3)
+    assert [order["side"] for order in result["orders"]] == ["buy", "sell"]
+
+
+@pytest.mark.parametrize(("level", "state"), [("all", "halted"), ("flatten", "reducing")])
+def test_a_bare_halt_leaves_what_is_stricter(
+    run_id: str, capsys: pytest.CaptureFixture[str], level: str, state: str
+) -> None:
+    assert agentctl("halt", "--level", level, "--reason", "first") == 0
+    control = json_of(capsys, "halt")["control"]
+    assert (control["state"], control["flatten"], control["reason"]) == (state, level == "flatten", "first")
+
+
+def test_with_the_file_a_bare_halt_stops_exits_too(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json_of(capsys, "halt", "--file")["control"]["state"] == "halted"
+
+
+@pytest.mark.parametrize(("old", "new"), [("reduce", "reduce-only"), ("halt", "all")])
+def test_the_former_names_of_levels_are_taken_with_a_note(
+    run_id: str, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    capsys.readouterr()
+    assert agentctl("halt", "--level", old) == 0
+    assert capsys.readouterr().err == f"note: --level {old} is now called {new}\n"
+    state = json_of(capsys, "status")["trading"]["state"]
+    assert state == ("reducing" if new == "reduce-only" else "halted")
+
+
+def test_the_former_name_of_unhalt_is_taken_with_a_note(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("halt") == 0
+    capsys.readouterr()
+    assert agentctl("resume", "--reason", "all quiet") == 0
+    assert "agentctl resume is now called agentctl unhalt" in capsys.readouterr().err
+    assert json_of(capsys, "status")["trading"]["state"] == "active"
+
+
+@pytest.mark.parametrize("mistake", ["cycels = 5\n", "this is no TOML\n"])
+def test_a_mistake_in_the_settings_does_not_stand_in_the_way_of_a_halt(
+    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
+    settings = folder / "agentctl.toml"
+    settings.write_text(mistake + BUSY)
+    capsys.readouterr()
+    assert agentctl("halt") == 0
+    assert "For the halt only data_dir and db are read" in capsys.readouterr().err
+    settings.write_text(BUSY)
+    assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "reducing"
+
+
+def test_a_run_that_was_halted_throughout_ends_with_3_and_says_so(
+    run_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agentctl("halt", "--reason", "news at noon") == 0
+    capsys.readouterr()
+    assert agentctl("run", "--resume", run_id, "--cycles", "3") == 3
+    out, err = capsys.readouterr()
+    assert "trading: reduce-only by" in out
+    assert "news at noon" in out
+    assert "trading was halted throughout: nothing was entered. To lift it: agentctl unhalt --reason TEXT" in err
+    shown = json_of(capsys, "runs", "show", run_id)
+    assert (shown["trading"]["state"], shown["trading"]["reason"]) == ("reducing", "news at noon")
+    assert agentctl("unhalt", "--reason", "all quiet") == 0
+    assert "trading" not in json_of(capsys, "run", "--resume", run_id, "--cycles", "4")
+
+
+def test_a_run_that_was_halted_for_a_part_of_it_is_done(run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("halt") == 0
+    assert agentctl("run", "--resume", run_id, "--cycles", "1") == 0, "it had no cycle left to run"

@@ -23,6 +23,7 @@ HEADER = a_header(
     ),
     before=Before(losses=(EarlierLoss(since=START, amount=Decimal("120.5")),)),
 )
+WHERE = "www.okx.com, in okx's sandbox, without real money"
 ARMED = Arming(by="Ada", until=START + timedelta(hours=8))
 
 
@@ -34,10 +35,11 @@ class Terminal(io.StringIO):
 def test_it_says_what_it_found_what_was_lost_before_and_until_when_it_may_enter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    agree(HEADER, ARMED)
+    agree(HEADER, ARMED, where=WHERE)
     said = capsys.readouterr().err
     for words in (
         "LIVE: r1 trades with money on okx:7",
+        f"orders go to {WHERE}",
         "it found 3 BTC there, and leaves it alone",
         "of that it manages as its own: 1 BTC",
         "earlier runs of the account lost 120.5 USDT since 2025-01-01 00:00:00 UTC",
@@ -47,9 +49,9 @@ def test_it_says_what_it_found_what_was_lost_before_and_until_when_it_may_enter(
 
 
 def test_of_what_there_is_not_it_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    agree(HEADER.model_copy(update={"opening": (), "before": None}), None)
+    agree(HEADER.model_copy(update={"opening": (), "before": None}), None, where=WHERE)
     said = capsys.readouterr().err
-    assert "okx is not armed: it enters nothing" in said
+    assert "okx is not armed: no new positions" in said
     assert not any(words in said for words in ("found", "manages", "earlier"))
 
 
@@ -59,7 +61,7 @@ def test_at_a_terminal_the_accounts_name_is_typed_or_nothing_begins(
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     if agreed:
-        agree(HEADER, ARMED)
+        agree(HEADER, ARMED, where=WHERE)
         return
     with pytest.raises(UsageError, match="nothing was started"):
-        agree(HEADER, ARMED)
+        agree(HEADER, ARMED, where=WHERE)

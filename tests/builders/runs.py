@@ -43,7 +43,7 @@ async def run(
     """A new run, driven to its end."""
     header, market, model = await prepare(asked, run_id=run_id, at=NOW)
     session = await start(header, market, model, database=database)
-    return await drive(session, cycles=asked.cycles, listen=listen, stop=stop)
+    return await drive(session, cycles=asked.planned_cycles, listen=listen, stop=stop)
 
 
 REVIEWED = {"conviction": {"minimum": "0.5", "review_below": "1"}}
@@ -74,7 +74,7 @@ def _graph() -> TradingGraph:
     return build()
 
 
-async def drive(session: Any, *, cycles: int, listen: Listener = silent, stop: Stop | None = None) -> RunResult:
+async def drive(session: Any, *, cycles: int | None, listen: Listener = silent, stop: Stop | None = None) -> RunResult:
     runner = Runner(session, _graph(), listen=listen, stop=stop)
     status = await runner.run(cycles=cycles)
     kept: EndStatus = "interrupted" if status == "waiting" else status

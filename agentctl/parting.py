@@ -1,0 +1,98 @@
+"""What an operator is told when a run ends: the trading state, what is open, who watches it, and what to type next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from agentctl.commands.approvals import asked_in_words
+from agentctl.output import warn
+from agentctl.question import Question
+from domain.text import visible
+from graphs.closing import OnExit, OpenPosition, unwatched
+from graphs.result import RunResult, resume_command
+from graphs.session import Session
+from graphs.summary import still_open
+from memory.acts import EVERYWHERE
+from memory.controls import Control
+from memory.records import RunHeader
+from tools.market import is_exchange
+
+_PATIENCE_S: Final = 5.0
+"""For the books of a run that failed: what failed may be the database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended, and what it asks a person when it waits for one."""
+
+    result: RunResult
+    questions: tuple[Question, ...] = ()
+    on_exit: OnExit = "keep"
+    halted_throughout: bool = False
+
+
+def parting(ended: Ended) -> Iterator[str]:
+    """The last lines of a run that did not fail; none of one that is simply done."""
+    result = ended.result
+    unfinished = result.status in ("interrupted", "waiting")
+    if unfinished:
+        yield f"{result.status} after {result.cycles} cycles; nothing is lost"
+    if result.trading is not None:
+        yield _restriction(result.trading, throughout=ended.halted_throughout)
+    for question in ended.questions:
+        id = question.approval.id
+        yield f"a person is asked: {asked_in_words(question)}"
+        yield f"  agentctl approvals show {id}"
+        yield f"  agentctl approvals approve {id} --reason TEXT, or: agentctl approvals reject {id} --reason TEXT"
+    if result.open_positions and ended.on_exit == "flatten" and result.status != "waiting":
+        yield from _not_closed(result)
+    watched = is_exchange(result.market) and bool(result.open_positions)
+    if watched:
+        yield f"nobody watches now: {unwatched(result.open_positions)}"
+    if unfinished:
+        yield f"go on with: {result.resume_command}"
+    elif watched:
+        yield f"go on, until stopped, with: {result.resume_command} --cycles 0"
+
+
+def _restriction(control: Control, *, throughout: bool) -> str:
+    scope = "" if control.scope == EVERYWHERE else f" --run {control.scope}"
+    lift = f"To lift it: agentctl unhalt{scope} --reason TEXT"
+    if throughout:
+        return f"trading was halted throughout: nothing was entered. {lift}"
+    return f"trading is {visible(control.describe)}. {lift}"
+
+
+def _not_closed(result: RunResult) -> Iterator[str]:
+    last = max((decision.cycle for decision in result.decisions), default=None)
+    reasons = {d.symbol: "; ".join(d.reasons) for d in result.decisions if d.cycle == last and d.reasons}
+    for position in result.open_positions:
+        reason = reasons.get(position.symbol, "")
+        yield f"NOT CLOSED: {position.symbol}" + (f", for {visible(reason)}" if reason else "")
+
+
+async def tell_failure(session: Session) -> None:
+    """Say on stderr that a run failed, what it leaves open and how it goes on: from its books, or else from memory."""
+    header, positions, as_of = session.header, session.left, " at the end of its last cycle"
+    with suppress(Exception):  # whatever is wrong with the books, what is known is said
+        at = session.last_at or header.created_at
+        positions = await asyncio.wait_for(still_open(session.ledger, session.settings, at=at), _PATIENCE_S)
+        as_of = ""
+    for line in failure(header, positions, as_of=as_of):
+        warn(line)
+
+
+def failure(header: RunHeader, positions: Sequence[OpenPosition], *, as_of: str) -> Iterator[str]:
+    """The last lines of a run that failed."""
+    yield f"run {header.run_id} failed; its data is safe"
+    if positions:
+        yield f"open positions{as_of}:"
+        yield from (f"  {position.describe(header.exchange)}" for position in positions)
+        if is_exchange(header.market):
+            yield f"nobody watches now: {unwatched(positions)}"
+    command = resume_command(header.run_id, live=header.mode == "live")
+    yield f"fix the cause, then: {command}"

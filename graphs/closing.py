@@ -1,0 +1,113 @@
+"""How a run ends: it keeps its positions or closes them, and says what is then open and who looks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final, Literal
+
+from pydantic import Field
+
+from domain.digest import plain
+from domain.instrument import Instrument
+from domain.money import ZERO
+from domain.order import OrderState
+from domain.portfolio import Portfolio, Position
+from domain.value import Amount, NonNegative, Symbol, Value, absent
+from memory.acts import HOUSE
+from memory.controls import Control
+from memory.orders import OrderRecord
+
+OnExit = Literal["keep", "flatten"]
+"""What a run does with its positions when it ends in order."""
+
+CLOSING: Final = Control(
+    scope="", state="reducing", flatten=True, by=HOUSE, reason="the run is ending and closes its positions"
+)
+"""In force in the last cycles of a run that ends with `flatten`, and recorded as what its cycles found."""
+
+
+class OpenPosition(Value):
+    """A position as a run leaves it, with its stop and where that rests."""
+
+    symbol: Symbol
+    quantity: Amount
+    average_price: Amount | None
+    stop_price: Amount | None = Field(default=None, exclude_if=absent)
+    target_price: Amount | None = Field(default=None, exclude_if=absent)
+    at_venue: NonNegative = Field(default=ZERO, exclude_if=absent)
+    """How much of the quantity stop orders at the venue would close; only the run watches the rest."""
+    guarded: bool = Field(default=False, exclude_if=absent)
+    """Whether that is all of it that can be traded."""
+    in_doubt: bool = Field(default=False, exclude_if=absent)
+    """Whether a stop order was sent of which it is not known whether the venue has it."""
+
+    def describe(self, venue: str) -> str:
+        side = "long" if self.quantity > 0 else "short"
+        price = f" at {plain(self.average_price)}" if self.average_price is not None else ""
+        target = f"; target {plain(self.target_price)}" if self.target_price is not None else ""
+        return f"{self.symbol}: {side} {plain(abs(self.quantity))}{price}; {self._stop(venue)}{target}"
+
+    def _stop(self, venue: str) -> str:
+        if self.stop_price is None:
+            return "no stop"
+        stop = f"stop {plain(self.stop_price)}"
+        if self.guarded:
+            return f"{stop} held at {venue}"
+        if self.in_doubt:
+            return f"{stop} sent to {venue}, which has not confirmed it"
+        if self.at_venue:
+            return f"{stop} held at {venue} for {plain(self.at_venue)} of it"
+        return f"{stop} watched by the run only"
+
+
+def open_positions(
+    portfolio: Portfolio,
+    working: Sequence[OrderRecord],
+    *,
+    instruments: Mapping[str, Instrument],
+    stops: Mapping[str, Decimal],
+) -> tuple[OpenPosition, ...]:
+    """What `portfolio` holds, with the stop orders among `working`; `stops` is where stops stand that trail."""
+    return tuple(
+        _open_position(
+            position,
+            [order for order in working if _is_stop(order, position)],
+            stop=stops.get(symbol),
+            lot_size=instruments[symbol].lot_size if symbol in instruments else ZERO,
+        )
+        for symbol, position in sorted(portfolio.positions.items())
+    )
+
+
+def unwatched(positions: Sequence[OpenPosition]) -> str:
+    """What nobody looks after while the run does not go on."""
+    bare = [p.symbol for p in positions if p.stop_price is not None and not p.guarded]
+    stops = [f"the stop{'s' if len(bare) > 1 else ''} of {', '.join(bare)}"] if bare else []
+    return " and ".join([*stops, "all targets, time limits and theses"])
+
+
+def _is_stop(order: OrderRecord, position: Position) -> bool:
+    side = "sell" if position.quantity > 0 else "buy"
+    request = order.request
+    return (request.type, request.symbol, request.side) == ("stop", position.symbol, side)
+
+
+def _open_position(
+    position: Position, held: Sequence[OrderRecord], *, stop: Decimal | None, lot_size: Decimal
+) -> OpenPosition:
+    sure = [order for order in held if order.state in (OrderState.WORKING, OrderState.PARTIAL)]
+    doubtful = {OrderState.UNKNOWN, OrderState.SUBMITTING}
+    at_venue = sum((order.remaining for order in sure), ZERO)
+    rest = abs(position.quantity) - at_venue
+    resting = next((order.request.trigger_price for order in sure), None)
+    return OpenPosition(
+        symbol=position.symbol,
+        quantity=position.quantity,
+        average_price=position.average_price,
+        stop_price=resting or stop or position.stop_price,
+        target_price=position.target_price,
+        at_venue=at_venue,
+        guarded=at_venue > 0 and (rest <= 0 or rest < lot_size),
+        in_doubt=any(order.state in doubtful for order in held),
+    )
