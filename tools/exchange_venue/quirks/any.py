@@ -65,7 +65,7 @@ def sandbox(ccxt: Any) -> None:
 
     try:
         ccxt.set_sandbox_mode(True)
-    except NotSupported:
+    except (NotSupported, TypeError):  # the latter where ccxt lists a sandbox that is None
         raise UsageError(
             f"ccxt knows no sandbox of {ccxt.id}", remedy=f"Remove sandbox = true from [exchanges.{ccxt.id}]"
         ) from None
