@@ -83,8 +83,9 @@ class Control(Value):
 
     @property
     def describe(self) -> str:
-        """For operators: the state, who set it and why."""
-        return f"{self.state_name} by {self.by}" + (f": {self.reason}" if self.reason else "")
+        """For operators: the state, who set it and why, where more was said than that."""
+        reason = "" if self.reason == f"halted by {self.by}" else self.reason
+        return f"{self.state_name} by {self.by}" + (f": {reason}" if reason else "")
 
 
 ACTIVE: Final = Control(scope="")

@@ -164,8 +164,9 @@ def _level(name: str) -> Level:
         warn(f"note: --level {name} is now called {LEVEL_NAMES[_FORMER[name]]}")
         return _FORMER[name]
     if name not in _LEVELS:
-        near = get_close_matches(name.lower(), _LEVELS, n=1)
-        guess = f"Did you mean {near[0]}? " if near else ""
+        known = _LEVELS | _FORMER
+        near = get_close_matches(name.lower(), known, n=1)
+        guess = f"Did you mean {LEVEL_NAMES[known[near[0]]]}? " if near else ""
         raise UsageError(
             f"--level {name!r} is not known, and nothing was halted",
             remedy=f"{guess}Levels: reduce-only (exits pass; the default), flatten (close everything), all (no orders)",

@@ -265,6 +265,8 @@ def test_resuming_one_scope_says_what_still_holds(run_id: str, capsys: pytest.Ca
     [
         (["halt", "--reason", "x", "--level", "panic"], 2, "panic"),
         (["halt", "--level", "reduce-onyl"], 2, "Did you mean reduce-only?"),
+        (["halt", "--level", "redcue"], 2, "Did you mean reduce-only?"),
+        (["halt", "--level", "al"], 2, "nothing was halted. Did you mean all?"),
         (["halt", "--reason", "x", "--file", "--level", "flatten"], 2, "--file"),
         (["halt", "--reason", "x", "--run", "nope"], 4, "nope"),
         (["halt", "--reason", "x", "--db", "nonsense://x"], 2, "nonsense"),
@@ -341,7 +343,7 @@ def test_a_bare_halt_lets_exits_pass_and_says_who_halted(run_id: str, capsys: py
     assert (control["scope"], control["state"], control["reason"]) == ("*", "reducing", f"halted by {user}")
     assert agentctl("halt", "--reason", " ", "--by", "") == 0, "what says nothing is as if it was left out"
     out = capsys.readouterr().out
-    assert f"every account of the database: reduce-only by {user}: halted by {user}" in out
+    assert f"every account of the database: reduce-only by {user}, since" in out
     assert "protective stops at the venue stay" in out
     result = json_of(capsys, "run", "--resume", run_id, "--cycles", "8", code=3)
     assert [order["side"] for order in result["orders"]] == ["buy", "sell"]

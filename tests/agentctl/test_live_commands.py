@@ -135,3 +135,48 @@ def test_what_is_watched_is_told_as_it_changes_and_ends_with_ctrl_c(desk: Desk) 
     watching.send(signal.SIGINT)
     assert '"state":"filled"' in first or '"state":"working"' in first
     assert watching.end().code == 130
+
+
+def test_a_live_run_goes_on_until_it_is_stopped_and_then_says_who_watches_what(desk: Desk) -> None:
+    desk(*ARM)
+    process = Agentctl(*LIVE[:-2], folder=desk.folder)
+    process.wait_for("equity")
+    process.send(signal.SIGINT)
+    ended = process.end()
+    run_id = json.loads(desk("runs", "list", "--json")[1])[0]["run_id"]
+    held = json.loads(desk("positions", "--json")[1])["positions"]
+    host = desk.double.url.removeprefix("http://")
+    assert ended.code == 130
+    assert f"orders go to {host} on this machine, which exchanges.okx.base_url puts in place of okx's own" in ended.err
+    assert f"go on with: agentctl run --live --resume {run_id}\n" in ended.err
+    assert "cycle 1: equity" in ended.err
+    assert [line.split()[2] for line in ended.out.splitlines() if line.startswith("still open: ")] == [
+        f"{symbol}:" for symbol in held
+    ]
+    assert ("nobody watches now: " in ended.err) == bool(held)
+
+
+def test_a_live_run_closes_its_positions_at_the_exchange_where_that_is_asked_for(desk: Desk) -> None:
+    desk(*ARM)
+    code, out, err = desk(*LIVE, "--on-exit", "flatten", "--json")
+    assert (code, "open_positions" in json.loads(out)) == (0, False), err
+    assert json.loads(desk("positions", "--json")[1])["positions"] == {}
+    orders = json.loads(desk("orders", "--json")[1])["orders"]
+    assert {order["side"] for order in orders} == {"buy", "sell"}
+    assert [order for order in orders if order["state"] in ("working", "partial", "unknown")] == []
+    assert desk("reconcile")[0] == 0
+    assert desk("replay", "--run", "last")[0] == 0
+
+
+def test_arming_says_where_it_is_for(desk: Desk) -> None:
+    code, out, _ = desk(*ARM)
+    assert (code, "by the settings of this folder they trade on 127.0.0.1:" in out) == (0, True)
+    with (desk.folder / "agentctl.toml").open("a") as settings:
+        settings.write("sandbox = true\n")
+    armed = json.loads(desk(*ARM, "--json")[1])
+    assert (armed["sandbox"], armed["hosts"]) == (True, [desk.double.url.removeprefix("http://")])
+
+
+def test_doctor_says_which_host_it_asked(desk: Desk) -> None:
+    (found,) = [e["found"] for e in json.loads(desk("doctor", "--venue", "okx", "--json")[1]) if e["check"] == "okx"]
+    assert found.startswith(desk.double.url.removeprefix("http://"))
