@@ -85,7 +85,7 @@ class LiveMarket(Market, Protocol):
         ...
 
     def look_now(self) -> None:
-        """The next tick is at once, and does not wait for a bar: as where a run that holds something was away or ends."""
+        """The next tick is at once, and does not wait for a bar: a run that holds something was away, or ends."""
         ...
 
     def watch_prices(self, levels: Mapping[str, Levels]) -> None:
