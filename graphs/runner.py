@@ -130,6 +130,7 @@ class Runner:
             return "finished"
         async for as_of in self._moments(number, after=last.record.as_of if last else None):
             await self._hold_if_braked()
+            session.enter(number)
             try:
                 seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
             except (GraphDrained, Waiting) as left:

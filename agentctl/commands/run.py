@@ -30,7 +30,8 @@ from agentctl.vitals import told, vitals_of
 from domain.errors import UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
-from graphs.forking import Changes, fork
+from graphs.eras import Changes
+from graphs.forking import fork
 from graphs.heartbeat import heartbeat
 from graphs.live import went_live
 from graphs.opening import OpenMarket, prepare, resume, start
