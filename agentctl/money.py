@@ -24,6 +24,7 @@ from domain.order import OrderRequest
 from domain.venue import Market
 from graphs.live import LiveDesk
 from graphs.opening import OpenMarket, one_currency
+from graphs.session import RunSettings
 from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
@@ -162,13 +163,15 @@ def agree(header: RunHeader, armed: Arming | None) -> None:
 
 
 def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
+    era = header.last_era
+    policy = RunSettings.model_validate_json(era.settings).policy
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
     adopted = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",
-        f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {header.model}",
-        f"  under the policy {header.policy_digest[:12]}",
+        f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {era.model}",
+        f"  under the policy {policy.digest[:12]}",
     ]
     if beside:
         lines.append(f"  it found {', '.join(beside)} there, and leaves it alone")

@@ -8,13 +8,14 @@ from datetime import datetime
 from agents.models import open_model
 from domain.errors import Refused, ReplayDiverged, UsageError
 from graphs.cycle import Cycle
-from graphs.eras import Changes
+from graphs.eras import Changes, this_version
 from graphs.opening import playback
 from graphs.runner import Runner
 from graphs.trading import build
 from memory.archive import Archive
 from memory.database import Database
 from memory.records import RunHeader
+from memory.standing_at import stand_at
 from memory.verify import verify
 
 
@@ -61,8 +62,33 @@ async def fork(
             "eras": (*kept, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle, written_by=written_by)),
         }
     )
-    await _play(child, parent=header.run_id, cycles=from_cycle, database=database, progress=progress)
+    if await _ours(header, from_cycle, database=database):
+        await _play(child, parent=header.run_id, cycles=from_cycle, database=database, progress=progress)
+    else:
+        await _copy(child, parent=header.run_id, cycles=from_cycle, database=database)
     return child
+
+
+async def _ours(header: RunHeader, cycles: int, *, database: Database) -> bool:
+    """Whether this version decided the first `cycles` of a run, so that they must play again as they were."""
+    if any(header.version_at(number) != this_version() for number in range(cycles)):
+        return False
+    first = Archive(database).cycles(header.run_id)
+    return not any([closed.record.cut_short async for closed in first if closed.record.cycle < cycles])
+
+
+async def _copy(child: RunHeader, *, parent: str, cycles: int, database: Database) -> None:
+    """What another version decided may not play again: it is taken over as it was archived, and was verified.
+
+    Raises `Refused` where contexts of it were pruned: they would be missing in the child, and nobody pruned them there.
+    """
+    archive = Archive(database)
+    if any(kept.pruned and kept.cycle < cycles for kept in await archive.snapshots(parent, limit=None)):
+        raise Refused(
+            f"another version decided {parent}, and contexts of it were pruned", remedy="Fork a run that has them all"
+        )
+    await stand_at(database, database, child, recorded=parent, cycle=cycles)
+    await archive.end_run(child.run_id, "interrupted", at=child.created_at)
 
 
 async def _play(

@@ -11,6 +11,7 @@ from domain.decision import Decision
 from domain.money import ZERO
 from domain.order import ClientOrderId, OrderState, OrderType, Side
 from domain.value import Symbol, Value, absent
+from graphs.eras import EraLine
 from memory.orders import OrderRecord
 
 
@@ -94,3 +95,9 @@ class RunResult(Value):
     cost: Cost
     timings: Timings
     notes: tuple[str, ...] = ()
+    version: str = ""
+    """Of agentctl, that decided last."""
+    eras: tuple[EraLine, ...] = Field(default=(), exclude_if=absent)
+    """What decided, from which cycle on; empty where nothing ever changed."""
+    cut_short: tuple[int, ...] = Field(default=(), exclude_if=absent)
+    """Cycles that came to no end of their own."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from domain.decision import Decision
 from domain.errors import LedgerBroken
+from graphs.eras import era_lines
 from graphs.result import Cost, EquityLine, OrderLine, RunResult, Timings
 from memory.archive import Archive
 from memory.database import Database
@@ -24,11 +25,14 @@ async def summary(
     tokens = 0
     usd: Decimal | None = Decimal(0)
     figures: Figures | None = None
+    cut_short: list[int] = []
     async for closed in archive.cycles(header.run_id):
         made += closed.record.decisions
         tokens += closed.record.tokens
         usd = None if usd is None or closed.record.usd is None else usd + closed.record.usd
         figures = closed.record.figures or figures
+        if closed.record.cut_short:
+            cut_short.append(closed.record.cycle)
     snapshots = await archive.snapshot_ids(header.run_id)
     return RunResult(
         run_id=header.run_id,
@@ -50,6 +54,9 @@ async def summary(
         cost=Cost(tokens=tokens, usd=usd),
         timings=timings,
         notes=notes,
+        version=header.version_at(max(0, record.cycles - 1)),
+        eras=era_lines(header),
+        cut_short=tuple(cut_short),
     )
 
 

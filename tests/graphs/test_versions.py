@@ -73,7 +73,8 @@ async def test_an_order_that_may_be_out_is_asked_for_and_not_decided_again(tmp_p
         cut = await anext(Archive(database).cycles("r1", after=BEGUN - 1))
         became = await ledger.order(doubted.client_order_id)
         sent = [o for o in await ledger.orders() if o.cycle == BEGUN]
-    assert OLD in cut.record.cut_short and this_version() in cut.record.cut_short
+    assert OLD in cut.record.cut_short
+    assert this_version() in cut.record.cut_short
     assert (became.state, became.filled, len(sent)) == (OrderState.EXPIRED, 0, 1)
 
 
