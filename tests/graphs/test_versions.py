@@ -11,11 +11,15 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from builders.old_archives import put_back
+from builders.power_cuts import PowerCut, mortal
 from builders.runs import NOW, archive, busy, drive
 from domain.order import OrderState
 from graphs import prepare, resume, start
-from graphs.eras import era_lines, this_version
+from graphs.eras import Changes, era_lines, this_version
+from graphs.forking import fork
 from graphs.replay import ReplayReport, replay_run
 from memory import Archive, Database, Ledger
 from memory.verify import verify
@@ -127,3 +131,75 @@ async def test_a_run_that_an_older_version_decided_alike_is_identical(tmp_path: 
     assert [(p.first, p.last, p.version) for p in report.parts] == [(0, 3, "0.0.9"), (4, 5, this_version())]
     assert [o.side for o in result.orders] == ["buy", "sell", "buy"]
     assert (record.header.version_at(3), record.header.version_at(4)) == ("0.0.9", this_version())
+
+
+async def test_a_fork_of_what_another_version_decided_is_taken_over_as_it_was(tmp_path: Path) -> None:
+    async with upgraded(tmp_path) as database:
+        await drive(await resume("r1", database=database, cycles=CYCLES), cycles=CYCLES)
+        await fork(
+            "r1",
+            from_cycle=BEGUN + 3,
+            changes=Changes(),
+            run_id="r2",
+            at=NOW,
+            cycles=None,
+            database=database,
+            progress=lambda done, cycles: None,
+        )
+        result = await drive(await resume("r2", database=database), cycles=CYCLES)
+        parent, faults = await Archive(database).run("r1"), await verify(database, "r2")
+        report = await replay_run("r2", source=database, progress=lambda done, cycles: None)
+    assert (faults, result.seal) == ((), parent.seal)
+    assert (report.parts[-1].version, report.parts[-1].identical) == (this_version(), True)
+
+
+async def begun_by_another(folder: Path, *, dies_at: int, after_commit: bool) -> int:
+    """A run of version 0.0.9 until the commit numbered `dies_at`; returns how many commits there were."""
+    asked, opened = busy(), await mortal(folder)
+    header, market, model = await prepare(asked, run_id="r1", at=NOW)
+    older = header.model_copy(update={"version": "0.0.9"})
+    session = await start(older, market, model, database=opened)
+    opened.dies_at, opened.survives_commit, opened.commits = dies_at, after_commit, 0
+    try:
+        await drive(session, cycles=asked.cycles)
+    except PowerCut:
+        pass
+    finally:
+        await opened.close()
+    return opened.commits
+
+
+async def goes_on_whole(folder: Path, *, at: int) -> None:
+    """This version goes on with the run: nothing is sent twice, the books add up, and what it decides replays."""
+    asked = busy()
+    async with archive(folder) as database:
+        ledger = Ledger(database, account="r1", run_id="r1")
+        before = {order.client_order_id: order for order in await ledger.orders()}
+        result = await drive(await resume("r1", database=database, cycles=asked.cycles), cycles=asked.cycles)
+        after = {order.client_order_id: order for order in await ledger.orders()}
+        faults, report = await verify(database, "r1"), await replayed(database)
+    assert (at, result.status, faults, result.equity.reconciled) == (at, "finished", (), True)
+    assert (at, report.identical, report.first_difference) == (at, True, None)
+    assert all(after[key].request == order.request for key, order in before.items())
+    assert not any(order.state.working for order in after.values() if order.cycle < asked.cycles - 1)
+    assert all(len(order.fills) <= 1 for order in after.values())
+
+
+async def test_a_cycle_that_another_version_began_is_not_decided_again_wherever_it_was_cut(tmp_path: Path) -> None:
+    commits = await begun_by_another(tmp_path / "count", dies_at=-1, after_commit=False)
+    for at in range(1, commits, 4):
+        folder = tmp_path / f"cut-{at}"
+        await begun_by_another(folder, dies_at=at, after_commit=bool(at % 8 == 1))
+        await goes_on_whole(folder, at=at)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_commit", [False, True])
+async def test_a_cycle_of_another_version_that_was_cut_at_any_commit_is_not_decided_again(
+    tmp_path: Path, after_commit: bool
+) -> None:
+    commits = await begun_by_another(tmp_path / "count", dies_at=-1, after_commit=False)
+    for at in range(1, commits):
+        folder = tmp_path / f"cut-{at}"
+        await begun_by_another(folder, dies_at=at, after_commit=after_commit)
+        await goes_on_whole(folder, at=at)
