@@ -29,12 +29,29 @@ def exact(snapshot: str | None, *, run: str | None, db: str | None, as_json: boo
     report = wait(_run(run, db)) if run is not None else wait(_snapshot(snapshot or "", db))
     if as_json:
         print_json(report)
-    elif report.identical:
-        print(f"identical: {report.steps} steps compared")
     else:
-        print(f"different: {report.first_difference}")
+        if isinstance(report, ReplayReport):
+            _show_parts(report)
+        if report.identical:
+            print(f"identical: {report.steps} steps compared")
+        else:
+            print(f"different: {report.first_difference}")
     if not report.identical:
         sys.exit(Refused.exit_code)
+
+
+def _show_parts(report: ReplayReport) -> None:
+    """Of a run that several versions decided, or another one: which cycles each did, and what became of them."""
+    rows = [
+        (
+            str(part.first) if part.first == part.last else f"{part.first} to {part.last}",
+            part.version,
+            "identical" if part.identical and not part.cut_short else part.cut_short or "different",
+        )
+        for part in report.parts
+    ]
+    if rows:
+        print_table("decided by", ("cycles", "version", "decided again"), rows)
 
 
 def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
