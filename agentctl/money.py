@@ -164,14 +164,14 @@ def agree(header: RunHeader, armed: Arming | None) -> None:
 
 def _in_words(header: RunHeader, armed: Arming | None) -> Sequence[str]:
     era = header.last_era
-    policy = RunSettings.model_validate_json(era.settings).policy
+    policy = RunSettings.model_validate_json(era.settings).policy.digest if header.eras else header.policy_digest
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
     adopted = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",
         f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {era.model}",
-        f"  under the policy {policy.digest[:12]}",
+        f"  under the policy {policy[:12]}",
     ]
     if beside:
         lines.append(f"  it found {', '.join(beside)} there, and leaves it alone")
