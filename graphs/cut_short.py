@@ -13,13 +13,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from agents.protection import unprotected
 from domain.errors import LedgerBroken
+from domain.value import Symbol
 from domain.venue import Market
-from graphs.session import Session
+from graphs.session import RunSettings, Session
 from memory.archive import Archive
 from memory.database import Database
 from memory.ledger import Ledger
-from memory.records import CycleRecord, RunRecord
+from memory.records import CycleRecord, RunHeader, RunRecord
 from memory.tape import Tape
 
 _ASKED: Final = "model:"
@@ -54,10 +56,27 @@ async def close_as_it_stands(record: RunRecord, market: Market, *, database: Dat
             tokens=tokens,
             usd=usd,
             step=last.record.step if last else "none",
+            unprotected=await _unprotected(header, ledger, cycle=number, as_of=as_of),
             cut_short=f"version {header.version_at(number)} began it, and version {version} went on with the run",
         ),
         timings={},
     )
+
+
+async def _unprotected(
+    header: RunHeader, ledger: Ledger, *, cycle: int, as_of: datetime
+) -> tuple[tuple[Symbol, str], ...]:
+    """Of a live run: what the ledger has no stop at the exchange for. The next cycle looks at once."""
+    if header.mode != "live":
+        return ()
+    instruments = RunSettings.model_validate_json(header.era(cycle).settings).instruments
+    held = (await ledger.portfolio(marks={}, as_of=as_of)).positions
+    working = await ledger.orders(working_only=True)
+    left = {
+        symbol: unprotected(position, working, lot_size=instruments[symbol].lot_size, why="the cycle was cut short")
+        for symbol, position in sorted(held.items())
+    }
+    return tuple((symbol, why) for symbol, why in left.items() if why)
 
 
 def spent(answers: Sequence[str]) -> tuple[int, Decimal | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
+from builders.runs import NOW, REVIEWED, a_policy, archive, busy, drive
+from graphs import prepare, resume, start
+from memory import Approvals
 
-USAGE, NOT_FOUND = 2, 4
+USAGE, REFUSED, NOT_FOUND = 2, 3, 4
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +122,21 @@ def test_what_is_of_a_run_that_goes_on_is_refused_for_a_new_one(
 ) -> None:
     code, _, err = agentctl(capsys, "run", "--cycles", "1", *option)
     assert (code, "--resume" in err) == (USAGE, True)
+
+
+def test_a_question_of_a_cycle_that_another_version_began_can_not_be_answered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ask_and_go_on() -> str:
+        async with archive(folder) as database:
+            asked = busy(policy=a_policy(**REVIEWED), cycles=2)
+            header, market, model = await prepare(asked, run_id="r1", at=NOW)
+            older = header.model_copy(update={"version": "0.0.9"})
+            await drive(await start(older, market, model, database=database), cycles=2)
+            await resume("r1", database=database, cycles=2)
+            (question,) = await Approvals(database).pending()
+            return question.id
+
+    id, url = asyncio.run(ask_and_go_on()), f"sqlite:///{folder / 'agentctl.db'}"
+    code, _, err = agentctl(capsys, "approvals", "approve", id, "--reason", "fine", "--db", url)
+    assert (code, "cycle 0, which is closed" in err) == (REFUSED, True)
