@@ -91,12 +91,12 @@ def planned(header: RunHeader, change: Change | None) -> RunHeader:
 
 
 def changed_in_words(before: RunHeader, after: RunHeader) -> tuple[str, ...]:
-    """What is otherwise in a run that goes on, and from which cycle on, a line each."""
+    """What is otherwise in a run that goes on, a line each."""
     if after.last_era == before.last_era:
         return ()
     found = era_changes(before.last_era, after.last_era, written_by=before.version)
-    lines = [f"from cycle {after.last_era.from_cycle} on: {change}" for change in found[:_LINES]]
-    return (*lines, *([f"and {len(found) - _LINES} more: agentctl runs show"] if len(found) > _LINES else []))
+    more = [f"and {len(found) - _LINES} settings more"] if len(found) > _LINES else []
+    return (*(str(change) for change in found[:_LINES]), *more)
 
 
 def _reloaded(settings: Settings, era: Era) -> Changes:

@@ -148,12 +148,12 @@ def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> None:
     raise TicketRefused("nothing is sent from here")
 
 
-def agree(header: RunHeader, armed: Arming | None) -> None:
+def agree(header: RunHeader, armed: Arming | None, *, changes: Sequence[str] = ()) -> None:
     """Say in words what the run is about to do; at a terminal, a person types the account's name before it does.
 
     Raises `UsageError` when they type something else. Without a terminal the arming is the person's word.
     """
-    for line in _in_words(header, armed):
+    for line in (*_in_words(header, armed), *(f"  it changes {change}" for change in changes)):
         warn(line)
     if not sys.stdin.isatty():
         return

@@ -235,12 +235,13 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         if at.desk is not None:
             await held.enter_async_context(sole(database, settings.beside_database, header.account))
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
-            agree(planned(header, change), armed)
+            renewed = planned(header, change)
+            agree(renewed, armed, changes=changed_in_words(header, renewed))
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
         )
         for line in changed_in_words(header, session.header):
-            warn(line)
+            warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
         return await _drive(session, settings, cycles=cycles)
 
 
