@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
+from builders.old_archives import put_back
 from builders.runs import NOW, REVIEWED, a_policy, archive, busy, drive
 from graphs import prepare, resume, start
+from graphs.eras import this_version
 from memory import Approvals
 
 USAGE, REFUSED, NOT_FOUND = 2, 3, 4
@@ -140,3 +142,18 @@ def test_a_question_of_a_cycle_that_another_version_began_can_not_be_answered(
     id, url = asyncio.run(ask_and_go_on()), f"sqlite:///{folder / 'agentctl.db'}"
     code, _, err = agentctl(capsys, "approvals", "approve", id, "--reason", "fine", "--db", url)
     assert (code, "cycle 0, which is closed" in err) == (REFUSED, True)
+
+
+def test_a_run_of_the_version_before_goes_on_and_its_replay_says_who_decided_what(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{folder / 'old.db'}"
+    asyncio.run(put_back("0.1.0", url))
+    code, _, err = agentctl(capsys, "run", "--resume", "r1", "--cycles", "8", "--db", url)
+    assert (code, f"from cycle 7 on: version: 0.1.0 -> {this_version()}" in err) == (0, True)
+    _, out, _ = agentctl(capsys, "runs", "show", "r1", "--db", url)
+    assert "cycle 6 was cut short" in out
+    assert agentctl(capsys, "snapshots", "verify", "--db", url)[0] == 0
+    code, out, _ = agentctl(capsys, "replay", "--run", "r1", "--db", url)
+    assert [words in out for words in ("0 to 5", "0.1.0", "version 0.1.0 began it", this_version())] == [True] * 4
+    assert (code, "written by version 0.1.0, which decided differently" in out) in [(0, False), (REFUSED, True)]
