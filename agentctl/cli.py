@@ -12,7 +12,20 @@ from typing import Annotated, Final
 import typer
 
 from agentctl import live_app
-from agentctl.options import ApprovalId, By, Db, Json, Limit, Reason, RunId, RunOrAll
+from agentctl.options import (
+    ApprovalId,
+    By,
+    ChangeReason,
+    Db,
+    Json,
+    Limit,
+    Prompt,
+    Reason,
+    Reload,
+    RunId,
+    RunOrAll,
+    Sets,
+)
 
 app = typer.Typer(
     name="agentctl",
@@ -89,13 +102,22 @@ def run(
             "first (flatten)."
         ),
     ] = OnExit.KEEP,
+    prompt: Prompt = None,
+    sets: Sets = None,
+    reload: Reload = False,
+    by: By = None,
+    reason: ChangeReason = "",
     db: Db = None,
     as_json: Json = False,
 ) -> None:
     """Run a graph on a market, on paper unless --live is said, and record everything.
 
     Without options: the simulated market, the rules analyst, a paper venue and SQLite in ./.agentctl.
+
+    A run that is resumed keeps its settings. --model, --policy, --prompt, --set and --reload change them from its next
+    cycle on, which is recorded with --by and --reason; market, symbols and account stay.
     """
+    from agentctl.changes import Wanted
     from agentctl.commands.run import Asked, run_command
 
     run_command(
@@ -105,8 +127,9 @@ def run(
             symbols=symbols,
             timeframe=timeframe,
             cycles=cycles,
-            model=model,
-            policy=policy,
+            wanted=Wanted(model=model, policy=policy, prompt=prompt, sets=tuple(sets or ()), reload=reload),
+            by=by,
+            reason=reason,
             seed=seed,
             cash=cash,
             resume=resume,

@@ -35,16 +35,17 @@ def _over_defaults(given: object) -> object:
         if "id" in table:
             raise ValueError(f"{id}: the name of the table is the id of the lane; leave id out")
         default = default_tables().get(id)
-        lanes[id] = {"id": id} | _laid_over(default.model_dump() if default else {}, table)
+        lanes[id] = {"id": id} | laid_over(default.model_dump() if default else {}, table)
     return lanes
 
 
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables with what `above` says in place of what `below` does, table by table."""
     merged = dict(below)
     for name, value in above.items():
         under = merged.get(name)
         if isinstance(under, Mapping) and isinstance(value, Mapping):
-            merged[name] = _laid_over(under, value)
+            merged[name] = laid_over(under, value)
         else:
             merged[name] = value
     return merged

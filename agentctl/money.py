@@ -25,6 +25,7 @@ from domain.order import OrderRequest
 from domain.venue import Market
 from graphs.live import LiveDesk
 from graphs.opening import OpenMarket, one_currency
+from graphs.session import RunSettings
 from graphs.wall import WallClock
 from memory.records import RunHeader
 from policy.account import Arming
@@ -159,12 +160,12 @@ def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> None:
     raise TicketRefused("nothing is sent from here")
 
 
-def agree(header: RunHeader, armed: Arming | None, *, where: str) -> None:
+def agree(header: RunHeader, armed: Arming | None, *, where: str, changes: Sequence[str] = ()) -> None:
     """Say in words what the run is about to do; at a terminal, a person types the account's name before it does.
 
     Raises `UsageError` when they type something else. Without a terminal the arming is the person's word.
     """
-    for line in _in_words(header, armed, where=where):
+    for line in (*_in_words(header, armed, where=where), *(f"  it changes {change}" for change in changes)):
         warn(line)
     if not sys.stdin.isatty():
         return
@@ -174,14 +175,16 @@ def agree(header: RunHeader, armed: Arming | None, *, where: str) -> None:
 
 
 def _in_words(header: RunHeader, armed: Arming | None, *, where: str) -> Sequence[str]:
+    era = header.last_era
+    policy = RunSettings.model_validate_json(era.settings).policy.digest if header.eras else header.policy_digest
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
     adopted = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "adoption"]
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
         f"  orders go to {where}",
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",
-        f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {header.model}",
-        f"  under the policy {header.policy_digest[:12]}",
+        f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {era.model}",
+        f"  under the policy {policy[:12]}",
     ]
     if beside:
         lines.append(f"  it found {', '.join(beside)} there, and leaves it alone")

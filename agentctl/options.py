@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,4 +23,19 @@ ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="A question: its i
 RunOrAll = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", help="A run: its id, the beginning of it, or last.  [default: all runs]"),
+]
+
+Prompt = Annotated[
+    Path | None,
+    typer.Option("--prompt", metavar="FILE", help="What the model is asked to do, with {symbol} where that stands."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="A setting, as risk.stop_atr=3; may be given several times."),
+]
+Reload = Annotated[
+    bool, typer.Option("--reload", help="With --resume: take what agentctl.toml and AGENTCTL_* variables say now.")
+]
+ChangeReason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="With --resume: why its settings change; kept for good.")
 ]

@@ -13,6 +13,7 @@ from graphs.result import OrderLine, RunResult
 
 _ORDERS_SHOWN = 12
 _REASONS_SHOWN = 5
+_CHANGES_SHOWN = 12
 
 
 def show_result(result: RunResult) -> None:
@@ -23,6 +24,7 @@ def show_result(result: RunResult) -> None:
         print(visible(f"trading: {result.trading.describe}"))
     for note in result.notes:
         print(f"note: {note}")
+    _show_eras(result)
     outcomes = Counter(d.outcome for d in result.decisions)
     counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
     print(f"decisions: {len(result.decisions)} ({counted or 'none'}); contexts archived: {len(result.snapshots)}")
@@ -50,6 +52,21 @@ def show_result(result: RunResult) -> None:
     usd = "unknown" if result.cost.usd is None else plain(result.cost.usd)
     print(f"model: {result.cost.tokens} tokens, {usd} USD; time per cycle: median {result.timings.median_ms:.1f} ms")
     print(f"replay it to the byte: agentctl replay --run {result.run_id}")
+
+
+def _show_eras(result: RunResult) -> None:
+    """What changed in the run, and from which cycle on; what decided at the start first."""
+    for era in result.eras:
+        who = f", by {visible(era.by)} on {era.at:%Y-%m-%d %H:%M} UTC" if era.at else ""
+        why = f": {visible(era.reason)}" if era.reason else ""
+        policy = f"policy {era.policy} {era.policy_digest[:12]}"
+        print(f"from cycle {era.from_cycle}: {era.model}, {policy}, version {era.version}, {era.digest[:12]}{who}{why}")
+        for change in era.changes[:_CHANGES_SHOWN]:
+            print(f"  {visible(str(change))}")
+        if len(era.changes) > _CHANGES_SHOWN:
+            print(f"  and {len(era.changes) - _CHANGES_SHOWN} more: --json shows all")
+    for cycle in result.cut_short:
+        print(f"cycle {cycle} was cut short: another version began it, and what it had done by then stands")
 
 
 def order_table(title: str, orders: Sequence[OrderLine]) -> None:

@@ -40,7 +40,7 @@ class ResearchAgent:
                 budget=desk.settings.research.budget_tokens,
                 tokenizer=desk.model.tokenizer,
                 as_of=desk.as_of,
-                brief=brief(candidate.symbol),
+                brief=brief(candidate.symbol, instructions=desk.settings.research.instructions),
             )
         except BudgetTooSmall as error:
             return abstention(candidate.symbol, f"no prompt: {error.message}")
@@ -65,9 +65,10 @@ class ResearchAgent:
                 desk.context.upsert(indicator_item(symbol, read.value, as_of=desk.as_of))
 
 
-def brief(symbol: str) -> Brief:
-    """The fixed part of the prompt: who is asked, for what, and in which form."""
-    return Brief(system=SYSTEM, instructions=INSTRUCTIONS.format(symbol=symbol), answer_schema=_SCHEMA, subject=symbol)
+def brief(symbol: str, *, instructions: str = "") -> Brief:
+    """The fixed part of the prompt: who is asked, for what, and in which form; in an operator's words where given."""
+    words = (instructions or INSTRUCTIONS).replace("{symbol}", symbol)
+    return Brief(system=SYSTEM, instructions=words, answer_schema=_SCHEMA, subject=symbol)
 
 
 def abstention(symbol: str, failure: str, *, snapshot: str | None = None) -> Thesis:

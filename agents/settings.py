@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from domain.value import Positive, Share, Value
+from domain.value import Positive, Share, Value, absent
 
 
 class SignalSettings(Value):
@@ -21,6 +21,8 @@ class ResearchSettings(Value):
     budget_tokens: int = Field(default=4_000, ge=200, le=200_000)
     """The whole prompt, counted with the model's own tokenizer."""
     candles_shown: int = Field(default=12, ge=1, le=100)
+    instructions: str = Field(default="", max_length=8_000, exclude_if=absent)
+    """What the model is asked to do, with `{symbol}` where the symbol is to stand; our own words when it is not set."""
 
 
 class RiskSettings(Value):

@@ -10,6 +10,7 @@ from context import LaneSettings, Snapshot
 from domain.decision import Decision
 from domain.digest import canonical, jsonable, plain
 from domain.value import Value
+from graphs.eras import era_settings
 from graphs.result import OrderLine
 from graphs.session import RunSettings
 from graphs.snapshots import Replayed, open_snapshot
@@ -17,7 +18,7 @@ from graphs.wholeness import whole_run
 from memory.archive import Archive
 from memory.database import Database
 from memory.ledger import Ledger
-from memory.records import ClosedCycle, SnapshotRecord
+from memory.records import ClosedCycle, RunHeader, SnapshotRecord
 
 Aspect = Literal["setting", "length", "context", "stance", "verdict", "order", "equity", "item", "answer"]
 NOTHING = ""
@@ -56,7 +57,8 @@ async def diff_runs(left: str, right: str, *, database: Database) -> Diff:
     Raises `NotFound`, and `Refused` for a run that was changed since.
     """
     one, other = await _run(left, database), await _run(right, database)
-    found = _compare(one.run_id, other.run_id, one.said, other.said)
+    settings = _settings_said(one.header, other.header), _settings_said(other.header, one.header)
+    found = _compare(one.run_id, other.run_id, {**settings[0], **one.said}, {**settings[1], **other.said})
     shown = tuple(_with_counts(each, one.contexts, other.contexts) for each in found.differences)
     return found.model_copy(update={"differences": shown})
 
@@ -88,23 +90,55 @@ Contexts = Mapping[tuple[int | None, str], SnapshotRecord]
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    run_id: str
+    header: RunHeader
     said: Sides
     contexts: Contexts
+
+    @property
+    def run_id(self) -> str:
+        return self.header.run_id
+
+
+def _settings_said(mine: RunHeader, other: RunHeader) -> Sides:
+    """What `mine` was set to at the start, and, where either run has an era that begins later, what it was then.
+
+    Of a later cycle that alone which is not as it was before, on either side.
+    """
+    said: dict[tuple[Aspect, int | None, str], str] = {}
+    for name in ("graph", "market", "timeframe", "seed"):
+        said["setting", None, name] = str(getattr(mine, name))
+    first = [_settings_at(header, 0) for header in (mine, other)]
+    said |= {("setting", None, name): value for name, value in first[0].items()}
+    starts = sorted({era.from_cycle for header in (mine, other) for era in header.eras if era.from_cycle})
+    before = first
+    for start in starts:
+        now = [_settings_at(header, start) for header in (mine, other)]
+        changed = {
+            n for was, new in zip(before, now, strict=True) for n in was.keys() | new if was.get(n) != new.get(n)
+        }
+        said |= {("setting", start, name): now[0][name] for name in changed if name in now[0]}
+        before = now
+    return said
+
+
+def _settings_at(header: RunHeader, cycle: int) -> dict[str, str]:
+    era = header.era(cycle)
+    settings = RunSettings.model_validate_json(era.settings)
+    said = {
+        "version": header.version_at(cycle),
+        "model": era.model,
+        "policy": settings.policy.digest[:12],
+        "lanes": ", ".join(lane.id for lane in settings.lanes.lanes),
+    }
+    said |= {name: value for name, value in era_settings(era).items() if name.startswith("desk.")}
+    return said | {name: value for (_, _, name), value in _lanes(settings.lanes).items()}
 
 
 async def _run(run: str, database: Database) -> _Side:
     archive = Archive(database)
     record = await whole_run(run, database=database)
     header = record.header
-    settings = RunSettings.model_validate_json(record.era.settings)
     said: dict[tuple[Aspect, int | None, str], str] = {}
-    for name in ("graph", "market", "timeframe", "seed"):
-        said["setting", None, name] = str(getattr(header, name))
-    said["setting", None, "model"] = record.era.model
-    said["setting", None, "policy"] = settings.policy.digest[:12]
-    said["setting", None, "budget"] = str(settings.desk.research.budget_tokens)
-    said |= _lanes(settings.lanes)
     said["length", None, "cycles"] = str(record.cycles)
     async for closed in archive.cycles(header.run_id):
         said |= _cycle(closed)
@@ -115,7 +149,7 @@ async def _run(run: str, database: Database) -> _Side:
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
     for order in await ledger.orders():
         said["order", order.cycle, order.request.symbol] = _order(OrderLine.of(order))
-    return _Side(header.run_id, said, contexts)
+    return _Side(header, said, contexts)
 
 
 def _lanes(settings: LaneSettings) -> dict[tuple[Aspect, int | None, str], str]:

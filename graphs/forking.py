@@ -6,38 +6,17 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agents.models import open_model
-from context import LaneSettings
-from domain.digest import canonical
 from domain.errors import Refused, ReplayDiverged, UsageError
-from domain.value import Value
 from graphs.cycle import Cycle
-from graphs.opening import entered, playback
+from graphs.eras import Changes, this_version
+from graphs.opening import playback
 from graphs.runner import Runner
-from graphs.session import RunSettings
 from graphs.trading import build
 from memory.archive import Archive
 from memory.database import Database
-from memory.records import Era, RunHeader
+from memory.records import RunHeader
+from memory.standing_at import stand_at
 from memory.verify import verify
-from policy import Policy
-
-
-class Changes(Value):
-    """What is otherwise from the fork on; `None` stays as it was."""
-
-    model: str | None = None
-    policy: Policy | None = None
-    lanes: LaneSettings | None = None
-
-    def applied(self, era: Era, *, from_cycle: int) -> Era:
-        """`era` with these changes, as the one that begins in `from_cycle`."""
-        settings = RunSettings.model_validate_json(era.settings)
-        changed = {"policy": self.policy or settings.policy, "lanes": self.lanes or settings.lanes}
-        return Era(
-            from_cycle=from_cycle,
-            model=self.model or era.model,
-            settings=canonical(settings.model_copy(update=changed)),
-        )
 
 
 async def fork(
@@ -70,18 +49,46 @@ async def fork(
     faults = await verify(database, header.run_id)
     if faults:
         raise Refused(f"the archive of {header.run_id} was changed: {faults[0]}", remedy="It can't be forked")
-    kept = tuple(era for era in header.eras if era.from_cycle < from_cycle)
+    written_by = header.version_at(from_cycle - 1)
+    # Who changed the parent, and when, stands with the parent.
+    unsigned = {"at": None, "by": "", "reason": ""}
+    kept = tuple(era.model_copy(update=unsigned) for era in header.eras if era.from_cycle < from_cycle)
     child = header.model_copy(
         update={
             "run_id": run_id,
             "created_at": at,
             "parent": header.run_id,
             "planned_cycles": cycles or (header.planned_cycles and max(header.planned_cycles, from_cycle)),
-            "eras": (*kept, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle)),
+            "eras": (*kept, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle, written_by=written_by)),
         }
     )
-    await _play(child, parent=header.run_id, cycles=from_cycle, database=database, progress=progress)
+    if await _ours(header, from_cycle, database=database):
+        await _play(child, parent=header.run_id, cycles=from_cycle, database=database, progress=progress)
+    else:
+        await _copy(child, parent=header.run_id, cycles=from_cycle, database=database)
     return child
+
+
+async def _ours(header: RunHeader, cycles: int, *, database: Database) -> bool:
+    """Whether this version decided the first `cycles` of a run, so that they must play again as they were."""
+    if any(header.version_at(number) != this_version() for number in range(cycles)):
+        return False
+    first = Archive(database).cycles(header.run_id)
+    return not any([closed.record.cut_short async for closed in first if closed.record.cycle < cycles])
+
+
+async def _copy(child: RunHeader, *, parent: str, cycles: int, database: Database) -> None:
+    """What another version decided may not play again: it is taken over as it was archived, and was verified.
+
+    Raises `Refused` where contexts of it were pruned: they would be missing in the child, and nobody pruned them there.
+    """
+    archive = Archive(database)
+    if any(kept.pruned and kept.cycle < cycles for kept in await archive.snapshots(parent, limit=None)):
+        raise Refused(
+            f"another version decided {parent}, and contexts of it were pruned", remedy="Fork a run that has them all"
+        )
+    await stand_at(database, database, child, recorded=parent, cycle=cycles)
+    await archive.end_run(child.run_id, "interrupted", at=child.created_at)
 
 
 async def _play(
@@ -94,7 +101,7 @@ async def _play(
         number = closed.record.cycle
         if number == cycles:
             break
-        session = entered(session, cycle=number)
+        session.enter(number)
         seal = await runner.cycle(Cycle(session=session, number=number, as_of=closed.record.as_of, previous_seal=seal))
         if seal != closed.seal:
             raise ReplayDiverged(f"cycle {number} of {parent} does not play again as it was")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Protocol
 
 from agents.model import LanguageModel
@@ -17,14 +15,18 @@ from domain.digest import canonical
 from domain.errors import LedgerBroken, NotFound, UsageError
 from domain.venue import Market, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
+from graphs.cut_short import close_as_it_stands, matched_until
+from graphs.eras import NOTHING, Change, this_version
 from graphs.live import TICKET_TTL_S, LiveDesk, require_same
 from graphs.options import RunOptions
 from graphs.session import RunSettings, Session
 from graphs.wall import WallClock
-from memory.acts import Acts
+from memory.acts import HOUSE, Acts
 from memory.archive import Archive
 from memory.database import Database
-from memory.records import Era, RunHeader
+from memory.eras import begin_era
+from memory.records import Era, RunHeader, RunRecord
+from memory.standing_at import stand_at
 from memory.tape import Recording, Tape
 from policy import TicketOffice
 from tools.market import open_market
@@ -87,7 +89,7 @@ async def prepare(
         policy_digest=options.policy.digest,
         settings=canonical(settings),
         planned_cycles=options.planned_cycles,
-        version=version("agentctl"),
+        version=this_version(),
         created_at=at,
     )
     return header, market, model
@@ -115,8 +117,12 @@ async def resume(
     cycles: int | None = None,
     opener: OpenMarket = open_market,
     desk: LiveDesk | None = None,
+    change: Change | None = None,
 ) -> Session:
     """Go on with a run where it ended: finished cycles stay, an unfinished one runs again from its tape.
+
+    A `change` decides from the next cycle on that is not begun; one that is begun ends as it began. So does another
+    version of agentctl than the one before, but for a cycle that the other one began: that is closed as it stands.
 
     A live run needs its `desk`, and its account is held against the venue's in its next cycle, before anything else.
 
@@ -129,29 +135,54 @@ async def resume(
     header = record.header
     timeframe = Timeframe(header.timeframe)
     market = opener(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed, wall=WallClock())
-    era = header.era(record.cycles)
-    if header.eras and record.cycles < header.eras[-1].from_cycle:
+    forked = [era.from_cycle for era in header.eras if era.at is None]
+    if forked and record.cycles < forked[-1]:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
-    model = open_model(era.model, asking=cycles is None or record.cycles < cycles)
     await _require_desk(header, desk)
+    if cycles is None or record.cycles < cycles:
+        record = await _renewed(record, market, change=change, database=database)
+        header = record.header
+    elif change is not None and change.changes != NOTHING:
+        raise UsageError(f"{header.run_id} has closed all its {record.cycles} cycles", remedy="Give more with --cycles")
+    era = header.era(record.cycles)
+    asking = cycles is None or record.cycles < cycles
+    # What decides from now on was seen to; a cycle that is begun ends without its model where that has no key any more.
+    model = open_model(era.model, asking=asking and era == header.last_era)
     session = _recording(header, market, model, era=era, database=database, desk=desk)
+    session.asking = asking
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
     await session.ledger.check()
-    session.remember(await session.archive.episodes(header.run_id))
-    last = await session.archive.last_cycle(header.run_id)
-    session.clock.set(last.record.as_of if last else _EPOCH)
-    session.step = last.record.step if last else "none"
-    session.last_at = last.record.as_of if last else None
+    await _recall(session)
     await session.archive.discard_open_cycle(header.run_id, cycle=record.cycles)
     await _restore(session, cycle=record.cycles)
     await session.archive.resume_run(header.run_id)
     return session
 
 
-async def playback(header: RunHeader, *, source: Database, into: Database, parent: str | None = None) -> Session:
-    """A run again, with a tape as the only source of effects: its own, or that of the `parent` it is forked from."""
+async def _renewed(record: RunRecord, market: Market, *, change: Change | None, database: Database) -> RunRecord:
+    """The run with the era that begins now, where anything is otherwise than before; see `resume`."""
+    header, now = record.header, this_version()
+    begun = await Tape(database, run_id=header.run_id).holds(record.cycles)
+    change = change or Change(by=HOUSE, at=WallClock().now())
+    era = change.begun(header, from_cycle=record.cycles + begun)
+    if era is None:
+        return record
+    open_model(era.model, asking=True)
+    if begun and header.version_at(record.cycles) != now:
+        await close_as_it_stands(record, market, database=database, version=now)
+    await begin_era(database, header.run_id, era)
+    return await Archive(database).run(header.run_id)
+
+
+async def playback(
+    header: RunHeader, *, source: Database, into: Database, parent: str | None = None, from_cycle: int = 0
+) -> Session:
+    """A run again, with a tape as the only source of effects: its own, or that of the `parent` it is forked from.
+
+    With `from_cycle` from there on, upon what the archive says of the cycles before.
+    """
     recorded = parent or header.run_id
-    clock, era = TickClock(_EPOCH), header.era(0)
+    clock, era = TickClock(_EPOCH), header.era(from_cycle)
     session = Session(
         header=header,
         era=era,
@@ -165,17 +196,21 @@ async def playback(header: RunHeader, *, source: Database, into: Database, paren
         plumbing=Plumbing(clock),
         office=_office(),
     )
-    await _begin(session)
+    if from_cycle:
+        await stand_at(source, into, header, recorded=recorded, cycle=from_cycle)
+        await _recall(session)
+    else:
+        await _begin(session)
     return session
 
 
-def entered(session: Session, *, cycle: int) -> Session:
-    """The session for `cycle` of a playback: another one where an era begins."""
-    era = session.header.era(cycle)
-    if era == session.era:
-        return session
-    settings = RunSettings.model_validate_json(era.settings)
-    return replace(session, era=era, settings=settings, model=open_model(era.model, asking=False))
+async def _recall(session: Session) -> None:
+    """Give a session what it would know if it had come through the closed cycles itself."""
+    last = await session.archive.last_cycle(session.header.run_id)
+    session.remember(await session.archive.episodes(session.header.run_id))
+    session.clock.set(last.record.as_of if last else _EPOCH)
+    session.step = last.record.step if last else "none"
+    session.last_at = last.record.as_of if last else None
 
 
 async def _require_desk(header: RunHeader, desk: LiveDesk | None) -> None:
@@ -245,5 +280,5 @@ async def _restore(session: Session, *, cycle: int) -> None:
             for o in told
             if o.submitted_at
         ],
-        seen_until=session.clock.now(),
+        seen_until=await matched_until(session, before=cycle) or _EPOCH,
     )

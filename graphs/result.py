@@ -12,6 +12,7 @@ from domain.money import ZERO
 from domain.order import ClientOrderId, OrderState, OrderType, Side
 from domain.value import Symbol, Value, absent
 from graphs.closing import OpenPosition
+from graphs.eras import EraLine
 from memory.controls import Control
 from memory.orders import OrderRecord
 
@@ -99,6 +100,12 @@ class RunResult(Value):
     trading: Control | None = Field(default=None, exclude_if=absent)
     """What restricts trading for it now; not there while nothing does."""
     open_positions: tuple[OpenPosition, ...] = Field(default=(), exclude_if=absent)
+    version: str = ""
+    """Of agentctl, that decided last."""
+    eras: tuple[EraLine, ...] = Field(default=(), exclude_if=absent)
+    """What decided, from which cycle on; empty where nothing ever changed."""
+    cut_short: tuple[int, ...] = Field(default=(), exclude_if=absent)
+    """Cycles that came to no end of their own."""
 
     @property
     def venue(self) -> str:

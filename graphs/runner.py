@@ -156,6 +156,7 @@ class Runner:
         session = self._session
         async for as_of in self._moments(number, after=session.last_at):
             await self._hold_if_braked()
+            session.enter(number)
             seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
             number += 1
             if number == cycles:
@@ -183,6 +184,7 @@ class Runner:
                 return
             if as_of is None:
                 return
+            session.enter(number)
             cycle = Cycle(session=session, number=number, as_of=as_of, previous_seal=seal)
             seal = await self.cycle(cycle)
             number += 1

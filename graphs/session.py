@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from agents.model import LanguageModel
+from agents.models import open_model
 from agents.settings import DeskSettings
 from context import DEFAULT_LANES, Hooks, LaneSettings
 from domain.candle import Timeframe
@@ -65,6 +66,8 @@ class Session:
     era: Era
     settings: RunSettings
     """Those of the era."""
+    asking: bool = False
+    """Whether models will be asked, and so need their keys; a playback asks none."""
     database: Database
     tape: Tape
     clock: CycleClock
@@ -134,6 +137,18 @@ class Session:
     @cached_property
     def timeframe(self) -> Timeframe:
         return Timeframe(self.header.timeframe)
+
+    def enter(self, cycle: int) -> None:
+        """Take up what decides in `cycle`, where that is another era than so far.
+
+        Raises `UsageError` for a model that can't be asked, as one without a key.
+        """
+        era = self.header.era(cycle)
+        if era == self.era:
+            return
+        self.era, self.settings = era, RunSettings.model_validate_json(era.settings)
+        self.model = open_model(era.model, asking=self.asking)
+        self.__dict__.pop("engine", None)  # it is of the policy before
 
     @property
     def universe(self) -> tuple[str, ...]:

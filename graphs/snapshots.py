@@ -11,6 +11,7 @@ from domain.decision import Opinion
 from domain.digest import canonical, sha256
 from domain.errors import NotFound, Refused
 from domain.value import Value
+from graphs.eras import this_version
 from memory.archive import Archive
 from memory.database import Database
 from memory.records import PRUNED, SnapshotRecord
@@ -75,15 +76,30 @@ async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotRe
     try:
         again = await open_snapshot(snapshot_id, database=database)
     except Refused as error:
-        return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=error.message)
+        said = await _by_whom(snapshot_id, error.message, database=database)
+        return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=said)
     kept = again.snapshot
     steps = 2 + again.texts
     if kept.request.model == RulesModel.name:
         answer = (await RulesModel().ask(again.synthesis, Opinion)).answer
         if canonical(answer) != kept.answer.body:
-            return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference="answer")
+            said = await _by_whom(again.record.id, "answer", database=database)
+            return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference=said)
         steps += 1
     return SnapshotReport(snapshot=again.record.id, identical=True, steps=steps, first_difference=None)
+
+
+async def _by_whom(snapshot_id: str, difference: str, *, database: Database) -> str:
+    """`difference`, and whether it is one between versions: of what another version wrote and nobody changed since."""
+    archive = Archive(database)
+    snapshot = await archive.snapshot(snapshot_id)
+    try:
+        version = (await archive.run(snapshot.run_id)).header.version_at(snapshot.cycle)
+    except (NotFound, Refused):
+        return difference
+    if version == this_version() or await verify(database, snapshot.run_id):
+        return difference
+    return f"written by version {version}, which decided differently: {difference}"
 
 
 class ChainReport(Value):

@@ -9,6 +9,7 @@ from domain.decision import Decision
 from domain.errors import LedgerBroken
 from graphs.brake import Brake, braked
 from graphs.closing import OpenPosition, open_positions
+from graphs.eras import era_lines
 from graphs.result import Cost, EquityLine, OrderLine, RunResult, Timings
 from graphs.session import RunSettings
 from memory.archive import Archive
@@ -38,12 +39,15 @@ async def summary(
     usd: Decimal | None = Decimal(0)
     figures: Figures | None = None
     as_of = header.created_at
+    cut_short: list[int] = []
     async for closed in archive.cycles(header.run_id):
         made += closed.record.decisions
         tokens += closed.record.tokens
         usd = None if usd is None or closed.record.usd is None else usd + closed.record.usd
         figures = closed.record.figures or figures
         as_of = closed.record.as_of
+        if closed.record.cut_short:
+            cut_short.append(closed.record.cycle)
     snapshots = await archive.snapshot_ids(header.run_id)
     return RunResult(
         run_id=header.run_id,
@@ -67,6 +71,9 @@ async def summary(
         notes=notes,
         trading=await _restriction(header.run_id, database, brake or Brake()),
         open_positions=await still_open(ledger, RunSettings.model_validate_json(record.era.settings), at=as_of),
+        version=header.version_at(max(0, record.cycles - 1)),
+        eras=era_lines(header),
+        cut_short=tuple(cut_short),
     )
 
 

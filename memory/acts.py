@@ -19,7 +19,9 @@ from memory.oversight import oversight_faults
 from memory.rows import insert_new
 from memory.schema import acts, with_digest
 
-ActKind = Literal["halt", "flattened", "resume", "approve", "reject", "rearm", "latch", "prune", "arm", "disarm"]
+ActKind = Literal[
+    "halt", "flattened", "resume", "approve", "reject", "rearm", "latch", "prune", "arm", "disarm", "change"
+]
 
 HOUSE = "agentctl"
 """Who acted, where no person did."""

@@ -66,20 +66,70 @@ def imbalances(books: Accounts) -> list[Fault]:
         return list(_imbalances(books))
 
 
+def come_to(
+    before: Sums,
+    *,
+    orders: Mapping[str, OrderRecord],
+    moves: Sequence[Move],
+    external: Mapping[int, ExternalEvent],
+) -> Sums:
+    """What an account that stood at `before` has come to with what was booked since."""
+    with localcontext(EXACT):
+        folded = dict(before.positions)
+        for move in moves:
+            folded |= _moved(folded, move, orders)
+        return _due(before, folded, moves, external)
+
+
+def _moved(folded: Mapping[str, Position], move: Move, orders: Mapping[str, OrderRecord]) -> Mapping[str, Position]:
+    """The position that `move` changes, after it; nothing for a fill of an order that is not there."""
+    fill = move.fill
+    before = folded.get(fill.symbol) or Position(symbol=fill.symbol)
+    order = orders.get(fill.client_order_id)
+    if move.adopted:
+        return {fill.symbol: before.adopting(fill.signed_quantity, price=fill.price, at=fill.at)}
+    return {} if order is None else {fill.symbol: position_after(before, fill, order)}
+
+
+def _due(
+    before: Sums, folded: Mapping[str, Position], moves: Sequence[Move], external: Mapping[int, ExternalEvent]
+) -> Sums:
+    traded = [move.fill for move in moves if not move.adopted]
+    adopted = [move.fill for move in moves if move.adopted]
+    brought = sum((event.cash for event in external.values()), ZERO)
+    worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
+    held = dict(before.holdings)
+    for event in external.values():
+        if event.quantity:
+            held[event.asset] = held.get(event.asset, ZERO) + event.quantity
+    for coin in [fill.commission for fill in traded if fill.commission is not None]:
+        held[coin.currency] = held.get(coin.currency, ZERO) - coin.amount
+    return Sums(
+        entries=before.entries + len({move.n for move in moves} | external.keys()),
+        cash=before.cash + brought + sum((fill.cash for fill in traded), ZERO),
+        realized=sum((position.realized for position in folded.values()), ZERO),
+        fees=before.fees + sum((fill.fees for fill in traded), ZERO),
+        contributed=before.contributed + brought + worth,
+        holdings=held,
+        positions=folded,
+    )
+
+
 def _imbalances(books: Accounts) -> Iterator[Fault]:
     yield from _strays(books)
     yield from _orders(books)
     yield from _gaps(books)
     folded = dict(books.before.positions)
     yield from _fold(books, folded)
+    due = _due(books.before, folded, books.moves, books.external)
     positions = books.kept.positions
     for symbol in sorted(folded.keys() | positions.keys()):
         if symbol not in positions:
             yield Fault("positions", f"symbol={symbol}", "is missing")
         elif positions[symbol] != folded.get(symbol):
             yield Fault("positions", f"symbol={symbol}", "is not what its fills make")
-    yield from _sums(books, folded)
-    yield from _holdings(books)
+    yield from _sums(books, due)
+    yield from _holdings(books.kept.holdings, due.holdings)
 
 
 def _gaps(books: Accounts) -> Iterator[Fault]:
@@ -96,20 +146,13 @@ def _gaps(books: Accounts) -> Iterator[Fault]:
 def _fold(books: Accounts, folded: dict[str, Position]) -> Iterator[Fault]:
     """Every position made again, move by move, into `folded`."""
     for move in books.moves:
-        fill = move.fill
-        before = folded.get(fill.symbol) or Position(symbol=fill.symbol)
-        order = books.orders.get(fill.client_order_id)
-        if move.adopted:
-            after = before.adopting(fill.signed_quantity, price=fill.price, at=fill.at)
-        elif order is not None:
-            after = position_after(before, fill, order)
-        else:
-            continue
-        folded[fill.symbol] = after
-        if move.held != after.quantity:
-            table = "external_events" if move.adopted else "fills"
-            what = f"says {move.held} is held after it, and the fills make {after.quantity}"
-            yield Fault(table, _key(move), what)
+        moved = _moved(folded, move, books.orders)
+        folded |= moved
+        for after in moved.values():
+            if move.held != after.quantity:
+                table = "external_events" if move.adopted else "fills"
+                what = f"says {move.held} is held after it, and the fills make {after.quantity}"
+                yield Fault(table, _key(move), what)
 
 
 def _key(move: Move) -> str:
@@ -152,31 +195,15 @@ def _orders(books: Accounts) -> Iterator[Fault]:
             yield Fault("orders", name, f"says fees of {order.fee}, and its fills differ")
 
 
-def _sums(books: Accounts, folded: Mapping[str, Position]) -> Iterator[Fault]:
-    traded = [move.fill for move in books.moves if not move.adopted]
-    adopted = [move.fill for move in books.moves if move.adopted]
-    brought = sum((event.cash for event in books.external.values()), ZERO)
-    worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
-    before, now = books.before, books.kept
-    sums = {
-        "cash": (now.cash, before.cash + brought + sum((fill.cash for fill in traded), ZERO)),
-        "realized": (now.realized, sum((position.realized for position in folded.values()), ZERO)),
-        "fees": (now.fees, before.fees + sum((fill.fees for fill in traded), ZERO)),
-        "contributed": (now.contributed, before.contributed + brought + worth),
-    }
-    for name, (kept, due) in sums.items():
-        if kept != due:
-            what = f"is {kept}, and the fills make {due}" if name != "contributed" else f"is {kept}, and {due} came"
+def _sums(books: Accounts, due: Sums) -> Iterator[Fault]:
+    for name in ("cash", "realized", "fees", "contributed"):
+        kept, made = getattr(books.kept, name), getattr(due, name)
+        if kept != made:
+            what = f"is {kept}, and the fills make {made}" if name != "contributed" else f"is {kept}, and {made} came"
             yield Fault("accounts", f"account={books.name}", what, field=name)
 
 
-def _holdings(books: Accounts) -> Iterator[Fault]:
-    due, kept = dict(books.before.holdings), books.kept.holdings
-    for event in books.external.values():
-        if event.quantity:
-            due[event.asset] = due.get(event.asset, ZERO) + event.quantity
-    for coin in [move.fill.commission for move in books.moves if move.fill.commission is not None]:
-        due[coin.currency] = due.get(coin.currency, ZERO) - coin.amount
+def _holdings(kept: Mapping[str, Decimal], due: Mapping[str, Decimal]) -> Iterator[Fault]:
     for asset in sorted(due.keys() | kept.keys()):
         if asset not in kept:
             yield Fault("holdings", f"asset={asset}", "is missing")

@@ -27,6 +27,8 @@ class Move:
     held: Decimal
     adopted: bool = False
     """Taken over and not traded: `fill` only has its form."""
+    cycle: int = 0
+    """In which it was booked."""
 
 
 def _of(table: Table) -> Select[Any]:
@@ -122,8 +124,8 @@ async def _read(
     connection: AsyncConnection, statements: list[Select[Any]], parameters: Mapping[str, object]
 ) -> list[Move]:
     traded, taken = [(await connection.execute(query, parameters)).mappings() for query in statements]
-    found = [Move(n=row["n"], fill=fill_from(row), held=row["held"]) for row in traded]
+    found = [Move(n=row["n"], fill=fill_from(row), held=row["held"], cycle=row["cycle"]) for row in traded]
     for row in taken:
         fill = adopted_fill(external_from(row), symbol=row["symbol"])
-        found.append(Move(n=row["n"], fill=fill, held=row["held"], adopted=True))
+        found.append(Move(n=row["n"], fill=fill, held=row["held"], adopted=True, cycle=row["cycle"]))
     return sorted(found, key=lambda move: move.n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Context, Decimal, localcontext
 
 from pydantic import Field
@@ -107,19 +108,25 @@ def _after(order: OrderRecord, report: OrderReport, *, venue_order_id: str) -> O
     state, reason = _next_state(order, report, filled=filled)
     if (state, len(fills), venue_order_id) == (order.state, len(order.fills), order.venue_order_id):
         return order
-    notional = sum((fill.notional for fill in fills), ZERO)
     return order.model_copy(
         update={
             "state": state,
             "reason": visible(reason, limit=_REASON_LIMIT),
-            "filled": filled,
-            "average_price": _AVERAGE.divide(notional, filled) if filled else None,
-            "fee": sum((fill.fees for fill in fills), ZERO),
+            **money_of(fills),
             "fills": fills,
             "updated_at": report.at,
             "venue_order_id": venue_order_id,
         }
     )
+
+
+def money_of(fills: Sequence[Fill]) -> dict[str, Decimal | None]:
+    """What an order's fills come to: `filled`, `average_price` and `fee`."""
+    with localcontext(EXACT):
+        filled = sum((fill.quantity for fill in fills), ZERO)
+        notional = sum((fill.notional for fill in fills), ZERO)
+        fee = sum((fill.fees for fill in fills), ZERO)
+    return {"filled": filled, "average_price": _AVERAGE.divide(notional, filled) if filled else None, "fee": fee}
 
 
 def _new_fills(order: OrderRecord, report: OrderReport) -> list[Fill]:

@@ -24,16 +24,23 @@ EndStatus = Literal["interrupted", "finished", "failed"]
 
 
 class Era(Value):
-    """What decides from a cycle on: a fork begins a new one, and every other run has one."""
+    """What decides from a cycle on: a fork begins a new one, and so does a resume that changes something."""
 
     from_cycle: int
     model: str
     settings: str
     """As canonical JSON."""
+    version: str = Field(default="", exclude_if=absent)
+    """That of agentctl which decides, where it is another than before."""
+    at: Instant | None = Field(default=None, exclude_if=absent)
+    """When a resume began it; the audit log has it too. `None` for what a run or a fork began with."""
+    by: str = Field(default="", exclude_if=absent)
+    reason: str = Field(default="", exclude_if=absent)
 
     @property
     def digest(self) -> str:
-        return digest({"model": self.model, "settings": self.settings})
+        version = {"version": self.version} if self.version else {}
+        return digest({"model": self.model, "settings": self.settings, **version})
 
 
 class EarlierLoss(Value):
@@ -80,7 +87,7 @@ class RunHeader(Value):
     parent: str | None = None
     """The run that this one was forked from."""
     eras: tuple[Era, ...] = ()
-    """What forks changed, by the cycles in which they did."""
+    """What forks and resumes changed, by the cycles in which they did; of two that begin in one cycle the later."""
     account: str = Field(default="", exclude_if=absent)
     """Of a live run: the venue's account, as `okx:123456`."""
     opened_at: Instant | None = Field(default=None, exclude_if=absent)
@@ -102,7 +109,22 @@ class RunHeader(Value):
     def era(self, cycle: int) -> Era:
         """What decides in `cycle`."""
         begun = [era for era in self.eras if era.from_cycle <= cycle]
-        return begun[-1] if begun else Era(from_cycle=0, model=self.model, settings=self.settings)
+        return begun[-1] if begun else self.first_era
+
+    @property
+    def first_era(self) -> Era:
+        """What the run began with, unless it is a fork."""
+        return Era(from_cycle=0, model=self.model, settings=self.settings)
+
+    @property
+    def last_era(self) -> Era:
+        """What decides from now on."""
+        return self.eras[-1] if self.eras else self.first_era
+
+    def version_at(self, cycle: int) -> str:
+        """The version of agentctl that decided `cycle`."""
+        said = [era.version for era in self.eras if era.from_cycle <= cycle and era.version]
+        return said[-1] if said else self.version
 
     @property
     def config_digest(self) -> str:
@@ -131,8 +153,8 @@ class RunRecord(Value):
 
     @property
     def era(self) -> Era:
-        """What decided last: for a fork that has gone its own way, what it changed."""
-        return self.header.era(max(0, self.cycles - 1))
+        """What decides now: in a fork, and after a resume, what was changed last."""
+        return self.header.last_era
 
 
 class Figures(Value):
@@ -180,6 +202,8 @@ class CycleRecord(Value):
     """How near the cycle found the account to its loss limits."""
     unprotected: tuple[tuple[Symbol, str], ...] = Field(default=(), exclude_if=absent)
     """Of a live run: the positions for which the venue held no stop when the cycle ended, and why."""
+    cut_short: str = Field(default="", exclude_if=absent)
+    """Why it came to no end of its own: what it had done by then stands, and nothing more was decided in it."""
 
 
 class ClosedCycle(Value):

@@ -15,6 +15,7 @@ from domain.digest import canonical, digest
 from domain.effects import Effects, through
 from domain.errors import Refused, ReplayDiverged
 from memory.database import Database
+from memory.fault import genuine
 from memory.rows import Row
 from memory.schema import key_of, row_digest, tape
 
@@ -68,6 +69,20 @@ class Tape:
         query = select(tape.c.n).where(tape.c.run_id == self._run_id, tape.c.cycle == cycle).limit(1)
         async with self._database.reading() as connection:
             return (await connection.scalar(query)) is not None
+
+    async def bodies(self, cycle: int, prefix: str) -> tuple[str, ...]:
+        """What the effects of `cycle` returned whose names begin with `prefix`, in the order of their keys.
+
+        Raises `Refused` for one that was changed since it was written.
+        """
+        query = select(tape).where(
+            tape.c.run_id == self._run_id, tape.c.cycle == cycle, tape.c.name.startswith(prefix, autoescape=True)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        for row in found:
+            genuine(tape, row)
+        return tuple(str(row["body"]) for row in sorted(found, key=lambda row: (row["node"], row["subject"], row["n"])))
 
     async def begun_at(self, cycle: int) -> datetime | None:
         """The moment of a cycle that was begun; `None` when it recorded no such thing.

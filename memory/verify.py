@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from memory.audit import account_faults
 from memory.database import Database
+from memory.eras import era_faults
 from memory.fault import Fault
 from memory.highwater import high_faults
 from memory.oversight import oversight_faults
@@ -97,6 +98,8 @@ async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
         faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
     faults += _chain_faults(found)
     faults += _high_faults(found)
+    if (header := _header(found.run)) is not None:
+        faults += await era_faults(connection, header, found.closed)
     faults += await prune_faults(connection, run_id, found.contexts)
     faults += await _text_faults(connection, found.texts)
     names = await _accounts(connection, run_id, run=found.run)

@@ -11,10 +11,13 @@ from agentctl.output import print_json, print_table
 from agentctl.person import named
 from agentctl.question import Question, open_question, order_in_words, standing, when
 from agentctl.question_view import show_question
+from domain.errors import Refused
 from domain.text import visible
 from memory.acts import Acts, required
 from memory.approvals import Approval, Approvals
+from memory.archive import Archive
 from memory.database import Database
+from memory.records import RunRecord
 
 _ANSWERS = frozenset({"approve", "reject"})
 _LOOK_BACK = 1_000
@@ -74,6 +77,7 @@ def answer(id: str, *, approve: bool, by: str | None, reason: str, db: str | Non
         async with reading(db) as database:
             approvals = Approvals(database)
             asked = await open_question(await approvals.get(id), database=database)
+            _require_open(asked.approval, await Archive(database).run(asked.approval.run_id), at=now)
             answered = await approvals.decide(asked.approval.id, approve=approve, by=who, reason=said, at=now)
             rest = [a for a in await approvals.pending() if a.run_id == answered.run_id and now < a.expires_at]
             return asked.model_copy(update={"approval": answered}), rest
@@ -91,6 +95,15 @@ def answer(id: str, *, approve: bool, by: str | None, reason: str, db: str | Non
     if rest:
         print(f"the run waits for more: {', '.join(other.id for other in rest)}")
     return print(f"next: agentctl run --resume {approval.run_id}")
+
+
+def _require_open(approval: Approval, run: RunRecord, *, at: datetime) -> None:
+    """Raises `Refused` for a question of a cycle that is closed, as one that another version began."""
+    if approval.cycle < run.cycles and standing(approval, at=at) == "pending":
+        raise Refused(
+            f"{approval.id} is about an order of cycle {approval.cycle}, which is closed: it is not sent any more",
+            remedy="A later cycle decides anew, and asks again where the policy says so",
+        )
 
 
 async def waiting_questions(database: Database, run_id: str, *, at: datetime) -> tuple[Question, ...]:

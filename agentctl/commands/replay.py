@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
+from agentctl.changes import prompt_text
 from agentctl.output import print_json, print_table, steadily
 from domain.digest import plain
-from domain.errors import NotFound, Refused, UsageError
+from domain.errors import Refused
 from graphs.asking import ForkReport, ask_again
 from graphs.profiles import policy_in_effect
 from graphs.replay import ReplayReport, replay_run
@@ -28,12 +29,29 @@ def exact(snapshot: str | None, *, run: str | None, db: str | None, as_json: boo
     report = wait(_run(run, db)) if run is not None else wait(_snapshot(snapshot or "", db))
     if as_json:
         print_json(report)
-    elif report.identical:
-        print(f"identical: {report.steps} steps compared")
     else:
-        print(f"different: {report.first_difference}")
+        if isinstance(report, ReplayReport):
+            _show_parts(report)
+        if report.identical:
+            print(f"identical: {report.steps} steps compared")
+        else:
+            print(f"different: {report.first_difference}")
     if not report.identical:
         sys.exit(Refused.exit_code)
+
+
+def _show_parts(report: ReplayReport) -> None:
+    """Of a run that several versions decided, or another one: which cycles each did, and what became of them."""
+    rows = [
+        (
+            str(part.first) if part.first == part.last else f"{part.first} to {part.last}",
+            part.version,
+            "identical" if part.identical and not part.cut_short else part.cut_short or "different",
+        )
+        for part in report.parts
+    ]
+    if rows:
+        print_table("decided by", ("cycles", "version", "decided again"), rows)
 
 
 def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
@@ -61,7 +79,7 @@ def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
 
 def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: str | None, as_json: bool) -> None:
     """Another model, or other words, on the very same context."""
-    words = None if prompt is None else _text(prompt)
+    words = None if prompt is None else prompt_text(prompt)
 
     async def work() -> ForkReport:
         async with reading(db) as database:
@@ -83,15 +101,6 @@ def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: 
     if prompt is not None and not report.reads_prompt:
         print(f"{report.asked} reads no prompt, only readings: --model NAME asks one that does")
     return print_table("opinions", ("model", "stance", "conviction", "rationale"), rows, right=("conviction",))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"there is no prompt file {path}", remedy="Check --prompt") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the prompt file {path} can't be read: {error}", remedy="It must be text in UTF-8") from None
 
 
 async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:

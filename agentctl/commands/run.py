@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Literal
 
 from agentctl.archive import run_meant
+from agentctl.changes import Wanted, changed_in_words, differing, hint, planned
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
 from agentctl.parting import Ended, parting, tell_failure
+from agentctl.person import named
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.sole import sole
@@ -33,7 +35,8 @@ from domain.errors import Refused, UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
 from graphs.closing import OnExit
-from graphs.forking import Changes, fork
+from graphs.eras import NOTHING, Change, Changes
+from graphs.forking import fork
 from graphs.heartbeat import heartbeat
 from graphs.live import went_live
 from graphs.opening import OpenMarket, prepare, resume, start
@@ -47,7 +50,7 @@ from graphs.summary import summary
 from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
-from memory.records import EndStatus, RunRecord
+from memory.records import EndStatus, RunHeader, RunRecord
 from tools.market import open_market
 
 WAITING = 6
@@ -66,8 +69,9 @@ class Asked:
     symbols: str | None
     timeframe: str | None
     cycles: int | None
-    model: str | None
-    policy: Path | None
+    wanted: Wanted
+    by: str | None
+    reason: str
     seed: int | None
     cash: str | None
     resume: str | None
@@ -82,6 +86,8 @@ def run_command(asked: Asked) -> None:
     require_own_packages()
     if asked.resume is not None:
         _refuse_with_resume(asked)
+    elif asked.wanted.reload or asked.by is not None or asked.reason:
+        raise UsageError("--reload, --by and --reason are of a run that goes on", remedy="Say which: --resume RUN")
     elif asked.live:
         _refuse_with_live(asked)
     elif asked.adopt is not None:
@@ -143,11 +149,12 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
 
 
 def _refuse_with_resume(asked: Asked) -> None:
-    fixed = ("graph", "market", "symbols", "timeframe", "model", "policy", "seed", "cash", "adopt")
+    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "adopt")
     given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
     if given:
         raise UsageError(
-            f"{', '.join(given)} can't change in a run that goes on", remedy="Only --cycles can; or start a new run"
+            f"{', '.join(given)} can't change in a run that goes on",
+            remedy="--cycles, --model, --policy, --prompt and --set can; or start a new run",
         )
 
 
@@ -163,11 +170,12 @@ async def _new(asked: Asked) -> Ended:
         symbols=_symbols(asked.symbols),
         timeframe=asked.timeframe,
         cycles=asked.cycles,
-        model=asked.model,
-        policy=asked.policy,
+        model=asked.wanted.model,
+        policy=asked.wanted.policy,
         seed=asked.seed,
         cash=_cash(asked.cash),
         db=asked.db,
+        **asked.wanted.tree,
     )
     options = RunOptions(
         graph=asked.graph or "trading",
@@ -210,12 +218,18 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
                 f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
                 remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
             )
+        change = _change(asked, header, settings)
         at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
         if at.desk is not None:
             await held.enter_async_context(sole(database, settings.beside_database, header.account))
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
-            agree(header, armed, where=at.where)
-        session = await resume(header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk)
+            renewed = planned(header, change)
+            agree(renewed, armed, where=at.where, changes=changed_in_words(header, renewed))
+        session = await resume(
+            header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
+        )
+        for line in changed_in_words(header, session.header):
+            warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
         return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
 
 
@@ -229,6 +243,16 @@ def _bound(asked: int | None, record: RunRecord) -> int | None:
             f"--cycles {asked}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
         )
     return asked or None
+
+
+def _change(asked: Asked, header: RunHeader, settings: Settings) -> Change | None:
+    """What the options change in a run that goes on; where they don't, say in what agentctl.toml differs from it."""
+    changes = asked.wanted.changes(header.last_era, settings)
+    if not asked.wanted.reload and (found := differing(settings, header.last_era)):
+        warn(hint(found))
+    if changes == NOTHING:
+        return None
+    return Change(changes=changes, by=named(asked.by), at=datetime.now(UTC), reason=asked.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

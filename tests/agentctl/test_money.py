@@ -8,9 +8,15 @@ from decimal import Decimal
 
 import pytest
 
+from agentctl.changes import changed_in_words, planned
 from agentctl.money import agree
+from agents.settings import DeskSettings, RiskSettings
 from builders.memory import START, a_header, an_event
+from builders.runs import busy
 from domain.errors import UsageError
+from graphs import prepare
+from graphs.eras import Change, Changes
+from graphs.profiles import profile
 from memory.records import Before, EarlierLoss
 from policy.account import Arming
 
@@ -53,6 +59,24 @@ def test_of_what_there_is_not_it_says_nothing(capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert "okx is not armed: no new positions" in said
     assert not any(words in said for words in ("found", "manages", "earlier"))
+
+
+async def test_what_changes_in_a_run_that_goes_on_is_read_before_and_needs_arming_as_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    header, _, _ = await prepare(busy(), run_id="r1", at=START)
+    header = header.model_copy(update={"market": "okx", "account": "okx:7", "mode": "live"})
+    wider = RiskSettings(reenter_after_bars=0, risk_per_trade=Decimal("0.05"))
+    changes = Changes(policy=profile("standard"), desk=DeskSettings(risk=wider))
+    meant = planned(header, Change(changes=changes, by="Ada", at=START))
+    agree(meant, None, changes=changed_in_words(header, meant))
+    said = capsys.readouterr().err
+    for words in (
+        f"under the policy {profile('standard').digest[:12]}",
+        "okx is not armed: it enters nothing",
+        "it changes desk.risk.risk_per_trade: 0.005 -> 0.05",
+    ):
+        assert words in said
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("okx:7\n", True), ("okx:8\n", False), ("\n", False), ("", False)])

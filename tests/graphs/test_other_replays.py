@@ -13,7 +13,8 @@ from domain.errors import NotFound, UsageError
 from graphs import policy_in_effect, resume
 from graphs.asking import ask_again
 from graphs.diff import diff_runs, diff_snapshots
-from graphs.forking import Changes, fork
+from graphs.eras import Changes
+from graphs.forking import fork
 from graphs.replay import replay_run
 from graphs.snapshots import verify_chain
 from graphs.whatif import judge_again

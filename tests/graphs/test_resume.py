@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from builders.power_cuts import MortalDatabase, PowerCut, mortal
 from builders.runs import NOW, REVIEWED, a_policy, again, archive, busy, drive, go_on, run
 from domain.clock import TickClock
 from graphs import RunOptions, RunResult, prepare, resume, start
@@ -20,33 +18,6 @@ from memory.approvals import Approval
 
 ASKED = busy()
 CYCLES = ASKED.cycles
-
-
-class PowerCut(BaseException):
-    """Not an Exception: nothing in the house may catch it and go on."""
-
-
-class MortalDatabase(Database):
-    """A database whose machine loses power at one of its commits: just before it, or just after."""
-
-    commits = 0
-    dies_at = -1
-    survives_commit = False
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        self.commits += 1
-        dying = self.commits == self.dies_at
-        async with super().transaction() as connection:
-            yield connection
-            if dying and not self.survives_commit:
-                raise PowerCut
-        if dying:
-            raise PowerCut
-
-    async def close(self) -> None:
-        """Without the last flush: a dead process writes nothing."""
-        await self._engine.dispose()
 
 
 async def cut_short(folder: Path, *, at: int, after_commit: bool, asked: RunOptions = ASKED) -> int:
@@ -64,12 +35,6 @@ async def cut_short_again(folder: Path, *, at: int, after_commit: bool, cycles: 
     session = await resume("r1", database=opened)
     session.wall = TickClock(NOW)
     return await _until_it_dies(session, opened, at=at, after_commit=after_commit, cycles=cycles)
-
-
-async def mortal(folder: Path) -> MortalDatabase:
-    opened = await MortalDatabase.open(f"sqlite:///{folder / 'agentctl.db'}")
-    assert isinstance(opened, MortalDatabase)
-    return opened
 
 
 async def _until_it_dies(session: Session, opened: MortalDatabase, *, at: int, after_commit: bool, cycles: int) -> int:

@@ -12,7 +12,8 @@ from builders.runs import NOW, REVIEWED, a_policy, again, archive, busy, drive, 
 from builders.sessions import MovedMarket, WideMarket
 from domain.clock import TickClock
 from graphs import RunResult, resume
-from graphs.forking import Changes, fork
+from graphs.eras import Changes
+from graphs.forking import fork
 from graphs.replay import replay_run
 from graphs.whatif import judge_again
 from memory import Approvals, Archive, Controls, Database
