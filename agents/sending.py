@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from domain.candle import Quote
 from domain.decision import Ticket
+from domain.errors import NotExact, TicketRefused
+from domain.exact import exact
 from domain.order import OrderRequest
 from domain.value import Value
 from memory.orders import OrderRecord
@@ -20,6 +22,26 @@ class Approved(Value):
     """What the market showed when it was let through."""
     releases: tuple[OrderRecord, ...] = ()
     """The protective stops that it replaces, as the cycle found them."""
+
+
+def exactly(approved: Approved) -> Approved:
+    """A copy of exact types, all the way down: what is claimed, sent and recorded. Raises `TicketRefused`."""
+    try:
+        return exact(Approved, approved)
+    except NotExact as error:
+        raise TicketRefused(f"this is no approved order: {error.message}") from None
+
+
+def exact_copies(approved: Sequence[Approved]) -> tuple[list[Approved], TicketRefused | None]:
+    """Of each `exactly`; those of which there is none are left out, and why is said of the first."""
+    copies: list[Approved] = []
+    refused = None
+    for each in approved:
+        try:
+            copies.append(exactly(each))
+        except TicketRefused as error:
+            refused = refused or error
+    return copies, refused
 
 
 def together(approved: Sequence[Approved], *, batch: int) -> list[list[Approved]]:
