@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.candle import Quote
+from domain.clearance import copied
 from domain.decision import Ticket
 from domain.errors import NotExact, TicketRefused
 from domain.exact import exact
@@ -25,11 +26,16 @@ class Approved(Value):
 
 
 def exactly(approved: Approved) -> Approved:
-    """A copy of exact types, all the way down: what is claimed, sent and recorded. Raises `TicketRefused`."""
+    """With copies of exact types, all the way down, of what is claimed, sent and recorded. Raises `TicketRefused`.
+
+    What it releases stays as it is: it is only ever taken back, and must not keep an exit from being sent.
+    """
+    order, ticket = copied(approved.ticket, approved.order)
     try:
-        return exact(Approved, approved)
+        judged = exact(Quote, approved.judged)
     except NotExact as error:
-        raise TicketRefused(f"this is no approved order: {error.message}") from None
+        raise TicketRefused(f"this is no quote that {order.client_order_id} was judged on: {error.message}") from None
+    return Approved(order=order, ticket=ticket, judged=judged, releases=approved.releases)
 
 
 def exact_copies(approved: Sequence[Approved]) -> tuple[list[Approved], TicketRefused | None]:
