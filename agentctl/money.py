@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from agentctl.question import when
 from agentctl.settings import Settings
 from agentctl.whereto import describe, require_private
 from domain.candle import Timeframe
+from domain.clearance import Check, Cleared
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.digest import plain
@@ -83,7 +84,7 @@ async def trading(market: str, *, symbols: Sequence[str], settings: Settings) ->
         *,
         symbols: Sequence[str],
         currency: str,
-        check: Callable[[Ticket, OrderRequest, datetime], None],
+        check: Check,
         clock: Clock,
     ) -> ExchangeVenue:
         venue = _venue(spec, settings, keys=keys, symbols=symbols, currency=currency, check=check, wall=clock)
@@ -133,7 +134,7 @@ def _venue(
     keys: ExchangeKeys,
     symbols: Sequence[str],
     currency: str,
-    check: Callable[[Ticket, OrderRequest, datetime], None],
+    check: Check,
     wall: Clock,
 ) -> ExchangeVenue:
     at = settings.at_exchange(spec)
@@ -156,7 +157,7 @@ def where_of(venue: ExchangeVenue, settings: Settings) -> str:
     return describe(venue.destination, venue.name, moved=settings.at_exchange(venue.name).base_url is not None)
 
 
-def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> None:
+def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> Cleared:
     raise TicketRefused("nothing is sent from here")
 
 

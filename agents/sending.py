@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.candle import Quote
+from domain.clearance import copied
 from domain.decision import Ticket
+from domain.errors import NotExact, TicketRefused
+from domain.exact import exact
 from domain.order import OrderRequest
 from domain.value import Value
 from memory.orders import OrderRecord
@@ -20,6 +23,31 @@ class Approved(Value):
     """What the market showed when it was let through."""
     releases: tuple[OrderRecord, ...] = ()
     """The protective stops that it replaces, as the cycle found them."""
+
+
+def exactly(approved: Approved) -> Approved:
+    """With copies of exact types, all the way down, of what is claimed, sent and recorded. Raises `TicketRefused`.
+
+    What it releases stays as it is: it is only ever taken back, and must not keep an exit from being sent.
+    """
+    order, ticket = copied(approved.ticket, approved.order)
+    try:
+        judged = exact(Quote, approved.judged)
+    except NotExact as error:
+        raise TicketRefused(f"this is no quote that {order.client_order_id} was judged on: {error.message}") from None
+    return Approved(order=order, ticket=ticket, judged=judged, releases=approved.releases)
+
+
+def exact_copies(approved: Sequence[Approved]) -> tuple[list[Approved], TicketRefused | None]:
+    """Of each `exactly`; those of which there is none are left out, and why is said of the first."""
+    copies: list[Approved] = []
+    refused = None
+    for each in approved:
+        try:
+            copies.append(exactly(each))
+        except TicketRefused as error:
+            refused = refused or error
+    return copies, refused
 
 
 def together(approved: Sequence[Approved], *, batch: int) -> list[list[Approved]]:

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from agents.reports import gone, stated, word_on, worded
-from agents.sending import Approved, together
+from agents.sending import Approved, exact_copies, exactly, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
@@ -94,19 +94,25 @@ class OrderWriter:
         the order is withdrawn: what was allowed a moment ago need not be right now.
 
         The report is UNKNOWN when no answer proves anything; it is never guessed. Raises `TicketRefused` for
-        a ticket that does not fit an order which may be out already.
+        a ticket that does not fit an order which may be out already, and for what is no order or no ticket by its
+        exact type: what is claimed, sent and recorded is a copy (`domain.exact`).
         """
-        (report,) = await self._send([Approved(order=order, ticket=ticket, judged=judged)])
+        approved = Approved.model_construct(order=order, ticket=ticket, judged=judged)
+        (report,) = await self._send([exactly(approved)])
         return report
 
     async def send_all(self, approved: Sequence[Approved]) -> tuple[OrderReport, ...]:
         """Send orders as by `send`, in their order: the gate's, in which ways out come first.
 
         Entries share a request where the venue took batches when the run began; see `together`. An order that an
-        earlier attempt claimed is in none.
+        earlier attempt claimed is in none. Raises `TicketRefused` as `send` does, once all others were sent.
         """
-        groups = together(approved, batch=self._live.batch if self._live else 1)
-        return tuple([report for group in groups for report in await self._send(group)])
+        copies, refused = exact_copies(approved)
+        groups = together(copies, batch=self._live.batch if self._live else 1)
+        reports = tuple([report for group in groups for report in await self._send(group)])
+        if refused is not None:
+            raise refused
+        return reports
 
     async def _send(self, group: Sequence[Approved]) -> tuple[OrderReport, ...]:
         at = self._effects.now()
@@ -146,7 +152,7 @@ class OrderWriter:
         Else the order as it was left: sent, or withdrawn.
         """
         doubts = await self._look(group, at=at)
-        clear = [each.ticket for each, doubt in zip(group, doubts, strict=True) if not doubt]
+        clear = [(each.order, each.ticket) for each, doubt in zip(group, doubts, strict=True) if not doubt]
         reducing = all(each.order.reduce_only for each in group)
         protecting = all(each.order.protects for each in group)
         claims = await self._ledger.claim(

@@ -10,6 +10,7 @@ AgentctlError                     1
 │   └── NotCanonical              2   a value without one byte form
 ├── Refused                       3   a check or a verification said no
 │   ├── TicketRefused             3   no order without a ticket that fits it
+│   ├── NotExact                  3   a value that is not of exact types, all the way down
 │   ├── ReplayDiverged            3   the archive and the replay differ
 │   └── LedgerBroken              3   cash or positions are not the sum of the fills
 ├── NotFound                      4   no such run, snapshot, graph or symbol
@@ -74,6 +75,10 @@ class Refused(AgentctlError):
 
 class TicketRefused(Refused):
     """A ticket that is missing, forged, used, expired or bound to another order."""
+
+
+class NotExact(Refused):
+    """A value that can't be copied from parts of exact types, and so can't be trusted to be what it says."""
 
 
 class ReplayDiverged(Refused):

@@ -103,7 +103,11 @@ class SessionSource(Protocol):
 
 
 class Venue(Protocol):
-    """Where orders go. Paper, exchange or simulated: one contract, one conformance suite."""
+    """Where orders go. Paper, exchange or simulated: one contract, one conformance suite.
+
+    It is given a `domain.clearance.Check`, and sends what that returns: whatever becomes of the objects that it was
+    handed, now or while it waits.
+    """
 
     async def instruments(self) -> Mapping[str, Instrument]: ...
 

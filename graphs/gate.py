@@ -24,6 +24,7 @@ from memory.admissions import Admissions, Standing
 from memory.approvals import Approval
 from policy import Facts, Verdict
 from policy.account import Consent
+from policy.readable import readable
 
 _STANDING: Final = TypeAdapter(Standing)
 """An effect: other processes write to the same account, and a person may change its state at any time."""
@@ -62,7 +63,7 @@ async def gate(
     desk = cycle.desk(node)
     held = cycle.portfolio.positions if cycle.portfolio else {}
     seen = await sights(
-        {p.symbol for p in proposals} | {o.request.symbol for o in cycle.working} | {*held}, cycle, desk
+        {readable(p)[0].symbol for p in proposals} | {o.request.symbol for o in cycle.working} | {*held}, cycle, desk
     )
     async with session.ledger.gate(cycle=cycle.number, at=seen.now) as books:
 
@@ -84,9 +85,10 @@ async def _judged(
     admissions: list[Admission] = []
     verdicts: list[Verdict] = []
     approved: list[Approved] = []
-    for proposal in proposals:
+    for given in proposals:
+        proposal, _ = readable(given)
         near = facts.about(proposal)
-        verdict = session.engine.evaluate(proposal, near)
+        verdict = session.engine.evaluate(given, near)
         ticket = None
         if verdict.outcome == "allow":
             order = proposal.order()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
+from domain.clearance import Check
 from domain.clock import Clock
-from domain.decision import Ticket
 from domain.digest import canonical
 from domain.errors import NotTold, Refused, UsageError
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import OrderRequest, OrderState
+from domain.order import OrderState
 from domain.statement import ExternalEvent, Statement, adoption, is_swap
 from domain.venue import AccountVenue, BatchVenue
 from graphs.days import day_start, lookback, week_start
@@ -47,7 +47,7 @@ class OpenVenue(Protocol):
         *,
         symbols: Sequence[str],
         currency: str,
-        check: Callable[[Ticket, OrderRequest, datetime], None],
+        check: Check,
         clock: Clock,
     ) -> AccountVenue: ...
 

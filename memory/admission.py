@@ -34,9 +34,18 @@ class Admission(Value):
         order = self.proposal.order()
         if self.outcome != "allow":
             raise TicketRefused(f"{order.client_order_id} has a ticket, and the verdict is {self.outcome}")
-        bound = (ticket.client_order_id, ticket.order_digest, ticket.verdict_digest)
-        if bound != (order.client_order_id, order.digest, self.verdict_digest):
-            raise TicketRefused(f"the ticket does not fit {order.client_order_id} and its verdict")
+        own = {
+            "client_order_id": order.client_order_id,
+            "order_digest": order.digest,
+            "verdict_digest": self.verdict_digest,
+        }
+        unlike = [
+            f"{name} is {value}, and the ticket's is {getattr(ticket, name)}"
+            for name, value in own.items()
+            if getattr(ticket, name) != value
+        ]
+        if unlike:
+            raise TicketRefused(f"the ticket does not fit {order.client_order_id} and its verdict: {'; '.join(unlike)}")
 
     def approved(self, *, run_id: str, cycle: int, at: datetime) -> OrderRecord:
         """The order as it begins."""

@@ -10,9 +10,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.clearance import Cleared, copied, differences
 from domain.decision import Ticket
 from domain.effects import Effects
-from domain.order import OrderState
+from domain.errors import TicketRefused
+from domain.order import OrderRequest, OrderState
 from memory.acts import hold_acts
 from memory.admission import ticket_row
 from memory.books import NUMBERED, Books, from_numbered
@@ -30,7 +32,7 @@ _OFFERED = NUMBERED.outerjoin(
 
 async def claimed(
     connection: AsyncConnection,
-    given: Sequence[Ticket],
+    given: Sequence[tuple[OrderRequest, Ticket]],
     *,
     account: dict[str, Any],
     run_id: str,
@@ -40,9 +42,10 @@ async def claimed(
     protecting: bool,
     effects: Effects,
 ) -> tuple[bool | str, ...]:
-    """What `Ledger.claim` says of each ticket, while the row of `account` is held."""
+    """What `Ledger.claim` says of each order, while the row of `account` is held."""
     name = account["account"]
-    ids = [ticket.client_order_id for ticket in given]
+    offered = [_copied(order, ticket) for order, ticket in given]
+    ids = [each.order.client_order_id for each in offered if isinstance(each, Cleared)]
     rows = (await connection.execute(_OFFERED, {"account": name, "ids": ids})).mappings().all()
     known, numbers = await from_numbered(connection, name, rows)
     books = Books(account=account, run_id=run_id, cycle=cycle, orders=known, positions={}, numbers=numbers)
@@ -56,11 +59,17 @@ async def claimed(
         return in_force[0]
 
     words: list[bool | str] = []
-    for ticket in given:
-        id, order = ticket.client_order_id, known.get(ticket.client_order_id)
-        row = issued.get(ticket.id)
-        if row is None or order is None or not _same(row, ticket, account=name):
+    for each in offered:
+        if isinstance(each, str):
+            words.append(each)
+            continue
+        id, ticket = each.order.client_order_id, each.ticket
+        order, row = known.get(id), issued.get(ticket.id)
+        if order is None or row is None:
             words.append(f"the ledger has no such ticket for {id}")
+            continue
+        if unlike := differences(each.order, order.request) or _unlike(row, ticket, account=name):
+            words.append(f"{id} is not as it was approved: {unlike}")
             continue
         control = await effects.once("ledger:control", id, returns=_CONTROL, perform=look)
         if row["used_at"] is not None or order.state is not OrderState.APPROVED:
@@ -73,13 +82,23 @@ async def claimed(
             sent = {"state": OrderState.SUBMITTING, "submitted_at": at, "updated_at": at}
             books.change(order.model_copy(update=sent), at=at, evidence={"ticket": ticket.id})
             words.append(True)
-    used = [issued[ticket.id] for ticket, word in zip(given, words, strict=True) if word is True]
+    claims = zip(offered, words, strict=True)
+    used = [issued[each.ticket.id] for each, word in claims if word is True and isinstance(each, Cleared)]
     await put(connection, tickets, [with_digest(tickets, {**row, "used_at": at}) for row in used])
     await books.write(connection)
     return tuple(words)
 
 
-def _same(row: Mapping[str, Any], ticket: Ticket, *, account: str) -> bool:
-    """Whether the ledger knows the ticket so."""
-    known = ticket_row(ticket, account=account)
-    return all(row[name] == known[name] for name in known if name != "used_at")
+def _copied(order: OrderRequest, ticket: Ticket) -> Cleared | str:
+    """Both as copies, or why there are none."""
+    try:
+        return copied(ticket, order)
+    except TicketRefused as refused:
+        return refused.message
+
+
+def _unlike(row: Mapping[str, Any], ticket: Ticket, *, account: str) -> str:
+    """What of the ticket is not as the ledger knows it; empty when all is."""
+    given = ticket_row(ticket, account=account)
+    names = [name for name in given if name != "used_at" and given[name] != row[name]]
+    return "; ".join(f"{name} is {given[name]}, not {row[name]}" for name in names)

@@ -17,7 +17,7 @@ from domain.effects import Effects
 from domain.errors import LedgerBroken, NotFound, Refused
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderState
+from domain.order import Fill, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Portfolio
 from domain.statement import Expected, ExternalEvent
 from memory.activity import Activity, Spent
@@ -101,7 +101,7 @@ class Ledger:
 
     async def claim(
         self,
-        given: Sequence[Ticket],
+        given: Sequence[tuple[OrderRequest, Ticket]],
         *,
         cycle: int,
         at: datetime,
@@ -109,12 +109,13 @@ class Ledger:
         effects: Effects,
         protecting: bool = False,
     ) -> tuple[bool | str, ...]:
-        """Take the one right to send of each ticket, in one commit, before anything is sent.
+        """Take the one right to send each order under its ticket, in one commit, before anything is sent.
 
         `True`: the ticket is used and its order SUBMITTING. `False` when the right was taken before: then the order
-        was sent or may have been. In words why it is refused: a ticket that the ledger doesn't know so, or that has
-        expired, and while trading is halted, unless the orders are `protecting` stops; while it is reducing, unless
-        the orders are. No refusal touches another ticket. The control in force is an effect, for people change it.
+        was sent or may have been. In words why it is refused: an order or a ticket that the ledger doesn't know so
+        (what differs is named), a ticket that has expired, and while trading is halted, unless the orders are
+        `protecting` stops; while it is reducing, unless the orders are. No refusal touches another order. The control
+        in force is an effect, for people change it.
         """
         if not given:
             return ()

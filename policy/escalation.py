@@ -75,26 +75,24 @@ def size_factor(policy: Policy, marks: EquityMarks, equity: Decimal) -> Decimal:
     """The part of the largest entry, from 0 to 1, that drawdown leaves; rounded down to six places.
 
     One up to `sizes_fall_from` of the drawdown limit, then falling in a line to nothing at the limit and
-    beyond; always one where `sizes_fall_from` is one. Nothing where the limit or the high-water mark is
-    missing, since such an entry is refused anyway. Raises `Inexact` for numbers beyond a hundred digits.
+    beyond, where the check refuses; where `sizes_fall_from` is one, all at once. Nothing where the limit or the
+    high-water mark is missing, since such an entry is refused anyway. Raises `Inexact` for numbers beyond a
+    hundred digits.
     """
     limits = policy.drawdown
     if limits is None:
         return ZERO
-    if limits.sizes_fall_from == 1:
-        return _ONE
     with localcontext(EXACT):
         try:
             fall = loss_from(marks.high, equity, share=limits.share_of_high, called=HIGH)
         except FactMissing:
             return ZERO
+        if fall.reaches(_ONE):
+            return ZERO
         full_until = limits.sizes_fall_from * fall.limit
         if fall.amount <= full_until:
             return _ONE
-        left = fall.limit - fall.amount
-        if left <= 0:
-            return ZERO
-        return DOWN.divide(left, fall.limit - full_until).quantize(_FACTOR_GRAIN, context=DOWN)
+        return DOWN.divide(fall.limit - fall.amount, fall.limit - full_until).quantize(_FACTOR_GRAIN, context=DOWN)
 
 
 def _losses(policy: Policy, marks: EquityMarks, equity: Decimal) -> Iterator[tuple[LossCode, Used | str]]:

@@ -53,6 +53,15 @@ def within(observed: Decimal, limit: Decimal, *, unit: str, warn_at: Decimal) ->
     return Ruling("pass", "within the limit", observed, limit, unit)
 
 
+def short_of(observed: Decimal, limit: Decimal, *, unit: str, warn_at: Decimal) -> Ruling:
+    """For losses: pass below `limit`, with a warning from `warn_at` of it on. Nothing lost has reached no limit."""
+    if observed > ZERO and observed >= limit:
+        return Ruling(
+            "deny", f"{plain(observed)} has reached the limit of {plain(limit)} {unit}", observed, limit, unit
+        )
+    return within(observed, limit, unit=unit, warn_at=warn_at)
+
+
 def in_parts(ruling: Ruling) -> Ruling:
     """The word on the size of an exit: too large for one order, it says how to leave all the same."""
     if ruling.outcome != "deny":

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hmac
 from datetime import datetime, timedelta
 
+from domain.clearance import Cleared, cleared
 from domain.decision import Ticket
 from domain.digest import canonical
-from domain.errors import NotCanonical, TicketRefused, UsageError
+from domain.errors import NotExact, TicketRefused, UsageError
+from domain.exact import exact
 from domain.order import OrderRequest
 from policy.verdict import Verdict
 
@@ -34,12 +36,19 @@ class TicketOffice:
     def issue(self, verdict: Verdict, order: OrderRequest, *, now: datetime) -> Ticket:
         """A ticket for `order`. The same verdict always gives the same id, so it can be used once only.
 
-        Raises `TicketRefused` unless `verdict` allows exactly this order.
+        Raises `TicketRefused` unless `verdict` allows exactly this order, both of exact types all the way down.
         """
+        try:
+            verdict, order = exact(Verdict, verdict), exact(OrderRequest, order)
+        except NotExact as error:
+            raise TicketRefused(f"no ticket is issued: {error.message}") from None
         if verdict.outcome != "allow":
             raise TicketRefused(f"the verdict on {order.client_order_id} is {verdict.outcome}")
         if verdict.order_digest != order.digest:
-            raise TicketRefused(f"the verdict is on another order than {order.client_order_id}")
+            raise TicketRefused(
+                f"the verdict is on another order than {order.client_order_id}: "
+                f"order_digest is {order.digest}, and the verdict's is {verdict.order_digest}"
+            )
         verdict_digest = verdict.digest
         ticket = Ticket(
             id="t" + verdict_digest[:31],
@@ -52,22 +61,20 @@ class TicketOffice:
         )
         return ticket.model_copy(update={"seal": self._seal(ticket)})
 
-    def check(self, ticket: Ticket, order: OrderRequest, now: datetime) -> None:
-        """Raises `TicketRefused` unless this office issued `ticket`, for `order`, and `now` lies in its time."""
-        if not self._fits(ticket):
-            raise TicketRefused(f"the ticket for {order.client_order_id} was not issued here")
-        if (ticket.order_digest, ticket.client_order_id) != (order.digest, order.client_order_id):
-            raise TicketRefused(f"the ticket is for {ticket.client_order_id}, not for this {order.client_order_id}")
-        if now < ticket.issued_at:
-            raise TicketRefused(f"the ticket for {order.client_order_id} is from the future")
-        if now >= ticket.expires_at:
-            raise TicketRefused(f"the ticket for {order.client_order_id} has expired")
+    def check(self, ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
+        """What may be sent: copies of `order` and of its ticket, which this office issued and which is good at `now`.
 
-    def _fits(self, ticket: Ticket) -> bool:
-        try:
-            return hmac.compare_digest(self._seal(ticket).encode(), ticket.seal.encode())
-        except (NotCanonical, UnicodeEncodeError):
-            return False
+        Raises `TicketRefused` as `domain.clearance.cleared` does, and for a ticket of another office or another time.
+        """
+        copies = cleared(ticket, order)
+        name, ticket = copies.order.client_order_id, copies.ticket
+        if not hmac.compare_digest(self._seal(ticket).encode(), ticket.seal.encode()):
+            raise TicketRefused(f"the ticket for {name} was not issued here")
+        if now < ticket.issued_at:
+            raise TicketRefused(f"the ticket for {name} is from the future")
+        if now >= ticket.expires_at:
+            raise TicketRefused(f"the ticket for {name} has expired")
+        return copies
 
     def _seal(self, ticket: Ticket) -> str:
         sealed = {name: getattr(ticket, name) for name in Ticket.model_fields if name != "seal"}

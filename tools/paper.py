@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from domain.candle import Candle, Quote
+from domain.clearance import Check, differences
 from domain.clock import Clock
 from domain.decision import Ticket
 from domain.errors import NotFound, Refused, TicketRefused, VenueUnavailable
@@ -21,9 +22,6 @@ from tools.books import Books
 from tools.costs import PaperCosts
 from tools.matching import Session, match
 from tools.paper_order import PaperOrder, RestoredOrder
-
-Check = Callable[[Ticket, OrderRequest, datetime], None]
-"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
 
 
 class PaperVenue:
@@ -120,7 +118,7 @@ class PaperVenue:
         when the client order id belongs to another order.
         """
         async with self._turn:
-            self._check(ticket, order, self._clock.now())
+            order, ticket = self._check(ticket, order, self._clock.now())
             if self._tickets.get(ticket.id, order.client_order_id) != order.client_order_id:
                 raise TicketRefused(f"ticket {ticket.id} was used for another order")
             now = await self._catch_up()
@@ -132,7 +130,8 @@ class PaperVenue:
                 self._orders[order.client_order_id] = known
                 self._open.append(known)
             elif known.request != order:
-                raise Refused(f"client order id {order.client_order_id} belongs to another order")
+                unlike = differences(order, known.request)
+                raise Refused(f"client order id {order.client_order_id} belongs to another order: {unlike}")
             self._tickets[ticket.id] = order.client_order_id
             return known.report()
 

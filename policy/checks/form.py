@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import get_args
 
 from domain.decision import Proposal
 from domain.digest import plain
 from domain.money import on_grid
-from domain.order import OrderType, Side, TimeInForce
 from policy.case import Case
 from policy.check import check
 from policy.ruling import Ruling, deny, passed
 
-_CHOICES = (("side", get_args(Side)), ("type", get_args(OrderType)), ("time_in_force", get_args(TimeInForce)))
 _NUMBERS = ("quantity", "limit_price", "stop_price", "target_price", "reference_price", "trigger_price")
 _MAGNITUDE = 30
 """Powers of ten, up and down. No market trades beyond; within, every product of the gate is exact and short."""
@@ -25,14 +22,14 @@ _MAGNITUDE = 30
     source="SEC 15c3-5(c)(1)(ii); RTS 6 Art. 15(1)(a)-(c)",
 )
 def well_formed(case: Case) -> Ruling:
-    """Refuse an order with unknown words or senseless numbers, off the grid, or below the minimum notional.
+    """Refuse what is no proposal, and an order with senseless numbers, off the grid, or below the minimum notional.
 
     Refused, never rounded: what is sent is what was proposed. A limit order has a limit price, a stop a
     trigger price, and no other order has either. What waits is good till cancelled: a stop, and a limit
-    order that is post-only. Numbers are looked at before anything is computed with them, also where they
-    came in unvalidated.
+    order that is post-only. The sizes of numbers are looked at before anything is computed with them. What can't be
+    copied as a proposal of exact types and validated is refused before, with what is wrong, and no check reads it.
     """
-    faults = list(_senseless(case.proposal)) or list(_unfit(case.proposal))
+    faults = list(_immense(case.proposal)) or list(_unfit(case.proposal))
     if faults:
         return deny("; ".join(faults))
     if case.order is None:
@@ -41,22 +38,12 @@ def well_formed(case: Case) -> Ruling:
     return deny("; ".join(problems)) if problems else passed("well-formed")
 
 
-def _senseless(proposal: Proposal) -> Iterator[str]:
-    """What no validated proposal holds, and numbers of a size that nothing has. The values are not repeated."""
-    for name, known in _CHOICES:
-        if getattr(proposal, name) not in known:
-            yield f"the {name} is none of {', '.join(known)}"
+def _immense(proposal: Proposal) -> Iterator[str]:
+    """Numbers of a size that nothing has. The values are not repeated."""
     for name in _NUMBERS:
-        value = getattr(proposal, name)
-        if value is None and name != "quantity":
-            continue
-        if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
-            yield f"the {name} is no positive number"
-        elif abs(value.adjusted()) > _MAGNITUDE:
+        value: Decimal | None = getattr(proposal, name)
+        if value is not None and abs(value.adjusted()) > _MAGNITUDE:
             yield f"the {name} is beyond 1E-{_MAGNITUDE} or 1E+{_MAGNITUDE}"
-    conviction: object = proposal.conviction
-    if not isinstance(conviction, Decimal) or not conviction.is_finite() or not 0 <= conviction <= 1:
-        yield "the conviction is no part of one"
 
 
 def _unfit(proposal: Proposal) -> Iterator[str]:

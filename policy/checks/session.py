@@ -17,6 +17,7 @@ from policy.ruling import FactMissing, Ruling, deny, passed
 def session_open(case: Case, limits: SessionLimits) -> Ruling:
     """Refuse everything in a closed market or under maintenance, and entries in extended hours unless allowed.
 
+    What is let through in extended hours has a warning.
     Crypto trades at all hours and is open where nothing else is known; of every other asset class
     the session must be known.
     """
@@ -30,7 +31,7 @@ def session_open(case: Case, limits: SessionLimits) -> Ruling:
         case "open":
             return passed("open")
         case "extended" if case.reducing or limits.extended_hours:
-            return passed("extended hours")
+            return Ruling("warn", "extended hours: fewer orders rest, and spreads are wider")
         case "extended":
             return deny("no entries are made in extended hours")
         case "closed":

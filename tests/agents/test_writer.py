@@ -20,14 +20,16 @@ from agents.execution import ExecutionAgent
 from agents.reports import word_on
 from agents.sending import Approved
 from builders.desks import a_desk
+from builders.liars import ATTACKS, changed
 from builders.markets import START, a_market, a_venue, bars
-from builders.memory import a_proposal, a_ticket, admit, an_admission, at, claim
+from builders.memory import a_proposal, admit, an_admission, at, claim
 from builders.office import BTC, JUDGED, Office, until_it_works
 from builders.venue_contract import VenueContract
 from builders.venues import Crash, Mood, MoodyVenue
 from domain.candle import Quote
 from domain.clock import TickClock
 from domain.decision import Ticket
+from domain.digest import plain
 from domain.errors import TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from memory import Database, Ledger, Tape
@@ -181,14 +183,55 @@ async def test_an_order_that_is_out_is_not_called_cancelled_because_of_a_wrong_t
 
 async def test_a_ticket_that_the_venue_refuses_is_an_order_never_sent(database: Database) -> None:
     office = await Office.open(database)
-    order, _ = await office.approve()
+    order, ticket = await office.approve()
     (other, _) = await office.approve(quantity=Decimal(3))
-    # known to the ledger, and bound to another order at the venue's door
-    misfit = a_ticket(a_proposal(), verdict_digest=an_admission().verdict_digest)
-    report = await office.send(order.model_copy(update={"quantity": Decimal(9)}), misfit)
+
+    async def too_late(_: OrderRequest) -> None:
+        office.clock.set(ticket.expires_at + timedelta(seconds=1))
+
+    office.venue = MoodyVenue(office.paper, watch=too_late)
+    report = await office.send(order, ticket)
     assert (report.state, office.venue.arrived) == (OrderState.REJECTED, [])
     assert report.reason.startswith("not sent: ")
     assert (await office.kept(other)).state is OrderState.APPROVED
+
+
+async def test_an_order_that_was_changed_after_its_ticket_is_withdrawn_and_says_what_differs(
+    database: Database,
+) -> None:
+    office = await Office.open(database)
+    order, ticket = await office.approve()
+    judged = order.model_copy()
+    report = await office.send(changed(order, quantity=Decimal(9), side="sell"), ticket)
+    differs = f"side is sell, not buy; quantity is 9, not {plain(judged.quantity)}"
+    assert report.state is OrderState.CANCELLED
+    assert report.reason == f"not sent: {order.client_order_id} is not as it was approved: {differs}"
+    assert (office.venue.arrived, (await office.kept(judged)).request) == ([], judged)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_what_is_not_the_approved_order_is_never_sent_and_stops_no_other(database: Database, attack: str) -> None:
+    office = await Office.open(database)
+    (order, ticket), (good, its_ticket) = await office.approve(), await office.approve(quantity=Decimal(3))
+    lying, shown = ATTACKS[attack](order, ticket)
+    approved = [
+        Approved.model_construct(order=lying, ticket=shown, judged=JUDGED),
+        Approved(order=good, ticket=its_ticket, judged=JUDGED),
+    ]
+    with suppress(TicketRefused):
+        await (await office.writer()).send_all(approved)
+    assert office.venue.arrived == [good.client_order_id]
+    with suppress(TicketRefused):
+        await (await office.writer(node="again")).send(lying, shown, judged=JUDGED)
+    assert office.venue.arrived == [good.client_order_id]
+
+
+async def test_without_a_ticket_an_order_is_refused_before_anything_is_looked_at(database: Database) -> None:
+    office = await Office.open(database)
+    order, _ = await office.approve()
+    with pytest.raises(TicketRefused, match=r"this is no ticket for .*: it is of type NoneType, not Ticket"):
+        await office.send(order, None)  # type: ignore[arg-type]
+    assert (office.calls, (await office.kept(order)).state) == ([], OrderState.APPROVED)
 
 
 # What changed since the gate's word

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -17,11 +17,11 @@ from builders.exchanges import START, Stage, a_stage
 from builders.hearing import Alarm
 from builders.runs import a_policy, drive, options
 from domain.candle import Timeframe
+from domain.clearance import Check
 from domain.clock import Clock
-from domain.decision import Ticket
 from domain.errors import LedgerBroken
 from domain.money import floor_to
-from domain.order import OrderRequest, OrderState
+from domain.order import OrderState
 from domain.portfolio import Portfolio
 from graphs import RunResult, prepare, resume, start
 from graphs.events import CycleEnded, Event, Listener, silent
@@ -82,7 +82,7 @@ class LiveStage:
         *,
         symbols: Sequence[str],
         currency: str,
-        check: Callable[[Ticket, OrderRequest, datetime], None],
+        check: Check,
         clock: Clock,
     ) -> ExchangeVenue:
         given = self.stage.double.client_settings()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from builders.exchanges import FAST, bar_at
+from domain.clearance import Check, Cleared, cleared
 from domain.decision import Ticket
-from domain.errors import TicketRefused
 from domain.order import OrderRequest
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.okx import OkxWire
@@ -22,7 +22,6 @@ from tools.exchange_double.served import START, ServedDouble
 from tools.exchange_double.server import Server
 from tools.exchange_double.wire import Wire
 from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.paper import Check
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 KEYS = ExchangeKeys(api_key="double-key", secret="double-secret", password="double-passphrase")
@@ -43,10 +42,9 @@ class Present:
         self.at += timedelta(seconds=seconds)
 
 
-def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
     """Of what the policy's engine checks, what a venue can be tested with."""
-    if ticket.client_order_id != order.client_order_id or ticket.order_digest != order.digest:
-        raise TicketRefused("the ticket is for another order")
+    return cleared(ticket, order)
 
 
 @dataclass

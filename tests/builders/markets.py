@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.candle import Candle, Timeframe
+from domain.clearance import Cleared, cleared
 from domain.clock import TickClock
 from domain.decision import Ticket
 from domain.errors import TicketRefused
@@ -96,10 +97,12 @@ def a_ticket(order: OrderRequest, *, id: str | None = None) -> Ticket:
     )
 
 
-def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+def fits(ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
     """What a ticket office checks, without the seal."""
-    if ticket.order_digest != order.digest or now > ticket.expires_at:
-        raise TicketRefused(f"ticket {ticket.id} does not fit")
+    copies = cleared(ticket, order)
+    if now > copies.ticket.expires_at:
+        raise TicketRefused(f"ticket {copies.ticket.id} does not fit")
+    return copies
 
 
 def a_venue(

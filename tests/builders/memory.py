@@ -12,7 +12,7 @@ from domain.digest import canonical, digest
 from domain.effects import Unrecorded
 from domain.errors import TicketRefused
 from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderState
+from domain.order import Fill, OrderReport, OrderRequest, OrderState
 from domain.statement import ExternalEvent, adoption
 from memory import (
     Admission,
@@ -180,11 +180,22 @@ async def admit(ledger: Ledger, *admissions: Admission, cycle: int = 1, at: date
 
 
 async def claim(
-    ledger: Ledger, ticket: Ticket | None, *, cycle: int = 1, at: datetime = FIRST, reducing: bool = False
+    ledger: Ledger,
+    ticket: Ticket | None,
+    *,
+    order: OrderRequest | None = None,
+    cycle: int = 1,
+    at: datetime = FIRST,
+    reducing: bool = False,
 ) -> bool:
-    """Take the right to send, as the order writer does. Raises `TicketRefused` with the ledger's reason."""
+    """Take the right to send, as the order writer does. Raises `TicketRefused` with the ledger's reason.
+
+    The order is the one that the ledger has, unless it is given.
+    """
     assert ticket is not None
-    (said,) = await ledger.claim([ticket], cycle=cycle, at=at, reducing=reducing, effects=Unrecorded(Watch()))
+    order = order or (await ledger.order(ticket.client_order_id)).request
+    effects = Unrecorded(Watch())
+    (said,) = await ledger.claim([(order, ticket)], cycle=cycle, at=at, reducing=reducing, effects=effects)
     if isinstance(said, str):
         raise TicketRefused(said)
     return said

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
 import pytest
 
+from builders.liars import ATTACKS, changed, more
 from builders.markets import a_ticket, an_order
 from domain.errors import NotFound, Refused, SymbolUnknown, TicketRefused
 from domain.money import floor_to
 from domain.order import OrderState
-from domain.venue import Venue
+from domain.venue import BatchVenue, Venue
 
 
 class Stage(Protocol):
@@ -75,6 +77,45 @@ class VenueContract:
         await stage.venue.submit(first, a_ticket(first, id="ticket"))
         with pytest.raises(TicketRefused):
             await stage.venue.submit(second, a_ticket(second, id="ticket"))
+
+    @pytest.mark.parametrize("attack", ATTACKS)
+    async def test_what_is_no_order_or_no_ticket_by_its_exact_type_is_refused(self, stage, attack):
+        order = an_order(quantity=await _affordable(stage, "0.01"), symbol=stage.symbol)
+        attacking, ticket = ATTACKS[attack](order, a_ticket(order))
+        with pytest.raises(TicketRefused):
+            await stage.venue.submit(attacking, ticket)
+        await stage.advance(3)
+        assert (await stage.venue.portfolio()).quantity(stage.symbol) == 0
+        assert await stage.venue.find("order1", stage.symbol) is None
+
+    async def test_in_a_batch_each_of_those_is_refused_alone_and_the_others_are_sent(self, stage):
+        if not isinstance(stage.venue, BatchVenue):
+            pytest.skip("it takes no batches")
+        quantity = await _affordable(stage, "0.01")
+        good, *used = [
+            an_order(quantity=quantity, symbol=stage.symbol, id=f"order{n}") for n in range(len(ATTACKS) + 1)
+        ]
+        attacks = [attack(order, a_ticket(order)) for attack, order in zip(ATTACKS.values(), used, strict=True)]
+        first, *refused = await stage.venue.submit_all([(good, a_ticket(good)), *attacks])
+        assert [type(outcome) for outcome in refused] == [TicketRefused] * len(ATTACKS)
+        assert first.client_order_id == good.client_order_id
+        await stage.advance(3)
+        report = await stage.venue.find(good.client_order_id, stage.symbol)
+        bought = good.quantity - sum(fill.fee_base for fill in report.fills)
+        assert (await stage.venue.portfolio()).quantity(stage.symbol) == bought
+
+    async def test_what_becomes_of_an_order_while_it_is_sent_changes_nothing(self, stage):
+        order = an_order(quantity=await _affordable(stage, "0.01"), symbol=stage.symbol)
+        judged, ticket = order.model_copy(), a_ticket(order)
+        sending = asyncio.ensure_future(stage.venue.submit(order, ticket))
+        await asyncio.sleep(0)
+        changed(order, quantity=more(order), side="sell")
+        object.__setattr__(ticket, "id", "another")
+        await sending
+        await stage.advance(3)
+        report = await stage.venue.find(judged.client_order_id, stage.symbol)
+        assert report.filled == judged.quantity
+        assert {fill.side for fill in report.fills} == {"buy"}
 
     async def test_a_market_order_is_filled_in_time_and_the_books_say_so(self, stage):
         order = an_order(quantity=await _affordable(stage), symbol=stage.symbol)

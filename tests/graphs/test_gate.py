@@ -30,6 +30,7 @@ from graphs.gate import gate
 from graphs.session import Session
 from memory import Acts
 from memory.approvals import approval_id
+from memory.archive import Archive
 from memory.controls import Level
 from memory.schema import tickets, verdicts
 from policy import Policy, Verdict
@@ -128,6 +129,39 @@ async def test_all_that_one_judgement_allows_keeps_within_the_limits_together(wa
 
 
 # Refused on doubt
+
+
+async def test_a_proposal_that_can_not_be_read_is_refused_and_archived_and_the_others_are_not() -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        good = await an_entry(cycle, ETH)
+        odd = [
+            good.model_copy(update={"symbol": "btc; drop", "rationale": "odd"}),
+            (await an_entry(cycle, BTC)).model_copy(update={"quantity": Decimal("NaN")}),
+        ]
+        judged = await gate([*odd, good], cycle)
+        await session.database.flush()
+        kept = await Archive(session.database).verdicts("r1")
+    assert [(v.outcome, v.symbol) for v in judged.verdicts] == [
+        ("deny", "UNREADABLE/UNREADABLE"),
+        ("deny", BTC),
+        ("allow", ETH),
+    ]
+    assert [a.order for a in judged.approved] == [good.order()]
+    assert {record.id for record in kept} == {v.digest for v in judged.verdicts}
+    assert {record.proposal.digest for record in kept} == {v.proposal_digest for v in judged.verdicts}
+
+
+async def test_what_was_changed_after_it_was_digested_is_judged_and_sent_as_it_is_now() -> None:
+    async with a_session() as session:
+        cycle = await at_the_gate(session)
+        entry = await an_entry(cycle, ETH)
+        before = entry.client_order_id
+        object.__setattr__(entry, "rationale", "another reason")
+        judged = await gate([entry], cycle)
+    (approved,) = judged.approved
+    assert approved.order.client_order_id == Proposal.model_validate(entry.model_dump()).client_order_id != before
+    assert approved.ticket.order_digest == judged.verdicts[0].order_digest == approved.order.digest
 
 
 async def test_a_proposal_without_a_quote_is_refused_and_the_others_are_not() -> None:

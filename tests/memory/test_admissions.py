@@ -229,7 +229,7 @@ async def test_a_gate_that_fails_leaves_nothing_behind(database: Database, asked
         assert await rows(database, column) == []
     assert await Controls(database).latches("r1") == ()
     with pytest.raises(TicketRefused, match="no such ticket"):
-        await claim(ledger, admission.ticket)
+        await claim(ledger, admission.ticket, order=admission.proposal.order())
 
 
 async def test_a_ticket_that_does_not_fit_keeps_nothing_of_the_others(database: Database) -> None:
@@ -338,7 +338,8 @@ async def test_a_claim_that_was_refused_is_refused_again_after_a_crash_whatever_
     await Controls(database).halt(scope="r1", level="halt", by="Ada", reason="doubt", at=at(5))
     for _ in range(2):
         effects = await some_effects(database)
-        (said,) = await ledger.claim([admission.ticket], cycle=1, at=at(5), reducing=False, effects=effects)
+        given = [(admission.proposal.order(), admission.ticket)]
+        (said,) = await ledger.claim(given, cycle=1, at=at(5), reducing=False, effects=effects)
         assert said == "trading is halted by Ada: doubt"
         if (await Controls(database).state("r1")).state == "halted":
             await Controls(database).resume(scope="r1", by="Ada", reason="over", at=at(6))

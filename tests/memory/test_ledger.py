@@ -134,8 +134,12 @@ async def test_a_strange_or_expired_ticket_claims_nothing(database: Database) ->
     ticket = admission.ticket
     assert ticket is not None
     await admit(ledger, admission)
-    for strange in ({"id": "t0"}, {"order_digest": digest("x")}, {"expires_at": ticket.expires_at + timedelta(days=1)}):
-        with pytest.raises(TicketRefused, match="no such ticket"):
+    for strange, why in (
+        ({"id": "t0"}, "no such ticket"),
+        ({"order_digest": digest("x")}, f"order_digest is {digest('x')}, not {ticket.order_digest}"),
+        ({"expires_at": ticket.expires_at + timedelta(days=1)}, "expires_at is "),
+    ):
+        with pytest.raises(TicketRefused, match=why):
             await claim(ledger, ticket.model_copy(update=strange))
     with pytest.raises(TicketRefused, match="expired"):
         await claim(ledger, ticket, at=ticket.expires_at)
@@ -150,7 +154,8 @@ async def test_the_rights_to_send_several_are_taken_in_one_commit_and_each_for_i
     assert await claim(ledger, tickets[1])
     strange = tickets[2].model_copy(update={"id": "t0"})
     given: dict[str, Any] = {"cycle": 1, "at": at(6), "reducing": False, "effects": Unrecorded(TickClock(at(6)))}
-    said = await ledger.claim([tickets[0], tickets[1], strange, tickets[3]], **given)
+    orders = [admission.proposal.order() for admission in admissions]
+    said = await ledger.claim(list(zip(orders, [*tickets[:2], strange, tickets[3]], strict=True)), **given)
     assert said == (True, False, f"the ledger has no such ticket for {strange.client_order_id}", True)
     kept = [await ledger.order(ticket.client_order_id) for ticket in tickets]
     assert [(order.state.value, order.submitted_at) for order in kept] == [
@@ -159,7 +164,8 @@ async def test_the_rights_to_send_several_are_taken_in_one_commit_and_each_for_i
         ("approved", None),
         ("submitting", at(6)),
     ]
-    assert await ledger.claim([tickets[0], tickets[3]], **given) == (False, False)
+    again = [(orders[0], tickets[0]), (orders[3], tickets[3])]
+    assert await ledger.claim(again, **given) == (False, False)
     await ledger.check()
 
 
@@ -180,8 +186,9 @@ async def test_of_rights_that_are_claimed_together_all_are_taken_or_none(databas
                 raise Crash
             return await super().once(*asked, **over)
 
+    given = [(admission.proposal.order(), ticket) for admission, ticket in zip(admissions, tickets, strict=True)]
     with pytest.raises(Crash):
-        await ledger.claim(tickets, cycle=1, at=at(6), reducing=False, effects=Ends(TickClock(at(6))))
+        await ledger.claim(given, cycle=1, at=at(6), reducing=False, effects=Ends(TickClock(at(6))))
     assert await states(database) == ["approved", "approved"]
 
 

@@ -31,6 +31,8 @@ from builders.policy import (
 from domain.decision import Proposal
 from domain.order import OrderState
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
+from policy.account import EquityMarks
+from policy.escalation import escalation, size_factor
 from policy.value_at_risk import Stake, value_at_risk
 
 LONG = {BTC: "5"}
@@ -278,19 +280,22 @@ def test_of_the_measured_and_the_stated_the_larger_bet_binds(
         ("DAILY_LOSS", "10001", "pass"),
         ("DAILY_LOSS", "9760.01", "pass"),
         ("DAILY_LOSS", "9760", "warn"),
-        ("DAILY_LOSS", "9700", "warn"),
+        ("DAILY_LOSS", "9700.01", "warn"),
+        ("DAILY_LOSS", "9700", "deny"),
         ("DAILY_LOSS", "9699.99", "deny"),
         ("WEEKLY_LOSS", "9600.01", "pass"),
         ("WEEKLY_LOSS", "9600", "warn"),
-        ("WEEKLY_LOSS", "9500", "warn"),
+        ("WEEKLY_LOSS", "9500.01", "warn"),
+        ("WEEKLY_LOSS", "9500", "deny"),
         ("WEEKLY_LOSS", "9499.99", "deny"),
         ("DRAWDOWN", "9200.01", "pass"),
         ("DRAWDOWN", "9200", "warn"),
-        ("DRAWDOWN", "9000", "warn"),
+        ("DRAWDOWN", "9000.01", "warn"),
+        ("DRAWDOWN", "9000", "deny"),
         ("DRAWDOWN", "8999.99", "deny"),
     ],
 )
-def test_entries_stop_beyond_a_loss(code: str, amount: str, outcome: str) -> None:
+def test_entries_stop_at_a_loss(code: str, amount: str, outcome: str) -> None:
     assert grade(code, **equity(amount)) == outcome
 
 
@@ -318,6 +323,50 @@ def test_each_loss_is_counted_from_its_own_mark(code: str, section: str, share: 
     marks = {"day_start": "10000", "week_start": "10000", "high": "10000"} | {name: "12000"}
     lost = found(code, policy=a_policy(**{section: {share: "0.25"}}), equity_marks=marks)
     assert (lost.outcome, lost.observed, lost.limit) == ("pass", 2_000, 3_000)
+
+
+@pytest.mark.parametrize(("code", "section", "share", "name"), LOSSES)
+def test_at_its_limit_a_loss_refuses_and_says_that_it_is_reached(
+    code: str, section: str, share: str, name: str
+) -> None:
+    marks = {"day_start": "10000", "week_start": "10000", "high": "10000"} | {name: "12500"}
+    lost = found(code, policy=a_policy(**{section: {share: "0.2"}}), equity_marks=marks)
+    assert (lost.outcome, lost.message) == ("deny", "2500 has reached the limit of 2500 USDT")
+
+
+@pytest.mark.parametrize(("code", "section", "share", "name"), LOSSES)
+def test_where_nothing_may_be_lost_nothing_lost_is_no_breach(code: str, section: str, share: str, name: str) -> None:
+    policy = a_policy(**{section: {share: "0"}})
+    assert found(code, policy=policy).outcome == "pass"
+    marks = {"day_start": "10000", "week_start": "10000", "high": "10000"} | {name: "10000.01"}
+    assert found(code, policy=policy, equity_marks=marks).outcome == "deny"
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(LOSSES),
+    st.integers(1, 100).map(lambda n: Decimal(n) / 100),
+    st.integers(-2, 2).map(lambda n: Decimal(n) / 100),
+    st.sampled_from(["0", "0.5", "1"]),
+)
+def test_a_loss_check_refuses_from_where_the_escalation_has_used_all_of_it(
+    loss: tuple[str, str, str, str], share: Decimal, beside: Decimal, fall_from: str
+) -> None:
+    """The check, the step `flatten` and the size of entries: all three turn at the limit itself."""
+    code, section, name, mark = loss
+    steps = {"alert_at": "0.5", "halve_at": "0.75", "flatten_at": "1"}
+    limits = {name: str(share)} | ({"sizes_fall_from": fall_from} if section == "drawdown" else {})
+    others = {other: {part: "1"} for _, other, part, _ in LOSSES if other != section}
+    policy = a_policy(**{**others, section: limits, "escalation": steps})
+    equity_now = 10_000 * (1 - share) + beside
+    portfolio = a_portfolio(cash=str(equity_now))
+    marks = EquityMarks.model_validate(
+        {"day_start": equity_now, "week_start": equity_now, "high": equity_now} | {mark: 10_000}
+    )
+    refused = found(code, policy=policy, portfolio=portfolio, equity_marks=marks).outcome == "deny"
+    assert refused == (escalation(policy, marks, equity_now).step == "flatten") == (beside <= 0)
+    if section == "drawdown" and refused:
+        assert size_factor(policy, marks, equity_now) == 0
 
 
 # COOLDOWN

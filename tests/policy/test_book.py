@@ -135,7 +135,7 @@ def test_an_age_is_exact_however_long_ago() -> None:
 
 
 def test_what_makes_no_order_is_still_compared_with_what_was_sent() -> None:
-    broken = a_proposal().model_copy(update={"quantity": Decimal(-1)})
+    broken = a_proposal(limit_price=None)
     assert finding(judge(broken), "DUPLICATE").message == "no order like it"
     assert judge(broken).outcome == "deny"
 

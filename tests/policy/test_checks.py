@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -380,7 +381,7 @@ def test_an_account_in_another_currency_can_pay_for_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("equity", "outcome"),
-    [("11000", "pass"), ("9761", "pass"), ("9760", "warn"), ("9700", "warn"), ("9699.99", "deny")],
+    [("11000", "pass"), ("9761", "pass"), ("9760", "warn"), ("9700.01", "warn"), ("9700", "deny")],
 )
 def test_entries_stop_after_the_daily_loss(equity: str, outcome: str) -> None:
     assert grade("DAILY_LOSS", facts=some_facts(portfolio=a_portfolio(cash=equity))) == outcome
@@ -463,6 +464,39 @@ def test_a_refused_exit_is_counted_with_the_exits_that_are_working() -> None:
     assert (found.observed, found.limit, found.unit) == (6, 5, "BTC")
 
 
+SALE: dict[str, Any] = {"side": "sell", "stop_price": "105"}
+
+
+@pytest.mark.parametrize(
+    ("over", "world", "outcome"),
+    [
+        ({}, {"held": LONG}, "deny"),
+        ({"quantity": "4"}, {"held": LONG}, "deny"),
+        ({"quantity": "4"}, {"held": LONG, "working": [working(side="sell")]}, "deny"),
+        ({"quantity": "4.25"}, {"held": LONG, "working": [working(side="sell")]}, "pass"),
+        ({"quantity": "5.25"}, {"held": LONG}, "pass"),
+        ({}, {}, "pass"),
+        ({"symbol": SWAP}, {"held": {SWAP: "5"}}, "pass"),
+        ({"side": "buy", "stop_price": "95"}, {"held": LONG}, "pass"),
+        ({}, {"portfolio": None}, "deny"),
+    ],
+)
+def test_a_plain_sale_of_no_more_spot_than_is_held_must_say_what_it_does(
+    over: dict[str, Any], world: dict[str, Any], outcome: str
+) -> None:
+    assert grade("REDUCE_ONLY", a_proposal(**(SALE | over)), some_facts(**world)) == outcome
+
+
+def test_a_plain_sale_of_owned_spot_is_told_how_to_leave_and_may_leave_so() -> None:
+    facts = some_facts(held=LONG)
+    refused = judge(a_proposal(**SALE), facts)
+    words = "REDUCE_ONLY: the sale only leaves what is held (5 BTC): propose it again with reduce_only"
+    assert words in refused.reasons
+    assert judge(an_exit(), facts).outcome == "allow"
+    more = judge(a_proposal(**SALE, quantity="5.25"), facts)
+    assert [reason.split(":")[0] for reason in more.reasons if reason[:5] in ("SHORT", "REDUC")] == ["SHORT"]
+
+
 # SHORT
 
 
@@ -509,6 +543,38 @@ def test_more_than_is_held_is_sold_only_where_shorts_are_allowed(
 )
 def test_a_stop_stands_on_the_losing_side(over: dict[str, object], outcome: str) -> None:
     assert grade("STOP_REQUIRED", a_proposal(**over)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("over", "outcome"),
+    [
+        ({"target_price": "100.5"}, "pass"),
+        ({"target_price": "100"}, "deny"),
+        ({"target_price": "96"}, "deny"),
+        ({"limit_price": "97", "stop_price": "95", "target_price": "98"}, "pass"),
+        ({"limit_price": "97", "stop_price": "95", "target_price": "97"}, "deny"),
+        ({"type": "market", "limit_price": None, "target_price": "101.5"}, "pass"),
+        ({"type": "market", "limit_price": None, "target_price": "101"}, "deny"),
+        ({"side": "sell", "stop_price": "105", "target_price": "99.5"}, "pass"),
+        ({"side": "sell", "stop_price": "105", "target_price": "100"}, "deny"),
+        ({"side": "sell", "stop_price": "105", "target_price": "120"}, "deny"),
+        ({"side": "sell", "type": "market", "limit_price": None, "stop_price": "105", "target_price": "98.5"}, "pass"),
+        ({"side": "sell", "type": "market", "limit_price": None, "stop_price": "105", "target_price": "99"}, "deny"),
+    ],
+)
+def test_a_target_stands_on_the_gaining_side(over: dict[str, object], outcome: str) -> None:
+    assert grade("STOP_REQUIRED", a_proposal(**over)) == outcome
+    without = a_proposal(**({"stop_price": None} | {k: v for k, v in over.items() if k != "stop_price"}))
+    assert grade("STOP_REQUIRED", without, policy=a_policy(stop={"required": False})) == outcome
+
+
+def test_a_target_that_is_refused_is_named_with_the_price_that_it_lies_before() -> None:
+    found = finding(judge(a_proposal(target_price="96")), "STOP_REQUIRED")
+    assert found.message == "the target 96 is not on the gaining side of 100"
+
+
+def test_an_exit_has_no_target_to_be_wrong() -> None:
+    assert grade("STOP_REQUIRED", an_exit(target_price="200"), some_facts(held=LONG)) == "pass"
 
 
 def test_a_policy_may_do_without_stops_but_not_with_wrong_ones() -> None:

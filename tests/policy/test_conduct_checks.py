@@ -254,8 +254,8 @@ def test_nobody_lets_a_duplicate_pass() -> None:
     ("session", "extended_hours", "entry", "exit_"),
     [
         ("open", False, "pass", "pass"),
-        ("extended", False, "deny", "pass"),
-        ("extended", True, "pass", "pass"),
+        ("extended", False, "deny", "warn"),
+        ("extended", True, "warn", "warn"),
         ("closed", True, "deny", "deny"),
         ("maintenance", True, "deny", "deny"),
     ],

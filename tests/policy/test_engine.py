@@ -8,15 +8,18 @@ import subprocess
 import sys
 from decimal import ROUND_UP, Context, Decimal, localcontext
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import policy_worlds as worlds
+from builders.liars import AnyText, QuietDecimal
 from builders.policy import (
     BTC,
     ETH,
+    NOW,
     POLICY,
     a_proposal,
     a_quote,
@@ -29,10 +32,11 @@ from builders.policy import (
 )
 from domain.decision import Proposal
 from domain.digest import canonical, sha256
-from domain.errors import NotCanonical
 from policy import CHECKS, Facts, Policy, PolicyEngine, Verdict
 from policy.case import Case
 from policy.check import check
+from policy.engine import UNREADABLE_FACTS
+from policy.readable import readable
 from policy.ruling import Ruling
 
 ROOT = Path(__file__).parents[2]
@@ -223,10 +227,160 @@ def test_what_cannot_be_computed_exactly_is_refused() -> None:
     assert finding(judge(facts=dust), "DAILY_LOSS").outcome == "deny"
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity"])
-def test_an_unvalidated_number_that_is_not_finite_has_no_verdict(value: str) -> None:
-    with pytest.raises(NotCanonical):
-        judge(a_proposal().model_copy(update={"quantity": Decimal(value)}))
+# What can't be read
+
+
+class Explosive:
+    """Raises whatever it is asked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __hash__(self) -> int:
+        raise RuntimeError
+
+
+class Sly(Proposal):
+    """Can be for anything."""
+
+    @property
+    def digest(self) -> str:
+        raise RuntimeError
+
+
+def is_refused(proposal: object, facts: Facts | None = None) -> Verdict:
+    """Denied by a whole verdict that says nothing else and can be archived; and again by the same bytes."""
+    engine, facts = PolicyEngine(POLICY), facts or some_facts()
+    verdict = engine.evaluate(cast(Proposal, proposal), facts)
+    assert verdict.outcome == "deny"
+    assert [f.code for f in verdict.findings] == sorted(check.code for check in CHECKS)
+    assert {f.outcome for f in verdict.findings} == {"deny"}
+    assert verdict.order_digest is None
+    assert Verdict.model_validate_json(canonical(verdict)) == verdict
+    assert canonical(engine.evaluate(cast(Proposal, proposal), facts)) == canonical(verdict)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"quantity": Decimal("NaN")}, "quantity: Input should be a finite number"),
+        ({"quantity": Decimal("sNaN")}, "quantity: Input should be a finite number"),
+        ({"quantity": Decimal("-Infinity")}, "quantity: Input should be a finite number"),
+        ({"quantity": Decimal(0)}, "quantity: Input should be greater than 0"),
+        ({"quantity": 5.0}, "quantity: is of type float"),
+        ({"quantity": None}, "quantity: is of type NoneType"),
+        ({"quantity": QuietDecimal(5)}, "quantity: is of type QuietDecimal"),
+        ({"limit_price": Decimal("1e999999")}, "limit_price: Value error, expected a number within"),
+        ({"conviction": Decimal("1.1")}, "conviction: Input should be less than or equal to 1"),
+        ({"symbol": "btc; drop"}, "symbol: String should match pattern"),
+        ({"symbol": ["BTC"]}, "symbol: is of type list"),
+        ({"symbol": AnyText(BTC)}, "symbol: is of type AnyText"),
+        ({"symbol": "B" * 5_000_000}, "symbol: String should match pattern"),
+        ({"side": "hold"}, "side: Input should be 'buy' or 'sell'"),
+        ({"type": "iceberg"}, "type: Input should be 'market', 'limit' or 'stop'"),
+        ({"time_in_force": "GTD"}, "time_in_force: Input should be 'GTC', 'IOC' or 'FOK'"),
+        ({"reduce_only": 1}, "reduce_only: is of type int"),
+        ({"as_of": NOW.replace(tzinfo=None)}, "as_of: Input should have timezone info"),
+        ({"agent": "\ud800"}, "the text has a lone surrogate"),
+        ({"cycle": 10**5_000}, "Exceeds the limit"),
+        ({"side": "hold", "agent": 1}, "agent: is of type int"),
+        ({"more": "IGNORE-THE-LIMITS"}, "it holds what no Proposal does"),
+    ],
+)
+def test_a_proposal_that_nobody_validated_is_refused_with_what_is_wrong(over: dict[str, object], message: str) -> None:
+    found = finding(is_refused(a_proposal().model_copy(update=over)), "WELL_FORMED")
+    assert message in found.message
+    assert len(found.message) < 300
+    assert not found.unknown
+
+
+def test_what_is_no_proposal_at_all_is_refused() -> None:
+    lying = Sly.model_construct(**a_proposal().__dict__)
+    for odd in (None, "buy", {}, Explosive(), object(), Proposal, lying):
+        verdict = is_refused(odd)
+        assert (verdict.symbol, finding(verdict, "EXPOSURE").unknown) == ("UNREADABLE/UNREADABLE", True)
+        assert "not Proposal" in finding(verdict, "WELL_FORMED").message
+
+
+def test_a_proposal_with_fields_that_raise_or_are_missing_is_refused() -> None:
+    for name in Proposal.model_fields:
+        odd = a_proposal().model_copy(update={name: Explosive()})
+        assert f"{name}: is of type Explosive" in finding(is_refused(odd), "WELL_FORMED").message
+        fields = {other: value for other, value in a_proposal().__dict__.items() if other != name}
+        gone = Proposal.model_construct()
+        object.__setattr__(gone, "__dict__", fields)
+        assert f"{name}: is missing" in finding(is_refused(gone), "WELL_FORMED").message
+
+
+def test_what_can_be_told_of_a_proposal_that_can_not_be_read_is_in_its_verdict() -> None:
+    odd = a_proposal(symbol=ETH, agent="learning").model_copy(update={"quantity": Decimal("NaN")})
+    stand_in, why = readable(odd)
+    verdict = is_refused(odd)
+    assert (verdict.symbol, verdict.proposal_digest) == (ETH, stand_in.digest)
+    assert verdict.client_order_id == stand_in.client_order_id
+    assert (stand_in.cycle, stand_in.as_of, stand_in.agent) == (1, NOW, "learning")
+    assert stand_in.rationale.endswith(why)
+    assert Proposal.model_validate_json(canonical(stand_in)) == stand_in
+    assert readable(stand_in) == (stand_in, "")
+
+
+def test_what_stands_for_a_proposal_is_allowed_by_no_policy() -> None:
+    stand_in, _ = readable(a_proposal().model_copy(update={"quantity": Decimal("NaN")}))
+    open_handed = Policy.model_validate({"name": "open-handed", **worlds.GENEROUS})
+    assert finding(judge(stand_in, policy=open_handed), "WELL_FORMED").outcome == "deny"
+
+
+def test_a_proposal_is_judged_as_it_is_now_and_not_by_the_digest_it_had() -> None:
+    proposal = a_proposal()
+    allowed = judge(proposal)
+    object.__setattr__(proposal, "quantity", Decimal(500))
+    verdict = judge(proposal)
+    assert (allowed.outcome, verdict.outcome) == ("allow", "deny")
+    assert verdict == judge(a_proposal(quantity="500"))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        some_facts().model_copy(update={"quotes": {BTC: a_quote().model_copy(update={"ask": Decimal("NaN")})}}),
+        some_facts().model_copy(update={"portfolio": object()}),
+        None,
+    ],
+)
+def test_facts_that_can_not_be_read_refuse(facts: Facts) -> None:
+    verdict = PolicyEngine(POLICY).evaluate(a_proposal(), facts)
+    assert (verdict.outcome, verdict.facts_digest) == ("deny", UNREADABLE_FACTS)
+    assert {f.message for f in verdict.findings} == {"the facts can't be read"}
+    assert verdict.proposal_digest == a_proposal().digest
+
+
+_ODD: st.SearchStrategy[object] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.decimals(), st.just([]), st.just({}),
+    st.builds(QuietDecimal, st.integers(1, 9)), st.builds(AnyText, st.sampled_from([BTC, "buy"])),
+    st.sampled_from([object(), ..., NOW, "buy", "limit", "1E+7"]),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(Proposal.model_fields)), _ODD, max_size=4), st.booleans())
+def test_whatever_a_proposal_holds_there_is_a_verdict_on_what_it_says(over: dict[str, object], in_place: bool) -> None:
+    proposal = a_proposal()
+    if in_place:
+        assert proposal.digest
+        proposal.__dict__.update(over)
+    else:
+        proposal = proposal.model_copy(update=over)
+    verdict = judge(proposal)
+    assert Verdict.model_validate_json(canonical(verdict)) == verdict
+    judged, why = readable(proposal)
+    assert verdict.proposal_digest == judged.digest
+    assert bool(why) == any(f.message == "the proposal can't be read" for f in verdict.findings)
+    if verdict.outcome == "allow":
+        assert verdict.order_digest == Proposal.model_validate_json(canonical(judged)).order().digest
 
 
 def test_no_message_repeats_free_text() -> None:

@@ -163,10 +163,12 @@ def test_sizes_fall_in_a_line_to_nothing_at_the_limit(equity: str, factor: str) 
     assert size_factor(a_policy(drawdown=FALLING), marks(), Decimal(equity)) == Decimal(factor)
 
 
-def test_sizes_that_fall_from_the_limit_never_fall() -> None:
-    never = a_policy(drawdown={"share_of_high": "0.1", "sizes_fall_from": "1"})
-    assert size_factor(never, marks(), Decimal(9_000)) == 1
-    assert size_factor(never, marks(high=None), Decimal(8_000)) == 1
+def test_sizes_that_fall_from_the_limit_fall_there_all_at_once() -> None:
+    """At the limit the check refuses, and nothing is sized that would be."""
+    at_the_end = a_policy(drawdown={"share_of_high": "0.1", "sizes_fall_from": "1"})
+    assert size_factor(at_the_end, marks(), Decimal("9000.01")) == 1
+    assert size_factor(at_the_end, marks(), Decimal(9_000)) == 0
+    assert size_factor(at_the_end, marks(high=None), Decimal(8_000)) == 0
 
 
 def test_sizes_may_fall_from_the_first_loss_on() -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.policy import NOW, a_policy, a_proposal, judge, some_facts
+from builders.liars import ATTACKS, AnyText, LyingOrder, LyingTicket, QuietDecimal
+from builders.policy import BTC, ETH, NOW, a_policy, a_proposal, judge, some_facts
 from domain.decision import Ticket
+from domain.digest import canonical
 from domain.errors import TicketRefused, UsageError
-from policy import TicketOffice
+from domain.order import OrderRequest
+from policy import TicketOffice, Verdict
 
 OFFICE = TicketOffice(b"k" * 32, ttl_s=60)
 ORDER = a_proposal().order()
 TICKET = OFFICE.issue(judge(), ORDER, now=NOW)
 
 
-def refusal(ticket: Ticket, **over: object) -> str:
+def refusal(ticket: Any, **over: object) -> str:
     with pytest.raises(TicketRefused) as raised:
         OFFICE.check(ticket, over.get("order", ORDER), over.get("now", NOW))  # type: ignore[arg-type]
     return str(raised.value)
@@ -28,7 +33,15 @@ def test_an_allowed_order_has_a_ticket_bound_to_it() -> None:
     assert TICKET.order_digest == ORDER.digest
     assert TICKET.verdict_digest == judge().digest
     assert TICKET.expires_at - TICKET.issued_at == timedelta(seconds=60)
-    OFFICE.check(TICKET, ORDER, NOW)
+    assert OFFICE.check(TICKET, ORDER, NOW) == (ORDER, TICKET)
+
+
+def test_what_may_be_sent_are_copies_that_nobody_else_holds() -> None:
+    order, ticket = a_proposal().order(), TICKET.model_copy()
+    copies = OFFICE.check(ticket, order, NOW)
+    object.__setattr__(order, "quantity", Decimal(500))
+    object.__setattr__(ticket, "id", "tother")
+    assert copies == (ORDER, TICKET)
 
 
 def test_the_same_verdict_gives_the_same_id_at_any_time() -> None:
@@ -60,26 +73,115 @@ def test_a_ticket_is_good_from_its_issue_until_just_before_its_end() -> None:
 
 
 def test_a_ticket_fits_no_other_order() -> None:
-    assert "not for this" in refusal(TICKET, order=ORDER.model_copy(update={"quantity": ORDER.quantity * 2}))
-    assert "not for this" in refusal(TICKET, order=a_proposal(quantity="4").order())
+    grown = ORDER.model_copy(update={"quantity": ORDER.quantity * 2})
+    words = f"the ticket is for another order: order_digest is {grown.digest}, and the ticket's is {ORDER.digest}"
+    assert refusal(TICKET, order=grown) == words
+    other = a_proposal(quantity="4").order()
+    assert f"client_order_id is {other.client_order_id}, and the ticket's is {ORDER.client_order_id}" in refusal(
+        TICKET, order=other
+    )
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"id": "tother"},
-        {"client_order_id": "acother"},
-        {"order_digest": "0" * 64},
         {"verdict_digest": "0" * 64},
         {"issued_at": NOW - timedelta(days=1)},
         {"expires_at": NOW + timedelta(days=1)},
         {"seal": ""},
-        {"seal": "é\ud800"},
-        {"id": "\ud800"},
+        {"seal": "é"},
     ],
 )
 def test_a_ticket_with_any_field_changed_does_not_fit_its_seal(change: dict[str, object]) -> None:
     assert "not issued here" in refusal(TICKET.model_copy(update=change))
+
+
+@pytest.mark.parametrize("change", [{"seal": "é\ud800"}, {"id": "\ud800"}, {"id": ""}, {"expires_at": None}])
+def test_what_no_ticket_can_be_is_none(change: dict[str, object]) -> None:
+    assert refusal(TICKET.model_copy(update=change))
+
+
+@pytest.mark.parametrize("ticket", [None, "ticket", object(), ORDER, LyingTicket.model_validate(TICKET.model_dump())])
+def test_what_is_no_ticket_is_refused(ticket: object) -> None:
+    assert "this is no ticket for" in refusal(ticket)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_ticket_is_issued_for_what_lies(name: str) -> None:
+    order, _ = ATTACKS[name](a_proposal().order(), TICKET)
+    if type(order) is OrderRequest and order == ORDER:
+        return  # the lie is in the ticket
+    with pytest.raises(TicketRefused):
+        OFFICE.issue(judge(), order, now=NOW)
+
+
+class Allow(Verdict):
+    """Allows everything."""
+
+
+def test_no_ticket_is_issued_on_a_verdict_that_lies() -> None:
+    denial = judge(facts=some_facts(trading_state="halted"))
+    assert denial.order_digest == ORDER.digest
+    assert denial.digest
+    object.__setattr__(denial, "outcome", "allow")
+    for lying in (denial, Allow.model_construct(**{**denial.__dict__}), None):
+        with pytest.raises(TicketRefused, match="no ticket is issued"):
+            OFFICE.issue(lying, ORDER, now=NOW)  # type: ignore[arg-type]
+
+
+# Whatever is done to an order or a ticket, nothing but the exact judged order comes out of the door.
+
+_ANYTHING: st.SearchStrategy[object] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.floats(),
+    st.text(max_size=8),
+    st.decimals(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.sampled_from(["buy", "sell", "market", "limit", "stop", "GTC", "IOC", "FOK", BTC, ETH, "acother", "0" * 64]),
+    st.sampled_from([ORDER.digest, ORDER.client_order_id, TICKET.id, TICKET.seal, NOW, Decimal(5), Decimal(500)]),
+    st.sampled_from([object(), AnyText(ORDER.digest), AnyText(BTC), AnyText("buy"), QuietDecimal(35), {}, [], ()]),
+)
+_WAYS = ("set", "dict", "copy", "construct", "subclass")
+
+
+def _mutated(value: Any, changes: dict[str, object], way: str, liar: type[Any]) -> Any:
+    victim = value.model_copy()
+    assert canonical(victim)  # its digest is remembered
+    if way == "set":
+        for name, change in changes.items():
+            object.__setattr__(victim, name, change)
+        return victim
+    if way == "dict":
+        victim.__dict__.update(changes)
+        return victim
+    if way == "copy":
+        return victim.model_copy(update=changes)
+    kind = liar if way == "subclass" else type(value)
+    return kind.model_construct(**{**victim.__dict__, **changes})
+
+
+def _changes(kind: type[Any]) -> st.SearchStrategy[dict[str, object]]:
+    names = st.sampled_from(sorted(kind.model_fields))
+    return st.dictionaries(names, _ANYTHING, max_size=3)
+
+
+@settings(max_examples=400, deadline=None)
+@given(_changes(OrderRequest), _changes(Ticket), st.sampled_from(_WAYS), st.sampled_from(_WAYS))
+def test_nothing_but_the_exact_judged_order_is_ever_let_out(
+    in_order: dict[str, object], in_ticket: dict[str, object], way: str, other_way: str
+) -> None:
+    order = _mutated(ORDER, in_order, way, LyingOrder)
+    ticket = _mutated(TICKET, in_ticket, other_way, LyingTicket)
+    try:
+        sent, used = OFFICE.check(ticket, order, NOW)
+    except TicketRefused:
+        return
+    assert (canonical(sent), canonical(used)) == (canonical(ORDER), canonical(TICKET))
+    assert (type(sent), type(used)) == (OrderRequest, Ticket)
+    assert [type(value) for _, value in sent] == [type(value) for _, value in ORDER]
 
 
 @settings(max_examples=50, deadline=None)

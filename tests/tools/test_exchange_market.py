@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from builders.exchanges import START, Stage, a_stage, bar_at
+from builders.markets import fits
 from domain.candle import Timeframe
 from domain.clock import TickClock
 from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
@@ -275,9 +276,7 @@ async def test_the_exchanges_clock_is_measured_and_told(stage: Stage, ahead_s: i
         assert await market.time(as_of=at) == at + timedelta(seconds=ahead_s)
         bars = await market.candles(BTC, limit=1, until=at)
         assert bars[-1].closed_at <= stage.theirs.now()  # closed by their clock too
-        venue = PaperVenue(
-            market, TickClock(at), currency="USDT", start_cash=Decimal(1_000), check=lambda ticket, order, now: None
-        )
+        venue = PaperVenue(market, TickClock(at), currency="USDT", start_cash=Decimal(1_000), check=fits)
         assert await venue.time() == at + timedelta(seconds=ahead_s)
 
 

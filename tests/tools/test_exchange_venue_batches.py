@@ -9,6 +9,7 @@ import pytest
 
 from builders.live_venue import SPOT, SWAP, Stage, a_stage
 from builders.markets import a_ticket, an_order
+from domain.clearance import Cleared, cleared
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, TicketRefused
 from domain.order import OrderReport, OrderRequest, OrderState
@@ -194,10 +195,11 @@ async def test_a_batch_counts_as_many_against_the_pace_as_it_holds_orders(stage:
 async def test_the_tickets_are_looked_at_again_when_their_turn_has_come(stage: Stage) -> None:
     looks: list[str] = []
 
-    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
         looks.append(order.client_order_id)
         if len(looks) == 4:
             raise TicketRefused("the ticket has expired")
+        return cleared(ticket, order)
 
     venue = stage.another(check=once)
     first, second = some(2)

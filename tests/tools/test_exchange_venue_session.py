@@ -15,6 +15,7 @@ from builders.canned_venue import NOW_MS, a_canned_venue, a_plain_venue
 from builders.live_venue import KEYS, SPOT, Present, Stage, a_stage, fits
 from builders.markets import a_ticket, an_order
 from domain.candle import Timeframe
+from domain.clearance import Cleared, cleared
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, TicketRefused, UsageError, VenueUnavailable
 from domain.order import OrderRequest, OrderState
@@ -149,10 +150,11 @@ async def test_questions_wait_their_turn_and_a_reserve_is_kept_for_cancels(stage
 async def test_a_ticket_is_looked_at_again_when_its_turn_has_come(stage: Stage) -> None:
     looks: list[datetime] = []
 
-    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> None:
+    def once(ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
         looks.append(now)
         if len(looks) == 2:
             raise TicketRefused("the ticket has expired")
+        return cleared(ticket, order)
 
     venue = stage.another(check=once)
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
+from domain.clearance import Check, Cleared
 from domain.clock import Clock
-from domain.decision import Ticket
 from domain.errors import NotFound, OrderStateUnknown, Refused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.text import visible
@@ -30,9 +30,6 @@ _FAR_BACK = timedelta(days=7)
 
 _LONGEST_SEND = timedelta(minutes=1)
 """From when an order is about to be sent until it is answered or given up: turns, time-out and all."""
-
-Check: TypeAlias = Callable[[Ticket, OrderRequest, datetime], None]
-"""Raises `TicketRefused` when the ticket does not fit the order at that time."""
 
 
 class Orders:
@@ -60,9 +57,9 @@ class Orders:
         self._patience = timedelta(seconds=patience_s + quirks.validity_s)
         self._started_at = wall.now()
 
-    async def submit(self, order: OrderRequest, ticket: Ticket, listed: Listed) -> OrderReport:
+    async def submit(self, cleared: Cleared, listed: Listed) -> OrderReport:
         """See `ExchangeVenue.submit`."""
-        self._check(ticket, order, self._wall.now())
+        order, ticket = cleared
         sent = self._sent.take(order, ticket, now=self._wall.now())
         if sent is None:
             return await self._again(order, listed)
@@ -83,17 +80,17 @@ class Orders:
             return await self._declined(sent, answer, listed)
         return await self._accepted(sent, str(answer["id"]), listed)
 
-    async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket, Listed]]) -> Sequence[Outcome]:
+    async def submit_all(self, orders: Sequence[tuple[Cleared, Listed]]) -> Sequence[Outcome]:
         """See `ExchangeVenue.submit_all`."""
         outcomes: dict[int, Outcome] = {}
         batch: list[tuple[int, Sent, Listed]] = []
-        for n, (order, ticket, listed) in enumerate(orders):
+        for n, (cleared, listed) in enumerate(orders):
+            order, ticket = cleared
             alone = self._alone(order) or self._sent.get(order.client_order_id) is not None
             if alone or objection(order, listed, self._quirks, currency=self._currency):
-                outcomes[n] = await _told(self.submit(order, ticket, listed))
+                outcomes[n] = await _told(self.submit(cleared, listed))
                 continue
             try:
-                self._check(ticket, order, self._wall.now())
                 sent = self._sent.take(order, ticket, now=self._wall.now())
             except Refused as refused:
                 outcomes[n] = refused

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.clearance import differences
 from domain.decision import Ticket
 from domain.errors import Refused, TicketRefused
 from domain.order import OrderReport, OrderRequest
@@ -61,7 +62,8 @@ class SentOrders:
         known = self._orders.get(order.client_order_id)
         if known is not None:
             if known.order != order:
-                raise Refused(f"client order id {order.client_order_id} belongs to another order")
+                unlike = differences(order, known.order)
+                raise Refused(f"client order id {order.client_order_id} belongs to another order: {unlike}")
             return None
         sent = Sent(order=order, ticket=ticket, at=now, until=now)
         self._orders[order.client_order_id] = sent

@@ -142,7 +142,7 @@ class Session:
         call: Call[T],
         *,
         cancel: bool = False,
-        still: Callable[[], None] | None = None,
+        still: Callable[[], object] | None = None,
         cost: int = 1,
     ) -> T:
         """Carry out `call`, in which one request that changes something may go out.
@@ -213,7 +213,7 @@ class Session:
             self._breaker.release()
             raise
 
-    def _ask_once_more(self, still: Callable[[], None]) -> None:
+    def _ask_once_more(self, still: Callable[[], object]) -> None:
         try:
             still()
         except TicketRefused as refused:

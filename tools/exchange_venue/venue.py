@@ -13,9 +13,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain.candle import Candle, Quote, Timeframe
+from domain.clearance import Check, Cleared
 from domain.clock import Clock
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, SymbolUnknown, UsageError, VenueUnavailable
+from domain.errors import OrderStateUnknown, SymbolUnknown, TicketRefused, UsageError, VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderReport, OrderRequest
@@ -35,7 +36,7 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.lookup import Lookup
-from tools.exchange_venue.orders import Check, Orders, rejected
+from tools.exchange_venue.orders import Orders, rejected
 from tools.exchange_venue.pace import RATE
 from tools.exchange_venue.quirks import quirks_of
 from tools.exchange_venue.reading import readable
@@ -87,6 +88,7 @@ class ExchangeVenue:
             base_url=base_url,
             settings=settings or {},
         )
+        self._check = check
         self._symbols = tuple(dict.fromkeys(symbols))
         self._currency = currency
         self._wall = wall
@@ -182,21 +184,39 @@ class ExchangeVenue:
         the exchange's grid is one too, and was not sent. Raises `TicketRefused` and `Refused` as the contract says,
         `NotSent` (a `TicketRefused`) where nothing went out, and else `OrderStateUnknown`.
         """
+        cleared = self._check(ticket, order, self._wall.now())
         try:
-            one = (await self._markets()).get(order.symbol)
+            one = (await self._markets()).get(cleared.order.symbol)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
-        return self._not_traded(order) if one is None else await self._orders.submit(order, ticket, one)
+        return self._not_traded(cleared.order) if one is None else await self._orders.submit(cleared, one)
 
     async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
         """See `BatchVenue`: in one request where the venue can, and else one by one. Stops go alone."""
+        given = [self._cleared(order, ticket) for order, ticket in orders]
         try:
             markets = await self._markets()
         except VenueUnavailable as error:
-            return [NotSent(f"not sent: {error.message}") for _ in orders]
-        traded = [(order, ticket, markets[order.symbol]) for order, ticket in orders if order.symbol in markets]
-        outcomes = iter(await self._orders.submit_all(traded))
-        return [next(outcomes) if order.symbol in markets else self._not_traded(order) for order, _ in orders]
+            return [
+                each if isinstance(each, TicketRefused) else NotSent(f"not sent: {error.message}") for each in given
+            ]
+        good = [each for each in given if isinstance(each, Cleared)]
+        traded = [(each, markets[each.order.symbol]) for each in good if each.order.symbol in markets]
+        sent = iter(await self._orders.submit_all(traded))
+
+        def outcome(each: Cleared | TicketRefused) -> Outcome:
+            if isinstance(each, TicketRefused):
+                return each
+            return next(sent) if each.order.symbol in markets else self._not_traded(each.order)
+
+        return [outcome(each) for each in given]
+
+    def _cleared(self, order: OrderRequest, ticket: Ticket) -> Cleared | TicketRefused:
+        """As a value: what one order lacks is nothing to the others."""
+        try:
+            return self._check(ticket, order, self._wall.now())
+        except TicketRefused as refused:
+            return refused
 
     async def find(self, client_order_id: str, symbol: str, sent_at: datetime | None = None) -> OrderReport | None:
         """The venue's word, with all its trades. `sent_at` is when an earlier process sent it, where that is known.
