@@ -19,6 +19,7 @@ AgentctlError                     1
     │   └── NotTold               5   it never will be, to these keys
     ├── ModelUnavailable          5
     └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
+        └── OrderContradicted     5   ... for what the venue says can't be true of it
 """
 
 from __future__ import annotations
@@ -110,3 +111,7 @@ class ModelUnavailable(ServiceUnavailable):
 
 class OrderStateUnknown(ServiceUnavailable):
     """An order was sent and nothing proves what became of it. Ask the venue; never send again."""
+
+
+class OrderContradicted(OrderStateUnknown):
+    """What the venue says of an order can't be true of the one that was sent."""

@@ -51,7 +51,8 @@ class ScriptedAccount:
     names_orders: bool = True
     """Whether its trades say the client order id."""
     silent: set[str] = field(default_factory=set)
-    """The queries that give no answer: `statement`, `trades`, `transfers`, `find`, `cancel`, `quote`, `ALL`."""
+    """The queries that give no answer: `statement`, `trades`, `transfers`, `find`, `order`, `cancel`, `quote`, and
+    `ALL`."""
     in_doubt: set[str] = field(default_factory=set)
     """Client order ids of which nothing can be proven."""
     unanswered: set[str] = field(default_factory=set)
@@ -264,6 +265,13 @@ class ScriptedAccount:
         self._answer("trades")
         found = [trade for trade in self._trades if trade.symbol == symbol and trade.at >= since]
         return found if self.names_orders else [trade.model_copy(update={"client_order_id": ""}) for trade in found]
+
+    async def client_order_id_of(self, venue_order_id: str, symbol: str) -> str | None:
+        self._answer("order")
+        if any(trade.venue_order_id == venue_order_id for trade in self._trades if trade.venue_order_id[:1] == "h"):
+            return ""
+        mine = [key for key, kept in self.orders.items() if kept.venue_order_id == venue_order_id]
+        return next((key for key in mine if key not in self.hidden), None)
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
         self._answer("transfers")

@@ -320,7 +320,11 @@ async def test_a_fill_that_the_venue_changes_is_not_booked_again(database: Datab
     changed = fill.model_copy(update={"price": Decimal(1)})
     await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[changed]), cycle=1)
     order = await ledger.order(proposal.client_order_id)
-    assert (order.state, order.reason, order.fills) == (OrderState.UNKNOWN, f"the venue changed its fill {fill.trade_id}", (fill,))
+    assert (order.state, order.reason, order.fills) == (
+        OrderState.UNKNOWN,
+        f"the venue changed its fill {fill.trade_id}",
+        (fill,),
+    )
     await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[fill]), cycle=1)
     assert (await ledger.order(proposal.client_order_id)).state is OrderState.FILLED
     await ledger.check()

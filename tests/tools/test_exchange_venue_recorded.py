@@ -15,7 +15,7 @@ import pytest
 
 from builders.canned_venue import NOW_MS, a_canned_venue, bybit_answer, shared
 from builders.markets import a_ticket, an_order
-from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.errors import OrderContradicted, OrderStateUnknown, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.portfolio import Position
 from domain.statement import KeyRights, Trade
@@ -114,10 +114,10 @@ async def test_a_live_capture_of_an_okx_order_is_counted_in_base() -> None:
     assert report.evidence == "history"
 
 
-async def test_an_okx_order_shown_instead_of_ours_is_an_error() -> None:
+async def test_an_okx_order_shown_instead_of_ours_contradicts_it() -> None:
     answers = {"GET /api/v5/trade/order": recorded("fetchOrder", "fetch spot order")}
     async with a_canned_venue("okx", answers, symbols=["LTC/USDT"]) as canned:
-        with pytest.raises(VenueUnavailable, match="showed another order"):
+        with pytest.raises(OrderContradicted, match="showed another order"):
             await canned.venue.find(OURS, "LTC/USDT")
 
 

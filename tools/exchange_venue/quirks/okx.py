@@ -146,7 +146,9 @@ def _named(row: Row) -> Row:
     """
     info = info_of(row)
     names = ("algoClOrdId", "clOrdId") if _algo(info) else ("clOrdId", "algoClOrdId")
-    return {**row, "id": _row_id(info), "clientOrderId": next((info[name] for name in names if info.get(name)), None)}
+    filled = {"filled": "0"} if _algo(info) else {}  # what it became fills, and not the stop
+    name = next((info[name] for name in names if info.get(name)), None)
+    return {**row, **filled, "id": _row_id(info), "clientOrderId": name}
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
