@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agents.reports import MISSING, missing_report, word_on
 from domain.digest import plain
-from domain.errors import NotTold, VenueUnavailable
+from domain.errors import NotTold, VenueUnavailable, worth_asking_again
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import (
@@ -50,6 +50,8 @@ class Evidence(Value):
     """Why the venue tells no deposits and the like, in words: what differs may be one."""
     strangers: int = 0
     """Open orders that this desk did not send."""
+    refused: bool = Field(default=False, exclude_if=absent)
+    """Whether the venue refused to tell something, as it would again: another look finds no more."""
 
     @property
     def proven(self) -> bool:
@@ -88,6 +90,15 @@ class Look:
     since: datetime
     at: datetime
     wide: bool
+    refusals: list[str] = field(default_factory=list)
+    """What the venue refused to tell, as it is found."""
+
+    def not_told(self, error: VenueUnavailable) -> str:
+        """In words, for what is unread."""
+        if not worth_asking_again(error):
+            self.refusals.append(error.message)
+            return str(error)
+        return error.message
 
 
 async def evidence(look: Look) -> Evidence:
@@ -113,7 +124,8 @@ async def evidence(look: Look) -> Evidence:
         transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
-        return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
+        unread.append(look.not_told(error))
+        return Evidence(at=look.at, reports=tuple(reports.values()), unread=tuple(unread), refused=bool(look.refusals))
     books = look.books.after(fills)
     told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
@@ -136,6 +148,7 @@ async def evidence(look: Look) -> Evidence:
         unread=tuple(unread),
         untold=untold,
         strangers=statement.strangers,
+        refused=bool(look.refusals),
     )
 
 
@@ -179,7 +192,7 @@ async def _trades(look: Look, unread: list[str]) -> list[Trade]:
         try:
             found += await look.venue.trades(symbol, since=look.since)
         except VenueUnavailable as error:
-            unread.append(error.message)
+            unread.append(look.not_told(error))
     return found
 
 
@@ -267,7 +280,7 @@ async def _is_anothers(
     try:
         name = await look.venue.client_order_id_of(order_id, symbol) if order_id else None
     except VenueUnavailable as error:
-        unread.append(error.message)
+        unread.append(look.not_told(error))
         return False
     if name is None and denied:
         unread.append(

@@ -71,7 +71,7 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
             return found
 
         answer = await desk.effects.answer("venue:account", attempt, returns=_EVIDENCE, perform=look)
-        last = answer.value.proven or attempt == len(_PAUSES_S) - 1
+        last = answer.value.proven or answer.value.refused or attempt == len(_PAUSES_S) - 1
         found = await _booked(answer, ledger, cycle=cycle.number, last=last)
         reports += found.reports
         if last:

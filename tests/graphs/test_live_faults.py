@@ -15,14 +15,17 @@ from builders.runs import drive
 from memory import Database
 from memory.controls import Level
 from tools.exchange_double.faults import (
+    EVERY_CONTRADICTION,
     EVERY_FAULT,
     BalanceLag,
     DuplicateFill,
+    Emptied,
     ExitRefused,
     Fault,
     FilledBeforeCancel,
     FillsLate,
     FillsOutOfOrder,
+    IdCutShort,
     OrderHidden,
     PartialThenCancel,
     Timeout,
@@ -45,6 +48,8 @@ BUSY = (
 
 CYCLES = 4
 """An entry, its stop at the venue, and the exit that takes the stop back."""
+
+EVERY = (*EVERY_FAULT, *EVERY_CONTRADICTION)
 
 SEEDS = 20
 PAIRS = 500
@@ -109,7 +114,7 @@ async def troubled(live: LiveStage, trouble: Callable[[], str], *, level: Level 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", EVERY_FAULT, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
+@pytest.mark.parametrize("fault", EVERY, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
 async def test_a_run_survives_a_fault(fault: Fault) -> None:
     met = 0
     for seed in range(SEEDS):  # until it has happened twice
@@ -143,7 +148,7 @@ async def test_a_run_that_is_halted_survives_a_fault_with_its_stops(fault: Fault
 
 WHERE_ORDERS_ARE_PLACED = [
     fault
-    for fault in EVERY_FAULT
+    for fault in (*EVERY_FAULT, IdCutShort(), Emptied())
     if not isinstance(fault, (FilledBeforeCancel, ExitRefused, BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate))
 ]
 
@@ -206,7 +211,7 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
     async def pair(seed: int) -> list[str]:
         moments = random.Random(f"pair {seed}")
         symbols = (BTC, ETH) if seed == first else (BTC,)  # the entries of two share a request
-        two = moments.choice(EVERY_FAULT), moments.choice(EVERY_FAULT)
+        two = moments.choice(EVERY), moments.choice(EVERY)
         level = moments.choice((*LEVELS, *[None] * 12))
         async with turns:
             wrong, _ = await survived(*two, seed=seed, symbols=symbols, level=level)
