@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from builders.policy import an_instrument
 from domain.candle import Candle, Quote
@@ -57,6 +58,8 @@ class ScriptedAccount:
     """Client order ids of which nothing can be proven."""
     unanswered: set[str] = field(default_factory=set)
     """Client order ids about which it can't be asked."""
+    wrong: dict[str, Any] = field(default_factory=dict)
+    """What it says of every order that can't be true."""
     hidden: set[str] = field(default_factory=set)
     """Client order ids that it does not know."""
     marks: dict[str, Decimal] = field(default_factory=dict)
@@ -195,7 +198,7 @@ class ScriptedAccount:
             at=self.at,
             venue_order_id=kept.venue_order_id,
             evidence="by id",
-        )
+        ).model_copy(update=self.wrong)
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return self.instruments_

@@ -5,6 +5,7 @@ A row that leaves out what matters, or says what is not known here, is an error 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from tools.exchange_venue.listed import EXACT, Listed
 from tools.exchange_venue.quirks.pages import info_of, moment
 from tools.exchange_venue.reading import readable
 
+_AN_ID = re.compile(r"[\w.:/-]+")
 _AVERAGE_GRAIN = Decimal("1e-12")
 _CLIENT_ORDER_ID = TypeAdapter(ClientOrderId)
 
@@ -115,8 +117,11 @@ def _waits(row: Row, state: OrderState) -> bool:
 
 
 def _id(value: object) -> str:
-    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
-        raise ValueError(f"its id is {value!r}" if value else "it has no id")
+    """Raises `ValueError` for what is none: ccxt makes text of whatever it finds."""
+    if value in (None, ""):
+        raise ValueError("it has no id")
+    if not _AN_ID.fullmatch(str(value)):
+        raise ValueError(f"its id is {value!r}")
     return str(value)
 
 

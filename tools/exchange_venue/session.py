@@ -221,6 +221,8 @@ class Session:
         try:
             with in_flight(flight):
                 answer = await call(self._ccxt)
+                if flight.body and not flight.sent and not self._quirks.whole(flight.answer):
+                    raise ValueError("the answer has not the shape of one")
         except (WrongSend, asyncio.CancelledError):
             self._breaker.release()
             raise
