@@ -12,6 +12,7 @@ import pytest
 
 from builders.live import BTC, ETH, Guarded, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
+from graphs.events import Event, MarketSaid
 from memory import Database
 from memory.controls import Level
 from tools.exchange_double.faults import (
@@ -219,3 +220,26 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
 
     found = await asyncio.gather(*map(pair, range(first, first + CHUNK)))
     assert [fault for faults in found for fault in faults] == []
+
+
+async def test_a_truncated_id_leaves_its_order_in_doubt_and_the_run_goes_on() -> None:
+    said: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, MarketSaid):
+            said.append(event.text)
+
+    with a_live_stage() as live:
+        async with await Database.in_memory() as database:
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                live.stage.double.faults.add(IdCutShort(), on=Operation.PLACE)
+                live.stage.double.faults.add(Emptied(), on=Operation.ORDER)  # so that it is not found at once
+                await drive(session, cycles=2, listen=hear)
+            live.stage.wall.at += live.calm
+            live.stage.touch()
+            await live.run(database, cycles=CYCLES, listen=hear)  # gone on with
+            assert [*await faults_of_books(live, database), *await unproven_ends(database)] == []
+        stops = live.stage.double.engine.stops
+    assert stops, "what was bought has its stop"
+    assert any("is in doubt: " in text and "nothing is entered in BTC/USDT" in text for text in said), said
