@@ -396,7 +396,12 @@ async def test_a_bybit_order_that_ended_is_found_in_the_history(name: str, their
 
 
 async def test_bybit_trades_are_those_of_the_symbol() -> None:
-    answers = {"GET /v5/execution/list": [payload("bybit", "http_get_executions"), bybit_answer([])]}
+    whole = payload("bybit", "http_get_executions")
+    async with a_canned_venue("bybit", {"GET /v5/execution/list": whole}, symbols=[BTC]) as canned:
+        with pytest.raises(VenueUnavailable, match="1 of 2 rows are of something else"):
+            await canned.venue.trades(BTC, since=at(1672282722429))
+    rows = [row for row in json.loads(whole)["result"]["list"] if row["symbol"] == "BTCUSDT"]
+    answers = {"GET /v5/execution/list": [bybit_answer(rows), bybit_answer([])]}
     async with a_canned_venue("bybit", answers, symbols=[BTC]) as canned:
         (trade,) = await canned.venue.trades(BTC, since=at(1672282722429))
     assert trade == Trade(
