@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agents.desk import Desk
 from agents.sending import Approved
-from domain.order import OrderReport
+from domain.order import CONTRADICTION, OrderReport
 
 
 class ExecutionAgent:
@@ -14,5 +14,8 @@ class ExecutionAgent:
 
     async def __call__(self, approved: Sequence[Approved], desk: Desk) -> tuple[OrderReport, ...]:
         sent = await desk.orders.send_all(approved)
-        followed = {r.client_order_id: r for r in await desk.orders.follow([each.order for each in approved])}
-        return tuple(followed.get(report.client_order_id, report) for report in sent)
+        news = await desk.orders.follow([each.order for each in approved])
+        followed = {report.client_order_id: report for report in news}
+        last = tuple(followed.get(report.client_order_id, report) for report in sent)
+        # What could not be true is told also where a better word came after it.
+        return (*(r for r in (*sent, *news) if r.evidence == CONTRADICTION and r not in last), *last)

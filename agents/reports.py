@@ -1,42 +1,66 @@
-"""Reports on orders where the venue gave none: what its silence, or its refusal, is worth."""
+"""What a venue's word on an order is worth: its silence, its refusal, and what can't be true of the order."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
-from domain.order import OrderReport, OrderRequest, OrderState
+from domain.errors import OrderContradicted, OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState, contradiction
 from domain.venue import Outcome, Venue
-from memory.orders import OrderRecord
+from memory.orders import OrderRecord, contradiction_in
+
+MISSING: Final = "the venue has none by this id"
+"""The evidence of a report on an order that the venue denies."""
 
 
 async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderReport | None:
     """The venue's word on an order that was sent; `None` when it could not be asked.
 
-    Without proof either way the report is UNKNOWN. An order is gone only where the venue proves that it has none.
+    Without proof either way the report is UNKNOWN, and so it is where what the venue says can't be true.
     """
     try:
         found = await venue.find(order.client_order_id, order.request.symbol, sent_at=order.submitted_at)
     except OrderStateUnknown as unknown:
-        return stated(order.request, OrderState.UNKNOWN, reason=unknown.message, at=at)
+        return worded(unknown, order.request, live=True, at=at)
     except VenueUnavailable:
         return None
-    return found or gone(order.request, at=at)
+    if found is None:
+        return missing_report(order.request, proven=venue.resends, at=at)
+    why = contradiction_in(order, found)
+    return doubted(order.request, why, at=at) if why else found
 
 
 def worded(said: Outcome | VenueUnavailable, order: OrderRequest, *, live: bool, at: datetime) -> OrderReport:
     """The report that `said` is. What is neither the venue's word nor proof that nothing went out proves nothing."""
     if isinstance(said, OrderReport):
-        return said
+        why = contradiction(said, order)
+        return doubted(order, why, at=at) if why else said
+    if isinstance(said, OrderContradicted):
+        return doubted(order, said.message, at=at)
     if not isinstance(said, TicketRefused):
         return stated(order, OrderState.UNKNOWN, reason=said.message, at=at)
     refused = stated(order, OrderState.REJECTED, reason=f"not sent: {said.message}", at=at)
     return refused.model_copy(update={"evidence": "it never left"}) if live else refused
 
 
-def gone(order: OrderRequest, *, at: datetime, reason: str = "the venue has no such order") -> OrderReport:
-    expired = stated(order, OrderState.EXPIRED, reason=reason, at=at)
-    return expired.model_copy(update={"evidence": "the venue has none by this id"})
+def missing_report(
+    order: OrderRequest, *, proven: bool, at: datetime, reason: str = "the venue has no such order", name: str = ""
+) -> OrderReport:
+    """Of an order that the venue denies: EXPIRED where that is `proven`, and else UNKNOWN.
+
+    A venue through which nothing can be late proves it by saying so. An exchange may hide an order that it has, so
+    there it takes the account too: see `graphs.evidence`. `name` is the venue's own id of an order that it named.
+    """
+    state = OrderState.EXPIRED if proven else OrderState.UNKNOWN
+    report = stated(order, state, reason=reason, at=at)
+    return report.model_copy(update={"evidence": MISSING, "venue_order_id": name})
+
+
+def doubted(order: OrderRequest, why: str, *, at: datetime) -> OrderReport:
+    """In the place of a report that can't be true of its order."""
+    report = stated(order, OrderState.UNKNOWN, reason=why, at=at)
+    return report.model_copy(update={"evidence": CONTRADICTION})
 
 
 def stated(order: OrderRequest, state: OrderState, *, reason: str, at: datetime) -> OrderReport:

@@ -11,17 +11,17 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from agents.reports import gone, stated, word_on, worded
+from agents.reports import missing_report, stated, word_on, worded
 from agents.sending import Approved, exact_copies, exactly, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
 from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
 from domain.instrument import Instrument
-from domain.order import OrderReport, OrderRequest, OrderState
-from domain.venue import BatchVenue, Venue
+from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
+from domain.venue import BatchVenue, Outcome, Venue
 from memory.ledger import Ledger
-from memory.orders import OrderRecord
+from memory.orders import OrderRecord, order_after
 from policy import Policy
 from policy.account import Arming
 from policy.recheck import moved
@@ -135,16 +135,29 @@ class OrderWriter:
             (report,) = await self._deliver(out, barred, at=at)
             return report
 
-        # Not `durable`: the answer reaches the tape in the same commit that books it, or neither is kept.
         reports: tuple[OrderReport, ...] = ()
         orders = [each.order for each, _ in out]
         if len(orders) > 1:
-            reports = await self._effects.once("venue:submit_all", orders, returns=_REPORTS, perform=deliver)
+            reports = await self._booked("venue:submit_all", orders, perform=deliver)
         elif orders:
-            reports = (await self._effects.once("venue:submit", orders[0], returns=_REPORT, perform=deliver_one),)
-        await self._ledger.record_all(reports, cycle=self._cycle)
+            reports = (await self._booked_one("venue:submit", orders[0], perform=deliver_one),)
         said |= {report.client_order_id: report for report in reports}
         return tuple(said[each.order.client_order_id] for each in group)
+
+    async def _booked(
+        self, name: str, request: object, *, perform: Callable[[], Awaitable[tuple[OrderReport, ...]]]
+    ) -> tuple[OrderReport, ...]:
+        """What the venue says, recorded in the same commit that books it: both are kept, or neither."""
+        answer = await self._effects.answer(name, request, returns=_REPORTS, perform=perform)
+        await self._ledger.record_all(answer.value, cycle=self._cycle, keep=answer.keep)
+        return answer.value
+
+    async def _booked_one(
+        self, name: str, request: object, *, perform: Callable[[], Awaitable[OrderReport]]
+    ) -> OrderReport:
+        answer = await self._effects.answer(name, request, returns=_REPORT, perform=perform)
+        await self._ledger.record_all((answer.value,), cycle=self._cycle, keep=answer.keep)
+        return answer.value
 
     async def _claim(self, group: Sequence[Approved], *, at: datetime) -> list[OrderRecord | None]:
         """For each `None` where the right to send was taken just now, in one commit for all.
@@ -250,20 +263,22 @@ class OrderWriter:
         order = each.order
         found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
         if found is not None or earlier.state is not OrderState.SUBMITTING:
-            return found or gone(order, at=at)
+            return found or missing_report(order, proven=self._venue.resends, at=at)
         if not self._venue.resends:
-            return gone(order, at=at, reason="it never reached the venue, and is not sent again")
+            return missing_report(order, proven=False, at=at, reason="the venue has none, and it is not sent again")
         if doubt := barred or await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
             return stated(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
         return await self._venue.submit(order, each.ticket)
 
     async def _told(self, answer: Awaitable[OrderReport], order: OrderRequest, *, at: datetime) -> OrderReport:
+        said: Outcome | VenueUnavailable
         try:
-            return await answer
-        except (TicketRefused, OrderStateUnknown, VenueUnavailable) as said:
-            if isinstance(said, VenueUnavailable) and self._venue.resends:
+            said = await answer
+        except (TicketRefused, OrderStateUnknown, VenueUnavailable) as error:
+            if isinstance(error, VenueUnavailable) and self._venue.resends:
                 raise
-            return worded(said, order, live=self._live is not None, at=at)
+            said = error
+        return worded(said, order, live=self._live is not None, at=at)
 
     async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
         """Why what the gate saw no longer holds; empty when it does. Only to be performed as an effect."""
@@ -306,23 +321,25 @@ class OrderWriter:
                     break
                 await live.sleep(pause_s)
                 words = [(order, await word_on(order, self._venue, at=at)) for order in open_still]
-                said = [(o, r) for o, r in words if r and (r.state.terminal or _may_rest_in(r.state, o.request))]
-                settled += [report for _, report in said]
-                done = {order.client_order_id for order, _ in said}
-                open_still = [order for order in open_still if order.client_order_id not in done]
+                open_still = []
+                for order, report in words:
+                    doubted = report is not None and report.evidence == CONTRADICTION
+                    done = report is not None and (report.state.terminal or _may_rest_in(report.state, order.request))
+                    if report is not None and (done or doubted) and report not in settled:
+                        settled.append(report)
+                    if not done:  # what was doubted is asked for anew, as one of which nothing is known
+                        open_still.append(order_after(order, report) if report is not None and doubted else order)
             return tuple(settled)
 
         asked = [order.client_order_id for order in sent]
-        reports = await self._effects.once("venue:follow", asked, returns=_REPORTS, perform=ask_all)
-        await self._ledger.record_all(reports, cycle=self._cycle)
-        return reports
+        return await self._booked("venue:follow", asked, perform=ask_all)
 
     async def sync(self) -> tuple[OrderReport, ...]:
         """Ask the venue about every order of the run's earlier cycles that may still trade, and book what it says.
 
         Which orders those are is part of the recorded answer: run again after a crash, the ledger already
         knows some of it. An order that was never claimed was never sent, and is withdrawn; one that was
-        sent and that the venue says it never had has expired.
+        sent and that the venue says it never had has expired, where that proves it.
         """
         at = self._effects.now()
 
@@ -330,9 +347,7 @@ class OrderWriter:
             return tuple([await self._ask(order, at=at) for order in await self._open() if order.submitted_at])
 
         await self._withdraw_unsent(at)
-        reports = await self._effects.once("venue:reports", None, returns=_REPORTS, perform=ask)
-        await self._ledger.record_all(reports, cycle=self._cycle)
-        return reports
+        return await self._booked("venue:reports", None, perform=ask)
 
     async def withdraw_unsent(self) -> None:
         """Withdraw what earlier cycles approved and never claimed: an order that was never sent."""
@@ -355,11 +370,9 @@ class OrderWriter:
             try:
                 return await self._told(answer, order.request, at=at)
             except NotFound:
-                return gone(order.request, at=at)
+                return missing_report(order.request, proven=self._venue.resends, at=at)
 
-        report = await self._effects.once("venue:cancel", order.client_order_id, returns=_REPORT, perform=take_back)
-        await self._ledger.record(report, cycle=self._cycle)
-        return report
+        return await self._booked_one("venue:cancel", order.client_order_id, perform=take_back)
 
     async def _open(self) -> list[OrderRecord]:
         """Another run of the account follows its own orders: its cycles are not counted as ours are."""
@@ -368,7 +381,9 @@ class OrderWriter:
 
     async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
         found = await self._venue.find(order.client_order_id, order.request.symbol)
-        return found or gone(order.request, at=at)
+        if found is None:
+            return missing_report(order.request, proven=self._venue.resends, at=at)
+        return worded(found, order.request, live=self._live is not None, at=at)
 
 
 def _may_rest(order: OrderRecord) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,6 +13,15 @@ from domain.clock import Clock
 from domain.digest import canonical
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What an effect returned, not recorded yet."""
+
+    value: T
+    keep: Callable[[], None]
+    """Record it, with the transaction that is open. Of an answer that was played back there is nothing to do."""
 
 
 class Effects(Protocol):
@@ -37,6 +47,12 @@ class Effects(Protocol):
         raises `ReplayDiverged`. `durable` commits before returning: for what was paid for or can't be
         asked again.
         """
+        ...
+
+    async def answer(
+        self, name: str, request: object, *, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
+    ) -> Answer[T]:
+        """As `once`, and left to the caller to record: with what is booked of it, or not at all."""
         ...
 
     def now(self) -> datetime:
@@ -67,5 +83,14 @@ class Unrecorded:
     ) -> T:
         return through(await perform(), returns)[1]
 
+    async def answer(
+        self, name: str, request: object, *, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
+    ) -> Answer[T]:
+        return Answer(through(await perform(), returns)[1], keep=_not_kept)
+
     def now(self) -> datetime:
         return self._clock.now()
+
+
+def _not_kept() -> None:
+    """Where nothing is recorded."""

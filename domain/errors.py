@@ -17,9 +17,12 @@ AgentctlError                     1
 │   └── SymbolUnknown             4
 └── ServiceUnavailable            5   a venue, provider or database did not answer
     ├── VenueUnavailable          5
-    │   └── NotTold               5   it never will be, to these keys
+    │   └── VenueRefused          5   it answered with why not, and would again: never asked twice
+    │       ├── KeysRefused       2   ... for its keys are wrong or may not, or not from this address
+    │       └── NotTold           5   ... to these keys
     ├── ModelUnavailable          5
     └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
+        └── OrderContradicted     5   ... for what the venue says can't be true of it
 """
 
 from __future__ import annotations
@@ -105,7 +108,17 @@ class VenueUnavailable(ServiceUnavailable):
     """The venue gave no usable answer in time."""
 
 
-class NotTold(VenueUnavailable):
+class VenueRefused(VenueUnavailable):
+    """The venue answered that it won't: a bad request, an unknown parameter, a closed market. It would say so again."""
+
+
+class KeysRefused(VenueRefused):
+    """The venue does not take these keys for this, or not from this address."""
+
+    exit_code = 2
+
+
+class NotTold(VenueRefused):
     """The venue does not tell this account such a thing. Asked again it says the same."""
 
 
@@ -115,3 +128,15 @@ class ModelUnavailable(ServiceUnavailable):
 
 class OrderStateUnknown(ServiceUnavailable):
     """An order was sent and nothing proves what became of it. Ask the venue; never send again."""
+
+
+class OrderContradicted(OrderStateUnknown):
+    """What the venue says of an order can't be true of the one that was sent."""
+
+
+def worth_asking_again(error: BaseException) -> bool:
+    """Whether the same question may be answered a moment later: after a time-out, a rate limit, a server's failure.
+
+    What a venue has refused it refuses again.
+    """
+    return isinstance(error, ServiceUnavailable | TimeoutError) and not isinstance(error, VenueRefused)

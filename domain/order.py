@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from domain.digest import digest
-from domain.money import ZERO
+from domain.digest import digest, plain
+from domain.money import EXACT, ZERO
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
 Side = Literal["buy", "sell"]
@@ -46,6 +46,11 @@ class OrderState(StrEnum):
 
 
 TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED})
+NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING})
+"""States that only we give: a venue's report in one of them is none."""
+
+CONTRADICTION = "contradicts the order"
+"""The evidence of a report that takes the place of one which can't be true of its order."""
 
 
 class OrderRequest(Value):
@@ -142,3 +147,43 @@ class OrderReport(Value):
     """The venue's own id of the order, where it has told."""
     evidence: str = Field(default="", exclude_if=absent)
     """Where a venue's word comes from, for the log: `by id`, `open orders`, `trades`, `refused 51008`."""
+    side: Side | None = Field(default=None, exclude_if=absent)
+    """As the venue shows it; `None` where it does not say."""
+    quantity: NonNegative | None = Field(default=None, exclude_if=absent)
+    """How much was ordered, as the venue shows it; `None` where it does not say."""
+
+
+def contradiction(report: OrderReport, request: OrderRequest) -> str:
+    """What of a venue's report can't be true of the order that was sent; empty where all of it may be.
+
+    What a venue leaves out contradicts nothing. It may cut a reduce-only order down to what there is to reduce, and
+    makes none larger.
+    """
+    if report.client_order_id != request.client_order_id:
+        return f"the venue reports {report.client_order_id}, and {request.client_order_id} was asked for"
+    if report.symbol != request.symbol:
+        return f"the venue reports it in {report.symbol}, and it was sent in {request.symbol}"
+    if report.state in NEVER_REPORTED:
+        return f"the venue reports it as {report.state}, a state that no venue gives"
+    if report.side not in (None, request.side):
+        return f"the venue reports a {report.side}, and a {request.side} was sent"
+    shown = report.quantity
+    if shown is not None and (shown > request.quantity or (shown < request.quantity and not request.reduce_only)):
+        return f"the venue reports a quantity of {plain(shown)}, and {plain(request.quantity)} was sent"
+    if report.filled > request.quantity:
+        return f"the venue reports {plain(report.filled)} filled, and {plain(request.quantity)} was sent"
+    return _wrong_fills(report.fills, request)
+
+
+def _wrong_fills(fills: tuple[Fill, ...], request: OrderRequest) -> str:
+    by_id: dict[str, Fill] = {}
+    for fill in fills:
+        if (fill.client_order_id, fill.symbol, fill.side) != (request.client_order_id, request.symbol, request.side):
+            return f"the fill {fill.trade_id}, a {fill.side} of {fill.client_order_id} in {fill.symbol}, is not its own"
+        if by_id.setdefault(fill.trade_id, fill) != fill:
+            return f"the fill {fill.trade_id} comes twice, and differs"
+    with localcontext(EXACT):
+        filled = sum((fill.quantity for fill in by_id.values()), ZERO)
+    if filled > request.quantity:
+        return f"its fills come to {plain(filled)}, and {plain(request.quantity)} was sent"
+    return ""

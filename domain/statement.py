@@ -108,6 +108,11 @@ def adoption(asset: str, *, quantity: Decimal, price: Decimal, id: str, at: date
         )
 
 
+def trade_event_id(symbol: str, trade_id: str) -> str:
+    """Of the event that a trade is which no order of this account made."""
+    return f"trade:{symbol}:{trade_id}"
+
+
 def is_swap(asset: str) -> bool:
     """Whether it names a perpetual, as `BTC/USDT:USDT`, and not a currency or a pair on spot."""
     return ":" in asset

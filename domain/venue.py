@@ -182,6 +182,13 @@ class AccountVenue(Venue, Protocol):
         """All trades of the account in a symbol at or after `since`, oldest first, each once."""
         ...
 
+    async def client_order_id_of(self, venue_order_id: str, symbol: str) -> str | None:
+        """The client order id of an order that goes by the venue's own id; empty where it was given none.
+
+        `None` where the venue shows no such order.
+        """
+        ...
+
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
         """What changed balances besides trades at or after `since`, oldest first; `None` where the venue tells none.
 

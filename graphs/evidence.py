@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
 from pydantic import Field
 
-from agents.reports import word_on
+from agents.reports import MISSING, missing_report, word_on
 from domain.digest import plain
-from domain.errors import NotTold, VenueUnavailable
+from domain.errors import NotTold, VenueUnavailable, worth_asking_again
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
-from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
+from domain.statement import (
+    Difference,
+    ExternalEvent,
+    Statement,
+    Trade,
+    Transfer,
+    adoption,
+    differences,
+    trade_event_id,
+)
 from domain.value import Instant, Value, absent
 from domain.venue import AccountVenue
 from graphs.books import Books
-from memory.orders import OrderRecord
+from memory.orders import OrderRecord, order_after
 
 DUST: Final = Decimal("1e-8")
 """Of the account's currency, while a swap is held: venues and we round the cost of what was closed differently."""
@@ -41,6 +50,8 @@ class Evidence(Value):
     """Why the venue tells no deposits and the like, in words: what differs may be one."""
     strangers: int = 0
     """Open orders that this desk did not send."""
+    refused: bool = Field(default=False, exclude_if=absent)
+    """Whether the venue refused to tell something, as it would again: another look finds no more."""
 
     @property
     def proven(self) -> bool:
@@ -79,6 +90,15 @@ class Look:
     since: datetime
     at: datetime
     wide: bool
+    refusals: list[str] = field(default_factory=list)
+    """What the venue refused to tell, as it is found."""
+
+    def not_told(self, error: VenueUnavailable) -> str:
+        """In words, for what is unread."""
+        if not worth_asking_again(error):
+            self.refusals.append(error.message)
+            return str(error)
+        return error.message
 
 
 async def evidence(look: Look) -> Evidence:
@@ -86,7 +106,7 @@ async def evidence(look: Look) -> Evidence:
 
     Trades are read before orders are asked about, so that every trade of an order is in the word on it, and balances
     last: what happens meanwhile shows as a difference. A trade in a symbol in which an order is in doubt is nobody's
-    yet, for it may be that order's.
+    yet, for it may be that order's; and none is anybody else's before the order behind it was asked for.
     """
     unread: list[str] = []
     trades = await _trades(look, unread)
@@ -97,32 +117,38 @@ async def evidence(look: Look) -> Evidence:
     )
     asked = {**ours, **{o.client_order_id: o for o in owners if _misses(o, trades)}}
     reports = await _words(look, asked.values(), unread)
-    fills = _new_fills(reports, asked)
     later = [trade for trade in trades if trade.at > look.opened_at]
-    foreign = await _foreign(look, later, owners=owners, working=ours.values(), reports=reports, unread=unread)
+    foreign = await _foreign(look, later, asked=asked, owners=owners, reports=reports, unread=unread)
+    fills = _new_fills(reports, asked)
     try:  # a sale by hand is told with the deposits that it may have come from, or not yet
         transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
-        return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
+        unread.append(look.not_told(error))
+        return Evidence(at=look.at, reports=tuple(reports.values()), unread=tuple(unread), refused=bool(look.refusals))
     books = look.books.after(fills)
     told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
-    events = tuple(_adopting([event for event in told if event.id not in booked], books, statement))
+    news = _each_once([event for event in told if event.id not in booked], unread)
+    events = tuple(_adopting(news, books, statement))
     ended = {key for key, report in reports.items() if report.state.terminal}
     busy = {order.request.symbol for key, order in ours.items() if key not in ended}
     events += tuple(_dust(books.after(events=events), statement, busy=busy))
     balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
     positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
     seen = statement.model_copy(update={"balances": balances, "positions": positions})
+    apart = differences(books.after(events=events).expected(), seen, dust=DUST)
+    if not apart and not unread:
+        reports = _without_the_missing(reports, asked, at=look.at)
     return Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
-        differences=differences(books.after(events=events).expected(), seen, dust=DUST),
+        differences=apart,
         unread=tuple(unread),
         untold=untold,
         strangers=statement.strangers,
+        refused=bool(look.refusals),
     )
 
 
@@ -139,6 +165,14 @@ def account_in_words(found: Evidence) -> str:
         why = f"; {found.untold}" if found.untold else ""
         said.append(f"not proven, {apart_in_words(found.differences)}{why}; nothing is entered")
     return "; ".join(said)
+
+
+def doubt_in_words(report: OrderReport) -> str:
+    """What an operator must know of an order of which the venue says what can't be true."""
+    return (
+        f"{report.client_order_id} is in doubt: {report.reason}; nothing is entered in {report.symbol} until the venue "
+        "reports what can be. If it lasts, look at the order at the exchange"
+    )
 
 
 async def _words(look: Look, orders: Collection[OrderRecord], unread: list[str]) -> dict[str, OrderReport]:
@@ -158,7 +192,7 @@ async def _trades(look: Look, unread: list[str]) -> list[Trade]:
         try:
             found += await look.venue.trades(symbol, since=look.since)
         except VenueUnavailable as error:
-            unread.append(error.message)
+            unread.append(look.not_told(error))
     return found
 
 
@@ -184,12 +218,19 @@ async def _foreign(
     look: Look,
     trades: Sequence[Trade],
     *,
+    asked: dict[str, OrderRecord],
     owners: Sequence[OrderRecord],
-    working: Collection[OrderRecord],
-    reports: Mapping[str, OrderReport],
+    reports: dict[str, OrderReport],
     unread: list[str],
 ) -> list[Trade]:
-    """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became."""
+    """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became.
+
+    An order of ours that turns out to be behind a trade is added to `asked`, with the word on it to `reports`.
+    """
+    unclear = {key: report.evidence for key, report in reports.items() if report.state is OrderState.UNKNOWN}
+    doubtful = {asked[key].request.symbol for key, evidence in unclear.items() if evidence != MISSING}
+    doubtful |= {order.request.symbol for key, order in asked.items() if key not in reports}
+    denied = {asked[key].request.symbol for key, evidence in unclear.items() if evidence == MISSING}
     own = {i for o in owners for i in (o.client_order_id, o.venue_order_id)}
     own |= {i for report in reports.values() for i in (report.client_order_id, report.venue_order_id)}
     filled = {(fill.symbol, fill.trade_id) for report in reports.values() for fill in report.fills}
@@ -199,23 +240,101 @@ async def _foreign(
         if not {trade.client_order_id, trade.venue_order_id} & (own - {""})
         and (trade.symbol, trade.trade_id) not in filled
     ]
-    doubtful = {r.symbol for r in reports.values() if r.state is OrderState.UNKNOWN}
-    doubtful |= {order.request.symbol for order in working if order.client_order_id not in reports}
     found: list[Trade] = []
     for symbol in sorted({trade.symbol for trade in other}):
-        mine = [trade for trade in other if trade.symbol == symbol]
-        known = await look.known.traded(symbol, [trade.trade_id for trade in mine])
-        new = [trade for trade in mine if trade.trade_id not in known]
+        new = await _unbooked(look, symbol, [trade for trade in other if trade.symbol == symbol])
         if new and symbol in doubtful:
             unread.append(f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
-        else:
-            found += new
+            continue
+        for order_id in dict.fromkeys(trade.venue_order_id for trade in new):
+            behind = [trade for trade in new if trade.venue_order_id == order_id]
+            if await _is_anothers(look, behind, denied=symbol in denied, asked=asked, reports=reports, unread=unread):
+                found += behind
     return found
 
 
+async def _unbooked(look: Look, symbol: str, trades: Sequence[Trade]) -> list[Trade]:
+    """Those of a symbol that are in the books neither as fills nor as what others did."""
+    known = await look.known.traded(symbol, [trade.trade_id for trade in trades])
+    events = await look.known.booked([trade_event_id(symbol, trade.trade_id) for trade in trades])
+    return [t for t in trades if t.trade_id not in known and trade_event_id(symbol, t.trade_id) not in events]
+
+
+async def _is_anothers(
+    look: Look,
+    trades: Sequence[Trade],
+    *,
+    denied: bool,
+    asked: dict[str, OrderRecord],
+    reports: dict[str, OrderReport],
+    unread: list[str],
+) -> bool:
+    """Whether `trades`, all of one order that the books don't know by its name, are somebody else's.
+
+    The order is asked for: it may be one of ours that the venue hid while it was looked for. Where it shows none, the
+    trades are nobody's yet while it denies one of ours in the symbol.
+    """
+    symbol, order_id = trades[0].symbol, trades[0].venue_order_id
+    if trades[0].client_order_id:
+        return True  # and that is none of ours
+    try:
+        name = await look.venue.client_order_id_of(order_id, symbol) if order_id else None
+    except VenueUnavailable as error:
+        unread.append(look.not_told(error))
+        return False
+    if name is None and denied:
+        unread.append(
+            f"the order {order_id} behind {len(trades)} trades in {symbol}, while one of ours there is missing"
+        )
+        return False
+    for order in await look.known.owned(client_order_ids={name} if name else (), venue_order_ids=()):
+        asked[order.client_order_id] = order
+        reports |= await _words(look, [order], unread)
+        report = reports.get(order.client_order_id)
+        shown = {fill.trade_id for fill in report.fills} if report else set()
+        if any(trade.trade_id not in shown for trade in trades):
+            unread.append(f"all trades of the order {order.client_order_id}")
+        return False
+    return True
+
+
+_DENIED_FOR: Final = timedelta(minutes=30)
+"""How long a venue must deny an order that it has named before that is believed: some forget what was cancelled."""
+
+
+def _without_the_missing(
+    reports: Mapping[str, OrderReport], asked: Mapping[str, OrderRecord], *, at: datetime
+) -> dict[str, OrderReport]:
+    """`reports` of a look that proved the account: what the venue denies has ended there, and traded nothing.
+
+    That takes the venue's word that it has none, by id, among the open, the ended and the traded, and the balances as
+    they are without it. Of an order that the venue itself has named it takes that for a while.
+    """
+    found = dict(reports)
+    for key, report in reports.items():
+        order = asked[key]
+        since = order.updated_at if order.state is OrderState.UNKNOWN else at
+        if report.evidence == MISSING and (not order.venue_order_id or at - since >= _DENIED_FOR):
+            found[key] = missing_report(order.request, proven=True, at=at, name=order.venue_order_id)
+    return found
+
+
+def _each_once(events: Sequence[ExternalEvent], unread: list[str]) -> list[ExternalEvent]:
+    """Of an event that comes twice with other content neither is believed."""
+    by_id: dict[str, ExternalEvent] = {}
+    twice: set[str] = set()
+    for event in events:
+        if by_id.setdefault(event.id, event) != event:
+            twice.add(event.id)
+    unread += [f"one thing of {id}, but two" for id in sorted(twice)]
+    return [event for id, event in by_id.items() if id not in twice]
+
+
 def _new_fills(reports: Mapping[str, OrderReport], ours: Mapping[str, OrderRecord]) -> list[Fill]:
-    booked = {(key, fill.trade_id) for key, order in ours.items() for fill in order.fills}
-    return [f for key, report in reports.items() for f in report.fills if (key, f.trade_id) not in booked]
+    """As the ledger will book them."""
+    return [
+        fill for key, report in reports.items() for fill in order_after(ours[key], report).fills[len(ours[key].fills) :]
+    ]
 
 
 def _of_trades(trades: Sequence[Trade], books: Books) -> Iterator[ExternalEvent]:
@@ -224,7 +343,7 @@ def _of_trades(trades: Sequence[Trade], books: Books) -> Iterator[ExternalEvent]
         signed = trade.quantity if trade.side == "buy" else -trade.quantity
         spot = instrument.kind == "spot"
         yield ExternalEvent(
-            id=f"trade:{trade.symbol}:{trade.trade_id}",
+            id=trade_event_id(trade.symbol, trade.trade_id),
             kind="trade",
             asset=instrument.base if spot else trade.symbol,
             quantity=signed - trade.fee_base,

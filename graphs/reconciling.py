@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from agents.desk import Desk
+from domain.effects import Answer
 from domain.errors import LedgerBroken
 from domain.instrument import Instrument
 from domain.order import OrderReport
@@ -69,14 +70,31 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
                 session.read_until = found.at
             return found
 
-        found = await desk.effects.once("venue:account", attempt, returns=_EVIDENCE, perform=look)
-        await ledger.record_all(found.reports, cycle=cycle.number)
+        answer = await desk.effects.answer("venue:account", attempt, returns=_EVIDENCE, perform=look)
+        last = answer.value.proven or answer.value.refused or attempt == len(_PAUSES_S) - 1
+        found = await _booked(answer, ledger, cycle=cycle.number, last=last)
         reports += found.reports
-        if found.proven:
+        if last:
             break
-    # Of the last look alone: the first reads no deposits, and takes a sale of what was deposited for one of the desk's.
-    await ledger.book_external(found.events, cycle=cycle.number)
     return found.model_copy(update={"reports": reports})
+
+
+async def _booked(answer: Answer[Evidence], ledger: Ledger, *, cycle: int, last: bool) -> Evidence:
+    """One look with what is booked of it, in one commit; without its events where the books can't take them.
+
+    Events are those of the last look alone: the first reads no deposits, and takes a sale of what was deposited for
+    one of the desk's.
+    """
+    found = answer.value
+    events = found.events if last else ()
+    try:
+        await ledger.book_answer(found.reports, events=events, cycle=cycle, keep=answer.keep)
+    except LedgerBroken as broken:  # played back, it is refused again
+        if not events:
+            raise
+        await ledger.book_answer(found.reports, cycle=cycle, keep=answer.keep)
+        return found.model_copy(update={"events": (), "unread": (*found.unread, f"what fits: {broken.message}")})
+    return found
 
 
 def account_venue(venue: Venue) -> AccountVenue:

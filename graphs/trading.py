@@ -23,12 +23,13 @@ from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.decision import Proposal
-from domain.errors import Refused, ServiceUnavailable
+from domain.errors import Refused, ServiceUnavailable, worth_asking_again
+from domain.order import CONTRADICTION
 from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.duties import take_on
 from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
-from graphs.evidence import account_in_words
+from graphs.evidence import account_in_words, doubt_in_words
 from graphs.gate import AGAIN, gate
 from graphs.guards import Protection
 from graphs.protection import FIRST, protect
@@ -46,7 +47,7 @@ CycleOf = Callable[[str], Awaitable[Cycle]]
 
 TradingGraph = CompiledStateGraph[CycleState, Cycle, CycleState, CycleState]
 
-_RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ServiceUnavailable, jitter=False)
+_RETRY: Final = RetryPolicy(max_attempts=3, retry_on=worth_asking_again, jitter=False)
 """A node that runs again repeats no effect: what it already did is on the tape."""
 
 
@@ -214,6 +215,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
                 tell(MarketSaid(text))
         if "account" in update and (said := account_in_words(update["account"])):
             tell(MarketSaid(said))
+        for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):
+            tell(MarketSaid(doubt_in_words(report)))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update

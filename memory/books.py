@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.digest import canonical, plain
 from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
-from domain.order import Fill, OrderReport, OrderState
+from domain.order import CONTRADICTION, Fill, OrderReport, OrderState
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
 from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
@@ -146,6 +146,9 @@ class Books:
     """What is held beside the positions: read where something may change it."""
     external: dict[str, ExternalEvent] = field(default_factory=dict)
     """The events that were booked before, of those that come."""
+    traders: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Whose the trades are that were booked before, by symbol and trade id, of those that come: an order's, or no
+    order's of this account."""
     numbers: dict[str, int] = field(default_factory=dict)
     """How many events each order has, as far as that was read with it."""
     _entries: list[_Entry] = field(default_factory=list)
@@ -153,10 +156,17 @@ class Books:
     _changed: dict[str, OrderRecord] = field(default_factory=dict)
 
     def apply(self, report: OrderReport) -> bool:
-        """Book one report; `False` when it says nothing new. Raises `LedgerBroken`."""
+        """Book one report; `False` when it says nothing new.
+
+        Raises `LedgerBroken` for an order that was never approved here: whoever asks about one has made a mistake.
+        """
         before = self.orders.get(report.client_order_id)
         if before is None:
             raise LedgerBroken(f"the venue reports {report.client_order_id}, an order that this ledger never approved")
+        others = sorted(fill.trade_id for fill in report.fills if self._is_anothers(fill))
+        if others and report.venue_order_id:  # else it has ids of its own for each order, as paper has
+            why = f"the trade {others[0]} is in the books already, and not as one of this order"
+            report = report.model_copy(update={"evidence": CONTRADICTION, "reason": why})
         after = order_after(before, report)
         if after is before:
             return False
@@ -167,6 +177,9 @@ class Books:
         told = {"evidence": report.evidence, "venue_order_id": report.venue_order_id}
         self.change(after, at=report.at, evidence=evidence | {name: word for name, word in told.items() if word})
         return True
+
+    def _is_anothers(self, fill: Fill) -> bool:
+        return self.traders.get((fill.symbol, fill.trade_id), fill.client_order_id) != fill.client_order_id
 
     def take(self, event: ExternalEvent) -> bool:
         """Book what others did on the account; `False` when it was booked before. Raises `LedgerBroken`."""
@@ -224,6 +237,7 @@ class Books:
 
     def _book(self, fill: Fill, order: OrderRecord) -> None:
         before = self.positions.get(fill.symbol) or Position(symbol=fill.symbol)
+        self.traders[fill.symbol, fill.trade_id] = fill.client_order_id
         with localcontext(EXACT):
             after = position_after(before, fill, order)
             self._move(after)

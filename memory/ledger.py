@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -34,7 +34,7 @@ from memory.external import ADOPTION, list_external, read_external, read_holding
 from memory.moves import folded, moves_in, moves_in_time, moves_since_flat
 from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
-from memory.recognizing import booked, owned, traded
+from memory.recognizing import booked, owned, traded, traders
 from memory.records import Before
 from memory.restoring import told
 from memory.rows import insert_new
@@ -137,24 +137,47 @@ class Ledger:
         """Book what the venue says of one order; `False` when it was known. See `record_all`."""
         return await self.record_all((report,), cycle=cycle)
 
-    async def record_all(self, reports: Sequence[OrderReport], *, cycle: int) -> bool:
-        """Book reports in their order, all or none; `False` when they say nothing new.
+    async def record_all(
+        self, reports: Sequence[OrderReport], *, cycle: int, keep: Callable[[], None] | None = None
+    ) -> bool:
+        """Book reports in their order, all or none; `False` when they say nothing new. See `book_answer`."""
+        return await self.book_answer(reports, cycle=cycle, keep=keep)
 
-        Fills are applied once, states move by the rules of `memory.orders`. Raises `LedgerBroken` for
-        a report that contradicts the books.
+    async def book_answer(
+        self,
+        reports: Sequence[OrderReport],
+        *,
+        events: Sequence[ExternalEvent] = (),
+        cycle: int,
+        keep: Callable[[], None] | None = None,
+    ) -> bool:
+        """Book what a venue answered: its reports on orders and what others did. `False` when nothing of it is new.
+
+        One transaction, in which `keep` records the answer itself: both are kept, or neither. Fills are applied once,
+        states move by the rules of `memory.orders`, and what contradicts the books leaves its order UNKNOWN. Raises
+        `LedgerBroken` as `book_external` does, and for an order that this ledger never approved.
         """
-        if not reports:
+        if not (reports or events):
+            if keep:
+                keep()
             return False
         async with self._database.transaction() as connection:
-            ids = {report.client_order_id for report in reports}
-            books = await self._books(connection, ids=ids, cycle=cycle)
-            booking = [fill for report in reports for fill in report.fills]
-            if booking:
-                books.positions = await read_positions(connection, self._account)
-            if any(fill.commission for fill in booking):
-                books.holdings = await read_holdings(connection, self._account)
-            news = [books.apply(report) for report in reports]
-            await books.write(connection)
+            if keep:
+                keep()
+            news = await self._report(connection, reports, cycle=cycle) if reports else False
+            return (await self._take(connection, events, cycle=cycle) if events else False) or news
+
+    async def _report(self, connection: AsyncConnection, reports: Sequence[OrderReport], *, cycle: int) -> bool:
+        books = await self._books(connection, ids={report.client_order_id for report in reports}, cycle=cycle)
+        booking = [fill for report in reports for fill in report.fills]
+        if booking:
+            books.positions = await read_positions(connection, self._account)
+            named = [fill for report in reports if report.venue_order_id for fill in report.fills]
+            books.traders = await traders(connection, self._account, named)
+        if any(fill.commission for fill in booking):
+            books.holdings = await read_holdings(connection, self._account)
+        news = [books.apply(report) for report in reports]
+        await books.write(connection)
         return any(news)
 
     async def book_external(self, events: Sequence[ExternalEvent], *, cycle: int) -> bool:
@@ -163,10 +186,7 @@ class Ledger:
         Each is booked once by its id, whenever and however often it comes. Raises `LedgerBroken` for an id that
         comes again with other content, and for an event that would bring the books apart.
         """
-        if not events:
-            return False
-        async with self._database.transaction() as connection:
-            return await self._take(connection, events, cycle=cycle)
+        return await self.book_answer((), events=events, cycle=cycle)
 
     async def _take(self, connection: AsyncConnection, events: Sequence[ExternalEvent], *, cycle: int) -> bool:
         books = await self._books(connection, ids=(), cycle=cycle)

@@ -8,10 +8,9 @@ from decimal import Context, Decimal, localcontext
 from pydantic import Field
 from sqlalchemy import RowMapping
 
-from domain.digest import canonical
-from domain.errors import LedgerBroken
+from domain.digest import canonical, plain
 from domain.money import EXACT, ZERO
-from domain.order import Commission, Fill, OrderReport, OrderRequest, OrderState
+from domain.order import CONTRADICTION, Commission, Fill, OrderReport, OrderRequest, OrderState, contradiction
 from domain.portfolio import Position
 from domain.text import visible
 from domain.value import Amount, Digest, Instant, NonNegative, Positive, Value, absent
@@ -19,7 +18,6 @@ from memory.fault import as_written
 from memory.schema import fills, orders
 
 _AVERAGE = Context(prec=16)
-_NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING})
 _NEVER_THERE = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 _REASON_LIMIT = 500
 
@@ -77,8 +75,8 @@ class OrderRecord(Value):
 def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     """The order after one more report; the very same object when that says nothing new.
 
-    A fill counts once, by its trade id, and also when it comes after the end. Raises `LedgerBroken` for a report
-    that contradicts what is booked.
+    A fill counts once, by its trade id, and also when it comes after the end. A report that can't be true of the
+    order, or of what is booked of it, proves nothing: the order is UNKNOWN then, with the reason, whatever it was.
 
     Who spoke can't be told here, so what an end rests on is kept with the event, as `evidence`, and judged only as
     far as it can be proven. No end says more or less than its trades: filled is what they add up to, nothing that
@@ -86,25 +84,53 @@ def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     named, an end that does not name it is none: "no such order" is then known to be wrong, or to be said of a
     moment before. Whoever can prove the end of such an order names it.
     """
-    if report.symbol != order.request.symbol:
-        raise LedgerBroken(f"the venue reports {order.client_order_id} in {report.symbol}, not {order.request.symbol}")
-    if report.state in _NEVER_REPORTED:
-        raise LedgerBroken(f"the venue reports {order.client_order_id} as {report.state}, a state that only we give")
-    venue_order_id = order.venue_order_id or report.venue_order_id
-    if order.request.type == "stop":  # once its price has come, it becomes an order with an id of its own
-        venue_order_id = report.venue_order_id or venue_order_id
-    if report.venue_order_id not in ("", venue_order_id):
-        told = f"{venue_order_id} and now {report.venue_order_id}"
-        raise LedgerBroken(f"the venue has two orders of its own for {order.client_order_id}: {told}")
+    if report.evidence == CONTRADICTION:
+        return _in_doubt(order, report, report.reason)
+    if why := contradiction_in(order, report):
+        return _in_doubt(order, report, why)
     with localcontext(EXACT):
-        return _after(order, report, venue_order_id=venue_order_id)
+        return _after(order, report, venue_order_id=_name(order, report))
+
+
+def contradiction_in(order: OrderRecord, report: OrderReport) -> str:
+    """What of `report` can't be true of the order or of what is booked of it; empty where all of it may be."""
+    if why := contradiction(report, order.request):
+        return why
+    if report.venue_order_id not in ("", name := _name(order, report)):
+        return f"the venue has two orders of its own for it: {name} and now {report.venue_order_id}"
+    booked = {fill.trade_id: fill for fill in order.fills}
+    if changed := [fill.trade_id for fill in report.fills if booked.get(fill.trade_id, fill) != fill]:
+        return f"the venue changed its fill {changed[0]}"
+    with localcontext(EXACT):
+        filled = sum((fill.quantity for fill in (*order.fills, *_new_fills(order, report))), ZERO)
+    if filled > order.request.quantity:
+        return f"it has fills of {plain(filled)}, and {plain(order.request.quantity)} was ordered"
+    return ""
+
+
+def _name(order: OrderRecord, report: OrderReport) -> str:
+    """The venue's own id. A stop becomes an order with an id of its own once its price has come."""
+    if order.request.type == "stop":
+        return report.venue_order_id or order.venue_order_id
+    return order.venue_order_id or report.venue_order_id
+
+
+def _in_doubt(order: OrderRecord, report: OrderReport, why: str) -> OrderRecord:
+    """UNKNOWN, until the venue says what can be true.
+
+    Its name is forgotten where nothing was traded under it: it may be what is wrong, and it is found without.
+    """
+    reason = visible(why, limit=_REASON_LIMIT)
+    venue_order_id = order.venue_order_id if order.fills else ""
+    if (order.state, order.reason, order.venue_order_id) == (OrderState.UNKNOWN, reason, venue_order_id):
+        return order
+    doubt = {"state": OrderState.UNKNOWN, "reason": reason, "updated_at": report.at, "venue_order_id": venue_order_id}
+    return order.model_copy(update=doubt)
 
 
 def _after(order: OrderRecord, report: OrderReport, *, venue_order_id: str) -> OrderRecord:
     fills = (*order.fills, *_new_fills(order, report))
     filled = sum((fill.quantity for fill in fills), ZERO)
-    if filled > order.request.quantity:
-        raise LedgerBroken(f"{order.client_order_id} has fills of {filled}, and {order.request.quantity} was ordered")
     state, reason = _next_state(order, report, filled=filled)
     if (state, len(fills), venue_order_id) == (order.state, len(order.fills), order.venue_order_id):
         return order
@@ -130,25 +156,16 @@ def money_of(fills: Sequence[Fill]) -> dict[str, Decimal | None]:
 
 
 def _new_fills(order: OrderRecord, report: OrderReport) -> list[Fill]:
-    booked = {fill.trade_id: fill for fill in order.fills}
-    new: list[Fill] = []
-    for fill in report.fills:
-        known = booked.get(fill.trade_id)
-        if known is None:
-            owner = (fill.client_order_id, fill.symbol, fill.side)
-            if owner != (order.client_order_id, order.request.symbol, order.request.side):
-                raise LedgerBroken(f"the fill {fill.trade_id} does not belong to {order.client_order_id}")
-            booked[fill.trade_id] = fill
-            new.append(fill)
-        elif known != fill:
-            raise LedgerBroken(f"the venue changed its fill {fill.trade_id} of {order.client_order_id}")
-    return new
+    """Those that are not booked, each once."""
+    booked = {fill.trade_id for fill in order.fills}
+    return list({fill.trade_id: fill for fill in report.fills if fill.trade_id not in booked}.values())
 
 
 def _next_state(order: OrderRecord, report: OrderReport, *, filled: Decimal) -> tuple[OrderState, str]:
     kept = order.state, order.reason
     if filled == order.request.quantity:
-        return kept if order.state is OrderState.FILLED else (OrderState.FILLED, report.reason)
+        doubted = order.state is report.state is OrderState.UNKNOWN  # of something else than its fills
+        return kept if doubted or order.state is OrderState.FILLED else (OrderState.FILLED, report.reason)
     if report.filled > filled and (report.state.terminal or order.state.terminal):
         # Taken as ended, nobody would ask for the missing trades again and the position would be wrong.
         return OrderState.UNKNOWN, f"the venue says {report.filled} filled, its trades show {filled}"

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.order import Fill
+from domain.statement import trade_event_id
 from memory.books import read_orders
 from memory.external import read_external
 from memory.orders import OrderRecord
@@ -18,7 +20,7 @@ _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _NAMED = select(orders.c.client_order_id).where(
     orders.c.account == bindparam("account"), orders.c.venue_order_id.in_(_IDS)
 )
-_TRADED = select(fills.c.trade_id).where(
+_TRADED = select(fills.c.trade_id, fills.c.client_order_id).where(
     fills.c.account == bindparam("account"), fills.c.symbol == bindparam("symbol"), fills.c.trade_id.in_(_IDS)
 )
 
@@ -44,6 +46,19 @@ async def traded(
     for part in in_parts(trade_ids):
         found |= set(await connection.scalars(_TRADED, {"account": account, "symbol": symbol, "ids": part}))
     return frozenset(found)
+
+
+async def traders(connection: AsyncConnection, account: str, booking: Collection[Fill]) -> dict[tuple[str, str], str]:
+    """By symbol and trade id, the order that a trade among `booking` is booked for; empty where it is no order's."""
+    found: dict[tuple[str, str], str] = {}
+    for symbol in {fill.symbol for fill in booking}:
+        ids = {fill.trade_id for fill in booking if fill.symbol == symbol}
+        events = {trade_event_id(symbol, trade_id): trade_id for trade_id in ids}
+        found |= {(symbol, events[event]): "" for event in await booked(connection, account, event_ids=events)}
+        for part in in_parts(ids):
+            rows = await connection.execute(_TRADED, {"account": account, "symbol": symbol, "ids": part})
+            found |= {(symbol, trade_id): client_order_id for trade_id, client_order_id in rows}
+    return found
 
 
 async def booked(connection: AsyncConnection, account: str, *, event_ids: Collection[str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from domain.clock import Clock
 from domain.digest import canonical, digest
-from domain.effects import Effects, through
+from domain.effects import Answer, Effects, through
 from domain.errors import Refused, ReplayDiverged
 from memory.database import Database
 from memory.fault import genuine
@@ -196,6 +196,12 @@ class TapeEffects:
             self._next(), name=name, request=digest(request), returns=returns, perform=perform, durable=durable
         )
 
+    def answer(
+        self, name: str, request: object, *, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
+    ) -> Coroutine[Any, Any, Answer[T]]:
+        """See `domain.effects.Effects`. Raises as `once` does."""
+        return self._answer(self._next(), name=name, request=digest(request), returns=returns, perform=perform)
+
     async def _once(
         self,
         key: Key,
@@ -206,14 +212,20 @@ class TapeEffects:
         perform: Callable[[], Awaitable[T]],
         durable: bool,
     ) -> T:
-        recorded = self._tape.recorded(key, name=name, request=request)
-        if recorded is not None:
-            return self._tape.decode(recorded, returns=returns, key=key)
-        body, value = through(await perform(), returns)
-        self._tape.record(key, name=name, request=request, body=body)
+        answer = await self._answer(key, name=name, request=request, returns=returns, perform=perform)
+        answer.keep()
         if durable:
             await self._tape.flush()
-        return value
+        return answer.value
+
+    async def _answer(
+        self, key: Key, *, name: str, request: str, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
+    ) -> Answer[T]:
+        recorded = self._tape.recorded(key, name=name, request=request)
+        if recorded is not None:
+            return Answer(self._tape.decode(recorded, returns=returns, key=key), keep=_kept_already)
+        body, value = through(await perform(), returns)
+        return Answer(value, keep=lambda: self._tape.record(key, name=name, request=request, body=body))
 
     def now(self) -> datetime:
         """The clock, recorded and played back like the others."""
@@ -228,3 +240,7 @@ class TapeEffects:
         key = (self._node, self._subject, self._calls)
         self._calls += 1
         return key
+
+
+def _kept_already() -> None:
+    """It was played back."""

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from domain.candle import Timeframe
-from domain.errors import VenueUnavailable
+from domain.errors import KeysRefused, VenueRefused, VenueUnavailable
 from domain.text import visible
-from tools.exchange_connection import Connection, exchange_class
+from tools.exchange_connection import REFUSED, Connection, exchange_class, refuses_keys, remedy_of
 
 Row = Mapping[str, object]
 """One of ccxt's structures: a market, an order book."""
@@ -120,8 +120,13 @@ class ExchangeClient:
             yield
         except BaseError as error:
             said = visible(str(error), limit=200)
+            name = type(error).__name__
+            if name in REFUSED:
+                raise (KeysRefused if refuses_keys(name) else VenueRefused)(
+                    f"{self.exchange} refuses {what}: {name}: {said}", remedy=remedy_of(name, self.exchange)
+                ) from error
             raise VenueUnavailable(
-                f"{self.exchange} did not give {what}: {type(error).__name__}: {said}",
+                f"{self.exchange} did not give {what}: {name}: {said}",
                 remedy="Check the network, the proxy variables and the exchange's status page, and run it again",
             ) from error
         except OSError as error:

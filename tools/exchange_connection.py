@@ -39,6 +39,54 @@ def exchange_class(exchange: str) -> type[Any]:
     return as_sent(getattr(ccxt, exchange))
 
 
+REFUSED = frozenset(
+    {
+        "AccountNotEnabled",
+        "AccountSuspended",
+        "ArgumentsRequired",
+        "AuthenticationError",
+        "BadRequest",
+        "BadSymbol",
+        "ContractUnavailable",
+        "InsufficientFunds",
+        "InvalidOrder",
+        "ManualInteractionNeeded",
+        "MarginModeAlreadySet",
+        "MarketClosed",
+        "NoChange",
+        "NotSupported",
+        "OperationRejected",
+        "OrderImmediatelyFillable",
+        "OrderNotFillable",
+        "PermissionDenied",
+        "RestrictedLocation",
+    }
+)
+"""ccxt's errors that say why an exchange would not: by name, so that ccxt need not be imported to read this.
+
+A bare `ExchangeError` is not one of them: it stands for every code that ccxt does not know.
+"""
+
+_KEYS = frozenset({"AccountNotEnabled", "AccountSuspended", "AuthenticationError", "PermissionDenied"})
+_PLACE = "RestrictedLocation"
+
+
+def refuses_keys(name: str) -> bool:
+    """Whether ccxt's error of that name is about the keys, or what they may."""
+    return name in _KEYS
+
+
+def remedy_of(name: str, exchange: str) -> str:
+    """What to do about ccxt's error of that name, which asking again does not help."""
+    if name == "AuthenticationError":
+        return f"Check the key, the secret and the passphrase for {exchange}, and whether they are of the sandbox"
+    if refuses_keys(name):
+        return f"Let the key do this at {exchange}, and from this address; see that the account is enabled for it"
+    if name == _PLACE:
+        return f"{exchange} does not serve this place: choose another exchange"
+    return "Asked again it says the same: see what it says is wrong"
+
+
 class Connection:
     """ccxt's object of one exchange, and its one HTTP session.
 

@@ -71,7 +71,7 @@ class ExchangeFeed:
             rows = await self._client.bars(symbol, self._timeframe, since=start, limit=limit)
             try:
                 bars = read_rows(rows, timeframe=self._timeframe)
-            except ValueError as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise VenueUnavailable(
                     f"{self._client.exchange} gave a candle of {symbol} that can't be: {error}"
                 ) from error
@@ -103,7 +103,7 @@ def quote_of(book: Row, symbol: str, *, unit: Decimal, asked_at: datetime) -> Qu
             ask_size=ask_size * unit,
             at=at if isinstance(at, datetime) else asked_at,
         )
-    except ValueError as error:  # pydantic's is one too
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # pydantic's is one of the last
         raise VenueUnavailable(f"the order book of {symbol} has no usable bid and ask") from error
 
 

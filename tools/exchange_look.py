@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
-from domain.errors import VenueUnavailable
+from domain.errors import VenueUnavailable, worth_asking_again
 from domain.instrument import Instrument
 from tools.exchange_bars import Bars, BarWindow, Gap
 from tools.exchange_client import ExchangeClient, Row
@@ -190,7 +190,9 @@ class Observer:
         for wait_s in _RETRY_AFTER_S:
             try:
                 return await ask()
-            except VenueUnavailable:
+            except VenueUnavailable as error:
+                if not worth_asking_again(error):
+                    return error
                 await self._sleep(wait_s)
         try:
             return await ask()

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast, overload
 
 from pydantic import ValidationError
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from domain.digest import canonical
 from domain.effects import Effects
-from domain.errors import NotFound, VenueUnavailable
+from domain.errors import NotFound, VenueUnavailable, worth_asking_again
 from domain.text import visible
 from domain.value import Value
 from tools.errors import ToolRetry
@@ -23,7 +23,12 @@ from tools.view import MarketView
 P = TypeVar("P", bound=Value)
 R = TypeVar("R", bound=Value)
 
-_WORTH_ANOTHER_TRY = retry_if_exception_type((ToolRetry, VenueUnavailable, TimeoutError))
+_WORTH_ANOTHER_TRY = retry_if_exception(
+    lambda error: (
+        isinstance(error, ToolRetry)
+        or (isinstance(error, VenueUnavailable | TimeoutError) and worth_asking_again(error))
+    )
+)
 _BACKOFF = wait_exponential(multiplier=0.1, max=2)
 
 

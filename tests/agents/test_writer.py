@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from agents.execution import ExecutionAgent
-from agents.reports import word_on
+from agents.reports import MISSING, word_on
 from agents.sending import Approved
 from builders.desks import a_desk
 from builders.liars import ATTACKS, changed
@@ -484,17 +484,14 @@ async def test_at_an_exchange_an_order_that_never_arrived_is_not_sent_after_it_s
         await office.send(order, ticket)
     office.clock.set(at(6))
     report = await office.send(order, ticket)
-    assert report.state is OrderState.EXPIRED
-    assert (report.reason, report.evidence) == (
-        "it never reached the venue, and is not sent again",
-        "the venue has none by this id",
-    )
+    assert report.state is OrderState.UNKNOWN, "until the account proves it"
+    assert (report.reason, report.evidence) == ("the venue has none, and it is not sent again", MISSING)
     assert office.venue.asked_since == [at(5)], "so that the venue knows from when on it may be under way"
-    assert (office.calls, (await office.kept(order)).state) == (["submit", "find"], OrderState.EXPIRED)
+    assert (office.calls, (await office.kept(order)).state) == (["submit", "find"], OrderState.UNKNOWN)
 
 
 @pytest.mark.parametrize("find", ["down", "answer lost"])
-async def test_an_order_of_which_no_send_is_known_is_in_doubt_until_the_exchange_proves_that_it_has_none(
+async def test_an_order_of_which_no_send_is_known_is_in_doubt_also_when_the_exchange_says_that_it_has_none(
     database: Database, find: Mood
 ) -> None:
     office = await Office.open(database, submits=["crash before"], finds=[find], live=True)
@@ -506,7 +503,7 @@ async def test_an_order_of_which_no_send_is_known_is_in_doubt_until_the_exchange
     assert kept.state is OrderState.UNKNOWN
     found = await word_on(kept, office.venue, at=at(6))
     assert found is not None
-    assert (found.state, found.evidence) == (OrderState.EXPIRED, "the venue has none by this id")
+    assert (found.state, found.evidence) == (OrderState.UNKNOWN, MISSING)
     assert office.calls == ["submit", "find", "find"]
 
 
@@ -679,7 +676,7 @@ def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_
             await until_it_works(lambda: office.sync(3))
             kept, books = await office.kept(order), await office.paper.portfolio()
             assert len(office.venue.arrived) <= 1
-            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
+            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.UNKNOWN)
             assert books.quantity(BTC) == kept.filled
             assert (await office.ledger.portfolio(marks={}, as_of=at(10))).cash == books.cash
             await office.ledger.check()
@@ -708,7 +705,7 @@ def test_at_an_exchange_whatever_befalls_a_send_it_is_sent_once_at_most_and_ends
                     break
             kept, books = await office.kept(order), await office.paper.portfolio()
             assert len(office.venue.arrived) <= 1
-            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
+            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.UNKNOWN)
             assert books.quantity(BTC) == kept.filled
             assert (await office.ledger.portfolio(marks={}, as_of=at(10))).cash == books.cash
             await office.ledger.check()

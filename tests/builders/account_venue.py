@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from builders.policy import an_instrument
 from domain.candle import Candle, Quote
@@ -51,11 +52,14 @@ class ScriptedAccount:
     names_orders: bool = True
     """Whether its trades say the client order id."""
     silent: set[str] = field(default_factory=set)
-    """The queries that give no answer: `statement`, `trades`, `transfers`, `find`, `cancel`, `quote`, `ALL`."""
+    """The queries that give no answer: `statement`, `trades`, `transfers`, `find`, `order`, `cancel`, `quote`, and
+    `ALL`."""
     in_doubt: set[str] = field(default_factory=set)
     """Client order ids of which nothing can be proven."""
     unanswered: set[str] = field(default_factory=set)
     """Client order ids about which it can't be asked."""
+    wrong: dict[str, Any] = field(default_factory=dict)
+    """What it says of every order that can't be true."""
     hidden: set[str] = field(default_factory=set)
     """Client order ids that it does not know."""
     marks: dict[str, Decimal] = field(default_factory=dict)
@@ -194,7 +198,7 @@ class ScriptedAccount:
             at=self.at,
             venue_order_id=kept.venue_order_id,
             evidence="by id",
-        )
+        ).model_copy(update=self.wrong)
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return self.instruments_
@@ -264,6 +268,13 @@ class ScriptedAccount:
         self._answer("trades")
         found = [trade for trade in self._trades if trade.symbol == symbol and trade.at >= since]
         return found if self.names_orders else [trade.model_copy(update={"client_order_id": ""}) for trade in found]
+
+    async def client_order_id_of(self, venue_order_id: str, symbol: str) -> str | None:
+        self._answer("order")
+        if any(trade.venue_order_id == venue_order_id for trade in self._trades if trade.venue_order_id[:1] == "h"):
+            return ""
+        mine = [key for key, kept in self.orders.items() if kept.venue_order_id == venue_order_id]
+        return next((key for key in mine if key not in self.hidden), None)
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
         self._answer("transfers")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.exchange_double.binance.routes import SPOKEN as SPOKEN_BY_BINANCE
 from tools.exchange_double.binance.wire import ACCOUNTS, MARKETS
-from tools.exchange_double.faults import EVERY_FAULT, EVERY_SOCKET_FAULT
+from tools.exchange_double.faults import EVERY_CONTRADICTION, EVERY_FAULT, EVERY_SOCKET_FAULT
 from tools.exchange_double.okx.channels import ENDPOINTS
 from tools.exchange_double.okx.wire import SPOKEN
 from tools.exchange_double.served import ServedDouble
@@ -25,7 +25,7 @@ async def test_the_example_runs(exchange_double: ServedDouble) -> None:
 
 
 def test_the_page_names_every_fault_with_its_settings_and_every_address() -> None:
-    for fault in (*EVERY_FAULT, *EVERY_SOCKET_FAULT):
+    for fault in (*EVERY_FAULT, *EVERY_CONTRADICTION, *EVERY_SOCKET_FAULT):
         settings = ", ".join(inspect.signature(type(fault)).parameters)
         assert f"| `{type(fault).__name__}({settings})` |" in PAGE
     assert re.findall(r"`((?:GET|POST) [a-z/-]+)`", PAGE) == list(SPOKEN)

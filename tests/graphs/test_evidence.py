@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from agents.reports import MISSING
 from builders.account_venue import SPOT, START, SWAP, ScriptedAccount
+from domain.errors import KeysRefused
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import OrderRequest, OrderState, Side
+from domain.order import CONTRADICTION, OrderRequest, OrderState, Side
 from domain.portfolio import Position
 from domain.statement import Difference, ExternalEvent, Statement, adoption
 from graphs.books import Books
-from graphs.evidence import Evidence, Look, account_in_words, evidence
+from graphs.evidence import Evidence, Look, account_in_words, doubt_in_words, evidence
 from memory.orders import OrderRecord, order_after
 
 CASH = Decimal(10_000)
@@ -286,6 +288,93 @@ async def test_a_trade_that_may_be_of_an_order_in_doubt_is_nobodys_until_the_ord
     assert (await desk.booked_look()).proven
     assert desk.held(symbol) == (Decimal(5), ZERO)
     await settled(desk)
+
+
+async def test_an_order_that_was_taken_for_gone_and_traded_is_ours_by_the_order_behind_the_trade() -> None:
+    desk = Bookkeeper.of(ScriptedAccount(names_orders=False))
+    key = desk.sends("buy", "2")
+    ended = {"state": OrderState.EXPIRED, "venue_order_id": ""}  # hidden past all patience
+    desk.orders_[key] = desk.orders_[key].model_copy(update=ended)
+    desk.venue.fills(key, "2", "100")
+    found = await desk.look()
+    assert (found.proven, found.events, [r.state for r in found.reports]) == (True, (), [OrderState.FILLED])
+    desk.book(found)
+    assert desk.books.managed(SPOT) == 2
+    again = await desk.look()
+    assert (again.proven, again.events, again.reports) == (True, (), ())
+
+
+async def test_a_trade_is_nobodys_while_the_order_behind_it_can_not_be_asked_for() -> None:
+    desk = Bookkeeper.of()
+    desk.venue.by_hand("buy", "1", "100")
+    desk.venue.silent.add("order")
+    found = await desk.look()
+    assert (found.proven, found.events, found.unread) == (False, (), ("the order",))
+    desk.venue.silent.clear()
+    assert [event.kind for event in (await desk.look()).events] == ["trade"]
+    desk.book(await desk.look())
+    desk.venue.asked.clear()
+    assert (await desk.look()).proven
+    assert "order" not in desk.venue.asked, "of what is booked nothing is asked any more"
+
+
+async def test_what_the_venue_denies_ends_once_the_account_is_as_without_it_and_not_before() -> None:
+    desk = Bookkeeper.of()
+    key = desk.sends("buy", "2")
+    desk.orders_[key] = desk.orders_[key].model_copy(update={"venue_order_id": "", "state": OrderState.UNKNOWN})
+    desk.venue.hidden.add(key)
+    calm = await desk.look()
+    assert [(r.state, r.evidence) for r in calm.reports] == [(OrderState.EXPIRED, MISSING)]
+    desk.venue.deposit("5")  # which is not looked for
+    found = await desk.look(wide=False)
+    assert (found.proven, [r.state for r in found.reports]) == (False, [OrderState.UNKNOWN])
+
+
+async def test_what_the_venue_denies_and_has_named_itself_ends_after_half_an_hour_of_that() -> None:
+    desk = Bookkeeper.of()
+    key = desk.sends("buy", "2")
+    desk.venue.hidden.add(key)
+    for minutes, state in ((0, OrderState.UNKNOWN), (29, OrderState.UNKNOWN), (2, OrderState.EXPIRED)):
+        desk.venue.at += timedelta(minutes=minutes)
+        desk.book(await desk.look())
+        assert desk.orders_[key].state is state
+
+
+async def test_a_trade_by_hand_beside_an_order_that_is_denied_is_told_by_the_order_behind_it() -> None:
+    desk = Bookkeeper.of()
+    key = desk.sends("buy", "2")
+    desk.orders_[key] = desk.orders_[key].model_copy(update={"venue_order_id": "", "state": OrderState.UNKNOWN})
+    desk.venue.hidden.add(key)
+    desk.venue.by_hand("buy", "1", "100")
+    found = await desk.look()
+    assert ([e.kind for e in found.events], found.proven) == (["trade"], True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"side": "sell"}, {"quantity": Decimal(3)}, {"filled": Decimal(3)}, {"symbol": SWAP}]
+)
+async def test_a_word_that_can_not_be_true_leaves_its_order_in_doubt_and_says_so(wrong: dict[str, Any]) -> None:
+    desk = Bookkeeper.of()
+    key = desk.sends("buy", "2")
+    desk.venue.wrong = wrong
+    found = await desk.look()
+    (report,) = found.reports
+    assert (report.state, report.evidence) == (OrderState.UNKNOWN, CONTRADICTION)
+    assert f"{key} is in doubt: the venue reports" in doubt_in_words(report)
+    desk.book(found)
+    desk.venue.wrong = {}
+    desk.book(await desk.look())
+    assert desk.orders_[key].state is OrderState.WORKING
+
+
+async def test_what_the_venue_refuses_to_tell_is_asked_for_once() -> None:
+    class Closed(ScriptedAccount):
+        async def statement(self) -> Statement:
+            raise KeysRefused("the statement is refused", remedy="Let the key read")
+
+    desk = Bookkeeper.of(Closed())
+    found = await desk.look()
+    assert (found.refused, found.unread) == (True, ("the statement is refused. Let the key read",))
 
 
 async def test_an_order_in_doubt_holds_up_no_trades_of_other_symbols() -> None:

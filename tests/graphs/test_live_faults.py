@@ -12,17 +12,21 @@ import pytest
 
 from builders.live import BTC, ETH, Guarded, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
+from graphs.events import Event, MarketSaid
 from memory import Database
 from memory.controls import Level
 from tools.exchange_double.faults import (
+    EVERY_CONTRADICTION,
     EVERY_FAULT,
     BalanceLag,
     DuplicateFill,
+    Emptied,
     ExitRefused,
     Fault,
     FilledBeforeCancel,
     FillsLate,
     FillsOutOfOrder,
+    IdCutShort,
     OrderHidden,
     PartialThenCancel,
     Timeout,
@@ -45,6 +49,8 @@ BUSY = (
 
 CYCLES = 4
 """An entry, its stop at the venue, and the exit that takes the stop back."""
+
+EVERY = (*EVERY_FAULT, *EVERY_CONTRADICTION)
 
 SEEDS = 20
 PAIRS = 500
@@ -109,7 +115,7 @@ async def troubled(live: LiveStage, trouble: Callable[[], str], *, level: Level 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", EVERY_FAULT, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
+@pytest.mark.parametrize("fault", EVERY, ids=lambda fault: f"{type(fault).__name__}-{fault}"[:60])
 async def test_a_run_survives_a_fault(fault: Fault) -> None:
     met = 0
     for seed in range(SEEDS):  # until it has happened twice
@@ -143,7 +149,7 @@ async def test_a_run_that_is_halted_survives_a_fault_with_its_stops(fault: Fault
 
 WHERE_ORDERS_ARE_PLACED = [
     fault
-    for fault in EVERY_FAULT
+    for fault in (*EVERY_FAULT, IdCutShort(), Emptied())
     if not isinstance(fault, (FilledBeforeCancel, ExitRefused, BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate))
 ]
 
@@ -206,7 +212,7 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
     async def pair(seed: int) -> list[str]:
         moments = random.Random(f"pair {seed}")
         symbols = (BTC, ETH) if seed == first else (BTC,)  # the entries of two share a request
-        two = moments.choice(EVERY_FAULT), moments.choice(EVERY_FAULT)
+        two = moments.choice(EVERY), moments.choice(EVERY)
         level = moments.choice((*LEVELS, *[None] * 12))
         async with turns:
             wrong, _ = await survived(*two, seed=seed, symbols=symbols, level=level)
@@ -214,3 +220,26 @@ async def test_a_run_survives_any_two_faults(first: int) -> None:
 
     found = await asyncio.gather(*map(pair, range(first, first + CHUNK)))
     assert [fault for faults in found for fault in faults] == []
+
+
+async def test_a_truncated_id_leaves_its_order_in_doubt_and_the_run_goes_on() -> None:
+    said: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, MarketSaid):
+            said.append(event.text)
+
+    with a_live_stage() as live:
+        async with await Database.in_memory() as database:
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                live.stage.double.faults.add(IdCutShort(), on=Operation.PLACE)
+                live.stage.double.faults.add(Emptied(), on=Operation.ORDER)  # so that it is not found at once
+                await drive(session, cycles=2, listen=hear)
+            live.stage.wall.at += live.calm
+            live.stage.touch()
+            await live.run(database, cycles=CYCLES, listen=hear)  # gone on with
+            assert [*await faults_of_books(live, database), *await unproven_ends(database)] == []
+        stops = live.stage.double.engine.stops
+    assert stops, "what was bought has its stop"
+    assert any("is in doubt: " in text and "nothing is entered in BTC/USDT" in text for text in said), said

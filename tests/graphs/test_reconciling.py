@@ -317,7 +317,7 @@ async def test_nothing_is_sold_while_a_stop_that_was_taken_back_is_in_doubt(sile
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_stop_that_the_venue_denies_holds_nothing_up_unless_the_venue_had_named_it(named: bool) -> None:
+async def test_a_stop_that_the_venue_denies_ends_once_the_account_proves_it(named: bool) -> None:
     account = an_account()
     async with a_live_session(account, adopt=[BTC]) as session:
         stop = await a_stop_out(session, account, named=named)
@@ -326,7 +326,10 @@ async def test_a_stop_that_the_venue_denies_holds_nothing_up_unless_the_venue_ha
         account.unanswered.clear()
         account.hidden.add(stop)
         await execution(state, cycle)
+        assert ((await session.ledger.order(stop)).state, "submit" in account.asked) == (OrderState.UNKNOWN, False)
+        await ticked(session, account, 1)
         kept = await session.ledger.order(stop)
-        assert (kept.state, "submit" in account.asked) == (
-            (OrderState.UNKNOWN, False) if named else (OrderState.EXPIRED, True)
-        )
+        assert kept.state is (OrderState.UNKNOWN if named else OrderState.EXPIRED)
+        account.at += timedelta(minutes=31)  # what was named is believed to be gone after a while
+        await ticked(session, account, 2)
+        assert (await session.ledger.order(stop)).state is OrderState.EXPIRED

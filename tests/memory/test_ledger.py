@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from sqlalchemy import select, update
 
 from builders.memory import (
@@ -29,9 +31,10 @@ from domain.clock import TickClock
 from domain.digest import digest
 from domain.effects import Unrecorded
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused
-from domain.order import OrderState
+from domain.order import OrderReport, OrderState
 from domain.portfolio import Position
-from memory import Admission, Database, Ledger
+from domain.statement import ExternalEvent
+from memory import Admission, Database, Ledger, Tape
 from memory.schema import accounts, fills, order_events, verdicts
 
 
@@ -288,31 +291,103 @@ async def test_an_end_without_all_its_trades_is_not_believed(database: Database)
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"client_order_id": "acstranger"},
         {"symbol": "ETH/USDT"},
+        {"side": "sell"},
+        {"quantity": Decimal(3)},
+        {"quantity": Decimal(1)},
+        {"filled": Decimal(3)},
         {"state": OrderState.APPROVED},
         {"fills": [a_fill(a_proposal(), quantity=Decimal(3))]},
         {"fills": [a_fill(a_proposal(), side="sell")]},
         {"fills": [a_fill(a_proposal(), client_order_id="acstranger")]},
     ],
 )
-async def test_a_report_that_contradicts_the_books_changes_nothing(
+async def test_a_report_that_contradicts_its_order_leaves_it_unknown_until_there_is_a_better_one(
     database: Database, wrong: dict[str, object]
 ) -> None:
     ledger, admission = await a_ledger(database), an_admission()
     await sent(ledger, admission)
-    with pytest.raises(LedgerBroken):
-        await ledger.record(a_report(admission.proposal, **wrong), cycle=1)
+    await ledger.record(a_report(admission.proposal, **wrong), cycle=1)
     assert await ledger.fills() == ()
-    assert await states(database) == ["approved", "submitting"]
+    assert await states(database) == ["approved", "submitting", "unknown"]
+    await ledger.record(a_report(admission.proposal, state=OrderState.WORKING), cycle=1)
+    assert await states(database) == ["approved", "submitting", "unknown", "working"]
+
+
+async def test_a_report_on_an_order_that_was_never_approved_is_a_mistake_of_ours(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    with pytest.raises(LedgerBroken, match="never approved"):
+        await ledger.record(a_report(admission.proposal, client_order_id="acstranger"), cycle=1)
 
 
 async def test_a_fill_that_the_venue_changes_is_not_booked_again(database: Database) -> None:
     ledger, proposal = await a_ledger(database), a_proposal()
     fill = await trade(ledger, proposal)
     changed = fill.model_copy(update={"price": Decimal(1)})
-    with pytest.raises(LedgerBroken, match="changed its fill"):
-        await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[changed]), cycle=1)
+    await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[changed]), cycle=1)
+    order = await ledger.order(proposal.client_order_id)
+    assert (order.state, order.reason, order.fills) == (
+        OrderState.UNKNOWN,
+        f"the venue changed its fill {fill.trade_id}",
+        (fill,),
+    )
+    await ledger.record(a_report(proposal, state=OrderState.FILLED, fills=[fill]), cycle=1)
+    assert (await ledger.order(proposal.client_order_id)).state is OrderState.FILLED
+    await ledger.check()
+
+
+async def test_a_trade_of_one_order_is_not_booked_for_another(database: Database) -> None:
+    ledger, first, second = await a_ledger(database), a_proposal(), a_proposal(rationale="another")
+    fill = await trade(ledger, first)
+    await sent(ledger, an_admission(second))
+    taken = fill.model_copy(update={"client_order_id": second.client_order_id})
+    report = a_report(second, state=OrderState.FILLED, fills=[taken], venue_order_id="v2")
+    await ledger.record(report, cycle=1)
+    order = await ledger.order(second.client_order_id)
+    assert (order.state, order.fills) == (OrderState.UNKNOWN, ())
+    assert "in the books already" in order.reason
+    await ledger.check()
+
+
+async def test_a_trade_that_was_booked_as_one_by_hand_is_not_booked_for_an_order_too(database: Database) -> None:
+    ledger, proposal = await a_ledger(database), a_proposal()
+    await sent(ledger, an_admission(proposal))
+    event = ExternalEvent(id="trade:BTC/USDT:t1", kind="trade", asset="BTC", quantity=Decimal(2), at=at(6))
+    await ledger.book_external([event], cycle=1)
+    report = a_report(proposal, state=OrderState.FILLED, fills=[a_fill(proposal, trade_id="t1")], venue_order_id="v1")
+    await ledger.record(report, cycle=1)
+    assert (await ledger.order(proposal.client_order_id)).state is OrderState.UNKNOWN
+    assert await ledger.fills() == ()
+    await ledger.check()
+
+
+async def test_an_answer_is_kept_with_what_is_booked_of_it_or_not_at_all(database: Database) -> None:
+    ledger, admission = await a_ledger(database), an_admission()
+    await sent(ledger, admission)
+    tape = Tape(database, run_id="r1")
+    await tape.begin_cycle(1)
+
+    async def stranger() -> OrderReport:
+        return a_report(admission.proposal, client_order_id="acstranger")
+
+    async def answer(perform: Callable[[], Awaitable[OrderReport]]) -> None:
+        effects = tape.effects(cycle=1, node="tick", subject="", clock=TickClock(at(6)))
+        found = await effects.answer("venue:submit", None, returns=TypeAdapter(OrderReport), perform=perform)
+        await ledger.book_answer((found.value,), cycle=1, keep=found.keep)
+
+    with pytest.raises(LedgerBroken):
+        await answer(stranger)
+    await database.flush()
+    assert not await tape.holds(1)
+
+    async def better() -> OrderReport:
+        return a_report(admission.proposal, state=OrderState.WORKING)
+
+    await answer(better)
+    assert await tape.holds(1)
+    await answer(stranger)  # played back, and nothing is asked again
+    assert await states(database) == ["approved", "submitting", "working"]
 
 
 async def test_what_is_known_of_an_order_is_a_venues_report(database: Database) -> None:

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from builders.memory import a_fill, a_proposal, a_report, admit, an_admission, at, claim
-from domain.errors import LedgerBroken
 from domain.order import Fill, OrderReport, OrderState
 from memory import Database, Ledger, OrderRecord
 from memory.orders import order_after
@@ -128,12 +127,22 @@ def test_an_order_that_the_venue_named_does_not_end_without_its_name(end: OrderS
     assert after(said(OrderState.WORKING, named=False), said(end, named=False)).state is end
 
 
-def test_a_name_once_told_is_kept_and_another_is_a_contradiction() -> None:
+def test_a_name_once_told_is_kept_and_another_leaves_the_order_unknown_and_without_one() -> None:
     order = after(said(OrderState.WORKING), said(OrderState.WORKING, named=False))
     assert order.venue_order_id == "v1"
     assert order.report.venue_order_id == "v1"
-    with pytest.raises(LedgerBroken, match="v1 and now v2"):
-        order_after(order, said(OrderState.WORKING, venue_order_id="v2"))
+    doubted = order_after(order, said(OrderState.WORKING, venue_order_id="v2"))
+    assert (doubted.state, doubted.venue_order_id) == (OrderState.UNKNOWN, "")
+    assert doubted.reason.endswith("v1 and now v2")
+    found = order_after(doubted, said(OrderState.WORKING, venue_order_id="v2"))
+    assert (found.state, found.venue_order_id) == (OrderState.WORKING, "v2")
+
+
+def test_a_name_under_which_it_traded_is_kept_whatever_else_the_venue_says() -> None:
+    order = after(said(OrderState.WORKING), said(OrderState.PARTIAL, part()))
+    doubted = order_after(order, said(OrderState.WORKING, venue_order_id="v2"))
+    assert (doubted.state, doubted.venue_order_id) == (OrderState.UNKNOWN, "v1")
+    assert order_after(doubted, said(OrderState.PARTIAL, part())).state is OrderState.PARTIAL
 
 
 def test_a_name_that_comes_after_the_end_is_news() -> None:

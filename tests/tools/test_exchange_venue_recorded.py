@@ -15,7 +15,7 @@ import pytest
 
 from builders.canned_venue import NOW_MS, a_canned_venue, bybit_answer, shared
 from builders.markets import a_ticket, an_order
-from domain.errors import OrderStateUnknown, VenueUnavailable
+from domain.errors import OrderContradicted, OrderStateUnknown, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from domain.portfolio import Position
 from domain.statement import KeyRights, Trade
@@ -114,10 +114,10 @@ async def test_a_live_capture_of_an_okx_order_is_counted_in_base() -> None:
     assert report.evidence == "history"
 
 
-async def test_an_okx_order_shown_instead_of_ours_is_an_error() -> None:
+async def test_an_okx_order_shown_instead_of_ours_contradicts_it() -> None:
     answers = {"GET /api/v5/trade/order": recorded("fetchOrder", "fetch spot order")}
     async with a_canned_venue("okx", answers, symbols=["LTC/USDT"]) as canned:
-        with pytest.raises(VenueUnavailable, match="showed another order"):
+        with pytest.raises(OrderContradicted, match="showed another order"):
             await canned.venue.find(OURS, "LTC/USDT")
 
 
@@ -396,7 +396,12 @@ async def test_a_bybit_order_that_ended_is_found_in_the_history(name: str, their
 
 
 async def test_bybit_trades_are_those_of_the_symbol() -> None:
-    answers = {"GET /v5/execution/list": [payload("bybit", "http_get_executions"), bybit_answer([])]}
+    whole = payload("bybit", "http_get_executions")
+    async with a_canned_venue("bybit", {"GET /v5/execution/list": whole}, symbols=[BTC]) as canned:
+        with pytest.raises(VenueUnavailable, match="1 of 2 rows are of something else"):
+            await canned.venue.trades(BTC, since=at(1672282722429))
+    rows = [row for row in json.loads(whole)["result"]["list"] if row["symbol"] == "BTCUSDT"]
+    answers = {"GET /v5/execution/list": [bybit_answer(rows), bybit_answer([])]}
     async with a_canned_venue("bybit", answers, symbols=[BTC]) as canned:
         (trade,) = await canned.venue.trades(BTC, since=at(1672282722429))
     assert trade == Trade(

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from builders.tools import BTC, START, Naps, a_toolbox, a_view
 from domain.clock import TickClock
 from domain.digest import canonical
-from domain.effects import through
+from domain.effects import Answer, through
 from domain.errors import NotFound, SymbolUnknown, VenueUnavailable
 from domain.value import Value
 from tools.bucket import Rate
@@ -76,13 +76,19 @@ class Tape:
         perform: Callable[[], Awaitable[T]],
         durable: bool = False,
     ) -> T:
+        answer = await self.answer(name, request, returns=returns, perform=perform)
+        answer.keep()
+        return answer.value
+
+    async def answer(
+        self, name: str, request: object, *, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
+    ) -> Answer[T]:
         n, self.calls = self.calls, self.calls + 1
         if n in self.rows:
             assert self.rows[n][:2] == (name, canonical(request))
-            return returns.validate_json(self.rows[n][2])
+            return Answer(returns.validate_json(self.rows[n][2]), keep=lambda: None)
         body, value = through(await perform(), returns)
-        self.rows[n] = (name, canonical(request), body)
-        return value
+        return Answer(value, keep=lambda: self.rows.update({n: (name, canonical(request), body)}))
 
     def now(self) -> datetime:
         return START

@@ -9,13 +9,14 @@ from tools.exchange_double.book import Level
 from tools.exchange_double.candles import Bar
 from tools.exchange_double.double import ExchangeDouble
 from tools.exchange_double.engine import Engine
-from tools.exchange_double.faults import EVERY_FAULT, EVERY_SOCKET_FAULT, Fault, FaultScript
+from tools.exchange_double.faults import EVERY_CONTRADICTION, EVERY_FAULT, EVERY_SOCKET_FAULT, Fault, FaultScript
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.orders import NewOrder, Order
 from tools.exchange_double.stops import Stop, Trigger
 from tools.exchange_double.wire import Credentials, Operation, Wire
 
 __all__ = [
+    "EVERY_CONTRADICTION",
     "EVERY_FAULT",
     "EVERY_SOCKET_FAULT",
     "LISTINGS",

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import localcontext
-from typing import Protocol, assert_never
+from typing import Protocol, assert_never, get_args
 
 from domain.clock import Clock
 from tools.exchange_double import faults
+from tools.exchange_double.bent import bent
 from tools.exchange_double.engine import EXACT, Engine
 from tools.exchange_double.faults import Ending, F, Fault, FaultScript
 from tools.exchange_double.journal import Entry, Journal, Outcome
@@ -146,6 +147,11 @@ class ExchangeDouble:
         hides = met.take(faults.OrderHidden)
         effects = self._effects(met, operation)
         answer = self.wire.answer(request, self.engine, effects, now=self._clock.now())
+        accepted, stops = self.engine.accepted[before:], self.engine.stops
+        ours = {*(o.new.client_order_id for o in self.engine.orders), *(stop.client_order_id for stop in stops)}
+        for kind in get_args(faults.Contradicting):
+            if fault := met.take(kind):
+                answer = bent(answer, fault, accepted=accepted, ours=ours)
         if hides:
             until = self._clock.now() + timedelta(seconds=hides.seconds)
             for accepted_id in self.engine.accepted[before:]:

@@ -3,6 +3,7 @@
 Those that end a request          Timeout, Reset, RateLimited, ServerError, Malformed, Maintenance
 Those that bend what it does      PartialThenCancel, FilledBeforeCancel, IdReused, OrderHidden, ExitRefused
 Those that bend what it shows     BalanceLag, DuplicateFill, FillsOutOfOrder, FillsLate, ClockSkew
+Those that make it contradict     IdCutShort, AnothersRow, WrongSide, Emptied, RowsTwice
 And one that only delays it       Slow
 Those of a stream                 SocketGap, SocketRepeated, SocketSwapped, SocketMalformed, SocketSilent,
                                   SocketClosed
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias, TypeVar, get_args
 
-from tools.exchange_double.wire import STREAMS, Operation
+from tools.exchange_double.wire import READS_ORDERS, STREAMS, Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,31 @@ class FillsLate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdCutShort:
+    """The exchange's own id of a new order comes without its last digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnothersRow:
+    """Client order ids of an answer are somebody else's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongSide:
+    """What was bought is shown as sold, and the other way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptied:
+    """All is said to be well, and nothing is in the answer: no rows, or no fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsTwice:
+    """Every row of an answer comes twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketGap:
     """A message that should have been pushed is lost; where messages are numbered, the numbers show it."""
 
@@ -169,6 +195,7 @@ class SocketClosed:
 
 Socket: TypeAlias = SocketGap | SocketRepeated | SocketSwapped | SocketMalformed | SocketSilent | SocketClosed
 Ending: TypeAlias = Timeout | Reset | RateLimited | ServerError | Malformed | Maintenance
+Contradicting: TypeAlias = IdCutShort | AnothersRow | WrongSide | Emptied | RowsTwice
 Bending: TypeAlias = (
     Slow
     | ClockSkew
@@ -182,7 +209,7 @@ Bending: TypeAlias = (
     | FillsOutOfOrder
     | FillsLate
 )
-Fault: TypeAlias = Ending | Bending | Socket
+Fault: TypeAlias = Ending | Bending | Contradicting | Socket
 
 F = TypeVar("F", bound=Fault)
 
@@ -196,6 +223,11 @@ _ONLY_ON: dict[type[Fault], frozenset[Operation]] = {
     DuplicateFill: frozenset({Operation.FILLS}),
     FillsOutOfOrder: frozenset({Operation.FILLS}),
     FillsLate: frozenset({Operation.FILLS}),
+    IdCutShort: frozenset({Operation.PLACE}),
+    AnothersRow: READS_ORDERS,
+    WrongSide: READS_ORDERS,
+    Emptied: READS_ORDERS | {Operation.PLACE, Operation.BALANCE, Operation.POSITIONS},
+    RowsTwice: READS_ORDERS,
     SocketGap: STREAMS - {Operation.STREAM_OPEN},
     SocketRepeated: STREAMS - {Operation.STREAM_OPEN},
     SocketSwapped: STREAMS - {Operation.STREAM_OPEN},
@@ -229,6 +261,15 @@ EVERY_FAULT: tuple[Fault, ...] = (
     FillsLate(),
 )
 """One of each that a request can meet, for tests that draw from them."""
+
+EVERY_CONTRADICTION: tuple[Contradicting, ...] = (
+    IdCutShort(),
+    AnothersRow(),
+    WrongSide(),
+    Emptied(),
+    RowsTwice(),
+)
+"""And one of each after which an answer can't be true."""
 
 EVERY_SOCKET_FAULT: tuple[Socket, ...] = (
     SocketGap(),

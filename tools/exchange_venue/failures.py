@@ -1,7 +1,8 @@
 """What a failed call to an exchange proves: it did not happen, it was refused, or nobody knows.
 
-VenueUnavailable     no usable answer
+VenueRefused         no usable answer, and none if it is asked again
 └── Declined         the venue answered and did not do it, with its own code
+    └── KeysDeclined ... because of the keys
 TicketRefused
 └── NotSent          the order provably never left this machine
 """
@@ -13,50 +14,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from domain.errors import TicketRefused, VenueUnavailable
+from domain.errors import KeysRefused, TicketRefused, VenueRefused
 from domain.text import visible
+from tools.exchange_connection import REFUSED
 
 Kind = Literal["refused", "duplicate", "absent", "clock", "silent"]
 """`absent`: no such order, or none to cancel. `clock`: our time is not theirs. `silent`: it proves nothing."""
-
-_REFUSED = frozenset(
-    {
-        "AccountNotEnabled",
-        "AccountSuspended",
-        "AuthenticationError",
-        "BadRequest",
-        "BadSymbol",
-        "ContractUnavailable",
-        "InsufficientFunds",
-        "InvalidOrder",
-        "ManualInteractionNeeded",
-        "MarginModeAlreadySet",
-        "MarketClosed",
-        "NoChange",
-        "NotSupported",
-        "OperationRejected",
-        "OrderImmediatelyFillable",
-        "OrderNotFillable",
-        "PermissionDenied",
-        "RestrictedLocation",
-    }
-)
-"""ccxt's errors that say why a venue would not: by name, so that ccxt need not be imported to read this.
-
-A bare `ExchangeError` is not one of them: it stands for every code that ccxt does not know.
-"""
 
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
 _SIGNED = re.compile(r"(?i)\b(signature|sign|api[-_]?key|passphrase|secret)([\\\"\s]*[=:][\\\"\s]*)[^\s&\"'\\,}]+")
 
 
-class Declined(VenueUnavailable):
+class Declined(VenueRefused):
     """The venue answered, and did not do what it was asked. Of a query it is one more missing answer."""
 
-    def __init__(self, message: str, *, kind: Kind, code: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, kind: Kind, code: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.kind = kind
         self.code = code
+
+
+class KeysDeclined(Declined, KeysRefused):
+    """... because of the keys."""
 
 
 class NotSent(TicketRefused):
@@ -109,7 +88,7 @@ def kind_of(error: Exception, *, status: int | None, code: str, message: str, co
         return "absent"
     if names[0] == "InvalidNonce":
         return "clock"
-    return "refused" if names[0] in _REFUSED else "silent"
+    return "refused" if names[0] in REFUSED else "silent"
 
 
 def masked(text: str, secrets: Sequence[str]) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
 
-from domain.errors import OrderStateUnknown, VenueUnavailable
-from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderState
+from domain.digest import plain
+from domain.errors import OrderContradicted, OrderStateUnknown
+from domain.money import EXACT, ZERO
+from domain.order import Fill, OrderReport, OrderState, Side
 from tools.exchange_client import Row
 from tools.exchange_venue import rows
 from tools.exchange_venue.listed import Listed
@@ -50,17 +52,22 @@ class Lookup:
         self._sleep = sleep
 
     async def find(self, wanted: Wanted, listed: Listed) -> OrderReport | None:
-        """Raises `OrderStateUnknown` while it may be under way, or where two orders have its id."""
+        """Raises `OrderStateUnknown` while it may be under way, or where two orders have its id, and
+        `OrderContradicted` where another order is shown in its place.
+
+        Where the venue denies the id that it has given itself, the order is looked for by ours.
+        """
         found: dict[str, tuple[Seen, str]] = {}
         stops = self._lists(wanted.stop, listed.symbol)
-        for stop in stops:
-            name = Name(client_order_id=wanted.client_order_id, venue_order_id=wanted.venue_order_id, stop=stop)
-            row = await self._quirks.find(self._session, listed.symbol, name)
-            if row is not None:
-                order = self._theirs(rows.seen(row, listed), wanted.client_order_id)
-                if wanted.venue_order_id or not self._quirks.ids_reused:
-                    return await self.report(order, wanted.client_order_id, listed, evidence="by id")
-                found[order.venue_order_id] = (order, "by id")
+        for venue_order_id in dict.fromkeys((wanted.venue_order_id, "")):
+            for stop in stops:
+                name = Name(client_order_id=wanted.client_order_id, venue_order_id=venue_order_id, stop=stop)
+                row = await self._quirks.find(self._session, listed.symbol, name)
+                if row is not None:
+                    order = self.theirs(rows.seen(row, listed), name)
+                    if venue_order_id or not self._quirks.ids_reused:
+                        return await self.report(order, wanted.client_order_id, listed, evidence="by id")
+                    found[order.venue_order_id] = (order, "by id")
         for stop in stops:
             for listing, evidence in (
                 (Listing(which="open", stop=stop), "open orders"),
@@ -91,11 +98,18 @@ class Lookup:
             return (False,)
         return (False, True) if stop is None else (stop,)
 
-    def _theirs(self, order: Seen, client_order_id: str) -> Seen:
-        """The order, where it is the one that was asked for. Raises `VenueUnavailable` where another was shown."""
-        if order.client_order_id not in ("", client_order_id):
-            raise VenueUnavailable(f"{self._session.exchange} was asked for {client_order_id} and showed another order")
-        return order
+    def theirs(self, order: Seen, name: Name) -> Seen:
+        """The order, where it is the one that was asked for. Raises `OrderContradicted` where another was shown."""
+        unnamed = not order.client_order_id and (bool(name.venue_order_id) or not self._quirks.shows_ids)
+        if not (unnamed or order.client_order_id == name.client_order_id):
+            shown = order.client_order_id or "one without an id"
+        elif name.venue_order_id not in ("", order.venue_order_id):
+            shown = f"{order.venue_order_id} in place of {name.venue_order_id}"
+        else:
+            return order
+        raise OrderContradicted(
+            f"{self._session.exchange} was asked for {name.client_order_id} and showed another order: {shown}"
+        )
 
     async def report(self, order: Seen, client_order_id: str, listed: Listed, *, evidence: str) -> OrderReport:
         """The order with all its trades. A triggered stop is what became of the order that it sent."""
@@ -105,7 +119,10 @@ class Lookup:
             if row is None:
                 return _triggered(order, client_order_id, listed)
             order, evidence = rows.seen(row, listed), f"{evidence}, triggered"
+            if order.venue_order_id != child:
+                raise OrderContradicted(f"{client_order_id} became {child}, and {order.venue_order_id} is shown for it")
         fills = await self._fills(order, client_order_id, listed)
+        self._require_own(fills, client_order_id, side=order.side, most=order.quantity)
         return rows.report(order, client_order_id=client_order_id, symbol=listed.symbol, fills=fills, evidence=evidence)
 
     async def _fills(self, order: Seen, client_order_id: str, listed: Listed) -> Sequence[Fill]:
@@ -128,6 +145,11 @@ class Lookup:
         if own:
             trades = rows.trades(own, listed, client_order_id=self._quirks.client_order_id)
             fills = [rows.fill(trade, wanted.client_order_id) for trade in trades]
+            if len({trade.venue_order_id for trade in trades}) > 1:
+                raise OrderContradicted(
+                    f"{self._session.exchange} has trades of two orders for {wanted.client_order_id}"
+                )
+            self._require_own(fills, wanted.client_order_id, side=fills[0].side, most=None)
             return OrderReport(
                 client_order_id=wanted.client_order_id,
                 symbol=listed.symbol,
@@ -147,6 +169,18 @@ class Lookup:
         if not wanted.settled:
             raise OrderStateUnknown(f"{wanted.client_order_id} is not visible yet at {self._session.exchange}")
         return None
+
+    def _require_own(
+        self, fills: Sequence[Fill], client_order_id: str, *, side: Side | None, most: Decimal | None
+    ) -> None:
+        """Raises `OrderContradicted` for trades that can't be those of an order of this side and quantity."""
+        with localcontext(EXACT):
+            filled = sum((fill.quantity for fill in fills), ZERO)
+        if any(side not in (None, fill.side) for fill in fills) or (most is not None and filled > most):
+            raise OrderContradicted(
+                f"{self._session.exchange} shows trades of {client_order_id} that can't be its own: "
+                + ", ".join(f"{fill.side} {plain(fill.quantity)}" for fill in fills)
+            )
 
     def _is(self, trade: Row, wanted: Wanted) -> bool:
         if wanted.venue_order_id:

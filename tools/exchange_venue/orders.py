@@ -9,8 +9,8 @@ from typing import Any
 
 from domain.clearance import Check, Cleared
 from domain.clock import Clock
-from domain.errors import NotFound, OrderStateUnknown, Refused, VenueUnavailable
-from domain.order import OrderReport, OrderRequest, OrderState
+from domain.errors import NotFound, OrderContradicted, OrderStateUnknown, Refused, VenueUnavailable
+from domain.order import OrderReport, OrderRequest, OrderState, contradiction
 from domain.text import visible
 from domain.venue import Outcome
 from tools.exchange_client import Row
@@ -168,8 +168,26 @@ class Orders:
             return None
         if sent is not None and sent.refused is not None:
             return sent.refused
-        found = await self._lookup.find(self._wanted(client_order_id, sent, sent_at), listed)
-        return found and self._noted(found)
+        try:
+            found = await self._lookup.find(self._wanted(client_order_id, sent, sent_at), listed)
+            return found and self._noted(found, sent)
+        except OrderContradicted:
+            if sent is not None:
+                sent.venue_order_id = ""  # it may be what is wrong: from here on the order is asked for by our own
+            raise
+
+    async def client_order_id_of(self, venue_order_id: str, listed: Listed) -> str | None:
+        """See `ExchangeVenue.client_order_id_of`."""
+        name = Name(client_order_id="", venue_order_id=venue_order_id)
+        row = await self._quirks.find(self._session, listed.symbol, name)
+        if row is None:
+            return None
+        order = rows.seen(row, listed)
+        if order.venue_order_id != venue_order_id:
+            raise VenueUnavailable(
+                f"{self._session.exchange} was asked for the order {venue_order_id} and showed {order.venue_order_id}"
+            )
+        return order.client_order_id
 
     async def cancel(self, client_order_id: str, listed: Listed) -> OrderReport:
         """See `ExchangeVenue.cancel`."""
@@ -237,11 +255,14 @@ class Orders:
         try:
             row = await self._quirks.find(self._session, order.symbol, name)
             if row is not None:
-                seen = rows.seen(row, listed)
+                seen = self._lookup.theirs(rows.seen(row, listed), name)
                 found = await self._lookup.report(seen, order.client_order_id, listed, evidence="by id")
-                return self._noted(found)
+                return self._noted(found, sent)
         except VenueUnavailable:
             pass
+        except OrderContradicted:
+            sent.venue_order_id = ""
+            raise
         return self._noted(
             OrderReport(
                 client_order_id=order.client_order_id,
@@ -250,10 +271,19 @@ class Orders:
                 at=self._session.theirs(self._wall.now()),
                 venue_order_id=venue_order_id,
                 evidence="accepted",
-            )
+            ),
+            sent,
         )
 
-    def _noted(self, report: OrderReport) -> OrderReport:
+    def _noted(self, report: OrderReport, sent: Sent | None) -> OrderReport:
+        """The report, where it can be true of what was sent. Raises `OrderContradicted`."""
+        if sent is not None:
+            why = contradiction(report, sent.order)
+            named = sent.venue_order_id
+            if not why and sent.order.type != "stop" and named not in ("", report.venue_order_id):
+                why = f"the venue took it as {named}, and shows it as {report.venue_order_id}"
+            if why:
+                raise OrderContradicted(f"{self._session.exchange} contradicts {report.client_order_id}: {why}")
         if report.venue_order_id:
             self._sent.name(report.venue_order_id, report.client_order_id)
         return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import ParamSpec, TypeVar
 
 from pydantic import ValidationError
@@ -13,11 +13,30 @@ from domain.text import visible
 P = ParamSpec("P")
 T = TypeVar("T")
 
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading raises of an answer that is empty, too short, or of another type than it should be."""
+
 
 def readable(what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `read` makes of its arguments, with anything that it can't read as one `VenueUnavailable`."""
     try:
         return read(*args, **kwargs)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise VenueUnavailable(f"{what} can't be read: {visible(said, limit=200)}") from error
+    except UNREADABLE as error:
+        raise _unread(what, error) from error
+
+
+def reading(what: str, ask: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[object, object, T]]:
+    """`ask`, with an answer that it can't read as one `VenueUnavailable`: it was not told."""
+
+    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await ask(*args, **kwargs)
+        except UNREADABLE as error:
+            raise _unread(what, error) from error
+
+    return asked
+
+
+def _unread(what: str, error: Exception) -> VenueUnavailable:
+    said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return VenueUnavailable(f"{what} can't be read: {type(error).__name__}: {visible(said, limit=200)}")

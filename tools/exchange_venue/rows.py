@@ -5,6 +5,7 @@ A row that leaves out what matters, or says what is not known here, is an error 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from domain.errors import VenueUnavailable
 from domain.money import ZERO
-from domain.order import ClientOrderId, Commission, Fill, OrderReport, OrderState
+from domain.order import ClientOrderId, Commission, Fill, OrderReport, OrderState, Side
 from domain.statement import Trade
 from domain.text import visible
 from tools.exchange_client import Row
@@ -23,6 +25,7 @@ from tools.exchange_venue.listed import EXACT, Listed
 from tools.exchange_venue.quirks.pages import info_of, moment
 from tools.exchange_venue.reading import readable
 
+_AN_ID = re.compile(r"[\w.:/-]+")
 _AVERAGE_GRAIN = Decimal("1e-12")
 _CLIENT_ORDER_ID = TypeAdapter(ClientOrderId)
 
@@ -50,6 +53,9 @@ class Seen:
     client_order_id: str
     """Empty where the order has none."""
     state: OrderState
+    side: Side | None
+    """`None` where the row does not say, as with the quantity."""
+    quantity: Decimal | None
     filled: Decimal
     average_price: Decimal | None
     reason: str
@@ -70,10 +76,16 @@ def _seen(row: Row, listed: Listed) -> Seen:
     if status not in _STATES:
         raise ValueError(f"its state is {status!r}")
     state = _STATES[status]
-    if row.get("filled") is None and state is OrderState.FILLED:
+    if row.get("filled") is None and not _waits(row, state):
         raise ValueError("it does not say how much is filled")
     filled = ZERO if row.get("filled") is None else listed.in_base(row["filled"])
-    if state is OrderState.FILLED and row.get("amount") is not None and filled < listed.in_base(row["amount"]):
+    quantity = listed.in_base(row["amount"]) if row.get("amount") is not None else None
+    if filled < 0 or (quantity is not None and filled > quantity):
+        raise ValueError(f"{filled} of {quantity} is filled")
+    side = row.get("side")
+    if side not in (None, "buy", "sell"):
+        raise ValueError(f"its side is {side!r}")
+    if state is OrderState.FILLED and quantity is not None and filled < quantity:
         state = OrderState.CANCELLED  # Bybit's "partially filled, then cancelled" is closed to ccxt
     if state is OrderState.REJECTED and filled:
         state = OrderState.CANCELLED  # taken, filled in part, and then stopped by the venue
@@ -87,6 +99,8 @@ def _seen(row: Row, listed: Listed) -> Seen:
         venue_order_id=_id(row.get("id")),
         client_order_id=str(row.get("clientOrderId") or ""),
         state=state,
+        side=side,
+        quantity=quantity,
         filled=filled,
         average_price=exact(average) if average is not None and filled else None,
         reason=_reason(row) if state.terminal and state is not OrderState.FILLED else "",
@@ -96,9 +110,18 @@ def _seen(row: Row, listed: Listed) -> Seen:
     )
 
 
+def _waits(row: Row, state: OrderState) -> bool:
+    """Whether it is a stop that has become no order, which fills nothing; one that was refused did neither."""
+    stop = any(row.get(name) for name in ("triggerPrice", "stopPrice", "stopLossPrice"))
+    return state is OrderState.REJECTED or (stop and state is not OrderState.FILLED)
+
+
 def _id(value: object) -> str:
+    """Raises `ValueError` for what is none: ccxt makes text of whatever it finds."""
     if value in (None, ""):
         raise ValueError("it has no id")
+    if not _AN_ID.fullmatch(str(value)):
+        raise ValueError(f"its id is {value!r}")
     return str(value)
 
 
@@ -122,6 +145,8 @@ def report(order: Seen, *, client_order_id: str, symbol: str, fills: Sequence[Fi
         at=max((order.at, *(fill.at for fill in fills))),
         venue_order_id=order.venue_order_id,
         evidence=evidence,
+        side=order.side,
+        quantity=order.quantity,
     )
 
 
@@ -134,12 +159,17 @@ def average(fills: Sequence[Fill]) -> Decimal | None:
 
 def trades(rows: Iterable[Row], listed: Listed, *, client_order_id: Callable[[Row], str]) -> list[Trade]:
     """Each once by its id, oldest first. Raises `VenueUnavailable` for a row that does not say what it must."""
-    read = (readable(f"a trade of {listed.symbol}", _trade, row, listed, client_order_id(row)) for row in rows)
-    found = {trade.trade_id: trade for trade in read}
+    found: dict[str, Trade] = {}
+    for row in rows:
+        trade = readable(f"a trade of {listed.symbol}", _trade, row, listed, client_order_id(row))
+        if found.setdefault(trade.trade_id, trade) != trade:
+            raise VenueUnavailable(f"the trade {trade.trade_id} of {listed.symbol} comes twice, and differs")
     return sorted(found.values(), key=lambda trade: (trade.at, len(trade.trade_id), trade.trade_id))
 
 
 def _trade(row: Row, listed: Listed, client_order_id: str) -> Trade:
+    if row.get("symbol") not in (None, listed.symbol):
+        raise ValueError(f"it is of {row.get('symbol')}")
     fee, fee_base, commission = _fees(row, listed)
     side = row.get("side")
     if side not in ("buy", "sell"):

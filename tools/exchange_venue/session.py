@@ -17,11 +17,11 @@ from domain.clock import Clock
 from domain.errors import OrderStateUnknown, TicketRefused, VenueUnavailable
 from tools.breaker import Breaker
 from tools.exchange_client import ExchangeClient, Row
-from tools.exchange_connection import Connection, exchange_class, move
+from tools.exchange_connection import Connection, exchange_class, move, refuses_keys, remedy_of
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_stream_wire import has_streams
 from tools.exchange_venue.destination import Destination, destination
-from tools.exchange_venue.failures import Declined, Kind, NotSent, kind_of, masked
+from tools.exchange_venue.failures import Declined, KeysDeclined, Kind, NotSent, kind_of, masked
 from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.pace import RATE, RESERVE, Pace
@@ -34,6 +34,7 @@ T = TypeVar("T")
 Call = Callable[[Any], Awaitable[T]]
 """What to ask of ccxt's object: it has no types of its own."""
 
+_UNREACHED = "Check the network, the proxy variables and the exchange's status page"
 _BREAK_AFTER = 5
 _PROBE_AFTER_S = 30.0
 _TIMEOUT_MS = 10_000
@@ -225,6 +226,8 @@ class Session:
         try:
             with in_flight(flight):
                 answer = await call(self._ccxt)
+                if flight.body and not flight.sent and not self._quirks.whole(flight.answer):
+                    raise ValueError("the answer has not the shape of one")
         except (WrongSend, asyncio.CancelledError):
             self._breaker.release()
             raise
@@ -251,10 +254,7 @@ class Session:
                     await self._quirks.begin(self._ccxt)
             except Exception as error:
                 self._told(error, flight)
-                raise VenueUnavailable(
-                    f"{self.exchange} did not give its markets: {self._last_error}",
-                    remedy="Check the network, the proxy variables and the exchange's status page",
-                ) from None
+                raise self._after_query(error, flight, "its markets") from None
             self._ready = True
 
     async def _compare_clocks(self) -> datetime:
@@ -268,8 +268,8 @@ class Session:
     def _after_query(self, error: Exception, flight: Flight, what: str) -> VenueUnavailable:
         kind, code = self._kind(error, flight)
         if kind == "silent":
-            return VenueUnavailable(f"{self.exchange} did not give {what}: {self._last_error}")
-        return self._declined(kind, code, what)
+            return VenueUnavailable(f"{self.exchange} did not give {what}: {self._last_error}", remedy=_UNREACHED)
+        return self._declined(kind, code, what, error=type(error).__name__)
 
     def _after_send(self, error: Exception, flight: Flight, what: str) -> Exception:
         if not flight.sent or _never_connected(error):
@@ -277,12 +277,24 @@ class Session:
         kind, code = self._kind(error, flight)
         if kind == "silent":
             return OrderStateUnknown(f"{self.exchange} did not confirm {what}: {self._last_error}")
-        return self._declined(kind, code, what)
+        return self._declined(kind, code, what, error=type(error).__name__)
 
-    def _declined(self, kind: Kind, code: str, what: str) -> Declined:
+    def _declined(self, kind: Kind, code: str, what: str, *, error: str) -> Declined:
+        """`error` is the name of ccxt's."""
+        said = f"{self.exchange} declined {what}: {self._last_error}"
         if kind == "clock":
             self._ready = False  # so that the clocks are compared before anything is signed again
-        return Declined(f"{self.exchange} declined {what}: {self._last_error}", kind=kind, code=code)
+            return Declined(f"{said}; {self._clocks()}: set it (NTP)", kind=kind, code=code)
+        declined = KeysDeclined if kind == "refused" and refuses_keys(error) else Declined
+        return declined(said, kind=kind, code=code, remedy=remedy_of(error, self.exchange))
+
+    def _clocks(self) -> str:
+        """How this machine's clock stands to the exchange's."""
+        if self._skew is None:
+            return f"this machine's clock is off {self.exchange}'s"
+        off = -(self._skew // timedelta(milliseconds=1))
+        side = "ahead of" if off >= 0 else "behind"
+        return f"this machine's clock was {abs(off)} ms {side} {self.exchange}'s when they were compared"
 
     def _kind(self, error: Exception, flight: Flight) -> tuple[Kind, str]:
         code, message = self._quirks.code(flight.answer)

@@ -260,6 +260,9 @@ class ExchangeVenue:
         trades = rows.trades(found, one, client_order_id=self._client_order_id)
         return [trade for trade in trades if trade.at >= since]
 
+    async def client_order_id_of(self, venue_order_id: str, symbol: str) -> str | None:
+        return await self._orders.client_order_id_of(venue_order_id, await self._one(symbol))
+
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
         await self._markets()
         return await self._quirks.transfers(self._session, self._symbols, since)

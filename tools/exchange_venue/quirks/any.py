@@ -27,6 +27,7 @@ def any_exchange(exchange: str) -> Quirks:
     return Quirks(
         exchange=exchange,
         code=code,
+        whole=whole,
         headers=no_headers,
         sandbox=sandbox,
         begin=begin,
@@ -53,6 +54,10 @@ def any_exchange(exchange: str) -> Quirks:
 
 def code(answer: object) -> tuple[str, str]:
     return code_in(answer, "code", "msg")
+
+
+def whole(answer: object) -> bool:
+    return isinstance(answer, Mapping | list)
 
 
 def no_headers(theirs: datetime) -> Mapping[str, str]:

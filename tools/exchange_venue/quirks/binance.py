@@ -23,7 +23,8 @@ from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks import binance_wallet
 from tools.exchange_venue.quirks.pages import every, highest, info_of, millis, moment, spans
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, Placed, as_rows, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Params, Placed, call, done, listed_rows
+from tools.exchange_venue.wire import current
 
 RECV_WINDOW_S = 5.0
 """Binance refuses a request that reaches it later than this after it was signed."""
@@ -93,18 +94,18 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
     what = f"the {listing.which} orders of {symbol}"
     apart = unified.trigger(listing.stop)
     if listing.which == "open":
-        return await api.ask(what, call("fetch_open_orders", symbol, None, None, apart, read=as_rows), urgent=True)
+        return await api.ask(what, call("fetch_open_orders", symbol, None, None, apart, read=listed_rows), urgent=True)
     since = listing.since or api.clock() - _WEEK
 
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
         params = {"endTime": millis(end), **apart}
         return await api.ask(
-            what, call("fetch_orders", symbol, millis(start), _PAGE, params, read=as_rows), urgent=True
+            what, call("fetch_orders", symbol, millis(start), _PAGE, params, read=listed_rows), urgent=True
         )
 
     async def beyond(params: Params) -> Sequence[Row]:
         asked = {**params, **apart}
-        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked, read=as_rows), urgent=True)
+        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked, read=listed_rows), urgent=True)
 
     key = "algoId" if listing.stop else "orderId"
     return await _walk(api, symbol, since, between=between, beyond=beyond, key=key, what=what)
@@ -119,11 +120,11 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
     async def between(start: datetime, end: datetime) -> Sequence[Row]:
         params = {"endTime": millis(end)}
         return await api.ask(
-            what, call("fetch_my_trades", symbol, millis(start), _PAGE, params, read=as_rows), urgent=True
+            what, call("fetch_my_trades", symbol, millis(start), _PAGE, params, read=listed_rows), urgent=True
         )
 
     async def beyond(params: Params) -> Sequence[Row]:
-        return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params, read=as_rows), urgent=True)
+        return await api.ask(what, call("fetch_my_trades", symbol, None, _PAGE, params, read=listed_rows), urgent=True)
 
     if swap(symbol) or api.clock() - since <= _DAY:
         return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
@@ -163,7 +164,7 @@ async def _walk(
 async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     what = f"the trades of the order {row['id']}"
     rows: Sequence[Row] = await api.ask(
-        what, call("fetch_my_trades", symbol, None, _PAGE, {"orderId": row["id"]}, read=as_rows), urgent=True
+        what, call("fetch_my_trades", symbol, None, _PAGE, {"orderId": row["id"]}, read=listed_rows), urgent=True
     )
     if len(rows) < _PAGE:
         return rows
@@ -174,13 +175,21 @@ async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
     """Of the wallets that these symbols trade from, together. ccxt's total of perpetuals counts open gains."""
     wallets: list[Mapping[str, Decimal]] = []
     if any(not swap(symbol) for symbol in symbols):
-        spot = call("fetch_balance", {"type": "spot"}, read=unified.totals)
+        spot = call("fetch_balance", {"type": "spot"}, read=_spot)
         wallets.append(await api.ask("the spot balances", spot))
     if any(swap(symbol) for symbol in symbols):
         perpetuals = call("fapiprivatev3_get_account", read=_wallets)
         wallets.append(await api.ask("the perpetuals' balances", perpetuals))
     names = {name for wallet in wallets for name in wallet}
     return {name: sum((wallet.get(name, ZERO) for wallet in wallets), ZERO) for name in sorted(names)}
+
+
+def _spot(balance: Any) -> Mapping[str, Decimal]:
+    """Raises `ValueError` where the answer lists no balances: ccxt reads that as none."""
+    answer = current().answer
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("balances"), list):
+        raise ValueError("it lists no balances")
+    return unified.totals(balance)
 
 
 def _wallets(answer: Any) -> Mapping[str, Decimal]:

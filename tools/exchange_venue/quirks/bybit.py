@@ -21,7 +21,7 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes, Declined, code_in
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import MOST_PAGES, info_of, millis, moment, spans, too_many
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, as_rows, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, all_of, as_rows, call, done
 
 RECV_WINDOW_S = 5.0
 
@@ -43,6 +43,10 @@ _ONE_WAY_ALREADY = frozenset({"110025"})
 def code(answer: object) -> tuple[str, str]:
     code, message = code_in(answer, "retCode", "retMsg")
     return ("", "") if code == "0" else (code, message)
+
+
+def whole(answer: object) -> bool:
+    return isinstance(answer, Mapping) and isinstance(answer.get("result"), Mapping)
 
 
 def swap(symbol: str) -> bool:
@@ -162,14 +166,23 @@ async def _page(api: Asks, symbol: str, address: str, wanted: Params, *, what: s
         market = ccxt.market(symbol)
         answer = await getattr(ccxt, address)({"category": category(symbol), "symbol": market["id"], **wanted})
         told = answer["result"]
+        listed = _rows(told)
         if address == "private_get_v5_execution_list":
-            executed = [row for row in told["list"] if row.get("execType", "Trade") in _EXECUTED]
-            rows: Sequence[Row] = ccxt.parse_trades(executed, market)
+            executed = [row for row in listed if row.get("execType", "Trade") in _EXECUTED]
+            rows = all_of(ccxt.parse_trades(executed, market), executed)
         else:
-            rows = ccxt.parse_orders(told["list"], market)
+            rows = all_of(ccxt.parse_orders(listed, market), listed)
         return rows, str(told.get("nextPageCursor") or "")
 
     return await api.ask(what, ask, urgent=True)
+
+
+def _rows(told: Mapping[str, Any]) -> list[Any]:
+    """Raises `ValueError` where there is no list of rows: ccxt reads that as none."""
+    rows = told.get("list")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError("there is no list of rows")
+    return rows
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
@@ -227,8 +240,9 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
 def _logged(answer: Any, ids: Mapping[str, str]) -> tuple[Sequence[Transfer], str]:
     """What was no trade, and the cursor of the next page; empty at the end."""
     told = answer["result"]
-    following = str(told.get("nextPageCursor") or "") if told["list"] else ""
-    return [_transfer(row, ids) for row in told["list"] if row["type"] not in _TRADED], following
+    rows = _rows(told)
+    following = str(told.get("nextPageCursor") or "") if rows else ""
+    return [_transfer(row, ids) for row in rows if row["type"] not in _TRADED], following
 
 
 def _transfer(row: Mapping[str, Any], ids: Mapping[str, str]) -> Transfer:
@@ -292,6 +306,7 @@ BYBIT = replace(
         refused=(("110*", ""), ("170*", "")),
     ),
     code=code,
+    whole=whole,
     validity_s=RECV_WINDOW_S,
     shows_ids=True,
     begin=begin,

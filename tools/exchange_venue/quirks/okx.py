@@ -21,7 +21,8 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue.failures import Codes
 from tools.exchange_venue.quirks import any as unified
 from tools.exchange_venue.quirks.pages import every, info_of, lowest, millis, moment
-from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, as_rows, call, done
+from tools.exchange_venue.quirks.quirks import Asks, Listing, Name, Params, Placed, all_of, as_rows, call, done
+from tools.exchange_venue.wire import current
 
 VALIDITY_S = 5.0
 """By the header `expTime`: OKX drops an order that reaches it later."""
@@ -44,6 +45,12 @@ def code(answer: object) -> tuple[str, str]:
             return str(row["sCode"]), str(row.get("sMsg", ""))
     whole = str(answer.get("code", ""))
     return ("", "") if whole == "0" else (whole, str(answer.get("msg", "")))
+
+
+def whole(answer: object) -> bool:
+    """`data` is a list of rows, also where there is one."""
+    rows = answer.get("data") if isinstance(answer, Mapping) else None
+    return isinstance(rows, list) and all(isinstance(row, Mapping | list) for row in rows)
 
 
 def headers(theirs: datetime) -> Mapping[str, str]:
@@ -126,7 +133,7 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
                     **params,
                 }
                 answer = await getattr(ccxt, address)(wanted)
-                return [_named(row) for row in ccxt.parse_orders(answer["data"], market)]
+                return [_named(row) for row in all_of(ccxt.parse_orders(answer["data"], market), answer["data"])]
 
             return await api.ask(what, ask, urgent=True)
 
@@ -146,7 +153,9 @@ def _named(row: Row) -> Row:
     """
     info = info_of(row)
     names = ("algoClOrdId", "clOrdId") if _algo(info) else ("clOrdId", "algoClOrdId")
-    return {**row, "id": _row_id(info), "clientOrderId": next((info[name] for name in names if info.get(name)), None)}
+    filled = {"filled": "0"} if _algo(info) else {}  # what it became fills, and not the stop
+    name = next((info[name] for name in names if info.get(name)), None)
+    return {**row, **filled, "id": _row_id(info), "clientOrderId": name}
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
@@ -161,7 +170,8 @@ async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequen
     async def page(params: Params) -> Sequence[Row]:
         async def ask(ccxt: Any) -> Sequence[Row]:
             rows: Sequence[Row] = await ccxt.fetch_my_trades(symbol, None, _PAGE, {**wanted, **params})
-            return rows
+            answer: Any = current().answer
+            return all_of(rows, answer["data"])
 
         return await api.ask(what, ask, urgent=True)
 
@@ -296,6 +306,7 @@ OKX = replace(
         refused=(("51*", ""), ("54*", ""), ("59*", "")),
     ),
     code=code,
+    whole=whole,
     shows_ids=True,
     validity_s=VALIDITY_S,
     headers=headers,

@@ -16,6 +16,7 @@ from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer
 from tools.exchange_client import Row
 from tools.exchange_venue.failures import Codes
+from tools.exchange_venue.wire import current
 
 T = TypeVar("T")
 
@@ -52,6 +53,20 @@ def call(name: str, *args: object, read: Callable[[Any], T]) -> Callable[[Any], 
 
 def as_rows(answer: Any) -> Sequence[Row]:
     """As ccxt made them."""
+    return list(answer)
+
+
+def all_of(rows: Sequence[Row], told: Sequence[object]) -> Sequence[Row]:
+    """`rows`, where ccxt made one of each that was told. Raises `ValueError`: it leaves out those of other symbols."""
+    if len(rows) != len(told):
+        raise ValueError(f"{len(told) - len(rows)} of {len(told)} rows are of something else")
+    return rows
+
+
+def listed_rows(answer: Any) -> Sequence[Row]:
+    """As ccxt made them of an answer that is a list itself. Raises `ValueError`: of another ccxt makes none."""
+    if not isinstance(current().answer, list):
+        raise ValueError("the answer is no list")
     return list(answer)
 
 
@@ -94,6 +109,9 @@ class Quirks:
     codes: Codes = field(default_factory=Codes)
     code: Callable[[object], tuple[str, str]]
     """Code and message of an answer's JSON, both empty where it refuses nothing."""
+
+    whole: Callable[[object], bool]
+    """Whether an answer's JSON has the shape that all of the exchange's have. ccxt reads one without it as nothing."""
 
     validity_s: float = 0
     """How long after it was signed the venue still takes a request; 0 where it has no such rule."""
