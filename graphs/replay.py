@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from domain.errors import AgentctlError, NotFound
+from domain.errors import AgentctlError, DatabaseUnavailable, NotFound
 from domain.value import Value
 from graphs.cycle import Cycle
 from graphs.events import silent
@@ -54,6 +54,8 @@ async def replay_run(run_id: str, *, source: Database, progress: Callable[[int, 
             try:
                 seal = await runner.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
                 found = await compare(into, source, run_id=header.run_id, cycle=number)
+            except DatabaseUnavailable:
+                raise  # of the run it says nothing
             except AgentctlError as error:
                 return _different(header.run_id, number, steps, f"cycle {number}: {error.message}")
             if found is not None:

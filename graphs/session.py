@@ -16,6 +16,7 @@ from domain.candle import Timeframe
 from domain.clock import Clock, CycleClock
 from domain.decision import Episode
 from domain.instrument import Instrument
+from domain.portfolio import Portfolio
 from domain.value import Symbol, Value
 from domain.venue import Market, Venue
 from graphs.brake import Brake
@@ -26,6 +27,7 @@ from memory.armings import Armings
 from memory.controls import Controls
 from memory.database import Database
 from memory.ledger import Ledger
+from memory.orders import OrderRecord
 from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
@@ -83,6 +85,8 @@ class Session:
     """How near to its loss limits the last cycle found the account."""
     last_at: datetime | None = None
     """The moment of the last cycle."""
+    last_books: tuple[Portfolio, tuple[OrderRecord, ...]] | None = None
+    """Of a live account at the end of the last cycle: for what is to be said when the database is away."""
     read_until: datetime | None = None
     """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
@@ -132,6 +136,10 @@ class Session:
     def episodes(self, symbol: str) -> tuple[Episode, ...]:
         """Closed trades of a symbol before this cycle, oldest first, the last `EPISODES_KEPT`."""
         return tuple(self._episodes.get(symbol, ()))
+
+    def forget(self) -> None:
+        """The closed trades that are remembered: they are about to be read again."""
+        self._episodes.clear()
 
     def remember(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
