@@ -18,7 +18,6 @@ from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.errors import UsageError
 from domain.value import Positive, Symbol, Value
-from memory.address import Address
 
 CONFIG_FILE = "agentctl.toml"
 
@@ -111,12 +110,6 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         return self.db or f"sqlite:///{self.data_dir / 'agentctl.db'}"
-
-    @property
-    def beside_database(self) -> Path:
-        """Where locks lie: with an SQLite file, so that everyone who opens it meets them; else in the data folder."""
-        path = Address.parse(self.database_url).path
-        return path.parent if path is not None else self.data_dir
 
     @property
     def checkpoints(self) -> Path:

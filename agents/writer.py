@@ -250,6 +250,7 @@ class OrderWriter:
 
     async def _submit(self, fresh: Sequence[Approved], *, at: datetime) -> list[OrderReport]:
         venue = self._venue
+        self._ledger.require_time()
         if len(fresh) > 1 and isinstance(venue, BatchVenue):
             outcomes = await venue.submit_all([(each.order, each.ticket) for each in fresh])
             return [
@@ -268,6 +269,7 @@ class OrderWriter:
             return missing_report(order, proven=False, at=at, reason="the venue has none, and it is not sent again")
         if doubt := barred or await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
             return stated(order, OrderState.EXPIRED, reason=f"not sent again: {doubt}", at=at)
+        self._ledger.require_time()
         return await self._venue.submit(order, each.ticket)
 
     async def _told(self, answer: Awaitable[OrderReport], order: OrderRequest, *, at: datetime) -> OrderReport:
@@ -366,6 +368,7 @@ class OrderWriter:
             if only_ask:
                 asked = await word_on(order, self._venue, at=at)
                 return asked or stated(order.request, OrderState.UNKNOWN, reason="the venue did not answer", at=at)
+            await self._ledger.require_lease()
             answer = self._venue.cancel(order.client_order_id, order.request.symbol)
             try:
                 return await self._told(answer, order.request, at=at)

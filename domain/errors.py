@@ -21,6 +21,8 @@ AgentctlError                     1
     │       ├── KeysRefused       2   ... for its keys are wrong or may not, or not from this address
     │       └── NotTold           5   ... to these keys
     ├── ModelUnavailable          5
+    ├── DatabaseUnavailable       5   the archive can't be read or written now; nothing was half written
+    ├── LeaseLost                 5   the right to run or to trade ran out or is somebody else's; nothing was sent
     └── OrderStateUnknown         5   sent, and no proof of what became of it; never retried
         └── OrderContradicted     5   ... for what the venue says can't be true of it
 """
@@ -124,6 +126,14 @@ class NotTold(VenueRefused):
 
 class ModelUnavailable(ServiceUnavailable):
     """The model gave no usable answer in time."""
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """The database can't be reached, or ended the connection. What was not committed is not there."""
+
+
+class LeaseLost(ServiceUnavailable):
+    """A lease that was not renewed in time, or that somebody else has taken since. See `memory.leases`."""
 
 
 class OrderStateUnknown(ServiceUnavailable):

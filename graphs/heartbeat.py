@@ -13,14 +13,20 @@ from tools.plumbing import Sleep
 
 @asynccontextmanager
 async def heartbeat(
-    venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None]
+    venue: AccountVenue,
+    *,
+    timeout_s: int,
+    sleep: Sleep,
+    tell: Callable[[str], None],
+    held: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[None]:
     """While entered, resting orders are cancelled by the venue `timeout_s` after the last sign of life.
 
     Stops that the venue holds are not among them at the exchanges we know. Left in order, the switch is disarmed:
-    then a person decides. Left by an error, it goes off. A venue without such a switch is said once.
+    then a person decides. Left by an error, it goes off. A venue without such a switch is said once. `held` raises
+    where the account may be another process's by now: then the switch is left to that one.
     """
-    beating = asyncio.create_task(_beat(venue, timeout_s=timeout_s, sleep=sleep, tell=tell))
+    beating = asyncio.create_task(_beat(venue, timeout_s=timeout_s, sleep=sleep, tell=tell, held=held))
     try:
         yield
     finally:
@@ -31,10 +37,13 @@ async def heartbeat(
         await venue.keep_alive(timeout_s=0)
 
 
-async def _beat(venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None]) -> None:
+async def _beat(
+    venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None], held: Callable[[], None]
+) -> None:
     silent = False
     while True:
         try:
+            held()
             if not await venue.keep_alive(timeout_s=timeout_s):
                 tell("the venue has no dead-man switch: orders that rest stay when this process dies")
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,12 +82,19 @@ async def account_of(desk: LiveDesk, *, exchange: str) -> str:
 
 
 async def went_live(
-    header: RunHeader, desk: LiveDesk, *, database: Database, adopt: Sequence[str], at: datetime
+    header: RunHeader,
+    desk: LiveDesk,
+    *,
+    database: Database,
+    adopt: Sequence[str],
+    at: datetime,
+    take: Callable[[str], Awaitable[None]] | None = None,
 ) -> RunHeader:
     """`header` for a run with money: opened with what the account holds now. Nothing is written yet.
 
     What is held besides cash stays the owner's own, but for the symbols in `adopt`, which the desk manages from now
-    on, spot at its price now and swaps at their entry price. Raises `Refused` where nobody armed the desk, the key
+    on, spot at its price now and swaps at their entry price. `take` holds the account before it is looked at: what
+    another run of it did after that would be in no books. Raises `Refused` where nobody armed the desk, the key
     may withdraw, an earlier run of the account has orders out or somebody trades on it this very moment, and
     `UsageError` for an adoption of what is not held.
     """
@@ -97,6 +104,8 @@ async def went_live(
             remedy=f"agentctl arm {header.exchange} --for 8h --reason TEXT, then run it again",
         )
     account = await account_of(desk, exchange=header.exchange)
+    if take is not None:
+        await take(account)
     earlier = await _settled(account, database)
     await desk.venue.prepare()
     opened_at, statement = await _quiet_moment(header, desk)

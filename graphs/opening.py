@@ -150,13 +150,34 @@ async def resume(
     model = open_model(era.model, asking=asking and era == header.last_era)
     session = _recording(header, market, model, era=era, database=database, desk=desk)
     session.asking = asking
+    await _take_up(session, cycle=record.cycles)
+    return session
+
+
+async def reopen(session: Session) -> None:
+    """Go on in this process as another would by `resume`: from what is committed, without what was under way.
+
+    For a run whose lease ran out, or whose database was away for a while. Raises as `resume` does.
+    """
+    record = await session.archive.run(session.header.run_id)
+    if isinstance(session.venue, PaperVenue):
+        session.venue = _paper_venue(
+            session.header, session.market, session.clock, office=session.office, settings=session.settings
+        )
+    session.read_until = None  # what happened on the account meanwhile is looked for from the opening on
+    session.forget()
+    await _take_up(session, cycle=record.cycles)
+
+
+async def _take_up(session: Session, *, cycle: int) -> None:
+    """Bring a session to where the archive is: before the unfinished `cycle`, which runs again from its tape."""
+    header = session.header
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
     await session.ledger.check()
     await _recall(session)
-    await session.archive.discard_open_cycle(header.run_id, cycle=record.cycles)
-    await _restore(session, cycle=record.cycles)
+    await session.archive.discard_open_cycle(header.run_id, cycle=cycle)
+    await _restore(session, cycle=cycle)
     await session.archive.resume_run(header.run_id)
-    return session
 
 
 async def _renewed(record: RunRecord, market: Market, *, change: Change | None, database: Database) -> RunRecord:
@@ -231,14 +252,7 @@ def _recording(
         clock, office, venue = desk.clock, desk.office, desk.venue
     else:
         clock, office = TickClock(_EPOCH), _office()
-        venue = PaperVenue(
-            market,
-            clock,
-            currency=header.currency,
-            start_cash=header.start_cash,
-            check=office.check,
-            costs=settings.costs,
-        )
+        venue = _paper_venue(header, market, clock, office=office, settings=settings)
     return Session(
         header=header,
         era=era,
@@ -251,6 +265,19 @@ def _recording(
         model=model,
         plumbing=Plumbing(clock),
         office=office,
+    )
+
+
+def _paper_venue(
+    header: RunHeader, market: Market, clock: Clock, *, office: TicketOffice, settings: RunSettings
+) -> PaperVenue:
+    return PaperVenue(
+        market,
+        clock,
+        currency=header.currency,
+        start_cash=header.start_cash,
+        check=office.check,
+        costs=settings.costs,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, ValidationError
 
-from domain.errors import AgentctlError, NotFound
+from domain.errors import AgentctlError, DatabaseUnavailable, NotFound
 from domain.value import Value, absent
 from graphs.cycle import Cycle
 from graphs.eras import Stretch, stretches, this_version
@@ -136,6 +136,8 @@ async def _difference(stretch: _Stretch) -> str | None:
     async with await Database.in_memory() as into:
         try:
             found = await _decide_again(stretch, into)
+        except DatabaseUnavailable:
+            raise  # of the run it says nothing
         except AgentctlError as error:
             return f"cycle {stretch.cycle}: {error.message}"
         except ValidationError as error:

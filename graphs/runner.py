@@ -14,13 +14,14 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from pydantic import TypeAdapter
 
-from domain.errors import AgentctlError, UsageError
+from domain.errors import AgentctlError, DatabaseUnavailable, LeaseLost, ServiceUnavailable, UsageError
 from domain.venue import LiveMarket
 from graphs.brake import BRAKE
 from graphs.closing import CLOSING, OnExit, open_positions
 from graphs.cycle import Cycle
 from graphs.decisions import decisions
 from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, Listener, MarketSaid, NodeEnded, silent
+from graphs.opening import reopen
 from graphs.reconciling import reconcile
 from graphs.retention import Retention
 from graphs.session import Session
@@ -34,6 +35,11 @@ _INSTANT: Final = TypeAdapter(datetime)
 _CLOSING_CYCLES: Final = 6
 """In which a run that ends may close its positions: sent, filled, proven, and some that were refused at first."""
 _CLOSING_PATIENCE_S: Final = 60.0
+
+_PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Before each try to take a run up again: a server that is restarted is back within a minute."""
+_OUTAGES: Final = 5
+"""After as many in one cycle the run ends: what fails there each time is more than an outage."""
 
 Status = Literal["finished", "interrupted", "waiting"]
 """`waiting`: a person is asked about an order, and the cycle goes on when the question is answered."""
@@ -104,6 +110,8 @@ class Runner:
         self.stopwatch = Stopwatch()
         self._free = 0
         self._restricted = 0
+        self._outages = 0
+        """Since a cycle was last closed."""
 
     @property
     def halted_throughout(self) -> bool:
@@ -118,7 +126,7 @@ class Runner:
         """
         try:
             async with self._streaming():
-                status = await self._go_on(cycles=cycles)
+                status = await self._through_outages(cycles=cycles)
         finally:
             await self._hold_if_braked()  # pulled in the last cycle, or while it waited: it must outlast the process
             if self._session.brake.reason and not self._session.braked:
@@ -127,6 +135,37 @@ class Runner:
             closed = (await self._session.archive.run(self._session.header.run_id)).cycles
             await self._retention.prune(self._session.database, self._session.header.run_id, closed=closed)
         return status
+
+    async def _through_outages(self, *, cycles: int | None) -> Status:
+        """`_go_on`, taken up again where the lease ran out, or the database was away for a while."""
+        while True:
+            try:
+                return await self._go_on(cycles=cycles)
+            except (LeaseLost, DatabaseUnavailable) as error:
+                self._outages += 1
+                if self._outages > _OUTAGES:
+                    raise
+                self._listen(MarketSaid(f"{error.message}: nothing is sent until the run has taken it up again"))
+                await self._take_up_again(error)
+
+    async def _take_up_again(self, error: ServiceUnavailable) -> None:
+        """As a new process would, from what is committed.
+
+        Raises `LeaseLost` when somebody had the lease in between, and `error` when the database stays away, or a stop
+        is asked for.
+        """
+        session = self._session
+        for pause_s in _PAUSES_S:
+            await self._stop.unless_asked(_wait(session.plumbing.sleep(pause_s)))
+            if self._stop.asked:
+                break
+            session.database.forget()
+            with suppress(DatabaseUnavailable):
+                if session.database.lease is not None:
+                    await session.database.lease.regain()
+                await reopen(session)
+                return
+        raise error
 
     async def _go_on(self, *, cycles: int | None) -> Status:
         session = self._session
@@ -215,9 +254,10 @@ class Runner:
             yield begun_at
         elif isinstance(market, LiveMarket) and self._session.live and after is not None and await self._exposed():
             market.look_now()
-        ticks = market.ticks(after=after)
+        ticks, lease = market.ticks(after=after), self._session.database.lease
         while not self._stop.asked:
-            as_of = await self._stop.unless_asked(anext(ticks, None))
+            tick = anext(ticks, None)
+            as_of = await self._stop.unless_asked(lease.unless_lost(tick) if lease else tick)
             if as_of is None:
                 return
             yield as_of
@@ -267,6 +307,7 @@ class Runner:
         )
         seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms)
         session.tape.end_cycle()
+        self._outages = 0
         fills = await session.ledger.fills(cycle=cycle.number)
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
@@ -333,3 +374,7 @@ async def _keep_moment(cycle: Cycle) -> None:
         return cycle.as_of
 
     await cycle.effects("cycle").once(MOMENT, None, returns=_INSTANT, perform=moment, durable=True)
+
+
+async def _wait(pause: Awaitable[None]) -> None:
+    await pause

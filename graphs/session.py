@@ -158,6 +158,10 @@ class Session:
         """Closed trades of a symbol before this cycle, oldest first, the last `EPISODES_KEPT`."""
         return tuple(self._episodes.get(symbol, ()))
 
+    def forget(self) -> None:
+        """The closed trades that are remembered: they are about to be read again."""
+        self._episodes.clear()
+
     def remember(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
             self._episodes.setdefault(episode.symbol, deque(maxlen=EPISODES_KEPT)).append(episode)

@@ -23,7 +23,7 @@ from agents.research import ResearchAgent, abstention
 from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.decision import Proposal
-from domain.errors import Refused, ServiceUnavailable, worth_asking_again
+from domain.errors import LeaseLost, Refused, ServiceUnavailable, worth_asking_again
 from domain.order import CONTRADICTION
 from domain.text import visible
 from graphs.cycle import Cycle
@@ -47,8 +47,13 @@ CycleOf = Callable[[str], Awaitable[Cycle]]
 
 TradingGraph = CompiledStateGraph[CycleState, Cycle, CycleState, CycleState]
 
-_RETRY: Final = RetryPolicy(max_attempts=3, retry_on=worth_asking_again, jitter=False)
-"""A node that runs again repeats no effect: what it already did is on the tape."""
+
+def _may_pass(error: Exception) -> bool:
+    return worth_asking_again(error) and not isinstance(error, LeaseLost)
+
+
+_RETRY: Final = RetryPolicy(max_attempts=3, retry_on=_may_pass, jitter=False)
+"""A node that runs again repeats no effect: what it already did is on the tape. A lost lease is for the runner."""
 
 
 async def tick(state: CycleState, cycle: Cycle) -> CycleState:

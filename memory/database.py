@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import AdaptedConnection, Connection, Table, event, text
+from sqlalchemy import AdaptedConnection, Connection, Table, event
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    InterfaceError,
     InvalidatePoolError,
     OperationalError,
+    PendingRollbackError,
     ProgrammingError,
+    ResourceClosedError,
+    SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
+from domain.errors import AgentctlError, DatabaseUnavailable, NotFound, Refused, UsageError
 from memory.address import Address
 from memory.inline import connect
 from memory.journal import Journal, Waiting
@@ -27,10 +31,22 @@ from memory.migrate import migrate, stored_revision
 from memory.rows import Row
 from memory.schema import REVISION, metadata
 
+if TYPE_CHECKING:
+    from memory.leases import Lease
+
 _CONNECT_S = 10
 _TRIES = 200
 _PAUSE_S = 0.05
 """Together with the moment that each try takes: 20 seconds' patience with another process."""
+
+_FORBIDDEN = frozenset({"42501", "3F000"})
+"""PostgreSQL's codes for a user without the rights, and for a schema that is not there: no mistake of a statement."""
+
+_FILE_REMEDIES = {
+    "locked": "Another process keeps it: end that one, or try again when it is done",
+    "readonly": "Give this user the right to write to the file and its folder, then do it again",
+    "full": "Make room on the disk, then do it again: what was committed is there",
+}
 
 
 class Database:
@@ -53,6 +69,8 @@ class Database:
         self._writer_task: asyncio.Task[object] | None = None
         self._noted_inside: Waiting = {}
         self._undoing: list[Callable[[], None]] = []
+        self.lease: Lease | None = None
+        """What this process holds here, and must still hold to write. `memory.leases.held` sets it."""
 
     @classmethod
     async def open(cls, url: str, *, create: bool = True) -> Database:
@@ -100,11 +118,12 @@ class Database:
                 await connection.run_sync(migrate)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+    async def transaction(self, *, sends: bool = False) -> AsyncGenerator[AsyncConnection]:
         """All or nothing, one writer at a time. Rows noted so far are inserted first, and those noted meanwhile last.
 
         What the writer itself notes inside belongs to the transaction, and is forgotten with one that fails.
-        Raises `RuntimeError` inside another transaction of the same task: they do not nest.
+        `sends`: something goes out when it is committed. Raises `LeaseLost` where a lease that is held here no longer
+        allows that, and `RuntimeError` inside another transaction of the same task: they do not nest.
         """
         self._require_outside()
         async with self._writing:
@@ -113,6 +132,7 @@ class Database:
                 with self._translated():
                     async with AsyncExitStack() as stack:
                         connection = await self._begin(stack)
+                        held_until = await self.lease.check(connection, sends=sends) if self.lease else 0.0
                         written = await self._journal.write(connection)
                         yield connection
                         written |= await self._journal.write(connection, but=written)
@@ -122,6 +142,8 @@ class Database:
             finally:
                 self._writer_task, self._noted_inside, self._undoing = None, {}, []
             self._journal.forget(written)
+            if self.lease:
+                self.lease.confirm(held_until)
 
     def _require_outside(self) -> None:
         if self._writer_task is not None and asyncio.current_task() is self._writer_task:
@@ -141,7 +163,10 @@ class Database:
                 if "locked" not in str(error.orig):
                     raise
             await asyncio.sleep(_PAUSE_S)
-        raise ServiceUnavailable(f"another process has been writing to {self.address} for long", remedy="Try again")
+        raise DatabaseUnavailable(
+            f"another process has been writing to {self.address} for long",
+            remedy="End that process if it stands still, or try again",
+        )
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -173,34 +198,23 @@ class Database:
             self._undoing += [undo] if undo else []
 
     @asynccontextmanager
-    async def alone(self, name: str) -> AsyncGenerator[None]:
-        """Hold `name` on the server, on a connection of its own, with which that ends: also when the server restarts.
-
-        Of an SQLite file nothing is held: a lock beside the file does that. Raises `UsageError` when somebody has it.
-        """
-        if self.address.sqlite:
-            yield
-            return
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-        with self._translated():
-            connection = await self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-        try:
+    async def beside(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction of its own turn that takes along nothing of what was noted. Not inside another of the task."""
+        self._require_outside()
+        async with self._writing:
             with self._translated():
-                free = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
-            if not free:
-                raise UsageError(
-                    f"another process is running {name}", remedy="Stop it first, wherever on the network it is"
-                )
-            yield
-        finally:
-            await connection.invalidate()  # what holds the name goes with the connection
-            await connection.close()
+                async with AsyncExitStack() as stack:
+                    yield await self._begin(stack)
 
     async def flush(self) -> None:
         """Commit what was noted."""
         if self._journal:
             async with self.transaction():
                 pass
+
+    def forget(self) -> None:
+        """Drop what was noted and not committed, as the end of the process would."""
+        self._journal = Journal()
 
     async def close(self) -> None:
         """Commit what was noted, and let go."""
@@ -217,28 +231,51 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Generator[None]:
+        """The one place where errors of the database become ours."""
         try:
             yield
-        except (IntegrityError, ProgrammingError, DataError):
-            raise  # a mistake of ours, to be seen as it is
+        except (IntegrityError, ProgrammingError, DataError) as error:
+            if not dropped(error) and not _forbidden(error):
+                raise  # a mistake of ours, to be seen as it is
+            raise self._explained(error.orig or error) from error
         except DBAPIError as error:
             raise self._explained(error.orig or error) from error
-        except OSError as error:
+        except (PoolTimeout, PendingRollbackError, ResourceClosedError, OSError) as error:
             raise self._explained(error) from error
 
     def _explained(self, error: BaseException) -> AgentctlError:
         """What a driver's error means to whoever gave the URL."""
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if "file is not a database" in reason:
             return UsageError(f"{self.address} is not an SQLite database", remedy="Name another file with --db")
-        if "unable to open database file" in reason or "readonly database" in reason:
+        if "unable to open database file" in reason:
             return UsageError(f"{self.address} cannot be opened: {reason}", remedy="Check the path and its permissions")
         if "Could not decode" in reason:
             return Refused(
                 f"{self.address} holds a text that is none any more: {reason}",
                 remedy="agentctl snapshots verify names the row",
             )
-        return ServiceUnavailable(f"the database {self.address} failed: {reason}")
+        return DatabaseUnavailable(f"the database {self.address} failed: {reason}", remedy=self._remedy(reason))
+
+    def _remedy(self, reason: str) -> str:
+        """What to do first. What was committed is there in any case, and nothing is half written."""
+        if not self.address.sqlite:
+            return "See that the server runs and lets this user in, then do it again: what was committed is there"
+        for sign, remedy in _FILE_REMEDIES.items():
+            if sign in reason:
+                return remedy
+        return "See that the disk and the file are sound, then do it again: what was committed is there"
+
+
+def dropped(error: SQLAlchemyError) -> bool:
+    """Whether it says that the connection is gone, and nothing of what was asked."""
+    if isinstance(error, (PoolTimeout, PendingRollbackError, ResourceClosedError)):
+        return True
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, InterfaceError))
+
+
+def _forbidden(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _FORBIDDEN
 
 
 def _prepare(address: Address, *, create: bool) -> None:

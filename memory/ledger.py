@@ -90,9 +90,9 @@ class Ledger:
         """Hold the account, from reading what stands to writing what was decided on it, as one transaction.
 
         Whoever else writes to the account waits. Approved orders whose tickets expired by `at` are withdrawn
-        first. Inside, nothing else of this database can be read or committed by the same task.
+        first. Inside, nothing else of this database can be read or committed by the same task. Raises `LeaseLost`.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(sends=True) as connection:
             account = await account_row(connection, self._account, held=True)
             books = Books(account=account, run_id=self._run_id, cycle=cycle, orders={}, positions={})
             admissions = Admissions(connection, self._database, books=books, at=at)
@@ -115,11 +115,11 @@ class Ledger:
         was sent or may have been. In words why it is refused: an order or a ticket that the ledger doesn't know so
         (what differs is named), a ticket that has expired, and while trading is halted, unless the orders are
         `protecting` stops; while it is reducing, unless the orders are. No refusal touches another order. The control
-        in force is an effect, for people change it.
+        in force is an effect, for people change it. Raises `LeaseLost`.
         """
         if not given:
             return ()
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(sends=True) as connection:
             account = await account_row(connection, self._account, held=True)
             return await claimed(
                 connection,
@@ -132,6 +132,16 @@ class Ledger:
                 protecting=protecting,
                 effects=effects,
             )
+
+    async def require_lease(self) -> None:
+        """What a claim sees to in its own commit, for what goes out without one: a cancel. Raises `LeaseLost`."""
+        if self._database.lease is not None:
+            await self._database.lease.renew()
+
+    def require_time(self) -> None:
+        """Raises `LeaseLost` where, since it was last renewed, a lease may have run out: just before a send."""
+        if self._database.lease is not None:
+            self._database.lease.require()
 
     async def record(self, report: OrderReport, *, cycle: int) -> bool:
         """Book what the venue says of one order; `False` when it was known. See `record_all`."""

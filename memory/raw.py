@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
 from domain.errors import NotCanonical
+from memory.database import dropped
 from memory.fault import Fault
 from memory.records import PRUNED
 from memory.schema import key_of, row_digest, snapshots
@@ -44,6 +45,8 @@ async def checked(
                 faults.append(Fault(table.name, key_of(table, row), "does not fit its digest"))
             yield row
     except DBAPIError as error:
+        if dropped(error):
+            raise  # of what is written it says nothing
         key = await _unreadable(connection, table, where=where)
         faults.append(Fault(table.name, key, f"cannot be read: {error.orig}"))
 
@@ -61,12 +64,16 @@ async def _unreadable(connection: AsyncConnection, table: Table, *, where: Colum
     """The key of the first row that can't be read: text that is no UTF-8, or a broken page."""
     try:
         keys = (await connection.execute(select(*table.primary_key).where(where))).mappings().all()
-    except DBAPIError:
+    except DBAPIError as error:
+        if dropped(error):
+            raise
         return ""
     for key in keys:
         this = and_(*(column == key[column.name] for column in table.primary_key))
         try:
             await connection.execute(select(*_stored(table)).where(this))
-        except DBAPIError:
+        except DBAPIError as error:
+            if dropped(error):
+                raise
             return key_of(table, dict(key))
     return ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
 from domain.digest import digest, sha256
 from memory.columns import DecimalText, InstantText
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. Equal to what the database says, Alembic need not be imported."""
 
 VERSION_TABLE = "agentctl_version"
@@ -350,6 +350,20 @@ latches = Table(
     # Re-armed: the entries up to then are forgiven. The row stays, so that they are not counted again.
     _instant("cleared_through", optional=True),
     _text("digest"),
+)
+
+# Who may run a run and trade an account now: see `memory.leases`. Nothing is decided on it, and it is under no seal.
+leases = Table(
+    "leases",
+    metadata,
+    _key("scope"),
+    Column("token", BigInteger, nullable=False),
+    _text("holder"),
+    _text("host"),
+    _text("machine"),
+    _number("pid"),
+    _text("started"),
+    Column("expires_at_ms", BigInteger, nullable=False),
 )
 
 OVERSIGHT = (acts, controls, approvals, latches)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from memory.audit import account_faults
-from memory.database import Database
+from memory.database import Database, dropped
 from memory.eras import era_faults
 from memory.fault import Fault
 from memory.highwater import high_faults
@@ -56,6 +56,8 @@ async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
         try:
             found = await _verify(connection, run_id)
         except DBAPIError as error:
+            if dropped(error):
+                raise  # of what is written it says nothing
             found = [Fault("database", "", f"cannot be read: {error.orig}")]
     return tuple(dict.fromkeys(found))
 

@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -28,10 +28,9 @@ from agentctl.parting import Ended, parting, tell_failure
 from agentctl.person import named
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
-from agentctl.sole import sole
 from agentctl.tracing import require_untraced
 from agentctl.vitals import told, vitals_of
-from domain.errors import Refused, UsageError
+from domain.errors import Refused, ServiceUnavailable, UsageError
 from graphs.brake import HALT_FILE, Brake
 from graphs.checkpoints import checkpointer
 from graphs.closing import OnExit
@@ -50,6 +49,7 @@ from graphs.summary import summary
 from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
+from memory.leases import held
 from memory.records import EndStatus, RunHeader, RunRecord
 from tools.market import open_market
 
@@ -115,7 +115,7 @@ def fork_command(
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = _new_id(now)
-            async with sole(database, settings.beside_database, run_id):
+            async with held(database, run_id):
                 child = await fork(
                     (await run_meant(database, run)).header.run_id,
                     from_cycle=from_cycle,
@@ -193,25 +193,26 @@ async def _new(asked: Asked) -> Ended:
     now = datetime.now(UTC)
     if asked.live:
         require_tradable(options.market)
-    async with AsyncExitStack() as held:
-        at = await held.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
+    async with AsyncExitStack() as stack:
+        at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
         header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
-        database = await held.enter_async_context(await Database.open(settings.database_url))
-        await held.enter_async_context(sole(database, settings.beside_database, header.run_id))
+        database = await stack.enter_async_context(await Database.open(settings.database_url))
+        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
-            header = await went_live(header, at.desk, database=database, adopt=_symbols(asked.adopt) or (), at=now)
-            await held.enter_async_context(sole(database, settings.beside_database, header.account))
+            adopt = _symbols(asked.adopt) or ()
+            header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
             agree(header, await Armings(database).in_force(header.exchange, at=now), where=at.where)
+        await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
         session = await start(header, market, model, database=database, desk=at.desk)
         return await _drive(session, settings, cycles=header.planned_cycles, on_exit=asked.on_exit)
 
 
 async def _resume(asked: Asked, run_id: str) -> Ended:
     settings = load(db=asked.db)
-    async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as held:
+    async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as stack:
         meant = await run_meant(database, run_id)
         header = meant.header
-        await held.enter_async_context(sole(database, settings.beside_database, header.run_id))
+        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         cycles = _bound(asked.cycles, meant)
         if asked.live != (header.mode == "live"):
             raise UsageError(
@@ -219,12 +220,13 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
                 remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
             )
         change = _change(asked, header, settings)
-        at = await held.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
+        at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
         if at.desk is not None:
-            await held.enter_async_context(sole(database, settings.beside_database, header.account))
+            await lease.take(header.account)
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
             renewed = planned(header, change)
             agree(renewed, armed, where=at.where, changes=changed_in_words(header, renewed))
+        await lease.regain()  # as in `_new`
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
         )
@@ -291,7 +293,11 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
             if session.live and settings.live.dead_man_s is not None:
                 venue, timeout_s = account_venue(session.venue), settings.live.dead_man_s
                 sleep = session.plumbing.sleep
-                await beside.enter_async_context(heartbeat(venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say))
+                await beside.enter_async_context(
+                    heartbeat(
+                        venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say, held=session.ledger.require_time
+                    )
+                )
             await beside.enter_async_context(told(settings.data_dir, partial(vitals_of, session)))
             runner = Runner(
                 session,
@@ -314,7 +320,8 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 kept: EndStatus = "interrupted" if status == "waiting" else status
                 if status == "failed":
                     await tell_failure(session)
-                await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
+                with suppress(ServiceUnavailable) if status == "failed" else nullcontext():
+                    await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
     result = await summary(
         await session.archive.run(run_id),
         database=session.database,

@@ -7,15 +7,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
-from agentctl.output import print_json, print_table
+from agentctl.output import print_json, print_table, warn
 from agentctl.person import named
-from agentctl.settings import load
 from agentctl.snapshot_view import snapshot_page, tables
-from agentctl.sole import sole
 from domain.errors import NotFound, Refused
 from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
 from memory.database import Database
+from memory.leases import held
 from memory.pruning import Pruned, prune_snapshots
 from memory.records import SnapshotRecord
 
@@ -117,7 +116,7 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
     async def work() -> Pruned:
         async with reading(db) as database:
             record = await run_meant(database, run)
-            async with sole(database, load(db=db).beside_database, record.header.run_id):
+            async with held(database, record.header.run_id, tell=warn):
                 before = max(0, record.cycles - keep)
                 now = datetime.now(UTC)
                 return await prune_snapshots(

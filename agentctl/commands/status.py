@@ -17,6 +17,7 @@ from memory.acts import EVERYWHERE, Act, Acts
 from memory.approvals import Approval, Approvals
 from memory.controls import Control, Controls, LatchRecord
 from memory.database import Database
+from memory.leases import LeaseRecord, leases_in_force
 
 _ACTS_SHOWN = 10
 _ACTS_READ = 10_000
@@ -34,6 +35,8 @@ class Status(Value):
     latches: tuple[LatchRecord, ...]
     approvals: tuple[Approval, ...]
     """Those that wait for an answer."""
+    leases: tuple[LeaseRecord, ...]
+    """Which processes run what now."""
     acts: tuple[Act, ...]
     """The last, the newest first."""
 
@@ -81,6 +84,7 @@ async def _status(database: Database, *, account: str | None, file: Path) -> Sta
         in_force=tuple(c for c in everywhere if account is None or c.scope in (account, EVERYWHERE)),
         latches=tuple([latch for each in sorted(accounts) for latch in await controls.latches(each)]),
         approvals=tuple(a for a in pending if standing(a, at=now) == "pending"),
+        leases=await leases_in_force(database),
         acts=tuple(a for a in acts if account is None or a.scope in (account, EVERYWHERE))[:_ACTS_SHOWN],
     )
 
@@ -103,6 +107,8 @@ def _show(found: Status) -> None:
         for c in found.in_force
     ]
     _table("in force", ("scope", "state", "since", "by", "reason"), rows)
+    rows = [(each.scope, each.in_words, when(each.expires_at), str(each.token)) for each in found.leases]
+    _table("run or traded now", ("run or account", "by", "unless renewed until", "token"), rows)
     rows = [(each.account, each.agent, each.symbol, each.code, when(each.since)) for each in found.latches]
     _table("stopped until agentctl rearm", ("run", "agent", "symbol", "by check", "since, market time"), rows)
     rows = [(a.id, a.run_id, str(a.cycle), ", ".join(a.codes), when(a.expires_at)) for a in found.approvals]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 
 from agentctl.cli import main
 from agentctl.snapshot_view import bar
-from agentctl.sole import held
+from memory import Database
+from memory.leases import held
 
 
 @pytest.fixture(autouse=True)
@@ -218,9 +221,19 @@ def test_a_password_in_the_database_url_is_never_shown(
 def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("run", "--cycles", "2", "--json") == 0
     run_id = json.loads(said(capsys)[0])["run_id"]
-    with held(folder / ".agentctl", run_id):
+    with asyncio.Runner() as elsewhere:
+        database = elsewhere.run(Database.open(f"sqlite:///{folder}/.agentctl/agentctl.db"))
+        holding = held(database, run_id)
+        elsewhere.run(holding.__aenter__())
         assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
-    assert run_id in said(capsys)[1]
+        assert f"another process is running {run_id}: process {os.getpid()} on " in said(capsys)[1]
+        assert agentctl("snapshots", "prune", run_id, "--keep", "1") == USAGE
+        assert agentctl("status", "--json") == 0
+        (lease,) = json.loads(said(capsys)[0])["leases"]
+        assert (lease["scope"], lease["token"] > 1, lease["holder"]["pid"]) == (run_id, True, os.getpid())
+        elsewhere.run(holding.__aexit__(None, None, None))
+        elsewhere.run(database.close())
+    assert agentctl("run", "--resume", run_id, "--cycles", "3") == 0
 
 
 def test_a_run_that_was_lengthened_and_stopped_says_how_far_to_go(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,8 @@ class MortalDatabase(Database):
     """Its machine loses power right after the commit that claims an entry while two positions are held."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        async with super().transaction() as connection:
+    async def transaction(self, *, sends: bool = False) -> AsyncGenerator[AsyncConnection]:
+        async with super().transaction(sends=sends) as connection:
             yield connection
             held = await connection.scalar(select(func.count(fills.c.symbol.distinct())))
             sending = await connection.scalar(select(func.count()).where(orders.c.state == "submitting"))

@@ -72,10 +72,10 @@ class MortalDatabase(Database):
     dies: Point | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+    async def transaction(self, *, sends: bool = False) -> AsyncGenerator[AsyncConnection]:
         n = self.commits
         type(self).commits = n + 1
-        async with super().transaction() as connection:
+        async with super().transaction(sends=sends) as connection:
             yield connection
             self._die_at(Point("before a commit", n))
         self._die_at(Point("after a commit", n))

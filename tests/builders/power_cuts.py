@@ -23,10 +23,10 @@ class MortalDatabase(Database):
     survives_commit = False
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+    async def transaction(self, *, sends: bool = False) -> AsyncGenerator[AsyncConnection]:
         self.commits += 1
         dying = self.commits == self.dies_at
-        async with super().transaction() as connection:
+        async with super().transaction(sends=sends) as connection:
             yield connection
             if dying and not self.survives_commit:
                 raise PowerCut

@@ -334,35 +334,6 @@ async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_
                 assert await connection.scalar(text("SELECT pg_backend_pid()")) != mine
 
 
-async def test_what_one_process_holds_on_the_server_no_other_has_until_it_is_let_go(postgres: URL) -> None:
-    url = postgres.render_as_string(hide_password=False)
-    async with await Database.open(url) as one, await Database.open(url) as other:
-        async with one.alone("okx:7"), other.alone("okx:8"):
-            with pytest.raises(UsageError, match="another process is running okx:7"):
-                async with other.alone("okx:7"):
-                    pytest.fail("both have it")
-        async with other.alone("okx:7"):
-            pass
-        with pytest.raises(ZeroDivisionError):
-            async with one.alone("okx:7"):
-                1 / 0  # noqa: B018
-        async with one.alone("okx:7"):  # held by a connection that the server then closes
-            await close_connections(postgres)
-            async with other.alone("okx:7"):
-                pass
-
-
-async def test_of_an_sqlite_file_nothing_is_held(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    async with (
-        await Database.open(url) as one,
-        await Database.open(url) as other,
-        one.alone("okx:7"),
-        other.alone("okx:7"),
-    ):
-        pass
-
-
 async def close_connections(server: URL) -> None:
     engine = create_async_engine(server.set(drivername="postgresql+asyncpg"))
     others = "datname = current_database() AND pid <> pg_backend_pid()"
