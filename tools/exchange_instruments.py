@@ -13,6 +13,7 @@ from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
 from tools.exchange_client import Precision, Row
 from tools.exchange_numbers import exact
+from tools.exchange_sizes import part, sizes_of
 
 _FINEST = Decimal("1e-8")
 """No exchange that counts in significant digits goes below."""
@@ -57,8 +58,7 @@ def instrument_of(
     A maker's rebate is no fee: paper pays none out. Raises `UsageError` when the exchange leaves the grid open.
     """
     kind: InstrumentKind = "spot" if market.get("spot") else "swap"
-    steps, fees = _part(market, "precision"), {name: market.get(name) for name in ("maker", "taker")}
-    cost = _part(_part(market, "limits"), "cost").get("min")
+    steps, fees = part(market, "precision"), {name: market.get(name) for name in ("maker", "taker")}
     try:
         unit = contract_size(market)
         if kind == "swap" and unit != 1 and exchange not in _BASE_VOLUME:
@@ -67,14 +67,17 @@ def instrument_of(
                 remedy="Choose spot there, or another exchange",
             )
         # Where prices are in digits, sizes are still in decimal places: so it is at each such exchange.
-        return Instrument(
-            symbol=symbol,
-            kind=kind,
-            tick_size=step(steps.get("price"), precision=precision, price=price),
-            lot_size=step(steps.get("amount"), precision="places" if precision == "digits" else precision) * unit,
-            min_notional=ZERO if cost is None else exact(cost),
-            maker_fee=_fee(fees["maker"]),
-            taker_fee=_fee(fees["taker"]),
+        return Instrument.model_validate(
+            {
+                "symbol": symbol,
+                "kind": kind,
+                "tick_size": step(steps.get("price"), precision=precision, price=price),
+                "lot_size": step(steps.get("amount"), precision="places" if precision == "digits" else precision)
+                * unit,
+                "maker_fee": _fee(fees["maker"]),
+                "taker_fee": _fee(fees["taker"]),
+                **sizes_of(market, exchange=exchange, unit=unit),
+            }
         )
     except (ValueError, ValidationError) as error:
         said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -102,11 +105,6 @@ def step(stated: object, *, precision: Precision, price: Decimal | None = None) 
 
 def _fee(stated: object) -> Decimal:
     return ZERO if stated is None else max(ZERO, exact(stated))
-
-
-def _part(market: Row, name: str) -> Row:
-    part = market.get(name)
-    return part if isinstance(part, Mapping) else {}
 
 
 def chosen(symbols: Sequence[str] | None, *, exchange: str) -> tuple[str, ...]:
