@@ -30,6 +30,7 @@ from graphs.state import CycleState
 from memory.controls import ACTIVE, Control
 from memory.orders import OrderRecord
 from policy.account import Arming
+from policy.caps import order_caps
 from policy.escalation import Step
 from tools.bar_grid import last_close
 from tools.toolbox import Toolbox
@@ -164,6 +165,7 @@ class Cycle:
             memory=self,
             settings=session.settings.desk,
             venue_stops=frozenset(session.header.venue_stops),
+            caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
         )
 

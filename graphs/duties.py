@@ -14,6 +14,7 @@ from domain.instrument import Instrument
 from domain.money import floor_to
 from domain.order import OrderState
 from domain.portfolio import Portfolio
+from domain.sizing import too_small
 from graphs.closing import CLOSING
 from graphs.cycle import CONTROL, Cycle
 from graphs.days import day_start, week_start
@@ -108,8 +109,7 @@ def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None
     """Whether an exit of so much can be sent, now or once there is a price to judge it by."""
     if instrument is None:
         return left > 0
-    quantity = floor_to(left, instrument.lot_size)
-    return quantity > 0 and (mark is None or quantity * mark >= instrument.min_notional)
+    return not too_small(floor_to(left, instrument.lot_size), instrument, type="market", price=mark)
 
 
 async def _flattened(cycle: Cycle, but: str) -> Control:

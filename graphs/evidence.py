@@ -15,6 +15,7 @@ from domain.digest import plain
 from domain.errors import NotTold, VenueUnavailable
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
+from domain.sizing import too_small
 from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
 from domain.value import Instant, Value, absent
 from domain.venue import AccountVenue
@@ -275,7 +276,8 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
     """What is left of a spot position and too small to be sold, given up to what stands beside the desk's own.
 
     Where fees are taken out of what is bought, every trade leaves some: kept as a position, it would never be flat.
-    Symbols in `busy` have orders that may still trade.
+    What could be sold at what was paid for it is no remainder, but a position whose price fell: that one is kept, and
+    Risk says in each cycle why it can't be sold. Symbols in `busy` have orders that may still trade.
     """
     for symbol, position in sorted(books.positions.items()):
         instrument = books.instruments.get(symbol)
@@ -283,7 +285,8 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
         if instrument is None or instrument.kind != "spot" or symbol in busy or not position.quantity or price is None:
             continue
         sellable = floor_to(abs(position.quantity), instrument.lot_size)
-        if sellable and sellable * price >= instrument.min_notional:
+        worth = max(price, position.average_price or price)
+        if not too_small(sellable, instrument, type="market", price=worth):
             continue
         opened_at = position.opened_at or statement.at
         id = f"dust:{symbol}:{opened_at.isoformat()}"

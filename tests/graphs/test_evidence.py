@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -440,6 +440,28 @@ async def test_dust_is_kept_while_an_order_may_still_trade_in_its_symbol() -> No
     desk = await a_bought(fee_base="0.01")
     desk.venue.fills(desk.sends("sell", "5"), "4.75", "110")
     assert ((await desk.booked_look()).events, desk.held()) == ((), (Decimal("0.24"), ZERO))
+
+
+async def test_a_remainder_below_the_least_quantity_is_dust_whatever_it_is_worth() -> None:
+    desk = await a_bought(fee_base="0.01")
+    least = {"market_min_quantity": Decimal("0.5")}
+    sized = {symbol: one.model_copy(update=least) for symbol, one in desk.books.instruments.items()}
+    desk.books = replace(desk.books, instruments=sized)
+    desk.venue.fills(desk.sends("sell", "4.5"), "4.5", "110")
+    await desk.booked_look()
+    assert desk.held() == (ZERO, Decimal("0.49"))
+    assert (await desk.booked_look()).events == ()
+
+
+async def test_a_position_whose_price_fell_below_the_minimum_is_no_dust() -> None:
+    desk = await a_bought()
+    priced = {
+        symbol: one.model_copy(update={"min_notional": Decimal(450)}) for symbol, one in desk.books.instruments.items()
+    }
+    desk.books = replace(desk.books, instruments=priced)
+    desk.venue.marks = {SPOT: Decimal(80)}
+    found = await desk.booked_look()
+    assert (found.events, desk.held()) == ((), (Decimal(5), ZERO))
 
 
 async def test_what_can_be_sold_is_no_dust() -> None:
