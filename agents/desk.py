@@ -65,6 +65,8 @@ class Desk:
     settings: DeskSettings
     venue_stops: frozenset[str] = frozenset()
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
+    suspended: Mapping[str, str] = field(default_factory=dict)
+    """By symbol, why the venue does not trade it: nothing is entered or exited there."""
     caps: Mapping[str, OrderCaps] = field(default_factory=dict)
     """By symbol, what the policy allows one order that exits; none for the others."""
     stops: dict[str, Decimal] = field(default_factory=dict)

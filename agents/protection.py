@@ -135,6 +135,8 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     symbol, side, instrument = position.symbol, exit_side(position), desk.instruments[position.symbol]
     if stop is None:
         return Guard(why=NO_PLAN)
+    if symbol in desk.suspended:
+        return Guard(why=desk.suspended[symbol])
     if symbol not in desk.venue_stops:
         return Guard(why=NOT_HELD)
     held, size = held_stops(position, desk.working), abs(position.quantity)

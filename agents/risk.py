@@ -70,6 +70,8 @@ class RiskAgent:
         It names the held stops that it replaces, which would sell the same twice: they stay until it was let through.
         Stops themselves are placed and moved by `graphs.protection`, once it is known what the exits came to.
         """
+        if why := desk.suspended.get(position.symbol):
+            return f"{why}: it can't be exited"
         seen = await _quote(position.symbol, desk)
         if seen is None:
             return "no quote to judge the position by"
@@ -125,6 +127,8 @@ class RiskAgent:
             return None
         if thesis.conviction < settings.min_conviction:
             return f"conviction {thesis.conviction} is below {settings.min_conviction}"
+        if why := desk.suspended.get(thesis.symbol):
+            return f"{why}: it can't be entered"
         side: Side = "buy" if thesis.stance == "buy" else "sell"
         if side == "sell" and not (settings.allow_short and instrument.kind == "swap"):
             return "nothing held to sell, and no shorts"

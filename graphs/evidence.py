@@ -18,7 +18,7 @@ from domain.order import Fill, OrderReport, OrderState
 from domain.sizing import too_small
 from domain.statement import Difference, ExternalEvent, Statement, Trade, Transfer, adoption, differences
 from domain.value import Instant, Value, absent
-from domain.venue import AccountVenue
+from domain.venue import AccountVenue, Suspends
 from graphs.books import Books
 from memory.orders import OrderRecord
 
@@ -42,6 +42,8 @@ class Evidence(Value):
     """Why the venue tells no deposits and the like, in words: what differs may be one."""
     strangers: int = 0
     """Open orders that this desk did not send."""
+    suspended: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """In words, what is not proven of symbols that the venue does not trade: the rest may be proven without them."""
 
     @property
     def proven(self) -> bool:
@@ -89,7 +91,7 @@ async def evidence(look: Look) -> Evidence:
     last: what happens meanwhile shows as a difference. A trade in a symbol in which an order is in doubt is nobody's
     yet, for it may be that order's.
     """
-    unread: list[str] = []
+    unread = _Unread()
     trades = await _trades(look, unread)
     ours = {o.client_order_id: o for o in await look.known.orders(working_only=True) if o.submitted_at}
     owners = await look.known.owned(
@@ -105,25 +107,58 @@ async def evidence(look: Look) -> Evidence:
         transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
-        return Evidence(at=look.at, reports=tuple(reports.values()), unread=(*unread, error.message))
+        return _told_of(look, unread, Evidence(at=look.at, reports=tuple(reports.values()), unread=(error.message,)))
     books = look.books.after(fills)
     told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
     events = tuple(_adopting([event for event in told if event.id not in booked], books, statement))
     ended = {key for key, report in reports.items() if report.state.terminal}
-    busy = {order.request.symbol for key, order in ours.items() if key not in ended}
+    suspended = _suspended(look.venue)
+    busy = {order.request.symbol for key, order in ours.items() if key not in ended} | suspended.keys()
     events += tuple(_dust(books.after(events=events), statement, busy=busy))
     balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
     positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
     seen = statement.model_copy(update={"balances": balances, "positions": positions})
-    return Evidence(
+    found = Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
         differences=differences(books.after(events=events).expected(), seen, dust=DUST),
-        unread=tuple(unread),
         untold=untold,
         strangers=statement.strangers,
+    )
+    return _told_of(look, unread, found)
+
+
+class _Unread(dict[str, list[str]]):
+    """By symbol, what the venue did not tell."""
+
+    def add(self, symbol: str, what: str) -> None:
+        self.setdefault(symbol, []).append(what)
+
+
+def _suspended(venue: AccountVenue) -> Mapping[str, str]:
+    return venue.suspended if isinstance(venue, Suspends) else {}
+
+
+def _told_of(look: Look, unread: _Unread, found: Evidence) -> Evidence:
+    """`found`, with what was not told, and what of both is of suspended symbols set apart."""
+    suspended = {symbol: why for symbol, why in _suspended(look.venue).items() if symbol in look.books.instruments}
+    apart = [d for d in found.differences if look.books.symbol_of(d.asset) in suspended]
+    said: list[str] = []
+    for symbol, why in suspended.items():
+        differing = [d for d in apart if look.books.symbol_of(d.asset) == symbol]
+        parts = [*unread.get(symbol, ()), *([apart_in_words(differing)] if differing else [])]
+        said.append("; ".join(dict.fromkeys([why, *parts])))
+    return found.model_copy(
+        update={
+            "differences": tuple(d for d in found.differences if d not in apart),
+            "unread": (
+                *(what for symbol, parts in unread.items() if symbol not in suspended for what in parts),
+                *found.unread,
+            ),
+            "suspended": tuple(said),
+        }
     )
 
 
@@ -134,6 +169,7 @@ def apart_in_words(apart: Sequence[Difference]) -> str:
 def account_in_words(found: Evidence) -> str:
     """What an operator must know of an account; empty where it is as it should be."""
     said = [f"{e.kind}: {plain(e.quantity)} {e.asset} {e.note}".rstrip() for e in found.events if e.kind != "funding"]
+    said += [f"not traded and not proven, {why}; the rest goes on" for why in found.suspended]
     if found.unread:
         said.append(f"not proven, for the venue did not tell {', '.join(found.unread)}; nothing is entered")
     if found.differences:
@@ -142,24 +178,24 @@ def account_in_words(found: Evidence) -> str:
     return "; ".join(said)
 
 
-async def _words(look: Look, orders: Collection[OrderRecord], unread: list[str]) -> dict[str, OrderReport]:
+async def _words(look: Look, orders: Collection[OrderRecord], unread: _Unread) -> dict[str, OrderReport]:
     reports: dict[str, OrderReport] = {}
     for order in orders:
         report = await word_on(order, look.venue, at=look.at)
         if report is None:
-            unread.append(f"the order {order.client_order_id}")
+            unread.add(order.request.symbol, f"the order {order.client_order_id}")
         else:
             reports[order.client_order_id] = report
     return reports
 
 
-async def _trades(look: Look, unread: list[str]) -> list[Trade]:
+async def _trades(look: Look, unread: _Unread) -> list[Trade]:
     found: list[Trade] = []
     for symbol in look.books.instruments:
         try:
             found += await look.venue.trades(symbol, since=look.since)
         except VenueUnavailable as error:
-            unread.append(error.message)
+            unread.add(symbol, error.message)
     return found
 
 
@@ -188,7 +224,7 @@ async def _foreign(
     owners: Sequence[OrderRecord],
     working: Collection[OrderRecord],
     reports: Mapping[str, OrderReport],
-    unread: list[str],
+    unread: _Unread,
 ) -> list[Trade]:
     """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became."""
     own = {i for o in owners for i in (o.client_order_id, o.venue_order_id)}
@@ -208,7 +244,7 @@ async def _foreign(
         known = await look.known.traded(symbol, [trade.trade_id for trade in mine])
         new = [trade for trade in mine if trade.trade_id not in known]
         if new and symbol in doubtful:
-            unread.append(f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
+            unread.add(symbol, f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
         else:
             found += new
     return found

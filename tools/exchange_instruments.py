@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from domain.errors import SymbolUnknown, UsageError
+from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
 from tools.exchange_client import Precision, Row
@@ -31,18 +31,50 @@ def listed(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> Row:
     if market is None:
         near = get_close_matches(symbol, markets, n=3)
         raise SymbolUnknown(
-            f"{symbol} is not listed on {exchange}",
+            suspension(markets, symbol, exchange=exchange),
             remedy=f"Did you mean {', '.join(near)}?"
             if near
             else "Write spot as BTC/USDT, a perpetual as BTC/USDT:USDT",
         )
-    if market.get("active") is False:
-        raise UsageError(f"{symbol} is not trading on {exchange} now", remedy="Choose another of --symbols")
+    if why := suspension(markets, symbol, exchange=exchange):
+        raise UsageError(why, remedy="Choose another of --symbols")
     if not market.get("spot") and not (market.get("swap") and market.get("linear")):
         raise UsageError(
             f"{symbol} on {exchange} is neither spot nor a linear perpetual", remedy="Only these can be traded"
         )
     return market
+
+
+def suspension(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> str:
+    """Why a symbol is not traded now, in words; empty where it is."""
+    market = markets.get(symbol)
+    if market is None:
+        return f"{symbol} is not listed on {exchange}"
+    return f"{symbol} is not trading on {exchange} now" if market.get("active") is False else ""
+
+
+def carried(
+    markets: Mapping[str, Row], symbols: Sequence[str], *, exchange: str, recorded: Collection[str]
+) -> tuple[Mapping[str, Row], Mapping[str, str]]:
+    """What is listed of the symbols of a run, and why each of them that is `recorded` is not traded now.
+
+    Raises what `listed` does for one that is not recorded, and `VenueUnavailable` for a list without any market of a
+    symbol's kind: that is a broken answer, and nothing was delisted.
+    """
+    rows: dict[str, Row] = {}
+    suspended: dict[str, str] = {}
+    for symbol in symbols:
+        why = suspension(markets, symbol, exchange=exchange)
+        if not why or symbol not in recorded:
+            rows[symbol] = listed(markets, symbol, exchange=exchange)
+            continue
+        kind = "swap" if ":" in symbol else "spot"
+        if not any(market.get(kind) for market in markets.values()):
+            raise VenueUnavailable(f"{exchange} lists no {kind} markets at all")
+        suspended[symbol] = why
+        if symbol in markets:  # what it may still show of it can be read
+            rows[symbol] = markets[symbol]
+    return rows, suspended
 
 
 def contract_size(market: Row) -> Decimal:

@@ -217,6 +217,11 @@ async def test_dust_has_no_stop_at_the_venue_and_keeps_none_that_would_sell_more
     assert found == Guard(withdraw=("acstop",), why=reason)
 
 
+async def test_a_suspended_symbol_gets_no_stop_and_keeps_what_it_has() -> None:
+    gone = {BTC: "BTC/USDT is not listed on okx"}
+    assert await guarded(a_position(), held_at("80"), suspended=gone) == Guard(why=gone[BTC])
+
+
 async def test_a_position_larger_than_one_stop_may_be_for_is_held_by_several() -> None:
     sized = {BTC: an_instrument(stop_max_quantity="2")}
     held = [held_at("90", quantity=quantity, id=f"acstop{n}") for n, quantity in enumerate(("1.25", "2", "1.75"))]

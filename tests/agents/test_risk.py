@@ -356,6 +356,17 @@ async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
     assert await declined(a_price(ETH), portfolio=an_account(a_position())) == "no quote to judge the position by"
 
 
+async def test_nothing_is_entered_or_exited_in_a_suspended_symbol_and_the_others_are() -> None:
+    gone = {BTC: "BTC/USDT is not listed on okx"}
+    crashed = (a_price(bid="80", ask="81"), a_price(ETH, bid="80", ask="81"))
+    books = an_account(a_position(), a_position(ETH))
+    found = await plan(*crashed, portfolio=books, suspended=gone)
+    assert [p.symbol for p in found.proposals] == [ETH]
+    assert found.declined == ((BTC, "BTC/USDT is not listed on okx: it can't be exited"),)
+    entry = await declined(theses=[a_thesis()], suspended=gone)
+    assert entry == "BTC/USDT is not listed on okx: it can't be entered"
+
+
 async def test_a_position_without_a_mark_does_not_lock_the_others_in() -> None:
     portfolio = an_account(a_position(), a_position(ETH), marks={BTC: Decimal(90)})
     found = await plan(a_price(bid="90", ask="91"), portfolio=portfolio)

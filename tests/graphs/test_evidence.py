@@ -14,11 +14,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders.account_venue import SPOT, START, SWAP, ScriptedAccount
+from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderRequest, OrderState, Side
 from domain.portfolio import Position
-from domain.statement import Difference, ExternalEvent, Statement, adoption
+from domain.statement import Difference, ExternalEvent, Statement, Trade, adoption
 from graphs.books import Books
 from graphs.evidence import Evidence, Look, account_in_words, evidence
 from memory.orders import OrderRecord, order_after
@@ -635,6 +636,54 @@ async def test_whatever_the_desk_does_on_a_swap_and_a_person_closes_of_it_the_wa
     assert (await desk.booked_look()).proven
     await settled(desk)
     assert desk.held(SWAP) == (venue.swaps.get(SWAP, Position(symbol=SWAP)).quantity, ZERO)
+
+
+# Suspended symbols
+
+
+class Halting(ScriptedAccount):
+    """Does not trade spot, and tells no trades of it."""
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        pass
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        return {SPOT: f"{SPOT} is not listed on scripted"}
+
+    async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
+        if symbol in self.suspended:
+            raise VenueUnavailable(self.suspended[symbol])
+        return await super().trades(symbol, since=since)
+
+
+async def test_what_is_not_told_of_a_suspended_symbol_leaves_the_rest_proven() -> None:
+    desk = Bookkeeper.of(Halting())
+    desk.venue.wallet["BTC"] = Decimal(3)
+    found = await desk.look()
+    assert (found.proven, found.unread, found.differences) == (True, (), ())
+    assert found.suspended == (f"{SPOT} is not listed on scripted; BTC is 0 here and 3 there",)
+    assert account_in_words(found) == (
+        f"not traded and not proven, {SPOT} is not listed on scripted; BTC is 0 here and 3 there; the rest goes on"
+    )
+
+
+async def test_what_differs_beside_a_suspended_symbol_is_not_proven() -> None:
+    desk = Bookkeeper.of(Halting())
+    desk.venue.wallet["USDT"] += 1
+    found = await desk.look(wide=False)
+    assert [apart.asset for apart in found.differences] == ["USDT"]
+    assert not found.proven
+
+
+async def test_what_is_held_of_a_suspended_symbol_is_no_dust() -> None:
+    desk = await a_bought("0.25")
+    desk.venue.__class__ = Halting
+    tiny = {
+        symbol: one.model_copy(update={"min_quantity": Decimal(1)}) for symbol, one in desk.venue.instruments_.items()
+    }
+    desk.books = replace(desk.books, instruments=tiny)
+    assert (await desk.look()).events == ()
 
 
 def test_two_differences_are_said_in_one_line() -> None:
