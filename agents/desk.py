@@ -18,6 +18,7 @@ from domain.decision import Episode, Opinion
 from domain.effects import Effects
 from domain.instrument import Instrument
 from domain.portfolio import Portfolio
+from domain.sizing import OrderCaps
 from memory.orders import OrderRecord
 from tools.toolbox import Toolbox
 
@@ -64,5 +65,9 @@ class Desk:
     settings: DeskSettings
     venue_stops: frozenset[str] = frozenset()
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
+    suspended: Mapping[str, str] = field(default_factory=dict)
+    """By symbol, why the venue does not trade it: nothing is entered or exited there."""
+    caps: Mapping[str, OrderCaps] = field(default_factory=dict)
+    """By symbol, what the policy allows one order that exits; none for the others."""
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""

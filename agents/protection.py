@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
+from agents.parts import stop_parts
 from domain.decision import Proposal
 from domain.digest import plain
 from domain.instrument import Instrument
@@ -32,7 +33,7 @@ class Guard(Value):
     """What the protection of one position needs."""
 
     proposal: Proposal | None = None
-    """The stop that the venue lacks."""
+    """The stop that the venue lacks; larger than one order may be, it goes out in parts (`agents.parts.in_parts`)."""
     withdraw: tuple[str, ...] = ()
     """Client order ids of held stops that must go and need no replacement."""
     why: str = ""
@@ -134,6 +135,8 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     symbol, side, instrument = position.symbol, exit_side(position), desk.instruments[position.symbol]
     if stop is None:
         return Guard(why=NO_PLAN)
+    if symbol in desk.suspended:
+        return Guard(why=desk.suspended[symbol])
     if symbol not in desk.venue_stops:
         return Guard(why=NOT_HELD)
     held, size = held_stops(position, desk.working), abs(position.quantity)
@@ -143,12 +146,13 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     if quantity <= 0 and exits:
         certain = instrument.kind != "swap" and all(order.state in _AT_VENUE for order in exits)
         return Guard(withdraw=_ids(held) if certain else (), why=_leaving(exits[0]))
-    if quantity <= 0 or quantity * stop < instrument.min_notional:
-        return Guard(withdraw=too_large, why="position kept, too small for a stop at the venue")
+    wanted = stop_parts(quantity, stop, symbol, desk, mid=seen.mid if seen else stop)
+    if isinstance(wanted, str):
+        return Guard(withdraw=too_large, why=f"position kept, too small for a stop at the venue: {wanted}")
     near = abs(position.average_price - stop) * _WORTH_MOVING if position.average_price is not None else ZERO
-    fits = [order for order in held if order.remaining == quantity and _near(order.request.trigger_price, stop, near)]
-    if fits:
-        return Guard(withdraw=_ids(order for order in held if order is not fits[0]))
+    fits = _fitting([order for order in held if _near(order.request.trigger_price, stop, near)], wanted)
+    if len(fits) == len(wanted):
+        return Guard(withdraw=_ids(order for order in held if order not in fits))
     kept = not too_large and sum((order.remaining for order in held), ZERO) >= quantity
     if kept and (seen is None or not desk.duty.sends or _passed(stop, side, seen)):
         return Guard()
@@ -174,6 +178,17 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
 def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
     side = exit_side(position)
     return [order for order in working if (order.request.symbol, order.request.side) == (position.symbol, side)]
+
+
+def _fitting(held: Sequence[OrderRecord], wanted: Sequence[Decimal]) -> Sequence[OrderRecord]:
+    """For each quantity that is wanted one of the held stops, as far as they go."""
+    left, found = list(held), []
+    for quantity in wanted:
+        order = next((order for order in left if order.remaining == quantity), None)
+        if order is not None:
+            left.remove(order)
+            found.append(order)
+    return found
 
 
 def _ids(orders: Iterable[OrderRecord]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Final
 
 from agents.desk import Desk
+from agents.parts import in_parts, stuck
 from agents.protection import exit_side, held_stops, stop_of
 from agents.settings import RiskSettings
 from domain.decision import Proposal, Thesis
@@ -14,6 +15,7 @@ from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
+from domain.sizing import after_fee, greatest, no_way_out, too_small
 from domain.value import Value
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
@@ -53,14 +55,14 @@ class RiskAgent:
             _note(said, symbol, proposals, declined)
         if not desk.duty.entries:
             declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
-            return _plan(proposals, declined)
+            return _plan(in_parts(proposals, desk), declined)
         for symbol in sorted(by_symbol.keys() - held.keys()):
             try:
                 said = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
                 said = f"no size: {type(error).__name__}"
             _note(said, symbol, proposals, declined)
-        return _plan(proposals, declined)
+        return _plan(in_parts(proposals, desk), declined)
 
     async def _care(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
         """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go.
@@ -68,6 +70,8 @@ class RiskAgent:
         It names the held stops that it replaces, which would sell the same twice: they stay until it was let through.
         Stops themselves are placed and moved by `graphs.protection`, once it is known what the exits came to.
         """
+        if why := desk.suspended.get(position.symbol):
+            return f"{why}: it can't be exited"
         seen = await _quote(position.symbol, desk)
         if seen is None:
             return "no quote to judge the position by"
@@ -80,7 +84,7 @@ class RiskAgent:
         elif cause is None and halve:
             cause, part = f"halved: {desk.duty.reason}", _HALF
         if cause is None:
-            return "position kept"
+            return f"position kept{stuck(position, seen, desk)}"
         return self._leave(position, thesis, seen, desk, cause=cause, part=part)
 
     def _leave(
@@ -98,8 +102,8 @@ class RiskAgent:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
         quantity = floor_to(left, instrument.lot_size)
-        if quantity <= 0 or quantity * seen.mid < instrument.min_notional:
-            return f"{cause}, and what is held is too small to trade"
+        if why := too_small(quantity, instrument, type="market", price=seen.mid):
+            return f"{cause}, and what is held is too small to trade: {why}"
         return Proposal(
             cycle=desk.cycle,
             as_of=desk.as_of,
@@ -123,6 +127,8 @@ class RiskAgent:
             return None
         if thesis.conviction < settings.min_conviction:
             return f"conviction {thesis.conviction} is below {settings.min_conviction}"
+        if why := desk.suspended.get(thesis.symbol):
+            return f"{why}: it can't be entered"
         side: Side = "buy" if thesis.stance == "buy" else "sell"
         if side == "sell" and not (settings.allow_short and instrument.kind == "swap"):
             return "nothing held to sell, and no shorts"
@@ -148,14 +154,18 @@ class RiskAgent:
             instrument=instrument,
             settings=settings,
         )
-        if quantity <= 0 or quantity * min(price, seen.mid) < instrument.min_notional:
-            return "too small to trade"
+        most = greatest(instrument, type="market", price=max(price, seen.mid))
+        quantity = quantity if most is None else min(quantity, most)
+        if why := too_small(quantity, instrument, type="market", price=min(price, seen.mid)):
+            return f"too small to trade: {why}"
         stop, target = exits(side, price, distance, instrument=instrument, settings=settings)
         below, above = (stop, target) if side == "buy" else (target, stop)
         if below <= 0:
             return "the exits would lie below zero"
         if not below < seen.bid <= seen.ask < above:
             return "the spread and the tick leave no room for the exits"
+        if why := no_way_out(after_fee(quantity, instrument, side=side), instrument, price=below):
+            return f"too small to exit again: {why}"
         return Proposal(
             cycle=desk.cycle,
             as_of=desk.as_of,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from domain.money import ZERO
-from domain.value import Instant, NonNegative, Positive, Symbol, Value
+from domain.value import Instant, NonNegative, Positive, Symbol, Value, absent
 
 InstrumentKind = Literal["spot", "swap", "option"]
 AssetClass = Literal["crypto", "equity", "fx", "commodity"]
@@ -22,7 +24,9 @@ class OptionTerms(Value):
 class Instrument(Value):
     """One tradable symbol. Prices move in ticks, quantities in lots, both in plain units.
 
-    `min_notional` is in the quote currency. Fees are parts of one of the notional: 0.001 is 10 bps.
+    Notionals are in the quote currency. Fees are parts of one of the notional: 0.001 is 10 bps. What an exchange
+    states of the size of one order is here in the instrument's own units; what it does not state, binds nothing:
+    see `domain.sizing`.
     """
 
     symbol: Symbol
@@ -35,6 +39,18 @@ class Instrument(Value):
     min_notional: NonNegative = ZERO
     maker_fee: NonNegative = ZERO
     taker_fee: NonNegative = ZERO
+
+    min_quantity: NonNegative = Field(default=ZERO, exclude_if=absent)
+    max_quantity: Positive | None = Field(default=None, exclude_if=absent)
+    max_notional: Positive | None = Field(default=None, exclude_if=absent)
+    market_min_quantity: NonNegative = Field(default=ZERO, exclude_if=absent)
+    """Those with `market_` bind market orders, and stops, which end as such, besides the others."""
+    market_max_quantity: Positive | None = Field(default=None, exclude_if=absent)
+    market_max_notional: Positive | None = Field(default=None, exclude_if=absent)
+    market_without_minimum: bool = Field(default=False, exclude_if=absent)
+    """Whether `min_notional` does not bind market orders."""
+    stop_max_quantity: Positive | None = Field(default=None, exclude_if=absent)
+    stop_max_notional: Positive | None = Field(default=None, exclude_if=absent)
 
     @property
     def base(self) -> str:

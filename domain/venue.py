@@ -151,6 +151,20 @@ class Venue(Protocol):
 
 
 @runtime_checkable
+class Suspends(Protocol):
+    """A market or a venue that goes on with the rest when one of its symbols is suspended or delisted."""
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """The instruments of a run that began before: those of them that are not traded are suspended, and no error."""
+        ...
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        """By symbol, why it is not traded, in words; as last read."""
+        ...
+
+
+@runtime_checkable
 class BatchVenue(Protocol):
     """A venue that takes several orders in one request."""
 

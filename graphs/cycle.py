@@ -30,6 +30,7 @@ from graphs.state import CycleState
 from memory.controls import ACTIVE, Control
 from memory.orders import OrderRecord
 from policy.account import Arming
+from policy.caps import order_caps
 from policy.escalation import Step
 from tools.bar_grid import last_close
 from tools.toolbox import Toolbox
@@ -45,6 +46,8 @@ class Stock(Value):
     working: tuple[OrderRecord, ...]
     closed: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
     """What a look at a live account found to have gone flat: by trades of ours or by hand, or as crumbs given up."""
+    suspended: Mapping[Symbol, str] = Field(default={}, exclude_if=absent)
+    """Why the venue does not trade these symbols. A position in one is marked as it last was, or at its own price."""
 
 
 _STOCK: Final = TypeAdapter(Stock)
@@ -101,6 +104,8 @@ class Cycle:
     """As this cycle finds it; a held position may lack a mark price, and then nothing can be entered."""
     working: tuple[OrderRecord, ...] = ()
     just_closed: frozenset[str] = frozenset()
+    suspended: Mapping[str, str] = field(default_factory=dict)
+    """By symbol, why the venue does not trade it."""
     duty: Duty = ORDINARY
     control: Control = ACTIVE
     """The trading state in force."""
@@ -164,6 +169,8 @@ class Cycle:
             memory=self,
             settings=session.settings.desk,
             venue_stops=frozenset(session.header.venue_stops),
+            suspended=self.suspended,
+            caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
         )
 
@@ -265,16 +272,23 @@ class Cycle:
         ledger = self.session.ledger
 
         async def look() -> Stock:
+            suspended = self.session.suspended
             portfolio = await ledger.portfolio(marks=marks, as_of=self.as_of)
+            if last := self._last_marks(portfolio, suspended):
+                portfolio = await ledger.portfolio(marks={**last, **marks}, as_of=self.as_of)
             closed = await ledger.closed_trades(cycle=self.number) if self.session.live else ()
             return Stock(
                 portfolio=portfolio,
                 working=await ledger.orders(working_only=True),
                 closed=tuple(episode.symbol for episode in closed),
+                suspended=suspended,
             )
 
         stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
-        self.marks = marks
+        marked = stock.portfolio.marks
+        self.suspended = stock.suspended
+        self.marks = {**{symbol: marked[symbol] for symbol in stock.suspended if symbol in marked}, **marks}
+        self.session.marks.update(self.marks)
         self.working = stock.working
         self.portfolio = stock.portfolio
         self.reconciled_at = reconciled_at if self.session.live else effects.now()
@@ -293,6 +307,15 @@ class Cycle:
 
         stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
         self.working, self.portfolio = stock.working, stock.portfolio
+
+    def _last_marks(self, portfolio: Portfolio, suspended: Mapping[str, str]) -> Mapping[str, Decimal]:
+        """Of positions that nobody prices any more: without these, nothing could be entered beside them."""
+        found = {
+            symbol: self.session.marks.get(symbol) or position.average_price
+            for symbol, position in portfolio.positions.items()
+            if symbol in suspended and symbol not in portfolio.marks
+        }
+        return {symbol: mark for symbol, mark in found.items() if mark is not None and mark > 0}
 
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
         """The prices that what is held now waits for: its stop and its target, where it has them."""

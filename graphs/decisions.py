@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from domain.decision import Decision, Proposal, Thesis
@@ -15,14 +16,16 @@ def decisions(state: CycleState, *, cycle: int, universe: tuple[str, ...]) -> tu
     """One line for every symbol of the universe, in its order."""
     theses = {t.symbol: t for t in state.get("theses", [])}
     plan = state.get("plan")
-    proposals = {p.symbol: p for p in plan.proposals} if plan else {}
+    proposals = {p.digest: p for p in plan.proposals} if plan else {}
     declined = dict(plan.declined) if plan else {}
-    verdicts = {v.symbol: v for v in (*state.get("verdicts", ()), *state.get("verdicts_again", ()))}
+    verdicts = _by_symbol((*state.get("verdicts", ()), *state.get("verdicts_again", ())))
     quiet = dict(state["scan"].quiet)
     lines = []
     for symbol in universe:
         if symbol in verdicts:
-            lines.append(_judged(cycle, proposals[symbol], verdicts[symbol], theses.get(symbol)))
+            lines.append(
+                _judged(cycle, proposals[verdicts[symbol].proposal_digest], verdicts[symbol], theses.get(symbol))
+            )
         elif symbol in theses:
             lines.append(_thought(cycle, theses[symbol], declined.get(symbol)))
         else:
@@ -38,6 +41,16 @@ def decisions(state: CycleState, *, cycle: int, universe: tuple[str, ...]) -> tu
                 )
             )
     return tuple(lines)
+
+
+def _by_symbol(verdicts: Iterable[Verdict]) -> Mapping[str, Verdict]:
+    """The last word on each order, and of the orders of one symbol (an exit in parts) the first that is allowed."""
+    last = {verdict.client_order_id: verdict for verdict in verdicts}
+    found: dict[str, Verdict] = {}
+    for verdict in last.values():
+        if verdict.symbol not in found or (found[verdict.symbol].outcome != "allow" and verdict.outcome == "allow"):
+            found[verdict.symbol] = verdict
+    return found
 
 
 def _judged(cycle: int, proposal: Proposal, verdict: Verdict, thesis: Thesis | None) -> Decision:

@@ -14,6 +14,7 @@ from domain.instrument import Instrument
 from domain.money import floor_to
 from domain.order import OrderState
 from domain.portfolio import Portfolio
+from domain.sizing import too_small
 from graphs.closing import CLOSING
 from graphs.cycle import CONTROL, Cycle
 from graphs.days import day_start, week_start
@@ -92,13 +93,17 @@ def _kept(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
     """What can't be left however often it is tried, in words; `None` while there is something to try or to await."""
     patience = cycle.session.timeframe.length * _BARS_OF_DOUBT
     for order in cycle.working:
+        if order.request.symbol in cycle.suspended:  # nobody tells what became of it
+            continue
         if order.state is not OrderState.UNKNOWN or cycle.as_of - order.updated_at < patience:
             return None
     for symbol, position in portfolio.positions.items():
         side = "sell" if position.quantity > 0 else "buy"
         leaving = (o.remaining for o in cycle.working if (o.request.symbol, o.request.side) == (symbol, side))
         left = abs(position.quantity) - sum(leaving, Decimal(0))
-        if _tradable(left, portfolio.marks.get(symbol), cycle.session.settings.instruments.get(symbol)):
+        if symbol not in cycle.suspended and _tradable(
+            left, portfolio.marks.get(symbol), cycle.session.settings.instruments.get(symbol)
+        ):
             return None
     held = [f"{plain(p.quantity)} of {symbol}" for symbol, p in sorted(portfolio.positions.items())]
     return held + [f"{order.client_order_id} in doubt" for order in cycle.working]
@@ -108,8 +113,7 @@ def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None
     """Whether an exit of so much can be sent, now or once there is a price to judge it by."""
     if instrument is None:
         return left > 0
-    quantity = floor_to(left, instrument.lot_size)
-    return quantity > 0 and (mark is None or quantity * mark >= instrument.min_notional)
+    return not too_small(floor_to(left, instrument.lot_size), instrument, type="market", price=mark)
 
 
 async def _flattened(cycle: Cycle, but: str) -> Control:

@@ -15,6 +15,7 @@ from domain.digest import plain
 from domain.errors import NotTold, VenueUnavailable, worth_asking_again
 from domain.money import ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderState
+from domain.sizing import too_small
 from domain.statement import (
     Difference,
     ExternalEvent,
@@ -26,7 +27,7 @@ from domain.statement import (
     trade_event_id,
 )
 from domain.value import Instant, Value, absent
-from domain.venue import AccountVenue
+from domain.venue import AccountVenue, Suspends
 from graphs.books import Books
 from memory.orders import OrderRecord, order_after
 
@@ -52,6 +53,8 @@ class Evidence(Value):
     """Open orders that this desk did not send."""
     refused: bool = Field(default=False, exclude_if=absent)
     """Whether the venue refused to tell something, as it would again: another look finds no more."""
+    suspended: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """In words, what is not proven of symbols that the venue does not trade: the rest may be proven without them."""
 
     @property
     def proven(self) -> bool:
@@ -108,7 +111,7 @@ async def evidence(look: Look) -> Evidence:
     last: what happens meanwhile shows as a difference. A trade in a symbol in which an order is in doubt is nobody's
     yet, for it may be that order's; and none is anybody else's before the order behind it was asked for.
     """
-    unread: list[str] = []
+    unread = _Unread()
     trades = await _trades(look, unread)
     ours = {o.client_order_id: o for o in await look.known.orders(working_only=True) if o.submitted_at}
     owners = await look.known.owned(
@@ -124,31 +127,69 @@ async def evidence(look: Look) -> Evidence:
         transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
-        unread.append(look.not_told(error))
-        return Evidence(at=look.at, reports=tuple(reports.values()), unread=tuple(unread), refused=bool(look.refusals))
+        unread.add("", look.not_told(error))
+        return _told_of(
+            look, unread, Evidence(at=look.at, reports=tuple(reports.values()), refused=bool(look.refusals))
+        )
     books = look.books.after(fills)
     told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
     booked = await look.known.booked([event.id for event in told])
     news = _each_once([event for event in told if event.id not in booked], unread)
     events = tuple(_adopting(news, books, statement))
     ended = {key for key, report in reports.items() if report.state.terminal}
-    busy = {order.request.symbol for key, order in ours.items() if key not in ended}
+    suspended = _suspended(look.venue)
+    busy = {order.request.symbol for key, order in ours.items() if key not in ended} | suspended.keys()
     events += tuple(_dust(books.after(events=events), statement, busy=busy))
     balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
     positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
     seen = statement.model_copy(update={"balances": balances, "positions": positions})
-    apart = differences(books.after(events=events).expected(), seen, dust=DUST)
-    if not apart and not unread:
-        reports = _without_the_missing(reports, asked, at=look.at)
-    return Evidence(
+    found = Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
-        differences=apart,
-        unread=tuple(unread),
+        differences=differences(books.after(events=events).expected(), seen, dust=DUST),
         untold=untold,
         strangers=statement.strangers,
         refused=bool(look.refusals),
+    )
+    found = _told_of(look, unread, found)
+    if not found.proven:
+        return found
+    settled = {key: report for key, report in reports.items() if report.symbol not in suspended}
+    return found.model_copy(
+        update={"reports": tuple((reports | _without_the_missing(settled, asked, at=look.at)).values())}
+    )
+
+
+class _Unread(dict[str, list[str]]):
+    """By symbol, what the venue did not tell."""
+
+    def add(self, symbol: str, what: str) -> None:
+        self.setdefault(symbol, []).append(what)
+
+
+def _suspended(venue: AccountVenue) -> Mapping[str, str]:
+    return venue.suspended if isinstance(venue, Suspends) else {}
+
+
+def _told_of(look: Look, unread: _Unread, found: Evidence) -> Evidence:
+    """`found`, with what was not told, and what of both is of suspended symbols set apart."""
+    suspended = {symbol: why for symbol, why in _suspended(look.venue).items() if symbol in look.books.instruments}
+    apart = [d for d in found.differences if look.books.symbol_of(d.asset) in suspended]
+    said: list[str] = []
+    for symbol, why in suspended.items():
+        differing = [d for d in apart if look.books.symbol_of(d.asset) == symbol]
+        parts = [*unread.get(symbol, ()), *([apart_in_words(differing)] if differing else [])]
+        said.append("; ".join(dict.fromkeys([why, *parts])))
+    return found.model_copy(
+        update={
+            "differences": tuple(d for d in found.differences if d not in apart),
+            "unread": (
+                *(what for symbol, parts in unread.items() if symbol not in suspended for what in parts),
+                *found.unread,
+            ),
+            "suspended": tuple(said),
+        }
     )
 
 
@@ -159,6 +200,7 @@ def apart_in_words(apart: Sequence[Difference]) -> str:
 def account_in_words(found: Evidence) -> str:
     """What an operator must know of an account; empty where it is as it should be."""
     said = [f"{e.kind}: {plain(e.quantity)} {e.asset} {e.note}".rstrip() for e in found.events if e.kind != "funding"]
+    said += [f"not traded and not proven, {why}; the rest goes on" for why in found.suspended]
     if found.unread:
         said.append(f"not proven, for the venue did not tell {', '.join(found.unread)}; nothing is entered")
     if found.differences:
@@ -175,24 +217,24 @@ def doubt_in_words(report: OrderReport) -> str:
     )
 
 
-async def _words(look: Look, orders: Collection[OrderRecord], unread: list[str]) -> dict[str, OrderReport]:
+async def _words(look: Look, orders: Collection[OrderRecord], unread: _Unread) -> dict[str, OrderReport]:
     reports: dict[str, OrderReport] = {}
     for order in orders:
         report = await word_on(order, look.venue, at=look.at)
         if report is None:
-            unread.append(f"the order {order.client_order_id}")
+            unread.add(order.request.symbol, f"the order {order.client_order_id}")
         else:
             reports[order.client_order_id] = report
     return reports
 
 
-async def _trades(look: Look, unread: list[str]) -> list[Trade]:
+async def _trades(look: Look, unread: _Unread) -> list[Trade]:
     found: list[Trade] = []
     for symbol in look.books.instruments:
         try:
             found += await look.venue.trades(symbol, since=look.since)
         except VenueUnavailable as error:
-            unread.append(look.not_told(error))
+            unread.add(symbol, look.not_told(error))
     return found
 
 
@@ -221,7 +263,7 @@ async def _foreign(
     asked: dict[str, OrderRecord],
     owners: Sequence[OrderRecord],
     reports: dict[str, OrderReport],
-    unread: list[str],
+    unread: _Unread,
 ) -> list[Trade]:
     """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became.
 
@@ -244,7 +286,7 @@ async def _foreign(
     for symbol in sorted({trade.symbol for trade in other}):
         new = await _unbooked(look, symbol, [trade for trade in other if trade.symbol == symbol])
         if new and symbol in doubtful:
-            unread.append(f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
+            unread.add(symbol, f"whose {len(new)} trades in {symbol} are, while an order there is in doubt")
             continue
         for order_id in dict.fromkeys(trade.venue_order_id for trade in new):
             behind = [trade for trade in new if trade.venue_order_id == order_id]
@@ -267,7 +309,7 @@ async def _is_anothers(
     denied: bool,
     asked: dict[str, OrderRecord],
     reports: dict[str, OrderReport],
-    unread: list[str],
+    unread: _Unread,
 ) -> bool:
     """Whether `trades`, all of one order that the books don't know by its name, are somebody else's.
 
@@ -280,11 +322,12 @@ async def _is_anothers(
     try:
         name = await look.venue.client_order_id_of(order_id, symbol) if order_id else None
     except VenueUnavailable as error:
-        unread.append(look.not_told(error))
+        unread.add(symbol, look.not_told(error))
         return False
     if name is None and denied:
-        unread.append(
-            f"the order {order_id} behind {len(trades)} trades in {symbol}, while one of ours there is missing"
+        unread.add(
+            symbol,
+            f"the order {order_id} behind {len(trades)} trades in {symbol}, while one of ours there is missing",
         )
         return False
     for order in await look.known.owned(client_order_ids={name} if name else (), venue_order_ids=()):
@@ -293,7 +336,7 @@ async def _is_anothers(
         report = reports.get(order.client_order_id)
         shown = {fill.trade_id for fill in report.fills} if report else set()
         if any(trade.trade_id not in shown for trade in trades):
-            unread.append(f"all trades of the order {order.client_order_id}")
+            unread.add(symbol, f"all trades of the order {order.client_order_id}")
         return False
     return True
 
@@ -319,14 +362,15 @@ def _without_the_missing(
     return found
 
 
-def _each_once(events: Sequence[ExternalEvent], unread: list[str]) -> list[ExternalEvent]:
+def _each_once(events: Sequence[ExternalEvent], unread: _Unread) -> list[ExternalEvent]:
     """Of an event that comes twice with other content neither is believed."""
     by_id: dict[str, ExternalEvent] = {}
     twice: set[str] = set()
     for event in events:
         if by_id.setdefault(event.id, event) != event:
             twice.add(event.id)
-    unread += [f"one thing of {id}, but two" for id in sorted(twice)]
+    for id in sorted(twice):
+        unread.add("", f"one thing of {id}, but two")
     return [event for id, event in by_id.items() if id not in twice]
 
 
@@ -394,7 +438,8 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
     """What is left of a spot position and too small to be sold, given up to what stands beside the desk's own.
 
     Where fees are taken out of what is bought, every trade leaves some: kept as a position, it would never be flat.
-    Symbols in `busy` have orders that may still trade.
+    What could be sold at what was paid for it is no remainder, but a position whose price fell: that one is kept, and
+    Risk says in each cycle why it can't be sold. Symbols in `busy` have orders that may still trade.
     """
     for symbol, position in sorted(books.positions.items()):
         instrument = books.instruments.get(symbol)
@@ -402,7 +447,8 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
         if instrument is None or instrument.kind != "spot" or symbol in busy or not position.quantity or price is None:
             continue
         sellable = floor_to(abs(position.quantity), instrument.lot_size)
-        if sellable and sellable * price >= instrument.min_notional:
+        worth = max(price, position.average_price or price)
+        if not too_small(sellable, instrument, type="market", price=worth):
             continue
         opened_at = position.opened_at or statement.at
         id = f"dust:{symbol}:{opened_at.isoformat()}"

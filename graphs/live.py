@@ -19,7 +19,7 @@ from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import OrderState
 from domain.statement import ExternalEvent, Statement, adoption, is_swap
-from domain.venue import AccountVenue, BatchVenue
+from domain.venue import AccountVenue, BatchVenue, Suspends
 from graphs.days import day_start, lookback, week_start
 from graphs.session import RunSettings
 from graphs.wall import RunningClock
@@ -139,7 +139,12 @@ async def went_live(
 
 
 async def require_same(header: RunHeader, desk: LiveDesk) -> None:
-    """Raises `Refused` when the keys at hand are another account's than the run's."""
+    """Raises `Refused` when the keys at hand are another account's than the run's.
+
+    A symbol of the run that is not traded any more is no reason: the others are looked after.
+    """
+    if isinstance(desk.venue, Suspends):
+        desk.venue.expect(RunSettings.model_validate_json(header.settings).instruments)
     account = await account_of(desk, exchange=header.exchange)
     if account != header.account:
         raise Refused(f"{header.run_id} trades on {header.account}, and the keys are of {account}")

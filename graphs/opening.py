@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from agents.model import LanguageModel
@@ -13,7 +15,8 @@ from domain.candle import Timeframe
 from domain.clock import Clock, CycleClock, TickClock
 from domain.digest import canonical
 from domain.errors import LedgerBroken, NotFound, UsageError
-from domain.venue import Market, Venue
+from domain.portfolio import Portfolio
+from domain.venue import Market, Suspends, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.cut_short import close_as_it_stands, matched_until
 from graphs.eras import NOTHING, Change, this_version
@@ -135,6 +138,8 @@ async def resume(
     header = record.header
     timeframe = Timeframe(header.timeframe)
     market = opener(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed, wall=WallClock())
+    if isinstance(market, Suspends):
+        market.expect(RunSettings.model_validate_json(header.era(record.cycles).settings).instruments)
     forked = [era.from_cycle for era in header.eras if era.at is None]
     if forked and record.cycles < forked[-1]:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
@@ -175,6 +180,7 @@ async def _take_up(session: Session, *, cycle: int) -> None:
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
     await session.ledger.check()
     await _recall(session)
+    session.marks |= await _last_marks(session, cycle=cycle - 1)
     await session.archive.discard_open_cycle(header.run_id, cycle=cycle)
     await _restore(session, cycle=cycle)
     await session.archive.resume_run(header.run_id)
@@ -279,6 +285,15 @@ def _paper_venue(
         check=office.check,
         costs=settings.costs,
     )
+
+
+async def _last_marks(session: Session, *, cycle: int) -> Mapping[str, Decimal]:
+    """The mark prices that `cycle` found, as far as its steps are kept."""
+    for step in await session.archive.steps(session.header.run_id, cycle):
+        found = json.loads(step.body).get("portfolio") if step.node == "tick" and step.body else None
+        if found is not None:
+            return Portfolio.model_validate_json(json.dumps(found)).marks
+    return {}
 
 
 async def _begin(session: Session) -> None:

@@ -94,6 +94,7 @@ def picture(
         trading_state=standing.control.state,
         universe=session.universe,
         instruments=session.settings.instruments,
+        suspended=frozenset(cycle.suspended),
         sessions=seen.sessions,
         quotes=seen.quotes,
         bars=seen.bars,

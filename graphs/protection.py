@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from agents.desk import Desk
 from agents.execution import ExecutionAgent
+from agents.parts import in_parts
 from agents.protection import Guard, guard, orphaned_stops, stop_of, unprotected
 from domain.decision import Proposal
 from domain.order import OrderReport, OrderState
@@ -81,7 +82,7 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
         whys[symbol] = needs.why
         reports += [await desk.orders.cancel(held[id]) for id in needs.withdraw]
         if needs.proposal is not None:
-            proposals.append(needs.proposal)
+            proposals += in_parts([needs.proposal], desk)
     verdicts: tuple[Verdict, ...] = ()
     if proposals:
         judged = await gate(proposals, cycle, node=f"{node}:gate")
@@ -118,12 +119,13 @@ async def _release(
     """Take back the stops of perpetuals that were replaced, now that what replaces them stands at the venue."""
     orders = cycle.desk(f"{node}:release").orders
     instruments = cycle.session.settings.instruments
-    return [
-        await orders.cancel(held[id])
+    released = [
+        id
         for proposal in proposals
         if proposal.client_order_id in standing and instruments[proposal.symbol].kind == "swap"
         for id in proposal.releases
     ]
+    return [await orders.cancel(held[id]) for id in dict.fromkeys(released)]
 
 
 def _unplaced(report: OrderReport) -> str:

@@ -14,7 +14,7 @@ from domain.errors import LedgerBroken
 from domain.instrument import Instrument
 from domain.order import OrderReport
 from domain.statement import Difference
-from domain.venue import AccountVenue, Venue
+from domain.venue import AccountVenue, Suspends, Venue
 from graphs.books import Books
 from graphs.cycle import Cycle
 from graphs.evidence import Evidence, Look, apart_in_words, evidence
@@ -118,6 +118,8 @@ async def survey(
 
     `wide`: also what moved balances without a trade. Without `since`, from the opening of the run on.
     """
+    if isinstance(venue, Suspends):
+        venue.expect(instruments)
     books = await ledger.portfolio(marks={}, as_of=at)
     opened_at = header.opened_at or header.created_at
     return await evidence(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from domain.clock import Clock, CycleClock
 from domain.decision import Episode
 from domain.instrument import Instrument
 from domain.value import Symbol, Value
-from domain.venue import Market, Venue
+from domain.venue import Market, Suspends, Venue
 from graphs.brake import Brake, braked
 from graphs.closing import CLOSING, OpenPosition
 from graphs.wall import WallClock
@@ -91,6 +92,8 @@ class Session:
     """How near to its loss limits the last cycle found the account."""
     last_at: datetime | None = None
     """The moment of the last cycle."""
+    marks: dict[str, Decimal] = field(default_factory=dict)
+    """Mark prices as last seen: what is suspended keeps its last one."""
     read_until: datetime | None = None
     """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)
@@ -149,6 +152,13 @@ class Session:
         self.era, self.settings = era, RunSettings.model_validate_json(era.settings)
         self.model = open_model(era.model, asking=self.asking)
         self.__dict__.pop("engine", None)  # it is of the policy before
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        """By symbol, why the venue does not trade it now, as last read. To be read as an effect."""
+        sources = [source for source in (self.market, self.venue) if isinstance(source, Suspends)]
+        found = {symbol: why for source in sources for symbol, why in source.suspended.items()}
+        return {symbol: found[symbol] for symbol in self.universe if symbol in found}
 
     @property
     def universe(self) -> tuple[str, ...]:

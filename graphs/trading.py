@@ -75,7 +75,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     if account is not None:
         found["account"] = account
-    if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=desk.venue_stops)):
+    protectable = desk.venue_stops - cycle.suspended.keys()
+    if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
         found["bare"] = list(missing)
     return found
 

@@ -9,7 +9,8 @@ from typing import Final
 from domain.decision import Proposal
 from domain.digest import plain
 from domain.instrument import Instrument
-from domain.money import ZERO, ceil_to, floor_to
+from domain.money import ZERO, floor_to
+from domain.sizing import least, least_entry
 from domain.value import Positive, Value
 from policy.checks import CHECKS
 from policy.engine import PolicyEngine
@@ -114,13 +115,15 @@ def _largest(proposal: Proposal, facts: Facts, engine: PolicyEngine) -> tuple[De
 
 
 def _smallest(proposal: Proposal, facts: Facts, instrument: Instrument) -> Decimal:
-    """The fewest lots that the venue would take at the order's price."""
+    """The fewest lots that the venue would take at the order's price; of an entry into nothing, and at its exits."""
     quote = facts.quotes.get(proposal.symbol)
-    price = proposal.limit_price or proposal.trigger_price or (quote.mid if quote else ZERO)
-    quantity = instrument.lot_size
-    while price and quantity * price < instrument.min_notional:
-        quantity = max(ceil_to(instrument.min_notional / price, instrument.lot_size), quantity + instrument.lot_size)
-    return quantity
+    price = proposal.limit_price or proposal.trigger_price or (quote.mid if quote else None)
+    held = facts.portfolio.quantity(proposal.symbol) if facts.portfolio else ZERO
+    if proposal.reduce_only or held or price is None:
+        return least(instrument, type=proposal.type, price=price)
+    exits = [exit for exit in (proposal.stop_price, proposal.target_price, quote.mid if quote else None) if exit]
+    exit = min([price, *exits])
+    return least_entry(instrument, side=proposal.side, type=proposal.type, price=price, exit=exit)
 
 
 def _sized(proposal: Proposal, quantity: Decimal) -> Proposal:

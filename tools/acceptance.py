@@ -10,6 +10,7 @@ from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import BPS, ZERO, on_grid
 from domain.order import OrderRequest
+from domain.sizing import too_large, too_small
 from tools.books import Books
 from tools.costs import PaperCosts
 from tools.paper_order import PaperOrder
@@ -50,8 +51,10 @@ def rejection(
     if order.limit_price is not None and not on_grid(order.limit_price, instrument.tick_size):
         return f"limit price {plain(order.limit_price)} is not a multiple of the tick {plain(instrument.tick_size)}"
     price = worst_price(order, quote, costs=costs)
-    if order.quantity * price < instrument.min_notional:
-        return f"notional {plain(order.quantity * price)} is below the minimum {plain(instrument.min_notional)}"
+    if why := too_small(order.quantity, instrument, type=order.type, price=price):
+        return why
+    if why := too_large(order.quantity, instrument, type=order.type, price=price):
+        return why
     closing = books.closing(order)
     if order.reduce_only:
         return "" if closing else "reduce-only, and there is no position on the other side to reduce"

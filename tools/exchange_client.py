@@ -79,10 +79,10 @@ class ExchangeClient:
         modes: dict[int, Precision] = {2: "places", 3: "digits", 4: "ticks"}
         return modes[self._ccxt.precisionMode]
 
-    async def markets(self) -> Mapping[str, Row]:
-        """Everything that is listed, by unified symbol; asked once."""
+    async def markets(self, *, again: bool = False) -> Mapping[str, Row]:
+        """Everything that is listed, by unified symbol; asked once, or `again`."""
         with self._asking("its markets"):
-            markets: Mapping[str, Row] = await self._ccxt.load_markets()
+            markets: Mapping[str, Row] = await self._ccxt.load_markets(again)
             if not markets:
                 raise ValueError("it lists nothing")
         return markets

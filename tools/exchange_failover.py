@@ -109,6 +109,16 @@ class FailoverMarket:
             await self._secondary.instruments()
         return await self._primary.instruments()
 
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """See `Suspends.expect`: of both."""
+        self._primary.expect(instruments)
+        self._secondary.expect(instruments)
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        """See `Suspends.suspended`: on the first exchange, where it is traded."""
+        return self._primary.suspended
+
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         return await self._source(until).candles(symbol, limit=limit, until=until)
 

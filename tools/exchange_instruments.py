@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from domain.errors import SymbolUnknown, UsageError
+from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
 from tools.exchange_client import Precision, Row
 from tools.exchange_numbers import exact
+from tools.exchange_sizes import part, sizes_of
 
 _FINEST = Decimal("1e-8")
 """No exchange that counts in significant digits goes below."""
@@ -30,18 +31,50 @@ def listed(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> Row:
     if market is None:
         near = get_close_matches(symbol, markets, n=3)
         raise SymbolUnknown(
-            f"{symbol} is not listed on {exchange}",
+            suspension(markets, symbol, exchange=exchange),
             remedy=f"Did you mean {', '.join(near)}?"
             if near
             else "Write spot as BTC/USDT, a perpetual as BTC/USDT:USDT",
         )
-    if market.get("active") is False:
-        raise UsageError(f"{symbol} is not trading on {exchange} now", remedy="Choose another of --symbols")
+    if why := suspension(markets, symbol, exchange=exchange):
+        raise UsageError(why, remedy="Choose another of --symbols")
     if not market.get("spot") and not (market.get("swap") and market.get("linear")):
         raise UsageError(
             f"{symbol} on {exchange} is neither spot nor a linear perpetual", remedy="Only these can be traded"
         )
     return market
+
+
+def suspension(markets: Mapping[str, Row], symbol: str, *, exchange: str) -> str:
+    """Why a symbol is not traded now, in words; empty where it is."""
+    market = markets.get(symbol)
+    if market is None:
+        return f"{symbol} is not listed on {exchange}"
+    return f"{symbol} is not trading on {exchange} now" if market.get("active") is False else ""
+
+
+def carried(
+    markets: Mapping[str, Row], symbols: Sequence[str], *, exchange: str, recorded: Collection[str]
+) -> tuple[Mapping[str, Row], Mapping[str, str]]:
+    """What is listed of the symbols of a run, and why each of them that is `recorded` is not traded now.
+
+    Raises what `listed` does for one that is not recorded, and `VenueUnavailable` for a list without any market of a
+    symbol's kind: that is a broken answer, and nothing was delisted.
+    """
+    rows: dict[str, Row] = {}
+    suspended: dict[str, str] = {}
+    for symbol in symbols:
+        why = suspension(markets, symbol, exchange=exchange)
+        if not why or symbol not in recorded:
+            rows[symbol] = listed(markets, symbol, exchange=exchange)
+            continue
+        kind = "swap" if ":" in symbol else "spot"
+        if not any(market.get(kind) for market in markets.values()):
+            raise VenueUnavailable(f"{exchange} lists no {kind} markets at all")
+        suspended[symbol] = why
+        if symbol in markets:  # what it may still show of it can be read
+            rows[symbol] = markets[symbol]
+    return rows, suspended
 
 
 def contract_size(market: Row) -> Decimal:
@@ -57,8 +90,7 @@ def instrument_of(
     A maker's rebate is no fee: paper pays none out. Raises `UsageError` when the exchange leaves the grid open.
     """
     kind: InstrumentKind = "spot" if market.get("spot") else "swap"
-    steps, fees = _part(market, "precision"), {name: market.get(name) for name in ("maker", "taker")}
-    cost = _part(_part(market, "limits"), "cost").get("min")
+    steps, fees = part(market, "precision"), {name: market.get(name) for name in ("maker", "taker")}
     try:
         unit = contract_size(market)
         if kind == "swap" and unit != 1 and exchange not in _BASE_VOLUME:
@@ -67,14 +99,17 @@ def instrument_of(
                 remedy="Choose spot there, or another exchange",
             )
         # Where prices are in digits, sizes are still in decimal places: so it is at each such exchange.
-        return Instrument(
-            symbol=symbol,
-            kind=kind,
-            tick_size=step(steps.get("price"), precision=precision, price=price),
-            lot_size=step(steps.get("amount"), precision="places" if precision == "digits" else precision) * unit,
-            min_notional=ZERO if cost is None else exact(cost),
-            maker_fee=_fee(fees["maker"]),
-            taker_fee=_fee(fees["taker"]),
+        return Instrument.model_validate(
+            {
+                "symbol": symbol,
+                "kind": kind,
+                "tick_size": step(steps.get("price"), precision=precision, price=price),
+                "lot_size": step(steps.get("amount"), precision="places" if precision == "digits" else precision)
+                * unit,
+                "maker_fee": _fee(fees["maker"]),
+                "taker_fee": _fee(fees["taker"]),
+                **sizes_of(market, exchange=exchange, unit=unit),
+            }
         )
     except (ValueError, ValidationError) as error:
         said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -102,11 +137,6 @@ def step(stated: object, *, precision: Precision, price: Decimal | None = None) 
 
 def _fee(stated: object) -> Decimal:
     return ZERO if stated is None else max(ZERO, exact(stated))
-
-
-def _part(market: Row, name: str) -> Row:
-    part = market.get(name)
-    return part if isinstance(part, Mapping) else {}
 
 
 def chosen(symbols: Sequence[str] | None, *, exchange: str) -> tuple[str, ...]:

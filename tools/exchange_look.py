@@ -20,7 +20,7 @@ from domain.instrument import Instrument
 from tools.exchange_bars import Bars, BarWindow, Gap
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import KEPT_BARS, ExchangeFeed, quote_of
-from tools.exchange_instruments import contract_size, instrument_of, listed
+from tools.exchange_instruments import carried, contract_size, instrument_of
 from tools.plumbing import Sleep
 
 T = TypeVar("T")
@@ -33,6 +33,12 @@ _SLOW = timedelta(seconds=2)
 _FRESH = timedelta(seconds=2)
 """How old a stream's quote may be: an order book that is asked for is as new as the answer."""
 _NOTES_KEPT = 20
+_LISTED_AGAIN = timedelta(hours=1)
+"""How often it is read again what is listed: what is suspended meanwhile shows there, and often nowhere else."""
+_LISTED_SOON = timedelta(minutes=10)
+"""The same while a symbol is suspended."""
+_LISTED_NOW = timedelta(minutes=1)
+"""The same when a symbol did not answer, while others did."""
 
 
 class Told(Protocol):
@@ -82,6 +88,10 @@ class Observer:
         self._sleep = sleep
         self._feed = ExchangeFeed(client, timeframe)
         self._listed: Mapping[str, Row] = {}
+        self._recorded: Mapping[str, Instrument] = {}
+        self._listed_at: datetime | None = None
+        self.suspended: Mapping[str, str] = {}
+        """By symbol, why it is not traded now. Only of those that were traded once."""
         self.instruments: Mapping[str, Instrument] = {}
         self.windows = {symbol: BarWindow(timeframe, most=KEPT_BARS) for symbol in symbols}
         self.notes: deque[str] = deque(maxlen=_NOTES_KEPT)
@@ -93,15 +103,53 @@ class Observer:
         """Read the markets, once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
         if self.instruments:
             return
-        markets = await self._client.markets()
-        self._listed = {symbol: listed(markets, symbol, exchange=self._client.exchange) for symbol in self._symbols}
-        found: dict[str, Instrument] = {}
-        for symbol, market in self._listed.items():
+        self._take(await self._client.markets())
+        found: dict[str, Instrument] = {symbol: self._recorded[symbol] for symbol in self.suspended}
+        for symbol in self._listed.keys() - found.keys():
             price = (await self._quote(symbol)).bid if self._client.precision == "digits" else None
             found[symbol] = instrument_of(
-                market, symbol, exchange=self._client.exchange, precision=self._client.precision, price=price
+                self._listed[symbol],
+                symbol,
+                exchange=self._client.exchange,
+                precision=self._client.precision,
+                price=price,
             )
-        self.instruments = MappingProxyType(found)
+        self.instruments = MappingProxyType({symbol: found[symbol] for symbol in self._symbols})
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """See `Suspends.expect`."""
+        self._recorded = {**instruments}
+
+    def _take(self, markets: Mapping[str, Row]) -> Sequence[str]:
+        """Keep what is listed; returns what has changed since it was read before, in words."""
+        before = self.suspended
+        self._listed, self.suspended = carried(
+            markets,
+            self._symbols,
+            exchange=self._client.exchange,
+            recorded={**self._recorded, **self.instruments},
+        )
+        self._listed_at = self._wall.now()
+        gone = [
+            f"{why}: it is neither entered nor exited" for symbol, why in self.suspended.items() if symbol not in before
+        ]
+        back = [
+            f"{symbol} is trading on {self._client.exchange} again" for symbol in before if symbol not in self.suspended
+        ]
+        self.notes.extend((*gone, *back))
+        return (*gone, *back)
+
+    async def _take_again(self, *, failed: bool, tell: Callable[[str], None]) -> None:
+        """Read what is listed again, when it is time to."""
+        every = _LISTED_SOON if self.suspended else _LISTED_NOW if failed else _LISTED_AGAIN
+        if self._listed_at is None or self._wall.now() - self._listed_at < every:
+            return
+        self._listed_at = self._wall.now()
+        try:
+            for said in self._take(await self._client.markets(again=True)):
+                tell(said)
+        except VenueUnavailable as error:
+            tell(error.message)
 
     async def bring_up(self, symbol: str, *, close: datetime) -> None:
         """See `ExchangeFeed.bring_up`; gaps that stay are noted. What is there already is not asked for again."""
@@ -152,8 +200,10 @@ class Observer:
             tell(error.message)
             return None
         there = {symbol for symbol, window in self.windows.items() if window.known_until == close}
-        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in self._symbols))
+        shown = [symbol for symbol in self._symbols if symbol in self._listed]
+        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in shown))
         failures = [failure for _, failure in seen if failure is not None]
+        await self._take_again(failed=0 < len(failures) < len(seen), tell=tell)
         for failure in failures[:1] if len(failures) == len(seen) else failures:
             tell(failure.message)
         quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
@@ -169,7 +219,9 @@ class Observer:
     async def glance(self) -> Mapping[str, Quote]:
         """The quotes of those symbols that answer, each asked once. Raises what `load` does."""
         await self.load()
-        found = await asyncio.gather(*(self._quote(symbol) for symbol in self._symbols), return_exceptions=True)
+        found = await asyncio.gather(
+            *(self._quote(symbol) for symbol in self._symbols if symbol in self._listed), return_exceptions=True
+        )
         for answer in found:
             if isinstance(answer, BaseException) and not isinstance(answer, VenueUnavailable):
                 raise answer
@@ -178,16 +230,16 @@ class Observer:
     async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
         """A symbol's quote when its candles could be read too, else why not."""
         bars, quote = await asyncio.gather(
-            self._tried(lambda: self.bring_up(symbol, close=close)),
-            self._tried(lambda: self._quote(symbol)),
+            self._tried(lambda: self.bring_up(symbol, close=close), again=symbol not in self.suspended),
+            self._tried(lambda: self._quote(symbol), again=symbol not in self.suspended),
         )
         if isinstance(bars, VenueUnavailable):
             return None, bars
         return (None, quote) if isinstance(quote, VenueUnavailable) else (quote, None)
 
-    async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T | VenueUnavailable:
-        """The answer, that of a second or third attempt, or why there was none."""
-        for wait_s in _RETRY_AFTER_S:
+    async def _tried(self, ask: Callable[[], Awaitable[T]], *, again: bool) -> T | VenueUnavailable:
+        """The answer, that of a second or third attempt where it is asked `again`, or why there was none."""
+        for wait_s in _RETRY_AFTER_S if again else ():
             try:
                 return await ask()
             except VenueUnavailable as error:

@@ -125,9 +125,23 @@ class ExchangeMarket:
                     await self._observer.load()
         return self._observer.instruments
 
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """See `Suspends.expect`."""
+        self._observer.expect(instruments)
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        """See `Suspends.suspended`."""
+        return self._observer.suspended
+
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
-        """See `Market.candles`. Raises `VenueUnavailable` when the exchange did not show all bars closed by then."""
+        """See `Market.candles`. Raises `VenueUnavailable` when the exchange did not show all bars closed by then.
+
+        Of a symbol that is suspended they are those that were read before.
+        """
         window = self._window(symbol)
+        if symbol in self.suspended:
+            return window.window(limit=limit, until=until)
         close = last_close(until, self._timeframe)
         async with self._turn:
             if window.known_until is None or window.known_until < close:
@@ -155,7 +169,11 @@ class ExchangeMarket:
             found = look.quotes.get(symbol)
             if found is not None and found.at <= as_of:
                 return found
-            raise VenueUnavailable(f"{self.name} showed no bid and ask of {symbol} at {look.moment:%H:%M:%S}")
+            raise VenueUnavailable(
+                self.suspended.get(symbol) or f"{self.name} showed no bid and ask of {symbol} at {look.moment:%H:%M:%S}"
+            )
+        if symbol in self.suspended:
+            raise VenueUnavailable(self.suspended[symbol])
         bars = await self.candles(symbol, limit=1, until=as_of)
         if not bars:
             raise VenueUnavailable(f"{self.name} showed no bar of {symbol} closed by {as_of:%Y-%m-%d %H:%M}")

@@ -95,11 +95,12 @@ class PaperVenue:
         return await self._market.time(as_of=now) if isinstance(self._market, LiveMarket) else now
 
     async def portfolio(self) -> Portfolio:
-        """The books, with every open position marked at its last close."""
+        """The books, with every open position marked at its last close, where there is one."""
         async with self._turn:
             now = await self._catch_up()
             held = {symbol: position for symbol, position in self._books.positions.items() if position.quantity}
-            marks = {symbol: (await self._market.candles(symbol, limit=1, until=now))[-1].close for symbol in held}
+            bars = {symbol: await self._market.candles(symbol, limit=1, until=now) for symbol in held}
+            marks = {symbol: shown[-1].close for symbol, shown in bars.items() if shown}
             return Portfolio(
                 currency=self._currency,
                 as_of=now,

@@ -86,6 +86,8 @@ def show(found: Reconciliation) -> None:
         ("asset", "books", "venue", "venue has more"),
         [(d.asset, plain(d.ours), plain(d.theirs), plain(d.theirs - d.ours)) for d in evidence.differences],
     )
+    for why in evidence.suspended:
+        print(f"not traded and not proven: {why}")
     for unread in evidence.unread:
         print(f"not told: {unread}")
     if evidence.differences and evidence.untold:

@@ -15,6 +15,7 @@ from policy.checks.depth import depth_suffices
 from policy.checks.drawdown import drawdown_within
 from policy.checks.drift import drift_within
 from policy.checks.duplicate import not_a_duplicate
+from policy.checks.exit_size import can_be_exited
 from policy.checks.exposure import gross_exposure_within
 from policy.checks.form import well_formed
 from policy.checks.leverage import leverage_within
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     drawdown_within,
     drift_within,
     not_a_duplicate,
+    can_be_exited,
     gross_exposure_within,
     well_formed,
     leverage_within,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from domain.decision import Proposal
 from domain.digest import plain
 from domain.money import on_grid
+from domain.sizing import too_large, too_small
 from policy.case import Case
 from policy.check import check
 from policy.ruling import Ruling, deny, passed
@@ -22,7 +23,7 @@ _MAGNITUDE = 30
     source="SEC 15c3-5(c)(1)(ii); RTS 6 Art. 15(1)(a)-(c)",
 )
 def well_formed(case: Case) -> Ruling:
-    """Refuse what is no proposal, and an order with senseless numbers, off the grid, or below the minimum notional.
+    """Refuse what is no proposal, senseless numbers, what is off the grid, and sizes that the venue does not take.
 
     Refused, never rounded: what is sent is what was proposed. A limit order has a limit price, a stop a
     trigger price, and no other order has either. What waits is good till cancelled: a stop, and a limit
@@ -66,12 +67,13 @@ def _off_grid(case: Case) -> Iterator[str]:
     for name, price in (("price", proposal.limit_price), ("trigger price", proposal.trigger_price)):
         if price is not None and not on_grid(price, instrument.tick_size):
             yield f"the {name} {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
-    notional = quantity * _stated_price(case)
-    if notional < instrument.min_notional:
-        yield f"the notional {plain(notional)} is below the minimum {plain(instrument.min_notional)}"
+    price = _stated_price(case)
+    for out_of_size in (too_small, too_large):
+        if why := out_of_size(quantity, instrument, type=proposal.type, price=price):
+            yield why
 
 
 def _stated_price(case: Case) -> Decimal:
-    """A venue measures its minimum on the price that the order states, or on the market where it states none."""
+    """A venue measures notionals at the price that the order states, or on the market where it states none."""
     stated = case.proposal.limit_price or case.proposal.trigger_price
     return case.mid if stated is None else stated

@@ -26,7 +26,8 @@ def value_at_risk_within(case: Case, limits: ValueAtRiskLimits) -> Ruling:
     Positions and the judged order count as they are, with their signs. Working orders are not netted:
     in every bar, those that would lose in it are taken to have filled, and those that would gain not.
     Looked back on are the last bars that all symbols have in common; fewer than `minimum_bars` of any
-    of them refuse.
+    of them refuse. What is held in a symbol that the venue does not trade has no bars to come, and nothing that is
+    decided now changes it: it is left out here, and counts whole as exposure and as moving together.
     """
     symbol, side = case.proposal.symbol, case.proposal.side
     low, high = case.book.worth_ranges.get(symbol, (ZERO, ZERO))
@@ -42,7 +43,11 @@ def value_at_risk_within(case: Case, limits: ValueAtRiskLimits) -> Ruling:
 
 def _others(book: Book, judged: str, *, minimum: int) -> tuple[Sequence[int], Sequence[int]]:
     """The returns of the judged symbol, and what each bar would cost all the others."""
-    ranges = {symbol: (low, high) for symbol, (low, high) in book.worth_ranges.items() if low or high}
+    ranges = {
+        symbol: (low, high)
+        for symbol, (low, high) in book.worth_ranges.items()
+        if (low or high) and symbol not in book.facts.suspended
+    }
     returns = {symbol: book.bars(symbol).returns_ppm for symbol in sorted({*ranges, judged})}
     shortest = min(returns, key=lambda symbol: len(returns[symbol]))
     count = len(returns[shortest])

@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agents.duty import Duty
+from agents.parts import in_parts
 from agents.protection import (
     NO_PLAN,
     NOT_HELD,
@@ -207,12 +208,31 @@ async def test_a_stop_is_for_what_is_not_leaving_otherwise() -> None:
 
 
 async def test_dust_has_no_stop_at_the_venue_and_keeps_none_that_would_sell_more_than_is_held() -> None:
-    reason = "position kept, too small for a stop at the venue"
+    reason = "position kept, too small for a stop at the venue: the notional 450 is below the minimum 451"
     priced = {BTC: an_instrument(min_notional="451")}
     assert await guarded(a_position(), instruments=priced) == Guard(why=reason)
     assert await guarded(a_position(), held_at("90"), instruments=priced) == Guard(why=reason)
+    reason = "position kept, too small for a stop at the venue: the quantity 0 is below the lot 0.25"
     found = await guarded(a_position(quantity="0.2"), held_at("90", quantity="1"))
     assert found == Guard(withdraw=("acstop",), why=reason)
+
+
+async def test_a_suspended_symbol_gets_no_stop_and_keeps_what_it_has() -> None:
+    gone = {BTC: "BTC/USDT is not listed on okx"}
+    assert await guarded(a_position(), held_at("80"), suspended=gone) == Guard(why=gone[BTC])
+
+
+async def test_a_position_larger_than_one_stop_may_be_for_is_held_by_several() -> None:
+    sized = {BTC: an_instrument(stop_max_quantity="2")}
+    held = [held_at("90", quantity=quantity, id=f"acstop{n}") for n, quantity in enumerate(("1.25", "2", "1.75"))]
+    assert await guarded(a_position(), *held, instruments=sized) == Guard()
+    more = held_at("90", quantity="2", id="acstop3")
+    assert await guarded(a_position(), *held, more, instruments=sized) == Guard(withdraw=("acstop3",))
+    lacking = asked(await guarded(a_position(), *held[:2], instruments=sized))
+    assert (lacking.quantity, lacking.releases) == (Decimal(5), ("acstop0", "acstop1"))
+    parts = in_parts([lacking], a_desk(instruments=sized))
+    assert [part.quantity for part in parts] == [Decimal(2), Decimal("1.75"), Decimal("1.25")]
+    assert {(part.trigger_price, part.releases) for part in parts} == {(Decimal(90), ("acstop0", "acstop1"))}
 
 
 async def test_where_the_market_has_passed_a_stop_nothing_that_is_held_is_moved() -> None:

@@ -34,6 +34,7 @@ from domain.decision import Proposal
 from domain.instrument import Instrument
 from domain.money import on_grid
 from domain.order import OrderState, Side
+from domain.sizing import OrderCaps
 from domain.value import Value
 from tools.indicators import Indicators
 from tools.quotes import QuoteReading
@@ -226,8 +227,16 @@ async def test_an_entry_in_numbers() -> None:
             {"theses": [a_thesis()], "portfolio": an_account(a_position(ETH), marks={})},
             "the portfolio can't be priced",
         ),
-        ((), {"theses": [a_thesis()], "portfolio": an_account(cash="-1")}, "too small to trade"),
-        ((), {"theses": [a_thesis()], "portfolio": an_account(cash="20")}, "too small to trade"),
+        (
+            (),
+            {"theses": [a_thesis()], "portfolio": an_account(cash="-1")},
+            "too small to trade: the quantity 0 is below the lot 0.25",
+        ),
+        (
+            (),
+            {"theses": [a_thesis()], "portfolio": an_account(cash="20")},
+            "too small to trade: the quantity 0 is below the lot 0.25",
+        ),
         ((readings(),), {"theses": [a_thesis()]}, "no quote or no average true range to size by"),
         ((a_price(),), {"theses": [a_thesis()]}, "no quote or no average true range to size by"),
         (
@@ -249,7 +258,7 @@ async def test_an_entry_in_numbers() -> None:
         (
             (),
             {"theses": [a_thesis()], "instruments": {BTC: an_instrument(min_notional="800")}},
-            "too small to trade",
+            "too small to trade: the notional 775 is below the minimum 800",
         ),
     ],
 )
@@ -347,6 +356,17 @@ async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
     assert await declined(a_price(ETH), portfolio=an_account(a_position())) == "no quote to judge the position by"
 
 
+async def test_nothing_is_entered_or_exited_in_a_suspended_symbol_and_the_others_are() -> None:
+    gone = {BTC: "BTC/USDT is not listed on okx"}
+    crashed = (a_price(bid="80", ask="81"), a_price(ETH, bid="80", ask="81"))
+    books = an_account(a_position(), a_position(ETH))
+    found = await plan(*crashed, portfolio=books, suspended=gone)
+    assert [p.symbol for p in found.proposals] == [ETH]
+    assert found.declined == ((BTC, "BTC/USDT is not listed on okx: it can't be exited"),)
+    entry = await declined(theses=[a_thesis()], suspended=gone)
+    assert entry == "BTC/USDT is not listed on okx: it can't be entered"
+
+
 async def test_a_position_without_a_mark_does_not_lock_the_others_in() -> None:
     portfolio = an_account(a_position(), a_position(ETH), marks={BTC: Decimal(90)})
     found = await plan(a_price(bid="90", ask="91"), portfolio=portfolio)
@@ -429,12 +449,62 @@ async def test_an_exit_never_exceeds_what_is_held_less_what_is_leaving(
 
 async def test_dust_is_not_proposed_again_and_again() -> None:
     """The gate refuses what is off the lot or below the minimum notional, for exits too."""
-    reason = "stop, and what is held is too small to trade"
+    reason = "stop, and what is held is too small to trade: the quantity 0 is below the lot 0.25"
     held = an_account(a_position(quantity="0.2"))
     assert await declined(a_price(bid="80", ask="81"), portfolio=held) == reason
     priced = {BTC: an_instrument(min_notional="500")}
     held = an_account(a_position())
+    reason = "stop, and what is held is too small to trade: the notional 402.5 is below the minimum 500"
     assert await declined(a_price(bid="80", ask="81"), portfolio=held, instruments=priced) == reason
+
+
+async def test_a_position_below_the_minimum_is_kept_and_says_so() -> None:
+    priced = {BTC: an_instrument(min_notional="501")}
+    assert await declined(portfolio=an_account(a_position()), instruments=priced) == (
+        "position kept; it is too small to exit: the notional 500 is below the minimum 501"
+    )
+
+
+async def test_an_entry_that_could_not_be_exited_again_is_declined_with_the_numbers() -> None:
+    """775 are bought, and at the stop and its margin they would be worth less than an exit must be."""
+    priced = {BTC: an_instrument(min_notional="755")}
+    assert await declined(theses=[a_thesis()], instruments=priced) == (
+        "too small to exit again: of 7.75 after the fee 7.75 can be sold, at 96.53: "
+        "the notional 748.1075 is below the minimum 755"
+    )
+
+
+async def test_an_entry_is_no_larger_than_the_venue_takes() -> None:
+    for sizes in ({"market_max_quantity": "3.1"}, {"max_quantity": "3.1"}, {"market_max_notional": "320"}):
+        found = await one(theses=[a_thesis()], instruments={BTC: an_instrument(**sizes)})
+        assert found.quantity == 3
+
+
+EXIT_NOW = a_price(bid="80", ask="81")
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"instruments": {BTC: an_instrument(market_max_quantity="2")}},
+        {"instruments": {BTC: an_instrument(market_max_notional="170")}},
+        {"caps": {BTC: OrderCaps(max_quantity=Decimal(2))}},
+        {"caps": {BTC: OrderCaps(max_notional=Decimal(170))}},
+    ],
+)
+async def test_an_exit_larger_than_one_order_may_be_goes_out_in_several(over: dict[str, Any]) -> None:
+    found = await plan(EXIT_NOW, portfolio=an_account(a_position()), **over)
+    assert [p.quantity for p in found.proposals] == [Decimal(2), Decimal("1.75"), Decimal("1.25")]
+    assert {(p.side, p.reduce_only, p.rationale) for p in found.proposals} == {("sell", True, "stop")}
+    assert len({p.client_order_id for p in found.proposals}) == 3
+
+
+async def test_what_more_orders_would_take_than_one_cycle_sends_goes_on_in_the_next() -> None:
+    caps = {BTC: OrderCaps(max_quantity=Decimal(1), orders=2)}
+    found = await plan(EXIT_NOW, portfolio=an_account(a_position()), caps=caps)
+    assert [p.quantity for p in found.proposals] == [Decimal(1), Decimal("0.75")]
+    left = an_account(a_position(quantity="3.25"))
+    assert len((await plan(EXIT_NOW, portfolio=left, caps=caps)).proposals) == 2
 
 
 async def test_what_is_leaving_whole_is_not_left_twice() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from agents.settings import DeskSettings
 from builders.desks import a_position, an_account, out
 from builders.runs import NOW, a_policy, archive, busy, drive, go_on, run
-from builders.sessions import BTC, ETH, CrashingCycle, MuteMarket, a_cycle, a_session, an_entry, at_the_gate, passed
+from builders.sessions import BTC, ETH, CrashingCycle, MovedMarket, a_cycle, a_session, an_entry, at_the_gate, passed
 from domain.effects import Unrecorded
 from domain.errors import LedgerBroken, ServiceUnavailable
 from domain.instrument import Instrument
@@ -194,16 +194,20 @@ async def test_dust_is_waited_for_while_there_is_no_price_that_says_it_is() -> N
         assert not (await taken_on(session, cycle)).flatten, "less than a lot is dust at any price"
 
 
-class CoarseMarket(MuteMarket):
-    """A market that takes nothing worth less than what was bought here is worth two bars later."""
+class CoarseMarket(MovedMarket):
+    """A market that takes nothing worth less than what was bought here is worth at half its price."""
 
     async def instruments(self) -> Mapping[str, Instrument]:
         found = await super().instruments()
-        return {s: i.model_copy(update={"min_notional": Decimal(9_480)}) for s, i in found.items()}
+        return {s: i.model_copy(update={"min_notional": Decimal(6_600)}) for s, i in found.items()}
 
 
 def a_coarse_market(spec: str, **given: Any) -> Market:
-    return CoarseMarket(open_market(spec, **given), mute=())
+    return CoarseMarket(open_market(spec, **given), by=Decimal(0))
+
+
+def a_fallen_market(spec: str, **given: Any) -> Market:
+    return CoarseMarket(open_market(spec, **given), by=Decimal("-0.5"))
 
 
 async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_the_same(tmp_path: Path) -> None:
@@ -211,7 +215,7 @@ async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_t
         header, market, model = await prepare(busy(cycles=2, seed=15), run_id="r1", at=NOW, opener=a_coarse_market)
         await drive(await start(header, market, model, database=database), cycles=2)
         await halt(database, "flatten")
-        await drive(await resume("r1", database=database, opener=a_coarse_market), cycles=4)
+        await drive(await resume("r1", database=database, opener=a_fallen_market), cycles=4)
         assert await orders(database) == [(0, "buy")]
         assert await kinds(database) == [("halt", "Ada"), ("flattened", "agentctl")]
         stands = await Controls(database).state("r1")

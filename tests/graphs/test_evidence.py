@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from agents.reports import MISSING
 from builders.account_venue import SPOT, START, SWAP, ScriptedAccount
-from domain.errors import KeysRefused
+from domain.errors import KeysRefused, VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.order import CONTRADICTION, OrderRequest, OrderState, Side
 from domain.portfolio import Position
-from domain.statement import Difference, ExternalEvent, Statement, adoption
+from domain.statement import Difference, ExternalEvent, Statement, Trade, adoption
 from graphs.books import Books
 from graphs.evidence import Evidence, Look, account_in_words, doubt_in_words, evidence
 from memory.orders import OrderRecord, order_after
@@ -531,6 +531,28 @@ async def test_dust_is_kept_while_an_order_may_still_trade_in_its_symbol() -> No
     assert ((await desk.booked_look()).events, desk.held()) == ((), (Decimal("0.24"), ZERO))
 
 
+async def test_a_remainder_below_the_least_quantity_is_dust_whatever_it_is_worth() -> None:
+    desk = await a_bought(fee_base="0.01")
+    least = {"market_min_quantity": Decimal("0.5")}
+    sized = {symbol: one.model_copy(update=least) for symbol, one in desk.books.instruments.items()}
+    desk.books = replace(desk.books, instruments=sized)
+    desk.venue.fills(desk.sends("sell", "4.5"), "4.5", "110")
+    await desk.booked_look()
+    assert desk.held() == (ZERO, Decimal("0.49"))
+    assert (await desk.booked_look()).events == ()
+
+
+async def test_a_position_whose_price_fell_below_the_minimum_is_no_dust() -> None:
+    desk = await a_bought()
+    priced = {
+        symbol: one.model_copy(update={"min_notional": Decimal(450)}) for symbol, one in desk.books.instruments.items()
+    }
+    desk.books = replace(desk.books, instruments=priced)
+    desk.venue.marks = {SPOT: Decimal(80)}
+    found = await desk.booked_look()
+    assert (found.events, desk.held()) == ((), (Decimal(5), ZERO))
+
+
 async def test_what_can_be_sold_is_no_dust() -> None:
     desk = await a_bought(fee_base="0.01")
     desk.venue.fills(desk.sends("sell", "4.5"), "4.5", "110")
@@ -702,6 +724,54 @@ async def test_whatever_the_desk_does_on_a_swap_and_a_person_closes_of_it_the_wa
     assert (await desk.booked_look()).proven
     await settled(desk)
     assert desk.held(SWAP) == (venue.swaps.get(SWAP, Position(symbol=SWAP)).quantity, ZERO)
+
+
+# Suspended symbols
+
+
+class Halting(ScriptedAccount):
+    """Does not trade spot, and tells no trades of it."""
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        pass
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        return {SPOT: f"{SPOT} is not listed on scripted"}
+
+    async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
+        if symbol in self.suspended:
+            raise VenueUnavailable(self.suspended[symbol])
+        return await super().trades(symbol, since=since)
+
+
+async def test_what_is_not_told_of_a_suspended_symbol_leaves_the_rest_proven() -> None:
+    desk = Bookkeeper.of(Halting())
+    desk.venue.wallet["BTC"] = Decimal(3)
+    found = await desk.look()
+    assert (found.proven, found.unread, found.differences) == (True, (), ())
+    assert found.suspended == (f"{SPOT} is not listed on scripted; BTC is 0 here and 3 there",)
+    assert account_in_words(found) == (
+        f"not traded and not proven, {SPOT} is not listed on scripted; BTC is 0 here and 3 there; the rest goes on"
+    )
+
+
+async def test_what_differs_beside_a_suspended_symbol_is_not_proven() -> None:
+    desk = Bookkeeper.of(Halting())
+    desk.venue.wallet["USDT"] += 1
+    found = await desk.look(wide=False)
+    assert [apart.asset for apart in found.differences] == ["USDT"]
+    assert not found.proven
+
+
+async def test_what_is_held_of_a_suspended_symbol_is_no_dust() -> None:
+    desk = await a_bought("0.25")
+    desk.venue.__class__ = Halting
+    tiny = {
+        symbol: one.model_copy(update={"min_quantity": Decimal(1)}) for symbol, one in desk.venue.instruments_.items()
+    }
+    desk.books = replace(desk.books, instruments=tiny)
+    assert (await desk.look()).events == ()
 
 
 def test_two_differences_are_said_in_one_line() -> None:

@@ -486,6 +486,17 @@ def test_working_orders_fill_in_the_bars_where_they_lose(order: dict[str, object
     assert found("VALUE_AT_RISK", working=[working(**order)]).observed == Decimal(value)
 
 
+def test_what_is_held_in_a_suspended_symbol_has_no_bars_and_keeps_nothing_else_out() -> None:
+    """It counts whole as exposure, and as moving together."""
+    bars = {BTC: some_bars(returns_ppm=(1_000, -1_000, 1_000, -1_000, 1_000))}
+    unread = found("VALUE_AT_RISK", held={SWAP: "10"}, bars=bars)
+    assert (unread.outcome, unread.observed) == ("deny", None)
+    left_out = found("VALUE_AT_RISK", held={SWAP: "10"}, bars=bars, suspended=frozenset({SWAP}))
+    assert left_out.observed == found("VALUE_AT_RISK", bars=bars).observed
+    exposed = found("EXPOSURE", held={SWAP: "10"}, bars=bars, suspended=frozenset({SWAP})).observed
+    assert exposed == found("EXPOSURE", held={SWAP: "10"}).observed
+
+
 def test_a_short_entry_is_at_risk_of_rising_prices() -> None:
     rising = some_bars(returns_ppm=(1_000, 2_000, 3_000, 4_000, 5_000))
     bars = {BTC: rising, SWAP: rising}

@@ -70,6 +70,29 @@ def test_an_order_off_the_grid_is_refused_and_never_rounded(over: dict[str, obje
     assert message is None or found.message == message
 
 
+@pytest.mark.parametrize(
+    ("sizes", "over", "message"),
+    [
+        ({"min_quantity": "5.25"}, {}, "the quantity 5 is below the minimum 5.25"),
+        ({"max_quantity": "4.75"}, {}, "the quantity 5 is above the maximum 4.75"),
+        ({"max_notional": "499"}, {}, "the notional 500 is above the maximum 499"),
+        ({"market_min_quantity": "5.25", "market_max_quantity": "4.75", "market_max_notional": "499"}, {}, None),
+        ({"market_min_quantity": "5.25"}, {"type": "market"}, "the quantity 5 is below the minimum 5.25"),
+        ({"market_max_quantity": "4.75"}, {"type": "market"}, "the quantity 5 is above the maximum 4.75"),
+        ({"market_max_notional": "499"}, {"type": "market"}, "the notional 500 is above the maximum 499"),
+        ({"min_notional": "501", "market_without_minimum": True}, {"type": "market"}, None),
+        ({"stop_max_quantity": "4.75", "stop_max_notional": "499"}, {"type": "market"}, None),
+    ],
+)
+def test_an_order_of_a_size_that_the_venue_does_not_take_is_refused_before_it_is_sent(
+    sizes: dict[str, object], over: dict[str, object], message: str | None
+) -> None:
+    facts = some_facts(instruments={BTC: an_instrument(**sizes)})
+    at_market = {"limit_price": None} if over else {}
+    found = finding(judge(a_proposal(quantity="5", **over, **at_market), facts), "WELL_FORMED")
+    assert (found.outcome, found.message) == ("deny" if message else "pass", message or "well-formed")
+
+
 def test_every_fault_of_form_is_named() -> None:
     found = finding(judge(a_proposal(quantity="5.1", limit_price="100.2")), "WELL_FORMED")
     assert found.message.count(";") == 1

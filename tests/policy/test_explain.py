@@ -88,8 +88,19 @@ def test_the_smallest_size_is_the_first_lot_at_the_minimum_of_the_venue(
     minimum: str, price: str, smallest: str
 ) -> None:
     instruments = {**some_facts().instruments, BTC: an_instrument(min_notional=minimum)}
-    told = explained(a_proposal(quantity="0.1", limit_price=price), some_facts(instruments=instruments))
+    exit = a_proposal(side="sell", reduce_only=True, quantity="0.1", limit_price=price, stop_price=None)
+    told = explained(exit, some_facts(held={BTC: "5"}, instruments=instruments))
     assert told.largest == Decimal(smallest)
+
+
+def test_the_smallest_entry_is_one_that_could_be_exited_at_its_stop() -> None:
+    """0.5 at the stop of 95, less 2 %, are 46.55."""
+    instruments = {**some_facts().instruments, BTC: an_instrument(min_notional="46.55")}
+    told = explained(a_proposal(quantity="0.25", stop_price="95"), some_facts(instruments=instruments))
+    assert (told.largest, [spoken.finding.code for spoken in told.refused_by]) == (
+        Decimal("0.5"),
+        ["EXIT_SIZE", "WELL_FORMED"],
+    )
 
 
 def test_a_minimum_out_of_all_proportion_is_explained_quickly() -> None:

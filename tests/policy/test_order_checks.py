@@ -42,6 +42,62 @@ def grade(code: str, proposal: Proposal | None = None, facts: Facts | None = Non
     return finding(judge(proposal, facts, policy=policy or POLICY), code).outcome
 
 
+# EXIT_SIZE
+
+
+@pytest.mark.parametrize(
+    ("sizes", "over", "outcome"),
+    [
+        ({}, {}, "pass"),  # limits that nobody stated
+        ({"min_notional": "465.5"}, {}, "pass"),  # 5 at the stop of 95 and its margin
+        ({"min_notional": "465.51"}, {}, "deny"),
+        ({"min_notional": "465.5", "taker_fee": "0.001"}, {}, "deny"),  # 4.995, of which 4.75 can be sold
+        ({"min_notional": "442.225", "taker_fee": "0.001"}, {}, "pass"),
+        ({"market_min_quantity": "5.25"}, {}, "deny"),
+        ({"min_notional": "489.99"}, {"stop_price": None}, "pass"),  # 5 at the middle of the market
+        ({"min_notional": "490.01"}, {"stop_price": None}, "deny"),
+        ({"min_notional": "900", "market_without_minimum": True}, {}, "deny"),  # no stop could be held
+    ],
+)
+def test_an_entry_that_could_not_be_exited_is_refused(
+    sizes: dict[str, object], over: dict[str, object], outcome: str
+) -> None:
+    facts = some_facts(instruments={BTC: an_instrument(**sizes)})
+    assert grade("EXIT_SIZE", a_proposal(quantity="5", **over), facts) == outcome
+
+
+def test_what_is_held_already_is_exited_together_with_what_is_bought() -> None:
+    facts = some_facts(held={BTC: "5"}, instruments={BTC: an_instrument(min_notional="900")})
+    assert grade("EXIT_SIZE", a_proposal(quantity="5"), facts) == "pass"
+    assert grade("EXIT_SIZE", a_proposal(quantity="4.5"), facts) == "deny"
+
+
+def test_an_exit_is_never_too_small_to_be_exited() -> None:
+    facts = some_facts(held=LONG, instruments={BTC: an_instrument(min_notional="900")})
+    found = finding(judge(an_exit(), facts), "EXIT_SIZE")
+    assert (found.outcome, found.message) == ("pass", "passed by: the order only reduces")
+
+
+def test_a_short_is_measured_at_its_target() -> None:
+    facts = some_facts(instruments={SWAP: an_instrument(SWAP, min_notional="441", taker_fee="0.01")})
+    short = {"symbol": SWAP, "side": "sell", "quantity": "5", "stop_price": "105"}
+    assert grade("EXIT_SIZE", a_proposal(**short, target_price="90"), facts) == "pass"
+    assert grade("EXIT_SIZE", a_proposal(**short, target_price="89.5"), facts) == "deny"
+
+
+def test_the_numbers_of_binance_spot() -> None:
+    """Of 6 USDT in BTC so little is left after the fee that no stop and no exit would be taken."""
+    binance = an_instrument(lot_size="0.00001", tick_size="0.01", min_notional="5", taker_fee="0.001")
+    quote = a_quote(bid="59990", ask="60000")
+    facts = some_facts(instruments={BTC: binance}, quotes={BTC: quote})
+    entry = a_proposal(quantity="0.00009", type="market", limit_price=None, stop_price="58800")
+    found = finding(judge(entry, facts), "EXIT_SIZE")
+    assert found.message == (
+        "what is bought could not be exited: of 0.00008991 after the fee 0.00008 can be sold, at 57624: "
+        "the notional 4.60992 is below the minimum 5"
+    )
+
+
 # WELL_FORMED, on the sizes of numbers
 
 

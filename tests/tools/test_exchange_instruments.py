@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import UsageError
+from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
 from domain.money import on_grid
-from tools.exchange_instruments import chosen, instrument_of, listed, step
+from tools.exchange_instruments import carried, chosen, instrument_of, listed, step
 
 digits = st.integers(1, 12)
 prices = st.decimals(
@@ -108,6 +108,26 @@ def test_contracts_whose_volume_may_mean_either_are_refused() -> None:
 def test_only_spot_and_linear_perpetuals_are_traded(kind: dict[str, bool]) -> None:
     with pytest.raises(UsageError, match="neither spot nor a linear perpetual"):
         listed({"X/USD:X": a_market(spot=False) | kind}, "X/USD:X", exchange="okx")
+
+
+def test_a_recorded_symbol_that_is_gone_is_suspended_and_another_one_is_an_error() -> None:
+    markets = {"BTC/USDT": a_market(), "ETH/USDT": a_market(active=False)}
+    symbols = ("BTC/USDT", "ETH/USDT", "LTC/USDT")
+    rows, suspended = carried(markets, symbols, exchange="okx", recorded={"ETH/USDT", "LTC/USDT"})
+    assert set(rows) == {"BTC/USDT", "ETH/USDT"}
+    assert suspended == {
+        "ETH/USDT": "ETH/USDT is not trading on okx now",
+        "LTC/USDT": "LTC/USDT is not listed on okx",
+    }
+    with pytest.raises(SymbolUnknown, match="LTC/USDT is not listed on okx"):
+        carried(markets, symbols, exchange="okx", recorded={"ETH/USDT"})
+    with pytest.raises(UsageError, match="ETH/USDT is not trading on okx now"):
+        carried(markets, symbols, exchange="okx", recorded={"LTC/USDT"})
+
+
+def test_a_list_without_any_market_of_a_kind_delists_nothing() -> None:
+    with pytest.raises(VenueUnavailable, match="okx lists no spot markets at all"):
+        carried({"BTC/USDT:USDT": a_swap()}, ("BTC/USDT",), exchange="okx", recorded={"BTC/USDT"})
 
 
 def test_symbols_must_be_chosen_and_count_once() -> None:

@@ -26,7 +26,6 @@ from tools.exchange_venue.session import Session
 LISTED = Listed(
     instrument=Instrument(symbol="BTC/USDT", kind="spot", tick_size=Decimal("0.1"), lot_size=Decimal("0.001")),
     unit=Decimal(1),
-    least=Decimal("0.001"),
 )
 
 

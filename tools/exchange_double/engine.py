@@ -61,6 +61,9 @@ class Engine:
     def __init__(self, clock: Clock, *, listings: Sequence[Listing] = LISTINGS) -> None:
         self.clock = clock
         self.listings: Mapping[str, Listing] = {listing.symbol: listing for listing in listings}
+        self.suspended: set[str] = set()
+        """Markets that are listed and take no orders."""
+        self.delisted: set[str] = set()
         self.lock = threading.RLock()
         self.funding_account: dict[str, Decimal] = {}
         """What the owner has beside the account, where an exchange keeps deposits apart: no order can use it."""
@@ -159,6 +162,29 @@ class Engine:
         return self._matcher.account.fund(listing, rate=Decimal(rate), mark=mark, at=at)
 
     @_atomic
+    def suspend(self, symbol: str) -> None:
+        """Trading stops: no order is taken, and what rests stays. The market is still shown, as closed."""
+        self.suspended.add(symbol)
+
+    @_atomic
+    def relist(self, symbol: str) -> None:
+        """It trades again, whether it was suspended or delisted."""
+        self.suspended.discard(symbol)
+        self.delisted.discard(symbol)
+
+    @_atomic
+    def delist(self, symbol: str) -> None:
+        """The market is gone, with its open orders and stops; what the account holds of it stays."""
+        for order in self.open_orders:
+            if order.new.symbol == symbol:
+                self._matcher.cancel(order.order_id, Cause.VENUE)
+        for stop in self._stops.waiting:
+            if stop.new.symbol == symbol:
+                self._stops.put(replace(stop, status=StopStatus.CANCELLED, updated_at=self.clock.now()))
+        self.suspended.discard(symbol)
+        self.delisted.add(symbol)
+
+    @_atomic
     def set_mark(self, symbol: str, price: Decimal | str) -> None:
         """Without one, the mark is the last price."""
         self._matcher.marks[symbol] = Decimal(price)
@@ -184,8 +210,10 @@ class Engine:
         With `stop_after` the venue fills that part of the order and cancels the rest. Raises `Refused`.
         """
         listing = self.listings.get(new.symbol)
-        if listing is None:
+        if listing is None or new.symbol in self.delisted:
             raise Refused(Reason.UNKNOWN_SYMBOL)
+        if new.symbol in self.suspended:
+            raise Refused(Reason.NO_MARKET)
         known = self.find(client_order_id=new.client_order_id)
         if known is not None and (known.open or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
@@ -220,8 +248,10 @@ class Engine:
         for a trigger that is reached already.
         """
         listing = self.listings.get(new.symbol)
-        if listing is None:
+        if listing is None or new.symbol in self.delisted:
             raise Refused(Reason.UNKNOWN_SYMBOL)
+        if new.symbol in self.suspended:
+            raise Refused(Reason.NO_MARKET)
         known = self.find_stop(client_order_id=client_order_id)
         if known is not None and (known.waiting or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
@@ -292,6 +322,11 @@ class Engine:
                 self._matcher.cancel(order.order_id, Cause.TIMER)
 
     # What can be seen.
+
+    @property
+    def listed(self) -> Sequence[Listing]:
+        """The markets that there are now; `listings` has those that ever were."""
+        return [listing for symbol, listing in self.listings.items() if symbol not in self.delisted]
 
     @property
     def orders(self) -> tuple[Order, ...]:

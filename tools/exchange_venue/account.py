@@ -6,7 +6,7 @@ compares it with books looks again before believing in a difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -29,9 +29,12 @@ from tools.exchange_venue.session import Session
 
 
 class Account:
-    """Reads one account, for the symbols of one desk."""
+    """Reads one account, for the `symbols` of one desk; what is `listed` of them is asked about one by one."""
 
-    def __init__(self, session: Session, quirks: Quirks, *, lookup: Lookup, wall: Clock) -> None:
+    def __init__(
+        self, session: Session, quirks: Quirks, *, symbols: Sequence[str], lookup: Lookup, wall: Clock
+    ) -> None:
+        self._symbols = symbols
         self._session = session
         self._quirks = quirks
         self._lookup = lookup
@@ -57,7 +60,7 @@ class Account:
 
     async def statement(self, listed: Mapping[str, Listed]) -> Statement:
         orders, strangers = await self.open_orders(listed)
-        balances = await self._balances(listed)
+        balances = await self._balances()
         positions = await self._positions(listed)
         marks = {symbol: mark for symbol, (_, mark, _) in positions.items() if mark is not None}
         for symbol, one in listed.items():
@@ -81,7 +84,7 @@ class Account:
         less what swaps cost, as if they had been paid for; nothing is realised and no fee counted, and
         `start_cash` is what makes the books add up.
         """
-        balances = await self._balances(listed)
+        balances = await self._balances()
         positions = await self._positions(listed)
         held: dict[str, Position] = {}
         marks: dict[str, Decimal] = {}
@@ -118,8 +121,9 @@ class Account:
         )
         return quote_of(book, one.symbol, unit=one.unit, asked_at=asked_at).mid
 
-    async def _balances(self, listed: Mapping[str, Listed]) -> Mapping[str, Decimal]:
-        found = await self._quirks.balances(self._session, list(listed))
+    async def _balances(self) -> Mapping[str, Decimal]:
+        """Of every wallet that the desk's symbols trade from, whichever of them is traded at the moment."""
+        found = await self._quirks.balances(self._session, self._symbols)
         return {name: amount for name, amount in found.items() if amount}
 
     async def _positions(

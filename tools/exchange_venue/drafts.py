@@ -8,6 +8,7 @@ from decimal import Decimal
 from domain.digest import plain
 from domain.money import on_grid
 from domain.order import OrderRequest, Side
+from domain.sizing import too_large, too_small
 from tools.exchange_venue.listed import Listed
 from tools.exchange_venue.quirks.quirks import Params, Quirks
 from tools.exchange_venue.wire import text
@@ -63,8 +64,11 @@ def objection(order: OrderRequest, listed: Listed, quirks: Quirks, *, currency: 
         return f"a {order.type} order is filled as far as it goes, and can't be FOK"
     if order.reduce_only and not listed.swap and order.side == "buy":
         return "on spot there is no short position that a buy could reduce"
-    if order.quantity < listed.least:
-        return f"quantity {plain(order.quantity)} is below the least, {plain(listed.least)}"
+    price = order.limit_price or order.trigger_price  # a market order's notional is the venue's to say
+    if why := too_small(order.quantity, instrument, type=order.type, price=price) or too_large(
+        order.quantity, instrument, type=order.type, price=price
+    ):
+        return why
     checks: list[tuple[str, Decimal | None, Decimal]] = [
         ("quantity", order.quantity, instrument.lot_size),
         ("limit_price", order.limit_price, instrument.tick_size),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from domain.instrument import Instrument
-from domain.money import ZERO
 from tools.exchange_client import Row
 from tools.exchange_instruments import contract_size
 from tools.exchange_numbers import exact
@@ -21,17 +19,11 @@ class Listed:
     instrument: Instrument
     unit: Decimal
     """How much of the base currency one of the exchange's amounts is: a contract's size, 1 on spot."""
-    least: Decimal
-    """The smallest order, in base currency."""
 
     @classmethod
     def of(cls, market: Row, instrument: Instrument) -> Listed:
         """Raises `ValueError` for numbers that are none."""
-        unit = contract_size(market)
-        limits = market.get("limits")
-        amount = limits.get("amount") if isinstance(limits, Mapping) else None
-        least = amount.get("min") if isinstance(amount, Mapping) else None
-        return cls(instrument=instrument, unit=unit, least=ZERO if least is None else exact(least) * unit)
+        return cls(instrument=instrument, unit=contract_size(market))
 
     @property
     def symbol(self) -> str:

@@ -124,6 +124,12 @@ class Session:
         """What is listed, by unified symbol: loaded once."""
         return await self.ask("its markets", lambda ccxt: ccxt.load_markets())
 
+    @property
+    def loaded(self) -> Mapping[str, Row] | None:
+        """The same as last loaded, by whoever; `None` before."""
+        markets: Mapping[str, Row] | None = self._ccxt.markets
+        return markets
+
     async def ask(self, what: str, call: Call[T], *, urgent: bool = False) -> T:
         """The answer to a query. `urgent` ones, about orders, may use the reserve.
 

@@ -26,7 +26,7 @@ from domain.venue import Outcome
 from tools.bar_grid import last_close
 from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import ExchangeFeed, quote_of
-from tools.exchange_instruments import contract_size, instrument_of, listed
+from tools.exchange_instruments import carried, contract_size, instrument_of
 from tools.exchange_stream import ExchangeStream
 from tools.exchange_venue import rows
 from tools.exchange_venue.account import Account
@@ -94,9 +94,12 @@ class ExchangeVenue:
         self._wall = wall
         self._timeframe = timeframe
         self._listed: Mapping[str, Listed] = {}
+        self._listed_from: Mapping[str, Row] | None = None
+        self._recorded: Mapping[str, Instrument] = {}
+        self._suspended: Mapping[str, str] = {}
         self._sent = SentOrders()
         lookup = Lookup(self._session, self._quirks, sleep=sleep)
-        self._account = Account(self._session, self._quirks, lookup=lookup, wall=wall)
+        self._account = Account(self._session, self._quirks, symbols=self._symbols, lookup=lookup, wall=wall)
         self._orders = Orders(
             self._session,
             self._quirks,
@@ -140,7 +143,17 @@ class ExchangeVenue:
     # The market.
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        return {symbol: one.instrument for symbol, one in (await self._markets()).items()}
+        listed = {symbol: one.instrument for symbol, one in (await self._markets()).items()}
+        return {symbol: listed.get(symbol) or self._recorded[symbol] for symbol in self._symbols}
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """See `Suspends.expect`."""
+        self._recorded = {**self._recorded, **instruments}
+
+    @property
+    def suspended(self) -> Mapping[str, str]:
+        """See `Suspends.suspended`."""
+        return self._suspended
 
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         """Closed bars, read from the exchange each time."""
@@ -189,7 +202,9 @@ class ExchangeVenue:
             one = (await self._markets()).get(cleared.order.symbol)
         except VenueUnavailable as error:
             raise NotSent(f"not sent: {error.message}") from None
-        return self._not_traded(cleared.order) if one is None else await self._orders.submit(cleared, one)
+        if one is None or cleared.order.symbol in self._suspended:
+            return self._not_traded(cleared.order)
+        return await self._orders.submit(cleared, one)
 
     async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
         """See `BatchVenue`: in one request where the venue can, and else one by one. Stops go alone."""
@@ -200,14 +215,15 @@ class ExchangeVenue:
             return [
                 each if isinstance(each, TicketRefused) else NotSent(f"not sent: {error.message}") for each in given
             ]
+        symbols = markets.keys() - self._suspended.keys()
         good = [each for each in given if isinstance(each, Cleared)]
-        traded = [(each, markets[each.order.symbol]) for each in good if each.order.symbol in markets]
+        traded = [(each, markets[each.order.symbol]) for each in good if each.order.symbol in symbols]
         sent = iter(await self._orders.submit_all(traded))
 
         def outcome(each: Cleared | TicketRefused) -> Outcome:
             if isinstance(each, TicketRefused):
                 return each
-            return next(sent) if each.order.symbol in markets else self._not_traded(each.order)
+            return next(sent) if each.order.symbol in symbols else self._not_traded(each.order)
 
         return [outcome(each) for each in given]
 
@@ -234,17 +250,18 @@ class ExchangeVenue:
         return await self._orders.cancel(client_order_id, await self._one(symbol))
 
     async def open_orders(self) -> Sequence[OrderReport]:
-        orders, _ = await self._account.open_orders(await self._markets())
+        orders, _ = await self._account.open_orders(await self._traded())
         return orders
 
     # The account.
 
     async def portfolio(self) -> Portfolio:
         """See `Account.portfolio`: what is held, and on spot not what was paid for it."""
-        return await self._account.portfolio(await self._markets(), currency=self._currency)
+        return await self._account.portfolio(await self._traded(), currency=self._currency)
 
     async def statement(self) -> Statement:
-        return await self._account.statement(await self._markets())
+        """What is suspended has no part in it but its balances, which are read all the same."""
+        return await self._account.statement(await self._traded())
 
     async def out_of_reach(self) -> Decimal:
         """How much of its currency lies in the owner's funding account while there is none to trade with; else 0."""
@@ -264,42 +281,57 @@ class ExchangeVenue:
         return await self._orders.client_order_id_of(venue_order_id, await self._one(symbol))
 
     async def transfers(self, *, since: datetime) -> Sequence[Transfer] | None:
-        await self._markets()
-        return await self._quirks.transfers(self._session, self._symbols, since)
+        return await self._quirks.transfers(self._session, list(await self._markets()), since)
 
     async def rights(self) -> KeyRights:
         return await self._quirks.rights(self._session)
 
     async def prepare(self) -> Sequence[str]:
-        await self._markets()
+        traded = list(await self._traded())
         with _confirmed("the account's settings"):
-            return await self._quirks.prepare(self._session, self._symbols)
+            return await self._quirks.prepare(self._session, traded) if traded else ()
 
     async def keep_alive(self, *, timeout_s: int) -> bool:
-        await self._markets()
+        traded = list(await self._traded())
         with _confirmed("the dead-man switch"):
-            return await self._quirks.keep_alive(self._session, self._symbols, timeout_s)
+            return await self._quirks.keep_alive(self._session, traded, timeout_s)
 
     async def _markets(self) -> Mapping[str, Listed]:
-        """Our symbols as they are listed; asked once. Raises as `listed` and `instrument_of` do."""
-        if not self._listed:
-            markets = await self._session.markets()
-            found: dict[str, Listed] = {}
-            for symbol in self._symbols:
-                market = listed(markets, symbol, exchange=self.name)
-                precision = self.market_data.precision
-                price = await self._bid(symbol, market) if precision == "digits" else None
-                instrument = instrument_of(market, symbol, exchange=self.name, precision=precision, price=price)
-                found[symbol] = readable(f"the market {symbol}", Listed.of, market, instrument)
-            self._listed = found
+        """Our symbols as they are listed, suspended ones too; asked once, and looked at again when somebody else has
+        read the markets again. Raises as `listed` and `instrument_of` do.
+        """
+        if self._listed_from is not None and self._listed_from is self._session.loaded:
+            return self._listed
+        markets = await self._session.markets()
+        rows, suspended = carried(markets, self._symbols, exchange=self.name, recorded=self._recorded)
+        found: dict[str, Listed] = {}
+        for symbol, market in rows.items():
+            instrument = self._recorded.get(symbol) if symbol in suspended else None
+            found[symbol] = readable(
+                f"the market {symbol}", Listed.of, market, instrument or await self._instrument(symbol, market)
+            )
+        self._recorded = {**self._recorded, **{symbol: one.instrument for symbol, one in found.items()}}
+        self._listed, self._suspended, self._listed_from = found, suspended, self._session.loaded
         return self._listed
 
+    async def _traded(self) -> Mapping[str, Listed]:
+        """Without those that are suspended."""
+        markets = await self._markets()
+        return {symbol: one for symbol, one in markets.items() if symbol not in self._suspended}
+
+    async def _instrument(self, symbol: str, market: Row) -> Instrument:
+        precision = self.market_data.precision
+        price = await self._bid(symbol, market) if precision == "digits" else None
+        return instrument_of(market, symbol, exchange=self.name, precision=precision, price=price)
+
     def _not_traded(self, order: OrderRequest) -> OrderReport:
-        reason = f"not sent: {order.symbol} is not traded here"
+        reason = f"not sent: {self._suspended.get(order.symbol) or f'{order.symbol} is not traded here'}"
         return rejected(order, reason, evidence="our own check", at=self._wall.now())
 
     async def _one(self, symbol: str) -> Listed:
         markets = await self._markets()
+        if symbol not in markets and symbol in self._suspended:
+            raise VenueUnavailable(self._suspended[symbol])
         if symbol not in markets:
             raise SymbolUnknown(f"{symbol} is not one of this venue's", remedy=f"There are {', '.join(markets)}")
         return markets[symbol]

@@ -47,7 +47,7 @@ class Call:
 
     def listings(self) -> list[Listing]:
         """Every market of this side: spot, or futures."""
-        return [listing for listing in self.engine.listings.values() if listing.swap is self.futures]
+        return [listing for listing in self.engine.listed if listing.swap is self.futures]
 
     def wanted(self) -> list[Listing]:
         """Those of `symbols`, else the one of `symbol`, else all. Raises `BinanceError`."""

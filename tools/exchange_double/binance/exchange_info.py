@@ -17,17 +17,21 @@ _PERPETUAL = 4_133_404_800_000
 
 def spot(call: Call) -> Answer:
     """The spot markets."""
-    return _info([_spot_symbol(listing) for listing in call.wanted()], call)
+    return _info([_status(call, listing, _spot_symbol(listing)) for listing in call.wanted()], call)
 
 
 def futures(call: Call) -> Answer:
     """The USDⓈ-M perpetuals."""
-    return _info([_futures_symbol(listing) for listing in call.listings()], call)
+    return _info([_status(call, listing, _futures_symbol(listing)) for listing in call.listings()], call)
 
 
 def coin_margined(call: Call) -> Answer:
     """Nothing: no market here settles in its base."""
     return _info([], call)
+
+
+def _status(call: Call, listing: Listing, row: Row) -> Row:
+    return {**row, "status": "BREAK"} if listing.symbol in call.engine.suspended else row
 
 
 def _info(symbols: list[Row], call: Call) -> Answer:

@@ -40,7 +40,7 @@ class Call:
         wanted, symbol = category(fields), word(fields, "symbol")
         if not symbol:
             raise wrong("symbol", "is required")
-        for listing in self.engine.listings.values():
+        for listing in self.engine.listed:
             if category_of(listing) == wanted and symbol_id(listing.symbol) == symbol:
                 return listing
         raise refused(Reason.UNKNOWN_SYMBOL, swap=wanted != "spot")
@@ -53,7 +53,7 @@ class Call:
         base, settle = word(self.fields, "baseCoin"), word(self.fields, "settleCoin")
         return [
             listing
-            for listing in self.engine.listings.values()
+            for listing in self.engine.listed
             if category_of(listing) == wanted and base in ("", listing.base) and settle in ("", listing.quote)
         ]
 

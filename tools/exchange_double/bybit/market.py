@@ -38,9 +38,12 @@ def status(call: Call) -> Answer:
 
 
 def instruments(call: Call) -> Answer:
-    """The listings of one category on one page; inverse contracts, options and those before their launch are none."""
+    """The listings of one category on one page; inverse contracts, options, and those before their launch or suspended,
+    are none.
+    """
     trading = word(call.fields, "status") in ("", "Trading")
-    shown = [rows.instrument(listing) for listing in call.listings()] if trading else []
+    shown = [rows.instrument(listing) for listing in call.listings() if listing.symbol not in call.engine.suspended]
+    shown = shown if trading else []
     return call.answer({"category": category(call.fields), "list": shown, "nextPageCursor": ""})
 
 

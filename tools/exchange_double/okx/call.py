@@ -37,7 +37,7 @@ class Call:
         """The market of OKX's id. Raises `OkxError`."""
         if not wanted:
             raise missing("instId")
-        for listing in self.engine.listings.values():
+        for listing in self.engine.listed:
             if inst_id(listing.symbol) == wanted:
                 return listing
         raise OkxError("51001", "Instrument ID doesn't exist.")
@@ -47,7 +47,7 @@ class Call:
         kind, ids = self.query.get("instType"), [name for name in self.query.get("instId", "").split(",") if name]
         return [
             listing
-            for listing in self.engine.listings.values()
+            for listing in self.engine.listed
             if kind in (None, "", inst_type(listing)) and (not ids or inst_id(listing.symbol) in ids)
         ]
 

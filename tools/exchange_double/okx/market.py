@@ -38,7 +38,8 @@ def status(call: Call) -> Answer:
 
 def instruments(call: Call) -> Answer:
     """The listings of one kind; futures and options are none."""
-    return answer([rows.instrument(listing) for listing in call.listings()])
+    suspended = call.engine.suspended
+    return answer([rows.instrument(one, suspended=one.symbol in suspended) for one in call.listings()])
 
 
 def ticker(call: Call) -> Answer:

@@ -12,7 +12,7 @@ from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.text import Row, inst_id, inst_type, millis, text
 
 
-def instrument(listing: Listing) -> Row:
+def instrument(listing: Listing, *, suspended: bool = False) -> Row:
     swap, pair = listing.swap, f"{listing.base}-{listing.quote}"
     return {
         "instType": inst_type(listing),
@@ -36,7 +36,7 @@ def instrument(listing: Listing) -> Row:
         "lotSz": text(listing.lot_size),
         "minSz": text(listing.min_size),
         "alias": "",
-        "state": "live",
+        "state": "suspend" if suspended else "live",
         "maxLmtSz": "9999999999",
         "maxMktSz": "1000000",
     }
