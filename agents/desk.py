@@ -19,6 +19,7 @@ from domain.effects import Effects
 from domain.instrument import Instrument
 from domain.portfolio import Portfolio
 from memory.orders import OrderRecord
+from policy.market import VenueSignal
 from tools.toolbox import Toolbox
 
 
@@ -66,3 +67,5 @@ class Desk:
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""
+    venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
+    """What Signal found in this cycle by venue data alone: for Risk, and for the gate."""

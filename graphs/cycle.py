@@ -31,6 +31,7 @@ from memory.controls import ACTIVE, Control
 from memory.orders import OrderRecord
 from policy.account import Arming
 from policy.escalation import Step
+from policy.market import VenueSignal
 from tools.bar_grid import last_close
 from tools.toolbox import Toolbox
 from tools.view import MarketView
@@ -113,6 +114,8 @@ class Cycle:
     clock_skew_ms: Decimal | None = None
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where the stops of positions were found to stand."""
+    venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
+    """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
@@ -165,6 +168,7 @@ class Cycle:
             settings=session.settings.desk,
             venue_stops=frozenset(session.header.venue_stops),
             stops=self.stops,
+            venue_signals=self.venue_signals,
         )
 
     @property
