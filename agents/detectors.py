@@ -121,7 +121,8 @@ def hits_on(venue: Readings, texts: Readings, *, detectors: Sequence[Detector] =
 def candidate(symbol: str, hits: Sequence[Hit]) -> Signal | None:
     """The side that weighs more, scored by its strongest detector and how many agree; `None` without hits.
 
-    Equal weights are no direction, and no signal.
+    Equal weights are no direction, and no signal. Untrusted hits count like all others here: a candidate is worth a
+    model's time, and no more than that.
     """
     weight = {side: sum((h.strength for h in hits if h.side == side), Decimal(0)) for side in ("buy", "sell")}
     if weight["buy"] == weight["sell"]:

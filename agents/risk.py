@@ -133,7 +133,7 @@ class RiskAgent:
             return "nothing held to sell, and no shorts"
         strength = _strength_for(side, thesis.symbol, desk)
         if strength <= 0:
-            return _unsupported(side, strength)
+            return _unsupported(side, thesis.symbol, desk)
         if any(o.request.symbol == thesis.symbol for o in desk.working):
             return "an order is already working"
         if _resting(thesis.symbol, desk):
@@ -224,8 +224,10 @@ def _strength_for(side: Side, symbol: str, desk: Desk) -> Decimal:
     return strength_for(side, desk.venue_signals.get(symbol, ()))
 
 
-def _unsupported(side: Side, strength: Decimal) -> str:
-    return f"venue data supports no {side}: its signals come to {plain(strength)}"
+def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
+    if symbol not in desk.venue_signals:
+        return f"nothing supports a {side}: no detector looked at venue data in this cycle"
+    return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
 
 
 def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:

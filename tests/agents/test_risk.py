@@ -361,15 +361,16 @@ async def test_a_held_symbol_is_left_when_its_thesis_turns_and_never_entered_aga
 # What venue data supports
 
 
+UNSEEN = "nothing supports a buy: no detector looked at venue data in this cycle"
 MIXED = (*supporting("buy", "0.8"), *supporting("sell", "0.5"))
 
 
 @pytest.mark.parametrize(
     ("signals", "reason"),
     [
-        ({}, "venue data supports no buy: its signals come to 0"),
+        ({}, UNSEEN),
         ({BTC: ()}, "venue data supports no buy: its signals come to 0"),
-        ({ETH: supporting()}, "venue data supports no buy: its signals come to 0"),
+        ({ETH: supporting()}, UNSEEN),
         ({BTC: supporting("sell", "0.3")}, "venue data supports no buy: its signals come to -0.3"),
         (
             {BTC: (*supporting("buy", "0.5"), *supporting("sell", "0.5"))},
@@ -436,10 +437,8 @@ async def test_exits_that_are_no_matter_of_opinion_need_no_support(over: dict[st
         assert (left.cause, left.reduce_only) == (cause, True)
 
 
-async def test_what_is_proposed_says_why() -> None:
+async def test_an_entry_says_that_it_is_one() -> None:
     assert (await one(theses=[a_thesis()])).cause == "entry"
-    held = await one(a_price(), portfolio=an_account(a_position()), venue_stops=frozenset({BTC}))
-    assert (held.type, held.cause) == ("stop", "protection")
 
 
 async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
