@@ -20,6 +20,7 @@ from domain.instrument import Instrument
 from domain.portfolio import Portfolio
 from domain.sizing import OrderCaps
 from memory.orders import OrderRecord
+from policy.market import VenueSignal
 from tools.toolbox import Toolbox
 
 
@@ -71,3 +72,5 @@ class Desk:
     """By symbol, what the policy allows one order that exits; none for the others."""
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""
+    venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
+    """What Signal found in this cycle by venue data alone: for Risk, and for the gate."""

@@ -1,17 +1,19 @@
 """Detectors: pure rules that look at one symbol's readings and say whether it is worth research.
 
-A reading that is missing (warm-up, a dead source) keeps a detector silent; it is never taken as zero.
+A reading that is missing (warm-up, a dead source) keeps a detector silent; it is never taken as zero. Whether a hit
+rests on untrusted text is not the detector's to say: it is asked with and without the readings of texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from domain.decision import Signal
 from domain.order import Side
+from policy.market import VenueSignal
 
 Readings = Mapping[str, Decimal]
 
@@ -23,11 +25,15 @@ _AGREEMENT: Final = Decimal("0.1")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A detector that fired. `strength` in (0, 1]."""
+    """A detector that fired. `strength` in (0, 1]; `trust` is that of the readings it rests on."""
 
     detector: str
     side: Side
     strength: Decimal
+    trust: Literal["venue", "untrusted"] = "untrusted"
+
+
+Detector = Callable[[Readings], Hit | None]
 
 
 def _hit(detector: str, side: Side, strength: Decimal) -> Hit | None:
@@ -82,20 +88,41 @@ def exhaustion(readings: Readings) -> Hit | None:
 
 
 def news(readings: Readings) -> Hit | None:
-    """Headlines that lean clearly one way. Untrusted: alone it may start research, never size a trade."""
+    """Headlines that lean clearly one way. Untrusted: alone it may start research, and support no order."""
     if (found := _present(readings, "sentiment")) is None:
         return None
     lean = abs(found[0])
     return _hit("news", "buy" if found[0] > 0 else "sell", lean) if lean >= Decimal("0.4") else None
 
 
-DETECTORS: Final[tuple[Callable[[Readings], Hit | None], ...]] = (trend, breakout, exhaustion, news)
+DETECTORS: Final[tuple[Detector, ...]] = (trend, breakout, exhaustion, news)
+
+
+def venue_signals(venue: Readings, *, detectors: Sequence[Detector] = DETECTORS) -> tuple[VenueSignal, ...]:
+    """What the detectors say when they are shown nothing but venue data."""
+    hits = (detect(venue) for detect in detectors)
+    return tuple(VenueSignal(detector=h.detector, side=h.side, strength=h.strength) for h in hits if h is not None)
+
+
+def hits_on(venue: Readings, texts: Readings, *, detectors: Sequence[Detector] = DETECTORS) -> list[Hit]:
+    """What the detectors say when they are shown everything.
+
+    A hit that is not the same without `texts`, which are readings of untrusted text, rests on them.
+    """
+    found: list[Hit] = []
+    for detect in detectors:
+        alone, hit = detect(venue), detect({**texts, **venue})
+        if hit is not None:
+            rests_on_text = alone is None or (alone.side, alone.strength) != (hit.side, hit.strength)
+            found.append(replace(hit, trust="untrusted" if rests_on_text else "venue"))
+    return found
 
 
 def candidate(symbol: str, hits: Sequence[Hit]) -> Signal | None:
     """The side that weighs more, scored by its strongest detector and how many agree; `None` without hits.
 
-    Equal weights are no direction, and no signal.
+    Equal weights are no direction, and no signal. Untrusted hits count like all others here: a candidate is worth a
+    model's time, and no more than that.
     """
     weight = {side: sum((h.strength for h in hits if h.side == side), Decimal(0)) for side in ("buy", "sell")}
     if weight["buy"] == weight["sell"]:

@@ -26,6 +26,9 @@ _DAY_S: Final = 86_400
 _SHOWN: Final = Context(prec=8)
 """Digits of an amount in words: enough for any price, and no grid that a small one would vanish in."""
 
+_OWN_WORK: Final = frozenset({"desk", "detectors", "learning", "sentiment"})
+"""Sources of what this desk wrote or worked out itself."""
+
 MANDATE: Final = "Trade only the symbols of the universe. Judge the evidence; never state a price, a size or a limit."
 
 
@@ -87,6 +90,13 @@ def _standing(item_id: str, text: str, *, kind: Kind, lane: str, at: datetime, p
         severity="high",
         pinned=pinned,
     )
+
+
+def origin(item: ContextItem) -> str | None:
+    """Where evidence comes from in the end: the venue, or one publisher. The desk's own work is no origin."""
+    if item.trust == "own" or item.source in _OWN_WORK:
+        return None
+    return "venue" if item.trust == "venue" else item.source.strip().casefold()
 
 
 def mandate(universe: Sequence[str], *, as_of: datetime) -> tuple[ContextItem, ...]:
@@ -157,14 +167,14 @@ def candles_item(symbol: str, seen: Bars, *, as_of: datetime) -> ContextItem:
 
 
 def hit_items(symbol: str, hits: Sequence[Hit], *, as_of: datetime) -> tuple[ContextItem, ...]:
-    """What the detectors said, one item each."""
+    """What the detectors said, one item each, untrusted where a text had part in it."""
     return tuple(
         _evidence(
             f"detector:{hit.detector}:{symbol}",
             f"{symbol}: the {hit.detector} detector says {hit.side} with strength {plain(hit.strength)}",
             tags=_tags("market-events", symbol),
             source="detectors",
-            trust="own",
+            trust="own" if hit.trust == "venue" else "untrusted",
             at=as_of,
             confidence=hit.strength,
         )

@@ -171,6 +171,7 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         reference_price=seen.mid,
         rationale=f"stop held at the venue, {occasion}",
         releases=_ids(held),
+        cause="protection",
     )
     return Guard(proposal=proposal)
 

@@ -10,13 +10,15 @@ from agents.desk import Desk
 from agents.parts import in_parts, stuck
 from agents.protection import exit_side, held_stops, stop_of
 from agents.settings import RiskSettings
-from domain.decision import Proposal, Thesis
+from domain.decision import Cause, Proposal, Thesis
+from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
 from domain.sizing import after_fee, greatest, no_way_out, too_small
 from domain.value import Value
+from policy.market import strength_for
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
 
@@ -40,7 +42,8 @@ class RiskAgent:
     """Leaves what must be left, then sizes what may be entered.
 
     Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
-    `max_position` of equity scaled by conviction. Both round down to the lot.
+    `max_position` of equity scaled by conviction. Both round down to the lot. Conviction counts no further than venue
+    data alone supports the order, and so an entry that it doesn't support has no size at all.
     """
 
     async def __call__(self, theses: Sequence[Thesis], desk: Desk) -> Plan:
@@ -82,15 +85,16 @@ class RiskAgent:
         if desk.duty.flatten:
             cause = "flatten"
         elif cause is None and halve:
-            cause, part = f"halved: {desk.duty.reason}", _HALF
+            cause, part = "halve", _HALF
         if cause is None:
-            return f"position kept{stuck(position, seen, desk)}"
+            return _kept(position, thesis, desk) + stuck(position, seen, desk)
         return self._leave(position, thesis, seen, desk, cause=cause, part=part)
 
     def _leave(
-        self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: str, part: Decimal
+        self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: Cause, part: Decimal
     ) -> Proposal | str:
         side = exit_side(position)
+        why = _why(cause, thesis, desk)
         held = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o
@@ -102,8 +106,8 @@ class RiskAgent:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
         quantity = floor_to(left, instrument.lot_size)
-        if why := too_small(quantity, instrument, type="market", price=seen.mid):
-            return f"{cause}, and what is held is too small to trade: {why}"
+        if small := too_small(quantity, instrument, type="market", price=seen.mid):
+            return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,
             as_of=desk.as_of,
@@ -115,8 +119,9 @@ class RiskAgent:
             reduce_only=True,
             reference_price=seen.mid,
             snapshot=thesis.snapshot if thesis else None,
-            rationale=cause,
+            rationale=why,
             releases=held,
+            cause=cause,
         )
 
     async def _enter(self, thesis: Thesis, desk: Desk) -> Proposal | str | None:
@@ -132,6 +137,9 @@ class RiskAgent:
         side: Side = "buy" if thesis.stance == "buy" else "sell"
         if side == "sell" and not (settings.allow_short and instrument.kind == "swap"):
             return "nothing held to sell, and no shorts"
+        strength = _strength_for(side, thesis.symbol, desk)
+        if strength <= 0:
+            return _unsupported(side, thesis.symbol, desk)
         if any(o.request.symbol == thesis.symbol for o in desk.working):
             return "an order is already working"
         if _resting(thesis.symbol, desk):
@@ -150,7 +158,7 @@ class RiskAgent:
             equity=desk.portfolio.equity,
             price=price,
             distance=distance,
-            conviction=thesis.conviction * desk.duty.size_factor,
+            conviction=min(thesis.conviction, strength) * desk.duty.size_factor,
             instrument=instrument,
             settings=settings,
         )
@@ -181,6 +189,7 @@ class RiskAgent:
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
+            cause="entry",
         )
 
 
@@ -221,8 +230,41 @@ def _at_risk(position: Position, mark: Decimal | None) -> Decimal:
     return abs(position.quantity) * (mark if position.stop_price is None else abs(mark - position.stop_price))
 
 
-def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> str | None:
-    """Why a position is left now: `stop`, `target`, `time`, or the thesis that turned against it."""
+def _strength_for(side: Side, symbol: str, desk: Desk) -> Decimal:
+    return strength_for(side, desk.venue_signals.get(symbol, ()))
+
+
+def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
+    if symbol not in desk.venue_signals:
+        return f"nothing supports a {side}: no detector looked at venue data in this cycle"
+    return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
+
+
+def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:
+    """Whether a thesis is against a position, and sure enough of it."""
+    least = desk.settings.risk.min_conviction
+    return thesis is not None and thesis.stance == exit_side(position) and thesis.conviction >= least
+
+
+def _kept(position: Position, thesis: Thesis | None, desk: Desk) -> str:
+    """That a position is kept; and why, where its thesis has turned."""
+    if not _turned(position, thesis, desk):
+        return "position kept"
+    return f"position kept; {_unsupported(exit_side(position), position.symbol, desk)}"
+
+
+def _why(cause: Cause, thesis: Thesis | None, desk: Desk) -> str:
+    """The cause of an exit in words."""
+    if cause == "thesis" and thesis:
+        return f"thesis turned: {thesis.rationale}"
+    return f"halved: {desk.duty.reason}" if cause == "halve" else cause
+
+
+def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> Cause | None:
+    """Why a position is left now: `stop`, `target`, `time`, or the thesis that turned against it.
+
+    A thesis alone ends no position: venue data must say the same.
+    """
     long = position.quantity > 0
     price = seen.bid if long else seen.ask
     if position.stop_price is not None and (price <= position.stop_price if long else price >= position.stop_price):
@@ -234,10 +276,9 @@ def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, de
     limit = desk.timeframe.length * desk.settings.risk.max_hold_bars
     if position.opened_at is not None and desk.as_of - position.opened_at >= limit:
         return "time"
-    against = "sell" if long else "buy"
-    if thesis and thesis.stance == against and thesis.conviction >= desk.settings.risk.min_conviction:
-        return f"thesis turned: {thesis.rationale}"
-    return None
+    if not _turned(position, thesis, desk):
+        return None
+    return "thesis" if _strength_for(exit_side(position), position.symbol, desk) > 0 else None
 
 
 def size(

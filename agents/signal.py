@@ -6,12 +6,15 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from agents.desk import Desk
-from agents.detectors import DETECTORS, Hit, candidate
+from agents.detectors import Hit, Readings, candidate, hits_on, venue_signals
 from agents.evidence import hit_items, indicator_item, lesson_item, news_items, quote_item, readings_of
 from agents.learning import lesson
 from domain.decision import Signal
-from domain.value import Symbol, Value
+from domain.value import Symbol, Value, absent
+from policy.market import VenueSignal
 from tools.headlines import HeadlinesParams, News, headlines
 from tools.indicators import Indicators, IndicatorsParams, indicators
 from tools.quotes import QuoteParams, quote
@@ -22,6 +25,8 @@ class Scan(Value):
 
     signals: tuple[Signal, ...] = ()
     quiet: tuple[tuple[Symbol, str], ...] = ()
+    venue_signals: tuple[tuple[Symbol, tuple[VenueSignal, ...]], ...] = Field(default=(), exclude_if=absent)
+    """Of every symbol whose indicators could be read, candidate or not: what detectors say by venue data alone."""
 
 
 class SignalAgent:
@@ -29,12 +34,19 @@ class SignalAgent:
 
     async def __call__(self, desk: Desk) -> Scan:
         looks = await asyncio.gather(*(self._look(symbol, desk) for symbol in desk.universe))
-        found = [said for said in looks if isinstance(said, Signal)]
-        quiet = {s: said for s, said in zip(desk.universe, looks, strict=True) if isinstance(said, str)}
-        return queue(found, quiet, most=desk.settings.signal.max_candidates)
+        found = [said for said, _ in looks if isinstance(said, Signal)]
+        by_symbol = list(zip(desk.universe, looks, strict=True))
+        quiet = {symbol: said for symbol, (said, _) in by_symbol if isinstance(said, str)}
+        signals = {symbol: signals for symbol, (_, signals) in by_symbol if signals is not None}
+        desk.venue_signals.update(signals)
+        scan = queue(found, quiet, most=desk.settings.signal.max_candidates)
+        return scan.model_copy(update={"venue_signals": tuple(signals.items())})
 
-    async def _look(self, symbol: str, desk: Desk) -> Signal | str:
-        """A signal on one symbol, or why there is none. All that was seen goes into the context."""
+    async def _look(self, symbol: str, desk: Desk) -> tuple[Signal | str, tuple[VenueSignal, ...] | None]:
+        """A signal on one symbol, or why there is none; and what venue data alone says, where it could be read.
+
+        All that was seen goes into the context.
+        """
         lookback_s = desk.settings.signal.headline_hours * 3_600
         seen, read, told = await asyncio.gather(
             desk.tools.call(quote, QuoteParams(symbol=symbol)),
@@ -43,28 +55,31 @@ class SignalAgent:
         )
         if seen.value is not None:
             desk.context.upsert(quote_item(seen.value))
-        hits = self._detect(symbol, read.value, told.value, desk)
-        signal = candidate(symbol, hits)
+        venue = {} if read.value is None else readings_of(read.value)
+        hits = self._detect(symbol, venue, read.value, told.value, desk)
         if read.value is None:
-            return f"no indicators: {read.error}"
+            return f"no indicators: {read.error}", None
+        signals = venue_signals(venue)
+        signal = candidate(symbol, hits)
         if signal is None:
-            return "detectors contradict each other" if hits else "no detector fired"
+            return "detectors contradict each other" if hits else "no detector fired", signals
         if signal.score < desk.settings.signal.threshold:
-            return f"score {signal.score} is below {desk.settings.signal.threshold}"
-        return signal
+            return f"score {signal.score} is below {desk.settings.signal.threshold}", signals
+        return signal, signals
 
-    def _detect(self, symbol: str, read: Indicators | None, told: News | None, desk: Desk) -> list[Hit]:
-        readings = {}
+    def _detect(
+        self, symbol: str, venue: Readings, read: Indicators | None, told: News | None, desk: Desk
+    ) -> list[Hit]:
+        texts = {}
         if read is not None:
-            readings = readings_of(read)
             desk.context.upsert(indicator_item(symbol, read, as_of=desk.as_of))
         if told is not None and told.mean is not None:
-            readings["sentiment"] = told.mean
+            texts["sentiment"] = told.mean
             desk.context.upsert_all(news_items(symbol, told))
         learned = lesson(symbol, desk.memory.episodes(symbol))
         if learned is not None:
             desk.context.upsert(lesson_item(learned, as_of=desk.as_of))
-        hits = [hit for detect in DETECTORS if (hit := detect(readings)) is not None]
+        hits = hits_on(venue, texts)
         desk.context.upsert_all(hit_items(symbol, hits, as_of=desk.as_of))
         return hits
 

@@ -159,6 +159,13 @@ def some_facts(seed: int) -> Facts:
                     symbol: [{"source": "okx", "trusted": True}, {"source": "newswire", "trusted": False}]
                     for symbol in SYMBOLS
                 },
+                "venue_signals": {
+                    symbol: [
+                        {"detector": "trend", "side": "buy", "strength": "0.7"},
+                        {"detector": "exhaustion", "side": "sell", "strength": "0.4"},
+                    ]
+                    for symbol in SYMBOLS
+                },
             }
         )
     )

@@ -14,6 +14,9 @@ from domain.value import Digest, Instant, NonNegative, Positive, Share, Symbol, 
 Stance = Literal["buy", "sell", "hold", "abstain"]
 Horizon = Literal["scalp", "intraday", "swing", "position"]
 Outcome = Literal["allow", "deny", "review"]
+Cause = Literal["entry", "stop", "target", "time", "thesis", "flatten", "halve", "protection"]
+"""Why an order is proposed: to enter; to leave at what the position waited for, because its thesis turned, or because
+the desk must; or as the stop that the venue holds (`protection`)."""
 
 
 class Signal(Value):
@@ -82,6 +85,8 @@ class Proposal(Value):
     releases: tuple[ClientOrderId, ...] = Field(default=(), exclude_if=absent)
     """Protective stops at the venue that this order replaces: it is judged as if they were gone, and they are taken
     away only once it was let through."""
+    cause: Cause | None = Field(default=None, exclude_if=absent)
+    """An exit by `thesis` needs the support that an entry needs; all other exits need none."""
 
     @property
     def digest(self) -> str:

@@ -32,6 +32,7 @@ from memory.orders import OrderRecord
 from policy.account import Arming
 from policy.caps import order_caps
 from policy.escalation import Step
+from policy.market import VenueSignal
 from tools.bar_grid import last_close
 from tools.toolbox import Toolbox
 from tools.view import MarketView
@@ -118,6 +119,8 @@ class Cycle:
     clock_skew_ms: Decimal | None = None
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where the stops of positions were found to stand."""
+    venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
+    """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
@@ -172,6 +175,7 @@ class Cycle:
             suspended=self.suspended,
             caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
+            venue_signals=self.venue_signals,
         )
 
     @property

@@ -80,7 +80,10 @@ class PaperDesk:
         return self.cycle.desk(node, subject)
 
     async def gate(self, proposals: Sequence[Proposal], *, theses: Sequence[Thesis] = ()) -> tuple[Verdict, ...]:
-        """The gate's word on each proposal. Entries must be supported by what the `theses` cite."""
+        """The gate's word on each proposal. Entries need signals of venue data: let Signal look at this bar first.
+
+        What the `theses` cite counts as well, where the policy asks for it.
+        """
         return (await gate(proposals, self.cycle, theses=theses)).verdicts
 
     def seen(self, symbol: str) -> Synthesis:

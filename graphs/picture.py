@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from agents.desk import Desk
+from agents.evidence import origin
 from domain.candle import Quote, Session
 from domain.decision import Thesis
 from graphs.cycle import Cycle
@@ -114,6 +115,7 @@ def picture(
         reconciled_at=cycle.reconciled_at,
         clock_skew_ms=cycle.clock_skew_ms,
         support={thesis.symbol: tuple(_support(thesis, cycle)) for thesis in theses},
+        venue_signals=cycle.venue_signals,
         consents=consents,
     )
 
@@ -135,5 +137,6 @@ def _support(thesis: Thesis, cycle: Cycle) -> Iterable[Support]:
     shown = cycle.seen.get(thesis.symbol)
     items = {one.item.id: one.item for one in shown.selected} if shown else {}
     for item_id in thesis.evidence:
-        if item_id in items:
-            yield Support(source=items[item_id].source, trusted=items[item_id].trust != "untrusted")
+        source = origin(items[item_id]) if item_id in items else None
+        if source is not None:
+            yield Support(source=source, trusted=items[item_id].trust == "venue")

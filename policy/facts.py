@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from domain.candle import Quote, Session
 from domain.decision import Proposal
@@ -13,7 +13,7 @@ from domain.digest import digest
 from domain.instrument import Instrument
 from domain.order import OrderState
 from domain.portfolio import Portfolio
-from domain.value import Amount, Instant, Symbol, Value
+from domain.value import Amount, Instant, Symbol, Value, absent
 from policy.account import (
     Arming,
     ClosedTrade,
@@ -26,7 +26,7 @@ from policy.account import (
     WorkingOrder,
 )
 from policy.limits.conduct import Mode
-from policy.market import Bars, Support
+from policy.market import Bars, Support, VenueSignal
 
 T = TypeVar("T")
 
@@ -75,6 +75,8 @@ class Facts(Value):
 
     support: Mapping[Symbol, tuple[Support, ...]] = {}
     """What the thesis on a symbol cites."""
+    venue_signals: Mapping[Symbol, tuple[VenueSignal, ...]] = Field(default={}, exclude_if=absent)
+    """What detectors found in this cycle by venue data alone. Empty where none fired, absent where none looked."""
     consents: tuple[Consent, ...] = ()
 
     @model_validator(mode="after")
@@ -113,6 +115,7 @@ class Facts(Value):
                 "working": working,
                 "sent": tuple(order for order in self.sent if order.client_order_id != own),
                 "support": _only(self.support, {proposal.symbol}),
+                "venue_signals": _only(self.venue_signals, {proposal.symbol}),
                 "consents": tuple(consent for consent in self.consents if consent.client_order_id == own),
             }
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
-from domain.value import NonNegative, Positive, Value
+from domain.money import ZERO
+from domain.order import Side
+from domain.value import NonNegative, Positive, Share, Value
 
 
 class Bars(Value):
@@ -23,7 +27,21 @@ class Bars(Value):
 
 
 class Support(Value):
-    """One piece of evidence that a proposal cites: where it is from, and whether it is more than a text."""
+    """One piece of evidence that a proposal cites: its origin, and whether it is more than a text."""
 
     source: str
     trusted: bool
+
+
+class VenueSignal(Value):
+    """What a detector says of one symbol by venue data alone: no text had any part in it."""
+
+    detector: str
+    side: Side
+    strength: Share
+
+
+def strength_for(side: Side, signals: Sequence[VenueSignal]) -> Decimal:
+    """What venue data says for trading on `side`: the strengths of that side, and below zero where the other's weigh
+    more."""
+    return sum((each.strength if each.side == side else -each.strength for each in signals), ZERO)

@@ -23,6 +23,12 @@ whatever a policy sets no limit for. Checks for entries alone pass by an order t
 A person's yes is for one order and for the breach that they were shown: at the second look it may be larger by 5 % of
 the number shown then, as markets move meanwhile. Nobody is asked about an order that is refused for what is unknown.
 
+Untrusted text (headlines, and whatever is worked out from them: their tone, a detector on it) can stop, shrink or delay
+an order that venue data supports, and brings about none that it does not. An entry, and an exit because a thesis
+turned, needs detectors that say the same by venue data alone in the same cycle (`SUPPORT`), whatever a model says or
+cites; and a model's conviction sizes an entry no further than the strength of what they say. News alone may have a
+symbol researched, which costs tokens.
+
 This page is generated from the checks and the profiles: `agentctl policy reference > docs/policy.md`.
 
 Shares are parts of one: 0.1 is ten per cent. Where nothing else is shown, a check is `enabled`, a breach of its limit

@@ -1,4 +1,4 @@
-"""The `headlines` tool: recent news with its tone. Untrusted: it may move a stance and nothing else."""
+"""The `headlines` tool: recent news with its tone. Untrusted: it may move a stance, and supports no order."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ from policy.checks.session import session_open
 from policy.checks.short import short_permitted
 from policy.checks.spread import spread_within
 from policy.checks.stop import stop_stands
+from policy.checks.support import supported
 from policy.checks.symbols import symbol_permitted
 from policy.checks.trade_risk import risk_within
 from policy.checks.trading_state import trading_permitted
@@ -81,6 +82,7 @@ CHECKS: tuple[Check, ...] = (
     short_permitted,
     spread_within,
     stop_stands,
+    supported,
     symbol_permitted,
     risk_within,
     trading_permitted,

@@ -1,4 +1,4 @@
-"""Corroboration: that an entry rests on more than one voice."""
+"""Corroboration: that an entry cites evidence of independent origins."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from policy.ruling import Ruling
     alike_for_all=True,
 )
 def corroborated(case: Case, limits: CorroborationLimits) -> Ruling:
-    """Refuse an entry that cites fewer independent sources than required, or nothing but untrusted text.
+    """Refuse an entry that cites evidence of fewer origins than required, or nothing but untrusted text.
 
-    Several pieces of evidence from one source are one voice. A thesis that cites nothing has no
-    sources, which is known, and is graded like any other breach.
+    All that a venue shows is one origin, and each publisher of headlines is one. What the desk wrote or worked out
+    itself is none: its goal, its portfolio, its lessons, its detectors, the tone of headlines. A thesis that cites
+    nothing has no origin, which is known, and is graded like any other breach. What is cited proves nothing: see
+    `SUPPORT`.
     """
     support = case.facts.support.get(case.proposal.symbol, ())
     count, least = Decimal(len({piece.source for piece in support})), Decimal(limits.minimum_sources)

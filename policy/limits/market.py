@@ -52,9 +52,9 @@ class ClockLimits(Section):
 
 
 class CorroborationLimits(Soft):
-    """What an entry must rest on."""
+    """What an entry must cite."""
 
     minimum_sources: Annotated[int, Field(ge=1, le=100, strict=True), Tighter.HIGHER]
-    """Independent sources that it cites."""
+    """Independent origins of what it cites: the venue is one, each publisher of headlines one, the desk itself none."""
     trusted: Annotated[Switch, Tighter.TRUE] = True
     """Whether at least one of them must be more than untrusted text."""

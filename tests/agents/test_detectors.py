@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.detectors import DETECTORS, Hit, Readings, breakout, candidate, exhaustion, news, trend
+from agents.detectors import (
+    DETECTORS,
+    Hit,
+    Readings,
+    breakout,
+    candidate,
+    exhaustion,
+    hits_on,
+    news,
+    trend,
+    venue_signals,
+)
 from agents.evidence import readings_of
 from builders.desks import UPTREND, readings
 from domain.order import Side
@@ -135,3 +146,40 @@ def test_a_candidate_does_not_depend_on_the_order_of_its_hits(found: list[Hit], 
     first, second = candidate("BTC/USDT", found), candidate("BTC/USDT", shuffled)
     assert first == second
     assert first is None or max(h.strength for h in found if h.side == first.direction) <= first.score <= 1
+
+
+# What a hit rests on
+
+
+def mood(given_readings: Readings) -> Hit | None:
+    """A detector of somebody else's: it reads a tone where there is one, and claims the venue's trust."""
+    if "rsi_14" not in given_readings:
+        return None
+    tone = given_readings.get("sentiment", Decimal(0))
+    return Hit("mood", "sell" if tone < 0 else "buy", Decimal("0.5") + abs(tone) / 2, trust="venue")
+
+
+def test_a_hit_that_is_the_same_without_the_texts_is_the_venues() -> None:
+    found = hits_on(RISING, some(sentiment="0.9"))
+    assert [(hit.detector, hit.trust) for hit in found] == [("trend", "venue"), ("news", "untrusted")]
+    assert [signal.detector for signal in venue_signals(RISING)] == ["trend"]
+
+
+@pytest.mark.parametrize(("tone", "trust"), [("0", "venue"), ("0.1", "untrusted"), ("-0.1", "untrusted")])
+def test_a_detector_that_reads_a_text_is_not_believed_whatever_it_claims(tone: str, trust: str) -> None:
+    (hit,) = hits_on(some(rsi_14="50"), some(sentiment=tone), detectors=[mood])
+    assert hit.trust == trust
+
+
+def test_a_text_that_takes_the_name_of_a_venue_reading_changes_nothing() -> None:
+    assert hits_on(RISING, some(adx_14="10", plus_di_14="0")) == hits_on(RISING, {})
+
+
+@given(any_readings, any_readings)
+def test_only_what_no_text_had_a_part_in_is_the_venues(venue: dict[str, Decimal], texts: dict[str, Decimal]) -> None:
+    detectors = [*DETECTORS, mood]
+    venue.pop("sentiment", None)
+    alone = venue_signals(venue, detectors=detectors)
+    shown = [hit for hit in hits_on(venue, texts, detectors=detectors) if hit.trust == "venue"]
+    assert {(h.detector, h.side, h.strength) for h in shown} <= {(s.detector, s.side, s.strength) for s in alone}
+    assert "news" not in {signal.detector for signal in alone}

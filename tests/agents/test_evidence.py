@@ -17,6 +17,7 @@ from agents.evidence import (
     lesson_item,
     mandate,
     news_items,
+    origin,
     quote_item,
 )
 from agents.learning import Lesson
@@ -112,3 +113,31 @@ def test_every_item_about_a_symbol_is_tagged_with_it_and_none_other() -> None:
     assert {tag for item in items for tag in item.tags if tag.startswith("symbol:")} == {f"symbol:{BTC}"}
     assert all(len([tag for tag in item.tags if tag.startswith("lane:")]) == 1 for item in items)
     assert items[3].text == f"{BTC}: of the last 4 closed trades 50 % won, expectancy -1.5 bps after fees"
+
+
+def test_an_origin_is_the_venue_or_a_publisher_and_never_the_desk_itself() -> None:
+    learned = Lesson(symbol=BTC, closed_trades=4, win_rate=Decimal("0.5"), expectancy_bps=Decimal(1))
+    hits = [Hit("trend", "buy", Decimal("0.5"), trust="venue"), Hit("news", "buy", Decimal("0.5"))]
+    tone, line = news_items(BTC, some_news(BTC, "all rise", source=" Wire "))
+    venue = [
+        indicator_item(BTC, readings(), as_of=START),
+        quote_item(a_price()),
+        candles_item(BTC, Bars(symbol=BTC, timeframe="5m", rows=()), as_of=START),
+    ]
+    own = [
+        *mandate((BTC,), as_of=START),
+        holdings(None, as_of=START),
+        lesson_item(learned, as_of=START),
+        *hit_items(BTC, hits, as_of=START),
+        tone,
+    ]
+    assert {origin(item) for item in venue} == {"venue"}
+    assert {origin(item) for item in own} == {None}
+    assert origin(line) == "wire"
+
+
+@given(st.text(max_size=40))
+def test_no_publisher_takes_on_the_trust_of_the_venue(source: str) -> None:
+    _, line = news_items(BTC, some_news(BTC, "all rise", source=source))
+    assert line.trust == "untrusted"
+    assert origin(line) in (None, line.source.strip().casefold())

@@ -157,6 +157,7 @@ async def test_a_kept_position_gets_its_stop_where_the_venue_holds_them(
 ) -> None:
     stop = asked(await guarded(position))
     assert (stop.symbol, stop.side, stop.type, stop.quantity) == (position.symbol, side, "stop", Decimal(5))
+    assert stop.cause == "protection"
     assert (stop.trigger_price, stop.reduce_only, stop.releases) == (Decimal(trigger), True, ())
     assert exit_side(position) == side
 

@@ -27,6 +27,7 @@ from builders.desks import (
     out,
     readings,
     risk_settings,
+    supporting,
 )
 from builders.policy import an_instrument
 from builders.tools import BTC, ETH, START, STEP
@@ -184,7 +185,13 @@ async def test_any_entry_keeps_its_limits_and_its_exits_lie_around_the_market(
     market: tuple[Instrument, QuoteReading, Indicators], conviction: Decimal, given_settings: RiskSettings, side: Side
 ) -> None:
     instrument, seen, read = market
-    desk = a_desk(seen, read, instruments={SWAP: instrument}, settings=risk_settings(**given_settings.model_dump()))
+    desk = a_desk(
+        seen,
+        read,
+        instruments={SWAP: instrument},
+        settings=risk_settings(**given_settings.model_dump()),
+        venue_signals={SWAP: supporting(side)},
+    )
     found = await RiskAgent()([a_thesis(SWAP, stance=side, conviction=conviction)], desk)
     assert len(found.proposals) + len(found.declined) == 1
     for proposal in found.proposals:
@@ -269,7 +276,9 @@ async def test_what_is_not_entered_says_why(told: tuple[Value, ...], over: dict[
 
 
 async def test_a_short_is_entered_on_a_swap_and_its_exits_are_the_other_way_round() -> None:
-    found = await one(a_price(SWAP), readings(SWAP), theses=[a_thesis(SWAP, stance="sell")], settings=SHORTS)
+    told = (a_price(SWAP), readings(SWAP))
+    signals = {SWAP: supporting("sell")}
+    found = await one(*told, theses=[a_thesis(SWAP, stance="sell")], settings=SHORTS, venue_signals=signals)
     assert (found.side, found.reduce_only) == ("sell", False)
     assert (found.stop_price, found.target_price) == (Decimal("101.5"), Decimal("96.5"))
 
@@ -347,9 +356,98 @@ async def test_a_position_is_left_at_its_stop_its_target_or_its_time(
 async def test_a_held_symbol_is_left_when_its_thesis_turns_and_never_entered_again(
     thesis: Any, cause: str | None
 ) -> None:
-    found = await plan(a_price(), readings(), portfolio=an_account(a_position()), theses=[thesis])
-    assert [p.rationale for p in found.proposals] == ([cause] if cause else [])
+    found = await plan(
+        a_price(),
+        readings(),
+        portfolio=an_account(a_position()),
+        theses=[thesis],
+        venue_signals={BTC: supporting("sell")},
+    )
+    assert [(p.rationale, p.cause) for p in found.proposals] == ([(cause, "thesis")] if cause else [])
     assert all(p.reduce_only for p in found.proposals)
+
+
+# What venue data supports
+
+
+UNSEEN = "nothing supports a buy: no detector looked at venue data in this cycle"
+MIXED = (*supporting("buy", "0.8"), *supporting("sell", "0.5"))
+
+
+@pytest.mark.parametrize(
+    ("signals", "reason"),
+    [
+        ({}, UNSEEN),
+        ({BTC: ()}, "venue data supports no buy: its signals come to 0"),
+        ({ETH: supporting()}, UNSEEN),
+        ({BTC: supporting("sell", "0.3")}, "venue data supports no buy: its signals come to -0.3"),
+        (
+            {BTC: (*supporting("buy", "0.5"), *supporting("sell", "0.5"))},
+            "venue data supports no buy: its signals come to 0",
+        ),
+    ],
+)
+async def test_no_conviction_enters_what_venue_data_does_not_support(signals: Any, reason: str) -> None:
+    assert await declined(theses=[a_thesis(conviction="1")], venue_signals=signals) == reason
+
+
+@pytest.mark.parametrize(
+    ("signals", "conviction", "counts_as"),
+    [(supporting("buy", "0.4"), "1", "0.4"), (MIXED, "1", "0.3"), (supporting("buy", "0.9"), "0.6", "0.6")],
+)
+async def test_conviction_counts_no_further_than_venue_data_supports(
+    signals: Any, conviction: str, counts_as: str
+) -> None:
+    found = await one(theses=[a_thesis(conviction=conviction)], venue_signals={BTC: signals})
+    same = await one(theses=[a_thesis(conviction=counts_as)], settings=risk_settings(min_conviction="0"))
+    assert found.quantity == same.quantity
+    assert found.conviction == Decimal(conviction)
+
+
+async def test_a_short_needs_signals_that_say_sell() -> None:
+    told = (a_price(SWAP), readings(SWAP))
+    given = {"theses": [a_thesis(SWAP, stance="sell")], "settings": SHORTS}
+    short = await one(*told, **given, venue_signals={SWAP: supporting("sell")})
+    assert (short.side, short.cause) == ("sell", "entry")
+    reason = await declined(*told, **given, symbol=SWAP, venue_signals={SWAP: supporting("buy")})
+    assert reason == "venue data supports no sell: its signals come to -1"
+
+
+@pytest.mark.parametrize("signals", [(), supporting("buy"), MIXED])
+async def test_a_thesis_alone_ends_no_position_and_the_reason_is_given(signals: Any) -> None:
+    over = {"theses": [a_thesis(stance="sell", conviction="1")], "venue_signals": {BTC: signals}}
+    reason = await declined(portfolio=an_account(a_position()), **over)
+    assert reason.startswith("position kept; venue data supports no sell: its signals come to ")
+
+
+async def test_a_short_is_left_by_a_thesis_that_venue_data_supports() -> None:
+    held = an_account(a_position(SWAP, quantity="-5"))
+    given = {"portfolio": held, "theses": [a_thesis(SWAP)]}
+    left = await one(a_price(SWAP), **given, venue_signals={SWAP: supporting("buy")})
+    assert (left.side, left.cause, left.reduce_only) == ("buy", "thesis", True)
+    kept = await plan(a_price(SWAP), **given, venue_signals={SWAP: supporting("sell")})
+    assert kept.proposals == ()
+
+
+@pytest.mark.parametrize(
+    ("over", "cause"),
+    [
+        ({"portfolio": an_account(a_position(stop_price="101"))}, "stop"),
+        ({"portfolio": an_account(a_position(target_price="99"))}, "target"),
+        ({"portfolio": an_account(a_position(opened_at=START - 96 * STEP))}, "time"),
+        ({"portfolio": an_account(a_position()), "duty": Duty(entries=False, flatten=True)}, "flatten"),
+        ({"portfolio": an_account(a_position()), "duty": Duty(halve=True)}, "halve"),
+    ],
+)
+async def test_exits_that_are_no_matter_of_opinion_need_no_support(over: dict[str, Any], cause: str) -> None:
+    """Not even where a thesis has turned too."""
+    for theses in ([], [a_thesis(stance="sell", conviction="1")]):
+        left = await one(a_price(), **over, theses=theses, venue_signals={})
+        assert (left.cause, left.reduce_only) == (cause, True)
+
+
+async def test_an_entry_says_that_it_is_one() -> None:
+    assert (await one(theses=[a_thesis()])).cause == "entry"
 
 
 async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.settings import DeskSettings, SignalSettings
-from agents.signal import SignalAgent, queue
+from agents.signal import Scan, SignalAgent, queue
 from builders.desks import SWAP, UPTREND, Notes, a_desk, a_price, a_signal, an_episode, readings, some_news
 from builders.tools import BTC, ETH
 from domain.decision import Signal
+from domain.digest import canonical
 from domain.value import Value
 
 BULLISH = "Bitcoin rallies to a record"
@@ -96,3 +97,46 @@ def test_the_queue_takes_the_best_and_gives_every_other_a_reason(found: list[Sig
     assert {s.symbol for s in scan.signals} | dict(scan.quiet).keys() == {s.symbol for s in found}
     assert {s.symbol for s in scan.signals}.isdisjoint(dict(scan.quiet))
     assert scan == queue(found[::-1], {}, most=most)
+
+
+async def test_what_venue_data_alone_says_is_kept_of_every_symbol_that_could_be_read() -> None:
+    """Of a candidate, of one below the threshold, of one where nothing fired; and of none without indicators."""
+    told = [
+        readings(**UPTREND),
+        readings(ETH),
+        some_news(BTC, BULLISH),
+        some_news(ETH, BULLISH),
+        some_news(SWAP, BULLISH),
+    ]
+    desk = a_desk(*told, settings=DeskSettings(signal=SignalSettings(threshold=Decimal(1))), venue_signals={})
+    scan = await SignalAgent()(desk)
+    found = {symbol: [(s.detector, s.side, s.strength) for s in signals] for symbol, signals in scan.venue_signals}
+    assert found == {BTC: [("trend", "buy", Decimal("0.8"))], ETH: []}
+    assert desk.venue_signals == dict(scan.venue_signals)
+    assert SWAP in dict(scan.quiet)
+
+
+async def test_news_alone_makes_a_candidate_and_no_venue_signal() -> None:
+    desk = a_desk(readings(), some_news(BTC, BULLISH, score="0.9"), venue_signals={})
+    scan = await SignalAgent()(desk)
+    assert [(s.symbol, s.detectors) for s in scan.signals] == [(BTC, ("news",))]
+    assert dict(scan.venue_signals) == {BTC: ()}
+
+
+async def test_news_changes_nothing_of_what_venue_data_says() -> None:
+    found = []
+    for score in ("-1", "0", "1"):
+        desk = a_desk(readings(**UPTREND), some_news(BTC, BULLISH, score=score), venue_signals={})
+        found.append((await SignalAgent()(desk)).venue_signals)
+    assert found[0] == found[1] == found[2] != ()
+
+
+async def test_a_hit_on_the_tone_of_headlines_is_untrusted() -> None:
+    desk = a_desk(readings(**UPTREND), some_news(BTC, BULLISH))
+    await SignalAgent()(desk)
+    trust = {item.id: item.trust for item in desk.context.items if item.id.startswith("detector:")}
+    assert trust == {f"detector:trend:{BTC}": "own", f"detector:news:{BTC}": "untrusted"}
+
+
+def test_a_scan_without_venue_signals_is_written_as_it_was() -> None:
+    assert "venue_signals" not in canonical(Scan())

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from agents.desk import Desk
 from agents.research import ResearchAgent
 from agents.risk import RiskAgent
 from agents.rules import RulesModel
 from agents.scripted import ScriptedModel
 from agents.signal import SignalAgent
-from builders.desks import SWAP, UPTREND, Told, a_desk, a_position, a_price, an_account, readings, some_news
-from builders.policy import POLICY, SUPPORT, some_bars
+from builders.desks import (
+    SWAP,
+    UPTREND,
+    Told,
+    a_desk,
+    a_position,
+    a_price,
+    a_thesis,
+    an_account,
+    readings,
+    risk_settings,
+    some_news,
+    supporting,
+)
+from builders.policy import POLICY, SUPPORT, a_policy, some_bars
+from builders.policy_worlds import venue_signals
 from builders.tools import BTC, ETH, START
 from context import ContextBook
 from domain.candle import Quote
@@ -24,7 +40,7 @@ from domain.decision import Opinion, Proposal, Thesis
 from domain.value import Value
 from policy import Facts, Finding, PolicyEngine
 from policy.account import EquityMarks, Usage
-from policy.market import Support
+from policy.market import Support, VenueSignal, strength_for
 from tools.sentiment import sentiment
 
 FEW = hypothesis_settings(max_examples=40, deadline=None)
@@ -66,25 +82,31 @@ def around_100(symbol: str) -> Quote:
     return Quote(symbol=symbol, bid=bid, ask=ask, bid_size=size, ask_size=size, at=START)
 
 
+def facts_of(desk: Desk, **over: Any) -> Facts:
+    given = {
+        "as_of": START,
+        "now": START,
+        "universe": desk.universe,
+        "instruments": desk.instruments,
+        "quotes": {s: around_100(s) for s in desk.universe},
+        "portfolio": desk.portfolio,
+        "bars": {s: some_bars() for s in desk.universe},
+        "equity_marks": EquityMarks(day_start=Decimal(10_000), week_start=Decimal(10_000), high=Decimal(10_000)),
+        "usage": Usage(usd=Decimal(0), tokens=0, tool_calls=0, refusals_in_a_row=0),
+        "reconciled_at": START,
+        "clock_skew_ms": Decimal(0),
+        "support": {s: tuple(Support.model_validate(one) for one in SUPPORT) for s in desk.universe},
+        "trading_state": "active",
+    }
+    return Facts(**given | over)
+
+
 async def decided(theses: Sequence[Thesis]) -> tuple[list[Proposal], list[tuple[Finding, ...]]]:
     """What Risk proposes and the policy finds, with the free text of the proposals taken off."""
-    desk = a_desk(*market(), portfolio=HELD)
+    desk = a_desk(*market(), portfolio=HELD, venue_signals={})
+    await SignalAgent()(desk)
     plan = await RiskAgent()(theses, desk)
-    facts = Facts(
-        as_of=START,
-        now=START,
-        universe=desk.universe,
-        instruments=desk.instruments,
-        quotes={s: around_100(s) for s in desk.universe},
-        portfolio=desk.portfolio,
-        bars={s: some_bars() for s in desk.universe},
-        equity_marks=EquityMarks(day_start=Decimal(10_000), week_start=Decimal(10_000), high=Decimal(10_000)),
-        usage=Usage(usd=Decimal(0), tokens=0, tool_calls=0, refusals_in_a_row=0),
-        reconciled_at=START,
-        clock_skew_ms=Decimal(0),
-        support={s: tuple(Support.model_validate(one) for one in SUPPORT) for s in desk.universe},
-        trading_state="active",
-    )
+    facts = facts_of(desk, venue_signals=desk.venue_signals)
     findings = [PolicyEngine(POLICY).evaluate(proposal, facts).findings for proposal in plan.proposals]
     bare = {"rationale": "", "snapshot": None}
     return [proposal.model_copy(update=bare) for proposal in plan.proposals], findings
@@ -139,3 +161,38 @@ async def test_words_do_not_reach_the_mandate_the_holdings_or_the_readings(text:
         await SignalAgent()(desk)
         books.append(ours(desk.context))
     assert books[0] == books[1]
+
+
+@FEW
+@given(
+    stances=st.lists(st.sampled_from(["buy", "sell"]), min_size=3, max_size=3),
+    cited=st.lists(st.sampled_from(["venue", "wire", "forum"]), max_size=4),
+    signals=st.dictionaries(st.sampled_from([BTC, ETH, SWAP]), venue_signals),
+    proposed_by=st.sampled_from(["agent", "guest"]),
+)
+@example(stances=["buy", "sell", "buy"], cited=["venue", "wire"], signals={}, proposed_by="guest")
+async def test_no_opinion_and_no_citations_bring_about_an_order_without_venue_data_behind_it(
+    stances: list[str], cited: list[str], signals: dict[str, tuple[VenueSignal, ...]], proposed_by: str
+) -> None:
+    """Whoever proposes: what an agent that minds no signals would want is refused by the gate."""
+    theses = [
+        a_thesis(symbol, stance=stance, conviction="1", snapshot="5" * 64)
+        for symbol, stance in zip((BTC, ETH, SWAP), stances, strict=True)
+    ]
+    minded = signals
+    if proposed_by == "guest":
+        minded = {thesis.symbol: supporting(thesis.stance) for thesis in theses}
+    small = risk_settings(allow_short=True, max_position="0.05")  # no limit on sizes has a say
+    desk = a_desk(*market(), portfolio=HELD, venue_signals=minded, settings=small)
+    proposals = (await RiskAgent()(theses, desk)).proposals
+    support = tuple(Support(source=name, trusted=name == "venue") for name in cited)
+    policy = PolicyEngine(a_policy(corroboration={"enabled": False, "minimum_sources": 1}, short={"allow": True}))
+    for proposal in proposals:
+        facts = facts_of(desk, venue_signals=signals, support={proposal.symbol: support})
+        verdict = policy.evaluate(proposal, facts)
+        if strength_for(proposal.side, signals.get(proposal.symbol, ())) > 0:
+            assert verdict.outcome == "allow", verdict.reasons
+        else:
+            assert verdict.outcome == "deny"
+            assert any(reason.startswith("SUPPORT") for reason in verdict.reasons)
+    assert proposals or proposed_by == "agent"

@@ -27,6 +27,7 @@ from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from domain.value import Value
 from memory.orders import OrderRecord
+from policy.market import VenueSignal
 from tools.bars import Bars, candles
 from tools.headlines import News, ScoredHeadline, headlines
 from tools.indicators import Indicators, indicators
@@ -219,6 +220,11 @@ def held_at(
     return out(request=request, **over)
 
 
+def supporting(side: str = "buy", strength: str = "1") -> tuple[VenueSignal, ...]:
+    """What venue data alone says for one side."""
+    return (VenueSignal.model_validate({"detector": "trend", "side": side, "strength": strength}),)
+
+
 def risk_settings(**over: Any) -> DeskSettings:
     return DeskSettings(risk=RiskSettings.model_validate(over))
 
@@ -226,6 +232,7 @@ def risk_settings(**over: Any) -> DeskSettings:
 def a_desk(*told: Value, **over: Any) -> Desk:
     """A flat account of 10,000 in a universe of two spot symbols and a swap; tools say what is `told`.
 
+    Venue data supports buying all of them, without any doubt.
     Nobody but Execution may touch `orders`, so there are none unless given.
     """
     effects = over.pop("effects", None) or Told(*told)
@@ -246,5 +253,6 @@ def a_desk(*told: Value, **over: Any) -> Desk:
         "orders": cast("OrderWriter", None),
         "memory": Notes(),
         "settings": DeskSettings(),
+        "venue_signals": dict.fromkeys((BTC, ETH, SWAP), supporting()),
     }
     return Desk(**(given | over))

@@ -157,8 +157,16 @@ def working(**over: Any) -> WorkingOrder:
 SUPPORT = ({"source": "okx", "trusted": True}, {"source": "newswire", "trusted": False})
 
 
+def signals(side: str = "buy", strength: str = "0.6") -> tuple[dict[str, str], ...]:
+    """What venue data alone says: one detector, for one side."""
+    return ({"detector": "trend", "side": side, "strength": strength},)
+
+
 def some_facts(*, held: dict[str, str] | None = None, **over: Any) -> Facts:
-    """All known and fresh: two spot symbols and a swap around 100, equity 10,000, trading active."""
+    """All known and fresh: two spot symbols and a swap around 100, equity 10,000, trading active.
+
+    Venue data supports buying.
+    """
     symbols = (BTC, ETH, SWAP)
     given = {
         "as_of": NOW,
@@ -175,6 +183,7 @@ def some_facts(*, held: dict[str, str] | None = None, **over: Any) -> Facts:
         "reconciled_at": NOW - MINUTE,
         "clock_skew_ms": "5",
         "support": dict.fromkeys(symbols, SUPPORT),
+        "venue_signals": dict.fromkeys(symbols, signals()),
     }
     return Facts.model_validate(given | over)
 

@@ -28,7 +28,7 @@ from domain.decision import Proposal
 from domain.order import OrderState
 from policy import Facts, Policy, WorkingOrder
 from policy.account import Arming, ClosedTrade, Consent, Latch, SentOrder, Usage
-from policy.market import Bars, Support
+from policy.market import Bars, Support, VenueSignal
 from policy.tightness import SECTIONS, loosened
 
 OPTION = "BTCC/USDT"
@@ -150,6 +150,15 @@ usages = st.builds(
 supports = st.lists(
     st.builds(Support, source=st.sampled_from(["okx", "indicators", "newswire"]), trusted=st.booleans()), max_size=3
 ).map(tuple)
+venue_signals = st.lists(
+    st.builds(
+        VenueSignal,
+        detector=st.sampled_from(["trend", "breakout"]),
+        side=sides,
+        strength=st.sampled_from([Decimal(0), Decimal("0.3"), Decimal("0.8"), Decimal(1)]),
+    ),
+    max_size=3,
+).map(tuple)
 armings = st.none() | st.builds(Arming, by=st.sampled_from(["ana", "bo"]), until=_ago(-60, 0, 60))
 equities = st.sampled_from([None, Decimal(9_000), Decimal(10_000), Decimal(10_300), Decimal(10_400), Decimal(11_000)])
 latches = st.lists(st.builds(Latch, agent=st.sampled_from(AGENTS), symbol=symbols), max_size=1).map(tuple)
@@ -209,6 +218,7 @@ def facts(draw: st.DrawFn, *, troubled: bool = True) -> Facts:
         reconciled_at=draw(st.none() | _ago(-1, 0, 600, 601)),
         clock_skew_ms=draw(st.sampled_from([None, Decimal(-1_001), Decimal(0), Decimal(1_000)])),
         support=draw(st.dictionaries(symbols, supports)),
+        venue_signals=draw(st.dictionaries(symbols, venue_signals)),
     )
 
 
@@ -224,6 +234,7 @@ def strained(draw: st.DrawFn) -> Facts:
         "reconciled_at": _ago(0, 599, 600, 601),
         "clock_skew_ms": st.sampled_from([Decimal(-1_000), Decimal(999), Decimal(1_001)]),
         "support": st.fixed_dictionaries({BTC: supports, ETH: supports}),
+        "venue_signals": st.fixed_dictionaries({BTC: venue_signals, ETH: venue_signals}),
         "quotes": st.fixed_dictionaries({s: quotes(s) for s in SYMBOLS}),
         "bars": st.fixed_dictionaries({s: bars() for s in SYMBOLS}),
         "working": st.lists(working_orders(), max_size=3).map(tuple),

@@ -12,6 +12,7 @@ from typing import Any
 from agents.desk import Desk
 from agents.model import LanguageModel
 from builders.account_venue import ScriptedAccount
+from builders.desks import supporting
 from builders.runs import options
 from builders.tools import Naps
 from domain.candle import Candle, Headline, Quote
@@ -124,9 +125,10 @@ async def a_cycle(session: Session, number: int = 0, *, bar: int = 0, crashes: t
 
 
 async def at_the_gate(session: Session, number: int = 0, *, bar: int = 0) -> CrashingCycle:
-    """A cycle that has taken stock."""
+    """A cycle that has taken stock, in which venue data supports buying."""
     cycle = await a_cycle(session, number, bar=bar)
     await tick({}, cycle)
+    cycle.venue_signals.update(dict.fromkeys(session.universe, supporting()))
     return cycle
 
 

@@ -19,6 +19,7 @@ from policy.account import Consent, EquityMarks
 from policy.case import Case
 from policy.check import Rule
 from policy.limits import account, order
+from policy.market import VenueSignal
 from policy.verdict import Finding
 
 JUDGED, OTHER = "BTC/USDT", "ETH/USDT"
@@ -97,6 +98,8 @@ class World:
         self.cap = self._positive("absolute cap")
         self.slippage_bps = self._natural("slippage")
         self.domain.append(self.slippage_bps.term <= 10_000)
+        self.strengths = tuple((side, self._part(f"strength {n}")) for n, side in enumerate(("buy", *SIDES)))
+        """Of what venue data says of the judged symbol."""
         self.orders = (shape.judged, *shape.working)
         self.numbers = tuple(self._numbers(order, n) for n, order in enumerate(self.orders))
         self.proposal = self._proposal()
@@ -210,6 +213,7 @@ class World:
             trigger_price=numbers.trigger_price,
             time_in_force="GTC",
             reduce_only=judged.exit,
+            cause="thesis" if judged.exit else "entry",
         )
 
     def _facts(self) -> Facts:
@@ -245,6 +249,12 @@ class World:
             equity_marks=EquityMarks.model_construct(
                 day_start=self.earlier, week_start=self.earlier, high=self.earlier
             ),
+            venue_signals={
+                JUDGED: tuple(
+                    VenueSignal.model_construct(detector=f"d{n}", side=side, strength=strength)
+                    for n, (side, strength) in enumerate(self.strengths)
+                )
+            },
         )
 
     def _instrument(self, symbol: str) -> Instrument:

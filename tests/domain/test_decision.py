@@ -83,3 +83,10 @@ def test_an_opinion_has_no_room_for_a_number_that_reaches_an_order() -> None:
         Opinion.model_validate({"stance": "buy", "conviction": "0.9", "quantity": "5"})
     with pytest.raises(ValidationError):
         Opinion.model_validate({"stance": "short", "conviction": "0.9"})
+
+
+def test_a_proposal_without_a_cause_is_written_as_it_was() -> None:
+    assert "cause" not in canonical(a_proposal())
+    assert '"cause":"thesis"' in canonical(a_proposal(cause="thesis"))
+    with pytest.raises(ValidationError):
+        a_proposal(cause="a headline")

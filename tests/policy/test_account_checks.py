@@ -24,12 +24,15 @@ from builders.policy import (
     consent_to,
     finding,
     judge,
+    signals,
     some_bars,
     some_facts,
     working,
 )
 from domain.decision import Proposal
+from domain.digest import canonical
 from domain.order import OrderState
+from graphs.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
 from policy.account import EquityMarks
 from policy.escalation import escalation, size_factor
@@ -571,6 +574,67 @@ def test_a_policy_may_do_without_trust_and_may_ask_a_person() -> None:
     untrusting = a_policy(corroboration={"minimum_sources": 2, "trusted": False, "on_breach": "review"})
     assert grade("CORROBORATION", policy=untrusting, support={BTC: (WIRE, FORUM)}) == "pass"
     assert grade("CORROBORATION", policy=untrusting, support={}) == "review"
+
+
+# SUPPORT
+
+WEIGHED = (*signals("buy", "0.5"), *signals("buy", "0.3"), *signals("sell", "0.7"))
+
+
+@pytest.mark.parametrize(
+    ("given_signals", "side", "expected"),
+    [
+        (signals(), "buy", "pass"),
+        (signals(), "sell", "deny"),
+        (signals("sell"), "sell", "pass"),
+        (signals("buy", "0.0001"), "buy", "pass"),
+        ((), "buy", "deny"),
+        (signals("buy", "0"), "buy", "deny"),
+        (WEIGHED, "buy", "pass"),
+        (WEIGHED, "sell", "deny"),
+        ((*signals("buy"), *signals("sell")), "buy", "deny"),
+        ((*signals("buy"), *signals("sell")), "sell", "deny"),
+    ],
+)
+def test_an_entry_needs_signals_of_the_venue_that_outweigh_those_against_it(
+    given_signals: object, side: str, expected: str
+) -> None:
+    entry = a_proposal(side=side, stop_price="95" if side == "buy" else "105")
+    assert grade("SUPPORT", entry, venue_signals={BTC: given_signals}) == expected
+
+
+def test_where_no_detector_looked_nobody_knows_and_nothing_is_entered() -> None:
+    for known in ({}, {ETH: signals()}):
+        judged = found("SUPPORT", venue_signals=known)
+        assert (judged.outcome, judged.unknown) == ("deny", True)
+
+
+@pytest.mark.parametrize("cause", [None, "entry", "stop", "target", "time", "flatten", "halve", "protection", "thesis"])
+def test_an_exit_needs_support_where_it_is_by_thesis_and_an_entry_whatever_it_says(cause: str | None) -> None:
+    left = grade("SUPPORT", an_exit(cause=cause), held=LONG, venue_signals={BTC: ()})
+    assert left == ("deny" if cause == "thesis" else "pass")
+    assert grade("SUPPORT", a_proposal(cause=cause), venue_signals={BTC: ()}) == "deny"
+
+
+def test_an_exit_by_thesis_is_let_through_with_signals_that_say_the_same() -> None:
+    leave = an_exit(cause="thesis")
+    assert judge(leave, some_facts(held=LONG, venue_signals={BTC: signals("sell")})).outcome == "allow"
+    refused = judge(leave, some_facts(held=LONG, venue_signals={BTC: signals("buy")}))
+    assert refused.reasons == ("SUPPORT: venue data supports no sell",)
+
+
+def test_support_is_in_every_policy_and_nobody_can_let_it_stand() -> None:
+    proposal, known = a_proposal(), some_facts(venue_signals={BTC: ()})
+    consent = consent_to(proposal, "SUPPORT", facts=known)
+    for policy in (a_policy(), *map(profile, PROFILES)):
+        refused = finding(judge(proposal, known.model_copy(update={"consents": (consent,)}), policy=policy), "SUPPORT")
+        assert refused.outcome == "deny"
+    (check,) = [check for check in CHECKS if check.code == "SUPPORT"]
+    assert (check.section, check.waivable) == (None, False)
+
+
+def test_facts_of_before_there_were_venue_signals_are_written_as_they_were() -> None:
+    assert "venue_signals" not in canonical(some_facts(venue_signals={}))
 
 
 # CONVICTION

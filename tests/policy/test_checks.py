@@ -684,7 +684,7 @@ def test_an_exit_passes_by_every_entry_only_check() -> None:
     assert verdict.outcome == "allow"
     passed_by = {f.code for f in verdict.findings if f.message.startswith("passed by")}
     entry_only = {check.code for check in CHECKS if check.entry_only}
-    assert passed_by == entry_only | {"MAX_NOTIONAL", "MAX_QUANTITY"}
+    assert passed_by == entry_only | {"MAX_NOTIONAL", "MAX_QUANTITY", "SUPPORT"}
 
 
 def test_a_sale_without_the_reduce_only_mark_is_judged_as_an_entry() -> None:

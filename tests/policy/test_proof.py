@@ -8,14 +8,16 @@ quotient". Two tests hold that replacement, and the arithmetic on symbols, again
 
 **What is claimed.** Not what the code computes, but what it is for. Each claim is written here from the raw numbers
 alone: any part of every working order and of the judged one fills, at any price up to its worst; then exposure,
-net, margin, cash, losses at the stops are within the limit. See each claim.
+net, margin, cash, losses at the stops are within the limit. Of an order that is a matter of opinion: that venue data
+says more for it than against it. See each claim.
 
-**Within which shape.** One account with a position of either sign or of nothing in the judged symbol, in another,
-in both, or no position at all; up to two working orders besides the judged one, each a buy, a sale or an exit, in
-either symbol, at a limit, at the market or at a stop's trigger; spot and swaps. Numbers are unbounded: all reals, above
-zero where the domain says so, shares from 0 to 1, slippage up to all of a price. The quick run has every single working
-order, stops beside a position in the judged symbol or none, and pairs at limits beside one. Any pair without stops,
-beside two positions, is proven by `make proofs`, but for OPEN_RISK, which would take it minutes; CI has every sixth.
+**Within which shape.** One account with a position of either sign or of nothing in the judged symbol, in another, in
+both, or no position at all; up to two working orders besides the judged one, each a buy, a sale or an exit, in either
+symbol, at a limit, at the market or at a stop's trigger; spot and swaps. Numbers are unbounded: all reals, above zero
+where the domain says so, shares from 0 to 1, slippage up to all of a price; three signals. The quick run has every
+single working order, stops beside a position in the judged symbol or none, and pairs at limits beside one. Any pair
+without stops, beside two positions, is proven by `make proofs`, but for OPEN_RISK, which would take it minutes; CI has
+every sixth.
 
 **What is assumed.** Exact arithmetic: the gate's own traps `Inexact`, and what raises refuses. Validated facts
 (prices and quantities above zero, one number per field): `Facts` and the engine's copy of a proposal see to that.
@@ -264,6 +266,13 @@ def not_short(world: World) -> z3.BoolRef:
     return z3.Implies(possible, amount <= held)
 
 
+def outweighed(world: World) -> z3.BoolRef:
+    """What venue data says for the judged order weighs more than what it says against it."""
+    weights = {side: z3.Sum([s.term for on, s in world.strengths if on == side]) for side in SIDES}
+    pro, contra = (weights[side] for side in (SIDES if world.shape.judged.side == SIDES[0] else SIDES[::-1]))
+    return pro > contra
+
+
 CLAIMS: Mapping[str, Claim] = {
     "CASH": reserve_kept,
     "DAILY_LOSS": loss_kept,
@@ -278,6 +287,7 @@ CLAIMS: Mapping[str, Claim] = {
     "REDUCE_ONLY": only_reduced,
     "RISK_PER_TRADE": trade_risk_kept,
     "SHORT": not_short,
+    "SUPPORT": outweighed,
     "WEEKLY_LOSS": loss_kept,
 }
 """By the code of the check that lets nothing through but what keeps it."""
@@ -306,7 +316,8 @@ def assert_proven(code: str, found: Iterator[Shape]) -> None:
 LOOKING_BACK = ("DAILY_LOSS", "WEEKLY_LOSS", "DRAWDOWN")
 ONE_ORDER = ("MAX_NOTIONAL", "RISK_PER_TRADE")
 ONE_SIDE = ("ORDER_TYPE", "REDUCE_ONLY", "SHORT")
-PORTFOLIO = tuple(code for code in CLAIMS if code not in (*LOOKING_BACK, *ONE_ORDER, *ONE_SIDE))
+OF_OPINION = ("SUPPORT",)
+PORTFOLIO = tuple(code for code in CLAIMS if code not in (*LOOKING_BACK, *ONE_ORDER, *ONE_SIDE, *OF_OPINION))
 EVERY = bool(os.environ.get("AGENTCTL_EVERY_POINT"))
 HELD = ((), (JUDGED,), (OTHER,))
 """But for both."""
@@ -365,6 +376,12 @@ def test_one_order_is_let_through_within_its_own_limit_only(code: str) -> None:
 @pytest.mark.parametrize("code", ONE_SIDE)
 def test_no_order_is_let_through_that_takes_more_than_is_held(code: str) -> None:
     assert_proven(code, one_side(code))
+
+
+@pytest.mark.parametrize("code", OF_OPINION)
+def test_no_entry_and_no_exit_by_thesis_is_let_through_that_venue_data_does_not_support(code: str) -> None:
+    for held in (*HELD, SYMBOLS):
+        assert_proven(code, shapes((*ENTRIES, *EXITS, *STOPS_OUT), held=held))
 
 
 @pytest.mark.parametrize("code", PORTFOLIO)
@@ -484,6 +501,15 @@ def whatever_the_market(case: Case, limits: OrderTypeLimits) -> Ruling:
     return passed("") if case.reducing else deny("")
 
 
+def without_what_speaks_against(case: Case) -> Ruling:
+    signals = case.facts.venue_signals[JUDGED]
+    return passed("") if any(s.side == case.proposal.side and s.strength > ZERO for s in signals) else deny("")
+
+
+def for_entries_alone(case: Case) -> Ruling:
+    return passed("") if case.reducing else BY_CODE["SUPPORT"].rule(case)
+
+
 def where_it_says_reduce_only(case: Case, limits: OrderTypeLimits) -> Ruling:
     """Believes the order, without looking at what is held."""
     trigger = case.proposal.trigger_price
@@ -512,6 +538,8 @@ BROKEN = [
     ("REDUCE_ONLY", without_working_exits, Shape(EXIT_SELL, (STOP_OUT_SELL,))),
     ("REDUCE_ONLY", without_working_exits, Shape(STOP_OUT_SELL, (EXIT_SELL,))),
     ("SHORT", without_working_sales, Shape(SELL, (SELL,))),
+    ("SUPPORT", without_what_speaks_against, Shape(BUY)),
+    ("SUPPORT", for_entries_alone, Shape(EXIT_SELL)),
 ]
 
 

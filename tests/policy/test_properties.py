@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,11 +25,15 @@ from builders.policy_worlds import (
     rungs,
     small_entries,
     strained,
+    supports,
+    symbols,
+    venue_signals,
     with_setting,
 )
-from domain.decision import Proposal
+from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
+from graphs.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy, PolicyEngine
 from policy.account import Arming, Consent
 from policy.check import Check
@@ -87,6 +91,45 @@ def test_tightening_never_lets_in_what_a_person_spoke_for(
     leave = data.draw(consents(proposal, tuple(check.code for check in CHECKS)))
     leave = leave.model_copy(update={"shown": judge(proposal, world, policy=pair[0]).findings})
     _never_milder(proposal, world.model_copy(update={"consents": (leave,)}), pair)
+
+
+def _matter_of_opinion(proposal: Proposal, world: Facts) -> bool:
+    """An order that is no exit, or one that is left because a thesis turned."""
+    held = world.portfolio.quantity(proposal.symbol) if world.portfolio else Decimal(0)
+    leaves = proposal.reduce_only and (held < 0 if proposal.side == "buy" else held > 0)
+    return not leaves or proposal.cause == "thesis"
+
+
+@settings(few, max_examples=300)
+@given(
+    st.one_of(small_entries(), proposals()),
+    st.one_of(strained(), facts(troubled=False), facts()),
+    st.dictionaries(symbols, supports),
+    st.dictionaries(symbols, venue_signals),
+    st.sampled_from([None, *get_args(Cause)]),
+    st.sampled_from([POLICY, OPEN_HANDED, *map(profile, PROFILES)]),
+    st.data(),
+)
+def test_whatever_is_cited_or_thought_nothing_is_allowed_that_no_venue_data_supports(
+    proposal: Proposal,
+    world: Facts,
+    cited: Any,
+    signals: Any,
+    cause: Any,
+    policy: Policy,
+    data: st.DataObject,
+) -> None:
+    """Nor by the consent of a person, whatever they name."""
+    proposal = proposal.model_copy(update={"cause": cause, "conviction": Decimal(1)})
+    leave = data.draw(consents(proposal, tuple(check.code for check in CHECKS)))
+    update = {"support": world.support | cited, "venue_signals": signals, "consents": (leave,)}
+    verdict = judge(proposal, world.model_copy(update=update), policy=policy)
+    if verdict.outcome == "allow" and _matter_of_opinion(proposal, world):
+        sides = Counter[str]()
+        for signal in signals[proposal.symbol]:
+            sides[signal.side] += signal.strength  # type: ignore[assignment]
+        other = "sell" if proposal.side == "buy" else "buy"
+        assert sides[proposal.side] > sides[other]
 
 
 def test_the_worlds_lie_on_both_sides_of_every_check() -> None:
@@ -210,11 +253,12 @@ def test_nothing_is_allowed_when_halted_stale_or_unknown(proposal: Proposal, wor
         proposal.symbol not in world.universe,
         proposal.symbol in world.suspended,
         world.sessions.get(proposal.symbol) in ("closed", "maintenance"),
-        world.clock_skew_ms is None or abs(world.clock_skew_ms) > 1_000,
+        world.clock_skew_ms is not None and abs(world.clock_skew_ms) > 1_000,
         world.mode == "live" and (world.armed is None or world.armed.until <= NOW),
     )
     doubts_of_entries = (
         world.trading_state == "reducing",
+        world.clock_skew_ms is None,
         None in (marks.day_start, marks.week_start, marks.high),
         world.usage is None or world.usage.usd is None,
         world.reconciled_at is None or not 0 <= (NOW - world.reconciled_at).total_seconds() <= 600,
