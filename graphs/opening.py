@@ -156,6 +156,7 @@ async def resume(
     session = _recording(header, market, model, era=era, database=database, desk=desk)
     session.asking = asking
     await _take_up(session, cycle=record.cycles)
+    session.clock.set(session.last_at or _EPOCH)
     return session
 
 
@@ -226,6 +227,7 @@ async def playback(
     if from_cycle:
         await stand_at(source, into, header, recorded=recorded, cycle=from_cycle)
         await _recall(session)
+        session.clock.set(session.last_at or _EPOCH)
     else:
         await _begin(session)
     return session
@@ -235,7 +237,6 @@ async def _recall(session: Session) -> None:
     """Give a session what it would know if it had come through the closed cycles itself."""
     last = await session.archive.last_cycle(session.header.run_id)
     session.remember(await session.archive.episodes(session.header.run_id))
-    session.clock.set(last.record.as_of if last else _EPOCH)
     session.step = last.record.step if last else "none"
     session.last_at = last.record.as_of if last else None
 
