@@ -30,7 +30,8 @@ ASKED = options(cycles=CYCLES, seed=8, symbols=("ETH/USDT",), desk=DESK)
 """Few cycles that leave a row in every table: a trade that was closed, and the next."""
 
 TABLES = [table for table in metadata.tables.values() if table not in (external_events, holdings, leases)]
-"""What a run on paper writes and seals: nobody else touches its account, who holds it is no part of it, and `tests/memory/test_verify.py` sees to the rest."""
+"""What a run on paper writes and seals. Nobody else touches its account, and who holds it is no part of it; of the rest
+`tests/memory/test_verify.py` sees to it."""
 DIFFERENT = 3
 ELSEWHERE = {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX"}
 
