@@ -150,9 +150,9 @@ class Dashboard:
 
 
 def gate_line(event: GateSpoke) -> str:
-    """The gate's word on one proposal in one line."""
+    """The gate's word on one proposal in one line. A stop that is placed leaves nothing yet."""
     proposal, verdict = event.proposal, event.verdict
-    act = "leave" if proposal.reduce_only else "enter"
+    act = "protect" if proposal.protects else "leave" if proposal.reduce_only else "enter"
     wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
     why = "; ".join(verdict.reasons) or proposal.rationale
     return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({why})" if why else "")
