@@ -6,7 +6,7 @@ agentctl.toml and the AGENTCTL_* variables say now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,14 +67,27 @@ class Wanted:
 
 
 def differing(settings: Settings, era: Era) -> tuple[SettingChange, ...]:
-    """In what agentctl.toml and the variables say something else than `era`.
+    """What --reload would change, where agentctl.toml and the variables state something else than `era`.
 
-    Nothing where the policy that they name can't be read: it is not asked for.
+    Nothing where all that differs is what they don't speak of, as what `--set` set; and where the policy that they
+    name can't be read: it is not asked for.
     """
     with suppress(AgentctlError):
         changed = _reloaded(settings, era).applied(era, from_cycle=era.from_cycle, written_by=this_version())
-        return era_changes(era, changed)
+        stated = tuple(_stated(settings.model_dump(exclude_unset=True)))
+        found = era_changes(era, changed)
+        return found if any(f"{each.setting}.".startswith(stated) for each in found) else ()
     return ()
+
+
+def _stated(tree: Tree, *, under: str = "") -> Iterator[str]:
+    """The path of each setting in `tree`, with a dot behind it."""
+    for name, value in tree.items():
+        path = f"{under}{name}."
+        if isinstance(value, dict):
+            yield from _stated(value, under=path)
+        else:
+            yield path
 
 
 def hint(found: Sequence[SettingChange]) -> str:

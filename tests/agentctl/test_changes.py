@@ -59,6 +59,18 @@ def test_a_run_that_goes_on_keeps_its_settings_and_says_in_what_the_file_differs
     assert agentctl(capsys, "replay", "--run", "last")[0] == 0
 
 
+def test_what_an_option_changed_is_no_difference_until_the_file_says_something_of_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document(capsys, "run", "--cycles", "1", "--set", "risk.max_hold_bars=5")
+    document(capsys, "run", "--resume", "last", "--cycles", "2", "--set", "risk.stop_atr=3")
+    _, _, err = agentctl(capsys, "run", "--resume", "last", "--cycles", "2")
+    assert "differs" not in err
+    (folder / "agentctl.toml").write_text('[desk.risk]\nstop_atr = "4"\n')
+    _, _, err = agentctl(capsys, "run", "--resume", "last", "--cycles", "2")
+    assert "settings in desk.risk.max_hold_bars: 5 -> 96, desk.risk.stop_atr: 3 -> 4; add --reload to take it" in err
+
+
 def test_options_change_a_run_that_goes_on_and_are_shown_with_who_and_why(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
