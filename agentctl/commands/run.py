@@ -230,7 +230,10 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
         )
-        for line in changed_in_words(header, session.header):
+        changed = changed_in_words(header, session.header)
+        if not changed and (change is not None or asked.by is not None or asked.reason):
+            warn("note: no setting of the run changes, so that nothing of a change is recorded")
+        for line in changed:
             warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
         return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
 

@@ -71,6 +71,17 @@ def test_what_an_option_changed_is_no_difference_until_the_file_says_something_o
     assert "settings in desk.risk.max_hold_bars: 5 -> 96, desk.risk.stop_atr: 3 -> 4; add --reload to take it" in err
 
 
+@pytest.mark.parametrize("options", [["--set", "risk.stop_atr=2"], []])
+def test_a_reason_without_a_change_is_said_to_be_kept_nowhere(
+    capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    document(capsys, "run", "--cycles", "1")
+    code, _, err = agentctl(capsys, "run", "--resume", "last", "--cycles", "2", "--reason", "why", *options)
+    assert code == 0
+    assert "note: no setting of the run changes, so that nothing of a change is recorded\n" in err
+    assert "eras" not in document(capsys, "runs", "show", "last")
+
+
 def test_options_change_a_run_that_goes_on_and_are_shown_with_who_and_why(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
