@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from agentctl.commands.approvals import asked_in_words
@@ -33,6 +34,8 @@ class Ended:
     questions: tuple[Question, ...] = ()
     on_exit: OnExit = "keep"
     halted_throughout: bool = False
+    halt_file: Path | None = None
+    """The one that is there: it halts whatever is lifted."""
 
 
 def parting(ended: Ended) -> Iterator[str]:
@@ -42,7 +45,7 @@ def parting(ended: Ended) -> Iterator[str]:
     if unfinished:
         yield f"{result.status} after {result.cycles} cycles; nothing is lost"
     if result.trading is not None:
-        yield _restriction(result.trading, throughout=ended.halted_throughout)
+        yield _restriction(result.trading, throughout=ended.halted_throughout, file=ended.halt_file)
     for question in ended.questions:
         id = question.approval.id
         yield f"a person is asked: {asked_in_words(question)}"
@@ -59,9 +62,10 @@ def parting(ended: Ended) -> Iterator[str]:
         yield f"go on, until stopped, with: {result.resume_command} --cycles 0"
 
 
-def _restriction(control: Control, *, throughout: bool) -> str:
+def _restriction(control: Control, *, throughout: bool, file: Path | None) -> str:
     scope = "" if control.scope == EVERYWHERE else f" --run {control.scope}"
-    lift = f"To lift it: agentctl unhalt{scope} --reason TEXT"
+    first = f"delete {file}, then " if file else ""
+    lift = f"To lift it: {first}agentctl unhalt{scope} --reason TEXT"
     if throughout:
         return f"trading was halted throughout: nothing was entered. {lift}"
     return f"trading is {visible(control.describe)}. {lift}"

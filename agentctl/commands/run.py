@@ -31,7 +31,7 @@ from agentctl.show import show_result
 from agentctl.tracing import require_untraced
 from agentctl.vitals import told, vitals_of
 from domain.errors import Refused, ServiceUnavailable, UsageError
-from graphs.brake import HALT_FILE, Brake
+from graphs.brake import HALT_FILE, Brake, halts
 from graphs.checkpoints import checkpointer
 from graphs.closing import OnExit
 from graphs.eras import NOTHING, Change, Changes
@@ -288,7 +288,8 @@ async def _trading(
 async def _drive(session: Session, settings: Settings, *, cycles: int | None, on_exit: OnExit) -> Ended:
     """Run to the end, to Ctrl-C or to a question, and say in the archive how it ended."""
     stop = Stop(on_exit=on_exit)
-    session.brake = Brake(settings.data_dir / HALT_FILE)
+    halt_file = settings.data_dir / HALT_FILE
+    session.brake = Brake(halt_file)
     run_id = session.header.run_id
     keep = settings.archive.keep_cycles
     async with checkpointer(settings.checkpoints) as saver, AsyncExitStack() as beside:
@@ -338,6 +339,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         questions=await waiting_questions(session.database, run_id, at=session.wall.now()) if waiting else (),
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
+        halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
 

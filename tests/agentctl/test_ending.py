@@ -23,6 +23,8 @@ from graphs.cycle import Cycle
 from graphs.state import CycleState
 from memory import Database
 
+REFUSED = 3
+
 BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\n'
 """An entry in cycle 0, its exit in cycle 3 and another entry in cycle 4."""
 
@@ -179,6 +181,22 @@ async def test_the_last_lines_say_what_nobody_watches_and_what_to_type(
 ) -> None:
     result = await a_result(**over)
     assert list(parting(Ended(result=result.model_copy(update={"decisions": ()}), on_exit=on_exit))) == lines
+
+
+def test_a_halt_file_is_to_be_deleted_before_its_halt_is_lifted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / ".agentctl" / "HALT"
+    file.parent.mkdir()
+    file.touch()
+    code, out, err = run(capsys, "--cycles", "1", "--json")
+    run_id = json.loads(out)["run_id"]
+    lift = f"agentctl unhalt --run {run_id} --reason TEXT"
+    assert code == REFUSED
+    assert f"nothing was entered. To lift it: delete {file}, then {lift}\n" in err
+    file.unlink()
+    _, _, err = run(capsys, "--resume", "last", "--cycles", "2")
+    assert f"nothing was entered. To lift it: {lift}\n" in err
 
 
 @pytest.mark.slow
