@@ -34,6 +34,8 @@ class Ended:
     questions: tuple[Question, ...] = ()
     on_exit: OnExit = "keep"
     halted_throughout: bool = False
+    tried_to_close: bool = False
+    """Whether a cycle that was to close the positions came to its end: only such a one says why it could not."""
     halt_file: Path | None = None
     """The one that is there: it halts whatever is lifted."""
 
@@ -52,7 +54,7 @@ def parting(ended: Ended) -> Iterator[str]:
         yield f"  agentctl approvals show {id}"
         yield f"  agentctl approvals approve {id} --reason TEXT, or: agentctl approvals reject {id} --reason TEXT"
     if result.open_positions and ended.on_exit == "flatten" and result.status != "waiting":
-        yield from _not_closed(result)
+        yield from _not_closed(result, tried=ended.tried_to_close)
     watched = is_exchange(result.market) and bool(result.open_positions)
     if watched:
         yield f"nobody watches now: {unwatched(result.open_positions)}"
@@ -71,8 +73,8 @@ def _restriction(control: Control, *, throughout: bool, file: Path | None) -> st
     return f"trading is {visible(control.describe)}. {lift}"
 
 
-def _not_closed(result: RunResult) -> Iterator[str]:
-    last = max((decision.cycle for decision in result.decisions), default=None)
+def _not_closed(result: RunResult, *, tried: bool) -> Iterator[str]:
+    last = max((decision.cycle for decision in result.decisions), default=None) if tried else None
     reasons = {d.symbol: "; ".join(d.reasons) for d in result.decisions if d.cycle == last and d.reasons}
     for position in result.open_positions:
         reason = reasons.get(position.symbol, "")

@@ -110,6 +110,8 @@ class Runner:
         self.stopwatch = Stopwatch()
         self._free = 0
         self._restricted = 0
+        self.tried_to_close = False
+        """Whether a cycle that was to close the positions came to its end."""
         self._outages = 0
         """Since a cycle was last closed."""
 
@@ -289,7 +291,9 @@ class Runner:
         self._listen(CycleStarted(cycle.number, cycle.as_of))
         nodes_ms: dict[str, float] = {}
         state = await self._pass(cycle, nodes_ms)
-        if cycle.control != CLOSING:
+        if cycle.control == CLOSING:
+            self.tried_to_close = True
+        else:
             self._free += cycle.control.state == "active"
             self._restricted += cycle.control.state != "active"
         made = decisions(state, cycle=cycle.number, universe=session.universe)

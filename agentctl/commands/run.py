@@ -339,6 +339,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         questions=await waiting_questions(session.database, run_id, at=session.wall.now()) if waiting else (),
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
+        tried_to_close=runner.tried_to_close,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 

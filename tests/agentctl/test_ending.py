@@ -183,6 +183,25 @@ async def test_the_last_lines_say_what_nobody_watches_and_what_to_type(
     assert list(parting(Ended(result=result.model_copy(update={"decisions": ()}), on_exit=on_exit))) == lines
 
 
+@pytest.mark.parametrize("tried", [False, True])
+async def test_what_was_not_closed_has_the_reason_of_the_cycles_that_closed_and_no_other(tried: bool) -> None:
+    result = await a_result(status="interrupted", market="sim")
+    why = "; ".join(next(d.reasons for d in reversed(result.decisions) if d.symbol == "ETH/USDT"))
+    lines = list(parting(Ended(result=result, on_exit="flatten", tried_to_close=tried)))
+    assert why
+    assert f"NOT CLOSED: ETH/USDT, for {why}" * tried + "NOT CLOSED: ETH/USDT" * (not tried) in lines
+
+
+def test_positions_that_a_halt_keeps_open_are_not_explained_by_a_thesis(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "--cycles", "2")
+    with pytest.raises(SystemExit):
+        main(["halt", "--level", "all"])
+    _, _, err = run(capsys, "--resume", "last", "--cycles", "3", "--on-exit", "flatten")
+    assert "NOT CLOSED: ETH/USDT" in err.splitlines()
+
+
 def test_a_halt_file_is_to_be_deleted_before_its_halt_is_lifted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
