@@ -62,6 +62,8 @@ def parting(ended: Ended) -> Iterator[str]:
         yield f"go on with: {result.resume_command}"
     elif watched:
         yield f"go on, until stopped, with: {result.resume_command} --cycles 0"
+    elif result.open_positions and result.asked and result.cycles >= result.asked:  # else its market has ended
+        yield f"go on, for as many cycles again, with: {result.resume_command} --cycles {2 * result.asked}"
 
 
 def _restriction(control: Control, *, throughout: bool, file: Path | None) -> str:

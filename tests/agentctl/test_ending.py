@@ -174,6 +174,12 @@ WATCHES = "nobody watches now: the stop of ETH/USDT and all targets, time limits
         ),
         ({"status": "finished", "open_positions": ()}, "keep", []),
         ({"status": "finished", "market": "sim"}, "keep", []),
+        (
+            {"status": "finished", "market": "sim", "mode": "paper", "asked": 2},
+            "keep",
+            ["go on, for as many cycles again, with: agentctl run --resume r1 --cycles 4"],
+        ),
+        ({"status": "finished", "market": "file:candles", "asked": 9}, "keep", []),
     ],
 )
 async def test_the_last_lines_say_what_nobody_watches_and_what_to_type(
