@@ -12,9 +12,11 @@ from typing import Final
 from agentctl.commands.approvals import asked_in_words
 from agentctl.output import warn
 from agentctl.question import Question
+from domain.digest import plain
+from domain.order import OrderState
 from domain.text import visible
 from graphs.closing import OnExit, OpenPosition, unwatched
-from graphs.result import RunResult, resume_command
+from graphs.result import OrderLine, RunResult, resume_command
 from graphs.session import Session
 from graphs.summary import still_open
 from memory.acts import EVERYWHERE
@@ -55,8 +57,12 @@ def parting(ended: Ended) -> Iterator[str]:
         yield f"  agentctl approvals approve {id} --reason TEXT, or: agentctl approvals reject {id} --reason TEXT"
     if result.open_positions and ended.on_exit == "flatten" and result.status != "waiting":
         yield from _not_closed(result, tried=ended.tried_to_close)
-    watched = is_exchange(result.market) and bool(result.open_positions)
-    if watched:
+    loose = _may_fill(result)
+    for order in loose:
+        rest = f"{order.side} {plain(order.quantity - order.filled)} {order.symbol}"
+        yield f"may still fill, and nobody watches it now: {rest} ({order.state.value})"
+    watched = is_exchange(result.market) and bool(result.open_positions or loose)
+    if watched and result.open_positions:
         yield f"nobody watches now: {unwatched(result.open_positions)}"
     if unfinished:
         yield f"go on with: {result.resume_command}"
@@ -64,6 +70,12 @@ def parting(ended: Ended) -> Iterator[str]:
         yield f"go on, until stopped, with: {result.resume_command} --cycles 0"
     elif result.open_positions and result.asked and result.cycles >= result.asked:  # else its market has ended
         yield f"go on, for as many cycles again, with: {result.resume_command} --cycles {2 * result.asked}"
+
+
+def _may_fill(result: RunResult) -> Sequence[OrderLine]:
+    """Orders that the exchange has or may have; stops that protect a position are told with it."""
+    sent = {OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.WORKING, OrderState.PARTIAL}
+    return [order for order in result.orders if order.state in sent and order.type != "stop"] * (result.mode == "live")
 
 
 def _restriction(control: Control, *, throughout: bool, file: Path | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any
@@ -17,6 +18,8 @@ from agentctl.parting import Ended, parting, tell_failure
 from builders.processes import Agentctl, agentctl
 from builders.runs import busy, drive
 from builders.sessions import NOW
+from domain.digest import plain
+from domain.order import OrderState
 from graphs import RunResult, prepare, start
 from graphs.closing import OnExit
 from graphs.cycle import Cycle
@@ -187,6 +190,28 @@ async def test_the_last_lines_say_what_nobody_watches_and_what_to_type(
 ) -> None:
     result = await a_result(**over)
     assert list(parting(Ended(result=result.model_copy(update={"decisions": ()}), on_exit=on_exit))) == lines
+
+
+@pytest.mark.parametrize(
+    ("over", "named"),
+    [
+        ({"state": "unknown"}, True),
+        ({"state": "partial", "filled": Decimal(1)}, True),
+        ({"state": "working", "type": "stop"}, False),
+        ({"state": "approved"}, False),
+        ({"state": "cancelled"}, False),
+    ],
+)
+async def test_an_order_that_may_still_fill_is_named_where_nobody_watches_it(over: dict[str, Any], named: bool) -> None:
+    result = await a_result(status="finished", open_positions=())
+    order = result.orders[0].model_copy(update={"quantity": Decimal(3), "filled": Decimal(0)} | over)
+    order = order.model_copy(update={"state": OrderState(over["state"])})
+    lines = list(parting(Ended(result=result.model_copy(update={"orders": (order,)}))))
+    rest = plain(order.quantity - order.filled)
+    line = f"may still fill, and nobody watches it now: buy {rest} ETH/USDT ({over['state']})"
+    assert lines == [line, "go on, until stopped, with: agentctl run --live --resume r1 --cycles 0"] * named
+    on_paper = result.model_copy(update={"orders": (order,), "mode": "paper"})
+    assert list(parting(Ended(result=on_paper))) == []
 
 
 @pytest.mark.parametrize("tried", [False, True])
