@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from agentctl.output import print_table
+from domain.decision import Decision
 from domain.digest import plain
 from domain.text import visible
 from graphs.result import OrderLine, RunResult
@@ -33,6 +34,8 @@ def show_result(result: RunResult) -> None:
     )
     if refused:
         print("refused by: " + ", ".join(f"{code} {n}" for code, n in refused.most_common(_REASONS_SHOWN)))
+    if declined := Counter(filter(None, map(_declined, result.decisions))):
+        print("declined: " + "; ".join(f"{n} times {why}" for why, n in declined.most_common(_REASONS_SHOWN)))
     if result.orders:
         hidden = len(result.orders) - _ORDERS_SHOWN
         title = f"orders, the last {_ORDERS_SHOWN} of {len(result.orders)}" if hidden > 0 else "orders"
@@ -67,6 +70,13 @@ def _show_eras(result: RunResult) -> None:
             print(f"  and {len(era.changes) - _CHANGES_SHOWN} more: --json shows all")
     for cycle in result.cut_short:
         print(f"cycle {cycle} was cut short: another version began it, and what it had done by then stands")
+
+
+def _declined(decision: Decision) -> str:
+    """Why Risk proposed no order for what was thought of a symbol; empty where it proposed one or kept a position."""
+    if decision.outcome != "hold" or len(decision.reasons) < 2 or decision.reasons[-1].startswith("position kept"):
+        return ""
+    return visible(decision.reasons[-1])
 
 
 def order_table(title: str, orders: Sequence[OrderLine]) -> None:

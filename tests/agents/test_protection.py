@@ -328,6 +328,10 @@ def test_a_position_is_protected_by_what_the_venue_has_confirmed(working: list[O
     assert unprotected(a_position(), working, lot_size=Decimal("0.01"), why="no reason") == said
 
 
+def test_what_is_less_than_a_lot_is_not_missed() -> None:
+    assert unprotected(a_position(quantity="0.004"), [], lot_size=Decimal("0.01"), why="too small") == ""
+
+
 def stood(begin_s: int, end_s: int | None = None, *, state: OrderState = OrderState.CANCELLED) -> OrderRecord:
     """A stop that was sent so many seconds after the position was opened, and ended so many after."""
     over = {"submitted_at": START + timedelta(seconds=begin_s)}
