@@ -127,9 +127,10 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
 
     Held stops that fit stay, one or several together, and only what they don't cover is asked for. One of another
     size, or far enough from where the stop stands now, is replaced: the new one names it in `Proposal.releases`, and
-    it goes only once the new one was let through. While nothing may be sent a held stop stays as it is. Where the price has
-    passed the stop and nothing is held, the stop waits just beyond the market, at the least distance of a stop, until
-    the exit is through.
+    it goes only once the new one was let through. While nothing may be sent a held stop stays as it is, and so it
+    does on perpetuals, where nothing need make room, while it is in doubt how much an exit leaves. Where the price
+    has passed the stop and nothing is held, the stop waits just beyond the market, at the least distance of a stop,
+    until the exit is through.
 
     `occasion` tells proposals of one cycle apart that are otherwise alike.
     """
@@ -156,7 +157,8 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     if fits and isinstance(few := stop_parts(rest, stop, symbol, desk, mid=seen.mid if seen else stop), str):
         return Guard(withdraw=spare, why=few if rest else "")
     kept = not too_large and _together(held) >= quantity
-    if kept and (seen is None or not desk.duty.sends or _passed(stop, side, seen)):
+    unclear = instrument.kind == "swap" and any(order.state not in _AT_VENUE for order in exits)
+    if kept and (seen is None or not desk.duty.sends or unclear or _passed(stop, side, seen)):
         return Guard()
     if seen is None:
         return Guard(why="there is no quote to judge its stop by")

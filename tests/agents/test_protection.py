@@ -223,6 +223,15 @@ async def test_what_more_stops_would_take_than_one_cycle_sends_goes_on_in_the_ne
     assert await guarded(a_position(), *held, caps=caps) == Guard()
 
 
+@pytest.mark.parametrize("state", [OrderState.UNKNOWN, OrderState.SUBMITTING])
+async def test_on_a_perpetual_an_exit_in_doubt_costs_no_part_of_the_stop(state: OrderState) -> None:
+    """It may be nowhere, and the stop can do no more than reduce."""
+    leaving = out(SWAP, quantity="2", state=state)
+    assert await guarded(a_position(SWAP), held_at("90", SWAP), leaving) == Guard()
+    certain = leaving.model_copy(update={"state": OrderState.WORKING})
+    assert asked(await guarded(a_position(SWAP), held_at("90", SWAP), certain)).quantity == 3
+
+
 @pytest.mark.parametrize("other", ["5", "3"])
 async def test_beside_a_held_stop_that_fits_no_other_stays(other: str) -> None:
     twice = (held_at("90"), held_at("90", quantity=other, id="acother2"))
