@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -178,6 +178,43 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         cause="protection",
     )
     return Guard(proposal=proposal)
+
+
+def put_back(
+    refused: Sequence[Proposal],
+    held: Mapping[str, OrderRecord],
+    portfolio: Portfolio,
+    seen: Mapping[str, QuoteReading | None],
+    desk: Desk,
+    *,
+    occasion: str,
+) -> list[Proposal]:
+    """In the place of stops that the venue `refused` those that they were to replace, as far as these are gone.
+
+    What was taken once at its price mostly is again. `held` are the stops before, by id, and `desk.working` is what
+    stands by now.
+    """
+    found: list[Proposal] = []
+    lacking = {
+        symbol: abs(position.quantity) - _together(_exits(position, desk.working))
+        for symbol, position in portfolio.positions.items()
+    }
+    for proposal in refused:
+        symbol, instrument, price = proposal.symbol, desk.instruments[proposal.symbol], seen.get(proposal.symbol)
+        quantity = floor_to(min(proposal.quantity, lacking.get(symbol, ZERO)), instrument.lot_size)
+        stop = held[proposal.releases[0]].request.trigger_price
+        if quantity <= 0 or stop is None or price is None:
+            continue
+        lacking[symbol] -= quantity
+        trigger = _waiting(stop, proposal.side, price, instrument=instrument, least=desk.settings.risk.min_stop)
+        back = {
+            "quantity": quantity,
+            "trigger_price": trigger,
+            "releases": (),
+            "rationale": f"stop put back, {occasion}",
+        }
+        found.append(proposal.model_copy(update=back))
+    return found
 
 
 def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
