@@ -19,8 +19,9 @@ from builders.runs import archive, drive
 from domain.decision import Proposal, Ticket
 from domain.money import floor_to
 from domain.order import OrderReport, OrderRequest, OrderState
+from graphs import Stop
 from graphs.brake import Brake
-from graphs.events import CycleEnded, Event, MarketSaid
+from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
 from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
@@ -192,6 +193,43 @@ async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_plac
     assert wrong == []
     begun = [node for node in dict.fromkeys(nodes) if node]
     assert begun[:2] == ["tick", "protection_first"]
+
+
+@pytest.mark.parametrize("node", ["tick", "gate", "execution", "protection"])
+async def test_a_run_that_is_asked_to_stop_ends_with_the_stop_of_what_it_just_entered(node: str) -> None:
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            stop = Stop()
+
+            def hear(event: Event) -> None:
+                if isinstance(event, NodeStarted) and event.node == node:
+                    stop.ask()
+
+            async with live.opened() as desk:
+                result = await drive(await live.begin(database, desk), cycles=3, listen=hear, stop=stop)
+            held = await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=START)
+    assert result.status == "interrupted"
+    assert bool(held.positions) == (node in ("execution", "protection"))
+    assert stops_waiting(live).keys() == held.positions.keys()
+
+
+async def test_a_run_that_is_asked_to_stop_while_an_exit_is_refused_ends_with_the_stop_back() -> None:
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            stop = Stop()
+
+            def hear(event: Event) -> None:
+                if isinstance(event, CycleEnded):
+                    live.stage.double.faults.add(ExitRefused(), on=Operation.PLACE, times=None)
+                if isinstance(event, NodeStarted) and event.node == "execution" and event.cycle > 0:
+                    stop.ask()
+
+            async with live.opened() as desk:
+                result = await drive(await live.begin(database, desk), cycles=6, listen=hear, stop=stop)
+            orders = await sent(database)
+    exits = [order.state for order in orders if order.request.type == "market"][1:]
+    assert (result.status, exits) == ("interrupted", [OrderState.REJECTED])
+    assert list(stops_waiting(live)) == [BTC]
 
 
 class Refusing:
