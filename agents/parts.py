@@ -26,7 +26,7 @@ def in_parts(proposals: Sequence[Proposal], desk: Desk) -> list[Proposal]:
         parts: tuple[Decimal, ...] = ()
         if whole.reduce_only and price:
             parts = divided(whole.quantity, instrument, type=whole.type, price=price, caps=caps)
-        found += [whole.model_copy(update={"quantity": part}) for part in parts] if len(parts) > 1 else [whole]
+        found += [whole.model_copy(update={"quantity": part}) for part in parts or [whole.quantity]]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -125,10 +125,12 @@ def seconds_bare(position: Position, orders: Sequence[OrderRecord], *, until: da
 def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, desk: Desk, *, occasion: str) -> Guard:
     """What a kept position needs for its stop to be at the venue.
 
-    A held stop that fits stays. One of another size, or far enough from where the stop stands now, is replaced: the
-    new one names it in `Proposal.releases`, and it goes only once the new one was let through. While nothing may be
-    sent a held stop stays as it is. Where the price has passed the stop and nothing is held, the stop waits just
-    beyond the market, at the least distance of a stop, until the exit is through.
+    Held stops that fit stay, one or several together, and only what they don't cover is asked for. One of another
+    size, or far enough from where the stop stands now, is replaced: the new one names it in `Proposal.releases`, and
+    it goes only once the new one was let through. While nothing may be sent a held stop stays as it is, and so it
+    does on perpetuals, where nothing need make room, while it is in doubt how much an exit leaves. Where the price
+    has passed the stop and nothing is held, the stop waits just beyond the market, at the least distance of a stop,
+    until the exit is through.
 
     `occasion` tells proposals of one cycle apart that are otherwise alike.
     """
@@ -141,7 +143,7 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         return Guard(why=NOT_HELD)
     held, size = held_stops(position, desk.working), abs(position.quantity)
     exits = [order for order in _exits(position, desk.working) if not order.request.protects]
-    quantity = floor_to(size - sum((order.remaining for order in exits), ZERO), instrument.lot_size)
+    quantity = floor_to(size - _together(exits), instrument.lot_size)
     too_large = _ids(order for order in held if order.remaining > size)
     if quantity <= 0 and exits:
         certain = instrument.kind != "swap" and all(order.state in _AT_VENUE for order in exits)
@@ -150,11 +152,13 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     if isinstance(wanted, str):
         return Guard(withdraw=too_large, why=f"position kept, too small for a stop at the venue: {wanted}")
     near = abs(position.average_price - stop) * _WORTH_MOVING if position.average_price is not None else ZERO
-    fits = _fitting([order for order in held if _near(order.request.trigger_price, stop, near)], wanted)
-    if len(fits) == len(wanted):
-        return Guard(withdraw=_ids(order for order in held if order not in fits))
-    kept = not too_large and sum((order.remaining for order in held), ZERO) >= quantity
-    if kept and (seen is None or not desk.duty.sends or _passed(stop, side, seen)):
+    fits = _fitting([order for order in held if _near(order.request.trigger_price, stop, near)], wanted, to=quantity)
+    rest, spare = quantity - _together(fits), _ids(order for order in held if order not in fits)
+    if fits and isinstance(few := stop_parts(rest, stop, symbol, desk, mid=seen.mid if seen else stop), str):
+        return Guard(withdraw=spare, why=few if rest else "")
+    kept = not too_large and _together(held) >= quantity
+    unclear = instrument.kind == "swap" and any(order.state not in _AT_VENUE for order in exits)
+    if kept and (seen is None or not desk.duty.sends or unclear or _passed(stop, side, seen)):
         return Guard()
     if seen is None:
         return Guard(why="there is no quote to judge its stop by")
@@ -165,15 +169,52 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         symbol=symbol,
         side=side,
         type="stop",
-        quantity=quantity,
+        quantity=rest,
         trigger_price=_waiting(stop, side, seen, instrument=instrument, least=desk.settings.risk.min_stop),
         reduce_only=True,
         reference_price=seen.mid,
         rationale=f"stop held at the venue, {occasion}",
-        releases=_ids(held),
+        releases=spare,
         cause="protection",
     )
     return Guard(proposal=proposal)
+
+
+def put_back(
+    refused: Sequence[Proposal],
+    held: Mapping[str, OrderRecord],
+    portfolio: Portfolio,
+    seen: Mapping[str, QuoteReading | None],
+    desk: Desk,
+    *,
+    occasion: str,
+) -> list[Proposal]:
+    """In the place of stops that the venue `refused` those that they were to replace, as far as these are gone.
+
+    What was taken once at its price mostly is again. `held` are the stops before, by id, and `desk.working` is what
+    stands by now.
+    """
+    found: list[Proposal] = []
+    lacking = {
+        symbol: abs(position.quantity) - _together(_exits(position, desk.working))
+        for symbol, position in portfolio.positions.items()
+    }
+    for proposal in refused:
+        symbol, instrument, price = proposal.symbol, desk.instruments[proposal.symbol], seen.get(proposal.symbol)
+        quantity = floor_to(min(proposal.quantity, lacking.get(symbol, ZERO)), instrument.lot_size)
+        stop = held[proposal.releases[0]].request.trigger_price
+        if quantity <= 0 or stop is None or price is None:
+            continue
+        lacking[symbol] -= quantity
+        trigger = _waiting(stop, proposal.side, price, instrument=instrument, least=desk.settings.risk.min_stop)
+        back = {
+            "quantity": quantity,
+            "trigger_price": trigger,
+            "releases": (),
+            "rationale": f"stop put back, {occasion}",
+        }
+        found.append(proposal.model_copy(update=back))
+    return found
 
 
 def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
@@ -181,15 +222,25 @@ def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[Order
     return [order for order in working if (order.request.symbol, order.request.side) == (position.symbol, side)]
 
 
-def _fitting(held: Sequence[OrderRecord], wanted: Sequence[Decimal]) -> Sequence[OrderRecord]:
-    """For each quantity that is wanted one of the held stops, as far as they go."""
+def _fitting(held: Sequence[OrderRecord], wanted: Sequence[Decimal], *, to: Decimal) -> Sequence[OrderRecord]:
+    """All of the held stops where they come `to` that together; else for each quantity that is wanted one of them, as
+    far as they go, and where that is not for all of it, others up to that."""
+    if _together(held) == to:
+        return held
     left, found = list(held), []
     for quantity in wanted:
         order = next((order for order in left if order.remaining == quantity), None)
         if order is not None:
             left.remove(order)
             found.append(order)
+    for order in left if sum(wanted, ZERO) < to else ():
+        if _together(found) + order.remaining <= to:
+            found.append(order)
     return found
+
+
+def _together(orders: Iterable[OrderRecord]) -> Decimal:
+    return sum((order.remaining for order in orders), ZERO)
 
 
 def _ids(orders: Iterable[OrderRecord]) -> tuple[str, ...]:

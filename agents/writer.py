@@ -351,6 +351,11 @@ class OrderWriter:
         await self._withdraw_unsent(at)
         return await self._booked("venue:reports", None, perform=ask)
 
+    async def withdraw(self, order: OrderRequest, *, reason: str) -> None:
+        """Withdraw what this cycle was allowed and did not claim."""
+        at = self._effects.now()
+        await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
+
     async def withdraw_unsent(self) -> None:
         """Withdraw what earlier cycles approved and never claimed: an order that was never sent."""
         await self._withdraw_unsent(self._effects.now())

@@ -119,6 +119,8 @@ class Cycle:
     clock_skew_ms: Decimal | None = None
     stops: dict[str, Decimal] = field(default_factory=dict)
     """Where the stops of positions were found to stand."""
+    unguarded: bool = False
+    """Whether a live account may hold a position whose stop is to be placed yet: no pass is ended there."""
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)

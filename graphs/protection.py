@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from agents.desk import Desk
 from agents.execution import ExecutionAgent
 from agents.parts import in_parts
-from agents.protection import Guard, guard, orphaned_stops, stop_of, unprotected
+from agents.protection import Guard, guard, orphaned_stops, put_back, stop_of, unprotected
 from domain.decision import Proposal
 from domain.order import OrderReport, OrderState
 from domain.portfolio import Position
@@ -30,9 +30,12 @@ from tools.quotes import QuoteParams, QuoteReading, quote
 FIRST: Final = "protection_first"
 LATE: Final = "late"
 """Once orders whose fate was open were followed on."""
+BACK: Final = "back"
+"""Once the venue refused what was to replace a stop."""
 ALERT_AFTER: Final = 2
 """Refusals by the venue in a row, of exits and stops of one position, after which the operator is alerted."""
 _TEXTS: Final = TypeAdapter(tuple[str, ...])
+_GONE: Final = (OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED)
 _STANDS: Final = (OrderState.WORKING, OrderState.PARTIAL, OrderState.FILLED)
 
 
@@ -85,15 +88,19 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
             proposals += in_parts([needs.proposal], desk)
     verdicts: tuple[Verdict, ...] = ()
     if proposals:
-        judged = await gate(proposals, cycle, node=f"{node}:gate")
-        verdicts = judged.verdicts
-        whys |= {
-            v.symbol: f"the gate refused its stop: {'; '.join(v.reasons)}" for v in verdicts if v.outcome != "allow"
-        }
-        sent = await ExecutionAgent()(judged.approved, cycle.desk(f"{node}:execution"))
-        whys |= {r.symbol: _unplaced(r) for r in sent if r.state not in _STANDS}
+        verdicts, sent, whys_not = await _sent(proposals, cycle, node=node)
+        whys |= whys_not
         standing = {r.client_order_id for r in sent if r.state in _STANDS}
         reports += [*sent, *await _release(proposals, standing, held, cycle, node=node)]
+        ended = {r.client_order_id for r in sent if r.state in _GONE}
+        if refused := [p for p in proposals if p.releases and p.client_order_id in ended]:
+            await cycle.look_again(cycle.effects(f"{node}:refused"))
+            desk, books = cycle.desk(f"{node}:{BACK}"), cycle.portfolio or books
+            seen = {symbol: read.value for symbol, read in zip(symbols, reads, strict=True)}
+            if back := put_back(refused, held, books, seen, desk, occasion=node.replace("_", " ")):
+                more, sent, whys_not = await _sent(back, cycle, node=f"{node}:{BACK}")
+                whys |= whys_not
+                proposals, verdicts, reports = [*proposals, *back], (*verdicts, *more), [*reports, *sent]
     if reports:
         await cycle.look_again(cycle.effects(f"{node}:after"))
         books = cycle.portfolio or books
@@ -113,16 +120,37 @@ async def _needs(position: Position, seen: QuoteReading | None, cycle: Cycle, de
     return guard(position, stop, seen, desk, occasion=node.replace("_", " "))
 
 
+async def _sent(
+    proposals: Sequence[Proposal], cycle: Cycle, *, node: str
+) -> tuple[tuple[Verdict, ...], tuple[OrderReport, ...], dict[str, str]]:
+    """Stops through the gate to the venue: the verdicts, what the venue said, and by symbol why a stop does not stand.
+
+    Of several parts that replace a held stop either all go out or none: what was let through alone would take away
+    what protects the rest.
+    """
+    judged = await gate(proposals, cycle, node=f"{node}:gate")
+    whys = {
+        v.symbol: f"the gate refused its stop: {'; '.join(v.reasons)}" for v in judged.verdicts if v.outcome != "allow"
+    }
+    desk = cycle.desk(f"{node}:execution")
+    torn = [each.order for each in judged.approved if each.releases and each.order.symbol in whys]
+    for order in torn:
+        await desk.orders.withdraw(order, reason="not sent: another part of the stop was refused")
+    sent = await ExecutionAgent()([each for each in judged.approved if each.order not in torn], desk)
+    return judged.verdicts, sent, whys | {r.symbol: _unplaced(r) for r in sent if r.state not in _STANDS}
+
+
 async def _release(
     proposals: list[Proposal], standing: set[str], held: dict[str, OrderRecord], cycle: Cycle, *, node: str
 ) -> list[OrderReport]:
-    """Take back the stops of perpetuals that were replaced, now that what replaces them stands at the venue."""
+    """Take back the stops of perpetuals that were replaced, now that all that replaces them stands at the venue."""
     orders = cycle.desk(f"{node}:release").orders
     instruments = cycle.session.settings.instruments
+    lacking = {proposal.symbol for proposal in proposals if proposal.client_order_id not in standing}
     released = [
         id
         for proposal in proposals
-        if proposal.client_order_id in standing and instruments[proposal.symbol].kind == "swap"
+        if instruments[proposal.symbol].kind == "swap" and proposal.symbol not in lacking
         for id in proposal.releases
     ]
     return [await orders.cancel(held[id]) for id in dict.fromkeys(released)]

@@ -53,18 +53,25 @@ class Stop:
     """Asks a run to end. Safe to call from a signal handler."""
 
     def __init__(self, *, on_exit: OnExit = "keep") -> None:
-        """A run that keeps its positions ends after the step that it is in, one that closes them after the cycle."""
+        """A run that keeps its positions ends after the step that it is in, or at an exchange once what that step sent
+        has its stops; one that closes them after the cycle."""
         self.on_exit = on_exit
         self.asked = False
         self._control: RunControl | None = None
+        self._cycle: Cycle | None = None
         self._waiting: asyncio.Future[datetime | None] | None = None
 
     def ask(self) -> None:
         self.asked = True
-        if self._control and self.on_exit == "keep":
-            self._control.request_drain("asked to stop")
+        self.drain()
         if self._waiting:
             self._waiting.cancel()
+
+    def drain(self) -> None:
+        """End the pass after the step that it is in, where that is asked for and leaves no position bare."""
+        safe = self._cycle is None or not self._cycle.unguarded
+        if self.asked and self._control and self.on_exit == "keep" and safe:
+            self._control.request_drain("asked to stop")
 
     async def unless_asked(self, tick: Awaitable[datetime | None]) -> datetime | None:
         """`tick` when it comes; `None` when the run is asked to stop before: the wait for it ends at once."""
@@ -79,9 +86,9 @@ class Stop:
         finally:
             self._waiting = None
 
-    def control(self) -> RunControl:
+    def control(self, cycle: Cycle) -> RunControl:
         """The control of the next pass through the graph."""
-        self._control = RunControl()
+        self._control, self._cycle = RunControl(), cycle
         if self.asked:
             self.ask()
         return self._control
@@ -339,7 +346,7 @@ class Runner:
             context=cycle,
             stream_mode=["custom", "values"],
             durability="exit" if self._saver else None,
-            control=self._stop.control(),
+            control=self._stop.control(cycle),
         )
         async for mode, chunk in cast("AsyncIterator[tuple[str, Any]]", passing):
             if mode == "values":
@@ -348,6 +355,7 @@ class Runner:
                 state = chunk
             else:
                 self._hear(chunk, nodes_ms)
+                self._stop.drain()
                 if isinstance(chunk, NodeEnded) and chunk.node == "tick":
                     self._listen(ControlRead(cycle.number, cycle.control))
         return state

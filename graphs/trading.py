@@ -58,6 +58,7 @@ _RETRY: Final = RetryPolicy(max_attempts=3, retry_on=_may_pass, jitter=False)
 
 async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     """Open the cycle: learn what became of working orders, price what is held, and see what must be done."""
+    cycle.unguarded = cycle.session.live
     desk = cycle.desk("tick")
     account = await take_account(cycle, desk) if cycle.session.live else None
     reports = list(account.reports if account is not None else await desk.orders.sync())
@@ -78,6 +79,7 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     protectable = desk.venue_stops - cycle.suspended.keys()
     if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
         found["bare"] = list(missing)
+    cycle.unguarded = "bare" in found and "account" in found
     return found
 
 
@@ -115,6 +117,7 @@ async def judge(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution(state: CycleState, cycle: Cycle) -> CycleState:
+    cycle.unguarded = cycle.session.live
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution")))}
 
 
@@ -132,6 +135,7 @@ async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution_again(state: CycleState, cycle: Cycle) -> CycleState:
+    cycle.unguarded = cycle.session.live
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution_again")))}
 
 
@@ -151,6 +155,7 @@ async def protection_again(state: CycleState, cycle: Cycle) -> CycleState:
 
 async def _protected(state: CycleState, cycle: Cycle, *, node: str) -> CycleState:
     found, reports = await protect(cycle, node=node, before=state.get("reports", ()))
+    cycle.unguarded = False
     return {"protection": found, "reports": reports, "portfolio": cycle.portfolio}
 
 

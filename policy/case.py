@@ -48,7 +48,7 @@ class Case:
         """
         if self.facts.consents:
             return {}
-        kind = self.reducing, self.protects, bool(self.proposal.releases)
+        kind = self.reducing, self.protects, len(self.proposal.releases)
         return self.book.kept(("told", self.proposal.symbol, self.proposal.agent, *kind), dict[str, Finding])
 
     @once

@@ -27,7 +27,8 @@ class Check:
     that only reduces, and `only_for` one kind of instrument passes by all others. A `waivable` refusal
     stands aside for the one order that a person named, as far as they were shown it (`Consent.covers`).
     One that is `alike_for_all` looks at nothing of an order but its symbol, who proposes it, whether it only
-    reduces, protects, and replaces stops: what it found of one holds for all such orders on the same picture.
+    reduces, protects, and how many stops it replaces: what it found of one holds for all such orders on the same
+    picture.
     """
 
     code: str

@@ -20,14 +20,18 @@ def rate_within(case: Case, limits: RateLimits) -> Ruling:
     """Refuse more orders than the window holds, in the symbol and in all, the judged one counted.
 
     Entries leave `kept_for_exits` of both free, so that they can't use up the room to leave. An order that
-    replaces a stop leaves room to put that back. An order counts from when it was let through, whatever became of it.
+    replaces a stop leaves room to put that back, and an exit that replaces several for each of them, of half the limit
+    at most. An order counts from when it was let through, whatever became of it.
     """
-    kept = bool(case.proposal.releases) if case.reducing else limits.kept_for_exits
+    replaced = len(case.proposal.releases)
     here = 1 + len(case.sent_within(limits.window_s))
     in_all = 1 + sum(map(len, case.book.sent_within(limits.window_s).values()))
 
     def judged(count: int, limit: int, what: str) -> Ruling:
         unit = f"orders in {limits.window_s} s {what}"
+        kept = limits.kept_for_exits
+        if case.reducing:
+            kept = min(replaced, 1 if case.protects else limit // 2)
         return within(Decimal(count), Decimal(max(limit - kept, 0)), unit=unit, warn_at=limits.warn_at)
 
     return strictest(judged(here, limits.per_symbol, "in the symbol"), judged(in_all, limits.in_all, "in all"))

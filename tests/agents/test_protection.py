@@ -34,6 +34,7 @@ from domain.decision import Proposal
 from domain.money import ZERO, on_grid
 from domain.order import OrderState
 from domain.portfolio import Position
+from domain.sizing import OrderCaps
 from memory.orders import OrderRecord
 from tools.bars import Bar, Bars
 
@@ -190,11 +191,45 @@ async def test_a_held_stop_that_fits_stays_and_another_is_replaced(held: OrderRe
     assert (stop.releases, found.withdraw) == (("acstop",), ())
 
 
-@pytest.mark.parametrize("sizes", [("2", "3"), ("4", "3")])
-async def test_two_held_stops_both_make_room_for_one(sizes: tuple[str, str]) -> None:
-    twice = (held_at("90", quantity=sizes[0]), held_at("90", quantity=sizes[1], id="acother2"))
+async def test_two_held_stops_both_make_room_for_one() -> None:
+    twice = (held_at("90", quantity="4"), held_at("90", quantity="3", id="acother2"))
     stop = asked(await guarded(a_position(), *twice))
     assert (stop.quantity, stop.releases) == (Decimal(5), ("acstop", "acother2"))
+
+
+async def test_held_stops_that_are_together_for_all_of_it_stay_however_they_are_divided() -> None:
+    """What one order may be for in money is less with every tick of a rising price."""
+    fine = {BTC: an_instrument(lot_size="0.001")}
+    assert await guarded(a_position(), held_at("90", quantity="2"), held_at("90", quantity="3", id="acb")) == Guard()
+    caps = {BTC: OrderCaps(max_notional=Decimal(300))}
+    parts = in_parts(
+        [asked(await guarded(a_position(), instruments=fine, caps=caps))], a_desk(instruments=fine, caps=caps)
+    )
+    held = [held_at("90", quantity=part.quantity, id=f"acstop{n}") for n, part in enumerate(parts)]
+    assert len(held) == 2
+    for seen in ("100", "103", "107"):
+        assert await guarded(a_position(), *held, seen=seen, instruments=fine, caps=caps) == Guard()
+
+
+async def test_what_more_stops_would_take_than_one_cycle_sends_goes_on_in_the_next() -> None:
+    caps = {BTC: OrderCaps(max_quantity=Decimal(1), orders=2)}
+    held: list[OrderRecord] = []
+    for _ in range(3):
+        stop = asked(await guarded(a_position(), *held, caps=caps))
+        assert stop.releases == ()
+        parts = in_parts([stop], a_desk(caps=caps))
+        held += [held_at("90", quantity=part.quantity, id=f"acstop{len(held) + n}") for n, part in enumerate(parts)]
+    assert sum(order.remaining for order in held) == 5
+    assert await guarded(a_position(), *held, caps=caps) == Guard()
+
+
+@pytest.mark.parametrize("state", [OrderState.UNKNOWN, OrderState.SUBMITTING])
+async def test_on_a_perpetual_an_exit_in_doubt_costs_no_part_of_the_stop(state: OrderState) -> None:
+    """It may be nowhere, and the stop can do no more than reduce."""
+    leaving = out(SWAP, quantity="2", state=state)
+    assert await guarded(a_position(SWAP), held_at("90", SWAP), leaving) == Guard()
+    certain = leaving.model_copy(update={"state": OrderState.WORKING})
+    assert asked(await guarded(a_position(SWAP), held_at("90", SWAP), certain)).quantity == 3
 
 
 @pytest.mark.parametrize("other", ["5", "3"])
@@ -230,10 +265,11 @@ async def test_a_position_larger_than_one_stop_may_be_for_is_held_by_several() -
     more = held_at("90", quantity="2", id="acstop3")
     assert await guarded(a_position(), *held, more, instruments=sized) == Guard(withdraw=("acstop3",))
     lacking = asked(await guarded(a_position(), *held[:2], instruments=sized))
-    assert (lacking.quantity, lacking.releases) == (Decimal(5), ("acstop0", "acstop1"))
-    parts = in_parts([lacking], a_desk(instruments=sized))
+    assert (lacking.quantity, lacking.releases) == (Decimal("1.75"), ())  # what stands is not taken back
+    moved = asked(await guarded(a_position(), held_at("80", quantity="2"), instruments=sized))
+    parts = in_parts([moved], a_desk(instruments=sized))
     assert [part.quantity for part in parts] == [Decimal(2), Decimal("1.75"), Decimal("1.25")]
-    assert {(part.trigger_price, part.releases) for part in parts} == {(Decimal(90), ("acstop0", "acstop1"))}
+    assert {(part.trigger_price, part.releases) for part in parts} == {(Decimal(90), ("acstop",))}
 
 
 async def test_where_the_market_has_passed_a_stop_nothing_that_is_held_is_moved() -> None:

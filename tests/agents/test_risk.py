@@ -605,6 +605,21 @@ async def test_what_more_orders_would_take_than_one_cycle_sends_goes_on_in_the_n
     assert len((await plan(EXIT_NOW, portfolio=left, caps=caps)).proposals) == 2
 
 
+@pytest.mark.parametrize(
+    ("over", "leaves"),
+    [
+        ({"caps": {BTC: OrderCaps(max_quantity=Decimal(2), orders=1)}}, "2"),
+        ({"instruments": {BTC: an_instrument(min_quantity="3", market_max_quantity="4")}}, "4"),
+    ],
+)
+async def test_an_exit_that_only_one_order_is_possible_for_is_as_large_as_that_may_be(
+    over: dict[str, Any], leaves: str
+) -> None:
+    """Whole it would be refused as too large, in every cycle."""
+    (found,) = (await plan(EXIT_NOW, portfolio=an_account(a_position()), **over)).proposals
+    assert found.quantity == Decimal(leaves)
+
+
 async def test_what_is_leaving_whole_is_not_left_twice() -> None:
     found = await declined(a_price(bid="80", ask="81"), portfolio=an_account(a_position()), working=(out(),))
     assert found == "already leaving"

@@ -676,7 +676,7 @@ def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_
             await until_it_works(lambda: office.sync(3))
             kept, books = await office.kept(order), await office.paper.portfolio()
             assert len(office.venue.arrived) <= 1
-            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.UNKNOWN)
+            assert kept.state is (OrderState.FILLED if office.venue.arrived else OrderState.EXPIRED)
             assert books.quantity(BTC) == kept.filled
             assert (await office.ledger.portfolio(marks={}, as_of=at(10))).cash == books.cash
             await office.ledger.check()

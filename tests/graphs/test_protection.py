@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agents.protection import seconds_bare
+from agents.reports import stated
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START
 from builders.live import BTC, Guarded, LiveStage, a_live_stage, faults_of_books, stops_waiting, unproven_ends
 from builders.runs import archive, drive
-from domain.order import OrderState
+from domain.decision import Proposal, Ticket
+from domain.money import floor_to
+from domain.order import OrderReport, OrderRequest, OrderState
+from graphs import Stop
 from graphs.brake import Brake
-from graphs.events import CycleEnded, Event, MarketSaid
+from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
 from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
 from memory.controls import Level
 from memory.orders import OrderRecord
+from policy import Facts, Verdict
 from tools.exchange_double.faults import ExitRefused
 from tools.exchange_double.wire import Operation
 
@@ -29,6 +36,12 @@ SHORTS = DeskSettings(
     risk=RiskSettings(reenter_after_bars=9, min_conviction="0.2", max_hold_bars=1, allow_short=True),
 )
 """Enters at once, and is to leave in every cycle after that."""
+
+TRAILS = DeskSettings(
+    signal=SignalSettings(threshold="0.1"),
+    risk=RiskSettings(reenter_after_bars=9, min_conviction="0.2", max_hold_bars=1_000, trailing=True),
+)
+"""Enters at once, and moves its stop with the market, which climbs."""
 
 everywhere = pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
 on_each_market = pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
@@ -180,3 +193,120 @@ async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_plac
     assert wrong == []
     begun = [node for node in dict.fromkeys(nodes) if node]
     assert begun[:2] == ["tick", "protection_first"]
+
+
+@pytest.mark.parametrize("node", ["tick", "gate", "execution", "protection"])
+async def test_a_run_that_is_asked_to_stop_ends_with_the_stop_of_what_it_just_entered(node: str) -> None:
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            stop = Stop()
+
+            def hear(event: Event) -> None:
+                if isinstance(event, NodeStarted) and event.node == node:
+                    stop.ask()
+
+            async with live.opened() as desk:
+                result = await drive(await live.begin(database, desk), cycles=3, listen=hear, stop=stop)
+            held = await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=START)
+    assert result.status == "interrupted"
+    assert bool(held.positions) == (node in ("execution", "protection"))
+    assert stops_waiting(live).keys() == held.positions.keys()
+
+
+async def test_a_run_that_is_asked_to_stop_while_an_exit_is_refused_ends_with_the_stop_back() -> None:
+    with a_live_stage((BTC,), agents=SHORTS) as live:
+        async with await Database.in_memory() as database:
+            stop = Stop()
+
+            def hear(event: Event) -> None:
+                if isinstance(event, CycleEnded):
+                    live.stage.double.faults.add(ExitRefused(), on=Operation.PLACE, times=None)
+                if isinstance(event, NodeStarted) and event.node == "execution" and event.cycle > 0:
+                    stop.ask()
+
+            async with live.opened() as desk:
+                result = await drive(await live.begin(database, desk), cycles=6, listen=hear, stop=stop)
+            orders = await sent(database)
+    exits = [order.state for order in orders if order.request.type == "market"][1:]
+    assert (result.status, exits) == ("interrupted", [OrderState.REJECTED])
+    assert list(stops_waiting(live)) == [BTC]
+
+
+class Refusing:
+    """Counts the cycles that ended; from one on, the venue or the gate refuses stops that are moved."""
+
+    def __init__(self, session: Session, *, parts: bool, by_gate: bool = False) -> None:
+        """`parts`: from the first cycle on a stop is for six tenths of the position at most, and of two only the
+        smaller is refused."""
+        self._session = session
+        self._parts = parts
+        self._ended = 0
+        self._first: Decimal | None = None
+        self.refused: list[Decimal] = []
+        self._venue_submit, self._evaluate = session.venue.submit, session.engine.evaluate
+        if by_gate:
+            session.engine.evaluate = self._judge  # type: ignore[method-assign]
+        else:
+            session.venue.submit = self._submit  # type: ignore[method-assign]
+
+    def hear(self, event: Event) -> None:
+        if not isinstance(event, CycleEnded):
+            return
+        self._ended += 1
+        if event.cycle == 0 and self._parts:
+            ((symbol, position),) = event.portfolio.positions.items()
+            most = floor_to(abs(position.quantity) * Decimal("0.6"), Decimal("0.0001"))
+            one = self._session.settings.instruments[symbol].model_copy(update={"stop_max_quantity": most})
+            object.__setattr__(self._session.settings, "instruments", {symbol: one})
+            self._most = most
+
+    def _refuses(self, order: OrderRequest | Proposal) -> bool:
+        if order.type != "stop" or order.trigger_price is None:
+            return False
+        self._first = self._first or order.trigger_price
+        moved = self._ended > 2 and order.trigger_price > self._first + 100
+        refuses = moved and (not self._parts or order.quantity < self._most)
+        if refuses:
+            self.refused.append(order.quantity)
+        return refuses
+
+    async def _submit(self, order: OrderRequest, ticket: Ticket) -> OrderReport:
+        if not self._refuses(order):
+            return await self._venue_submit(order, ticket)
+        report = stated(order, OrderState.REJECTED, reason="no", at=self._session.wall.now())
+        return report.model_copy(update={"evidence": "51000"})
+
+    def _judge(self, proposal: Proposal, facts: Facts) -> Verdict:
+        verdict = self._evaluate(proposal, facts)
+        first, *others = verdict.findings
+        denied = (replace(first, outcome="deny", message="no"), *others)
+        refused = verdict.model_copy(update={"outcome": "deny", "findings": denied})
+        return refused if self._refuses(proposal) else verdict
+
+
+@pytest.mark.parametrize("refuser", ["venue", "gate"])
+@pytest.mark.parametrize("parts", [False, True])
+@on_each_market
+async def test_a_stop_that_is_refused_costs_no_part_of_the_one_that_it_was_to_replace(
+    tmp_path: Path, symbol: str, parts: bool, refuser: str
+) -> None:
+    guarded: Guarded
+    async with archive(tmp_path) as database:
+        with a_live_stage((symbol,), agents=TRAILS) as live:
+            guarded = Guarded(live)
+            async with live.opened() as desk:
+                session = await live.begin(database, desk)
+                refusing = Refusing(session, parts=parts, by_gate=refuser == "gate")
+
+                def hear(event: Event) -> None:
+                    guarded(event)
+                    refusing.hear(event)
+
+                await drive(session, cycles=8, listen=hear)
+            wrong = [*await faults_of_books(live, database), *await guarded.wrong(database)]
+        report = await replay_run("r1", source=database, progress=lambda done, planned: None)
+    assert wrong == []
+    assert refusing.refused
+    assert [cycle for cycle, lacking in guarded.seen.items() if lacking] == []
+    if refuser == "venue" and not parts:
+        assert (report.identical, report.first_difference) == (True, None)

@@ -274,8 +274,8 @@ def test_a_working_stop_that_enters_is_exposure_and_risk() -> None:
 # DUPLICATE and SELF_TRADE
 
 
-def sent(proposal: Proposal) -> Facts:
-    return some_facts(held=LONG, sent=[SentOrder.of(proposal, at=NOW)])
+def sent(*proposals: Proposal) -> Facts:
+    return some_facts(held=LONG, sent=[SentOrder.of(proposal, at=NOW) for proposal in proposals])
 
 
 def test_a_protective_stop_may_be_put_back_as_it_was_and_not_twice() -> None:
@@ -329,6 +329,15 @@ def test_an_order_that_replaces_a_stop_leaves_room_to_put_that_back() -> None:
     replacing = exit.model_copy(update={"releases": ("acother",)})
     assert found("ORDER_RATE", replacing, sent(a_stop()), limited).outcome == "deny"
     assert found("ORDER_RATE", a_stop(trigger_price="96"), sent(a_stop()), limited).outcome == "warn"
+
+
+@pytest.mark.parametrize(("limit", "stops", "most"), [(8, 1, 7), (8, 3, 5), (8, 7, 4), (3, 2, 2), (2, 5, 1), (1, 1, 1)])
+def test_an_exit_leaves_room_to_put_back_each_stop_that_it_replaces(limit: int, stops: int, most: int) -> None:
+    """Or a refused exit of a position that several stops hold leaves a part of it bare; half is for exits always."""
+    limited = a_policy(order_rate={"window_s": 60, "per_symbol": limit, "in_all": 99, "kept_for_exits": 0})
+    exit = an_exit().model_copy(update={"releases": tuple(f"acother{n}" for n in range(stops))})
+    assert found("ORDER_RATE", exit, sent(*[a_stop()] * (most - 1)), limited).outcome != "deny"
+    assert found("ORDER_RATE", exit, sent(*[a_stop()] * most), limited).outcome == "deny"
 
 
 @pytest.mark.parametrize(("state", "others"), [("halted", "deny"), ("reducing", "pass"), (None, "deny")])
