@@ -88,7 +88,8 @@ def bare(portfolio: Portfolio, working: Sequence[OrderRecord], *, venue_stops: C
 def unprotected(position: Position, working: Sequence[OrderRecord], *, lot_size: Decimal, why: str) -> str:
     """Why the venue holds no stop for all that is held; empty where one or several together cover it.
 
-    What is less than a lot can be in no order, and is not missed. `why` is what is known of it already. A stop that the venue has not confirmed covers nothing.
+    What is less than a lot can be in no order, and is not missed. `why` is what is known of it already. A stop that
+    the venue has not confirmed covers nothing.
     """
     held = held_stops(position, working)
     covered = sum((order.remaining for order in held if order.state in _AT_VENUE), ZERO)
