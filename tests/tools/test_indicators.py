@@ -137,7 +137,7 @@ def test_a_settled_reading_hardly_depends_on_where_the_bars_began(name: str) -> 
     assert abs(getattr(many, name) - getattr(enough, name)) < Decimal("0.002") * scale
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 260), st.integers(0, 50))
 def test_one_bar_is_enough_and_nothing_ever_fails(count: int, seed: int) -> None:
     found = read_all(walk(count, seed=seed)[-WINDOW_BARS:])
