@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,12 +12,13 @@ from pydantic import ValidationError
 
 from agentctl.archive import LAST, reading, run_meant, wait
 from agentctl.masking import key_values, masked
-from agentctl.output import print_json, print_table
+from agentctl.output import json_text, print_json, print_table
 from agentctl.settings import load
 from agents.providers import KEYS
 from domain.decision import Proposal
 from domain.digest import jsonable, plain
 from domain.errors import NotFound, Refused, UsageError
+from domain.text import reveal
 from domain.value import Value
 from graphs.deciding import Decided, decisions_of, explained, last_of
 from graphs.profiles import policy_in_effect
@@ -61,7 +61,7 @@ def _show(told: Explanation) -> None:
     _finding_table(verdict)
     for spoken in told.refused_by:
         _rule(spoken)
-    print(told.would_have_passed)
+    print(reveal(told.would_have_passed))
     if not told.still_so:
         print("note: the checks of this version judge it otherwise than those that gave the verdict")
 
@@ -77,7 +77,7 @@ def _finding_table(verdict: Verdict) -> None:
 
 def _rule(spoken: Spoken) -> None:
     """What refused, in the words of its rule."""
-    print(f"{spoken.finding.code}: {spoken.finding.message}")
+    print(reveal(f"{spoken.finding.code}: {spoken.finding.message}"))
     said = [" ".join(spoken.rule.split())] if spoken.rule else []
     said += [f"source: {spoken.source}"] if spoken.source else []
     said += [f"its limits stand in [{spoken.section}]"] if spoken.section else []
@@ -101,7 +101,7 @@ def show_log(run: str | None, *, masks: Sequence[str], db: str | None, as_json: 
     if as_json:
         for decided in decisions:
             line, erased = masked(_line(decided), pointers=pointers, secrets=secrets)
-            print(json.dumps({**line, "erased": erased}, ensure_ascii=False))
+            print(json_text({**line, "erased": erased}))
         return
     rows = [
         (
