@@ -65,6 +65,21 @@ def test_a_run_can_be_listed_shown_and_replayed(capsys: pytest.CaptureFixture[st
     assert replayed["steps"] > 12 * 5
 
 
+def test_a_run_shows_no_tokens_and_no_times_that_were_not_spent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "12") == 0
+    assert "model: rules, no tokens; time per cycle: median " in said(capsys)[0]
+    assert agentctl("runs", "show", "last", "--json") == 0
+    shown = json.loads(said(capsys)[0])
+    assert (shown["cost"], shown["timings"]["cycles"]) == ({"tokens": 0, "usd": "0"}, 12)
+    assert 0 < shown["timings"]["median_ms"] <= shown["timings"]["max_ms"]
+    with sqlite3.connect(".agentctl/agentctl.db") as database:  # as an older version left it
+        database.execute("UPDATE cycles SET timings = '{}'")
+    assert agentctl("runs", "show", "last") == 0
+    out, _ = said(capsys)
+    assert "model: rules, no tokens\n" in out
+    assert "median" not in out
+
+
 def test_the_books_and_contexts_of_a_run_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("run", "--cycles", "12", "--json") == 0
     result = json.loads(said(capsys)[0])

@@ -68,7 +68,7 @@ def test_a_terminal_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
-        os.execv(sys.executable, [sys.executable, "-m", "agentctl", "run", "--cycles", "5000"])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "agentctl", "run", "--cycles", "5000"])
     shown = b""
     while b"equity 1" not in shown:
         shown += os.read(terminal, 65_536)
