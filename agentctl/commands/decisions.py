@@ -27,8 +27,12 @@ from memory.records import VerdictRecord
 from memory.verdicts import find_verdict
 from policy import Facts, PolicyEngine, Verdict
 from policy.explain import Explanation, Spoken
+from tools.text_file import read_text
 
 T = TypeVar("T", bound=Value)
+
+_MOST_FACTS = 10_000_000
+"""Bytes of facts: those of a large account have a returns history for each symbol."""
 
 RATIONALE = "/input/proposal/rationale"
 """Free text, masked where nothing else is asked for."""
@@ -152,13 +156,13 @@ def evaluate(*, proposal: Path, facts: Path, policy: Path | None, as_json: bool)
 def _read(kind: type[T], path: Path, noun: str) -> T:
     """Raises `NotFound` for a missing file and `UsageError` naming every field that does not fit."""
     try:
-        return kind.model_validate_json(path.read_text("utf-8"))
+        return kind.model_validate_json(read_text(path, most=_MOST_FACTS))
     except FileNotFoundError:
         raise NotFound(f"there is no {noun} file {path}", remedy=f"Check --{noun}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the {noun} file {path} can't be read: {error}", remedy="It must be JSON in UTF-8") from None
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
         raise UsageError(
             f"{path} is no {noun}: {'; '.join(problems)}", remedy="Write it as agentctl policy log --json shows it"
         ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the {noun} file {path} can't be read: {error}", remedy="It must be JSON in UTF-8") from None
