@@ -24,6 +24,7 @@ from graphs.eras import Change, Changes, SettingChange, era_changes, this_versio
 from graphs.profiles import policy_in_effect
 from graphs.session import RunSettings
 from memory.records import Era, RunHeader
+from tools.text_file import read_text
 
 _SHOWN: Final = 6
 _LINES: Final = 12
@@ -172,10 +173,10 @@ def _unfit(error: ValidationError, *, under: str) -> UsageError:
 def prompt_text(path: Path) -> str:
     """What a prompt file says. Raises `NotFound`, and `UsageError` for one that is empty or no text."""
     try:
-        text = path.read_text("utf-8").strip()
+        text = read_text(path).strip()
     except FileNotFoundError:
         raise NotFound(f"there is no prompt file {path}", remedy="Check --prompt") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"the prompt file {path} can't be read: {error}", remedy="It must be text in UTF-8") from None
     if not text:
         raise UsageError(f"the prompt file {path} is empty", remedy="Write what the model is asked to do into it")

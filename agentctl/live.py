@@ -17,7 +17,7 @@ from agentctl.output import stderr_console
 from domain.decision import Outcome
 from domain.digest import plain
 from domain.order import Fill
-from domain.text import visible
+from domain.text import reveal, visible
 from graphs.brake import BRAKE, Brake
 from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.session import Session
@@ -69,7 +69,7 @@ class Lines:
                     self.say(f"{cycle_of(event.cycle, self._cycles)}: equity {money(event)}")
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(reveal(text), markup=False, soft_wrap=True)
 
     def _note(self, control: Control) -> None:
         """Say how trading is restricted, when that changes."""
@@ -142,7 +142,7 @@ class Dashboard:
         table.add_column("result", ratio=1, no_wrap=True, overflow="ellipsis")
         for node, (state, elapsed, result) in self._agents.items():
             style = {"running": "bold", "failed": "red"}.get(state, "")
-            table.add_row(node, state, elapsed, escape(result), style=style)
+            table.add_row(node, state, elapsed, escape(visible(result)), style=style)
         restriction = brake_line(self._session.brake) or control_line(self._control)
         notices = [Text(restriction, style="bold red")] if restriction else []
         waiting = [Text(self._market, style="dim")] if self._market else []
@@ -155,7 +155,7 @@ def gate_line(event: GateSpoke) -> str:
     act = "protect" if proposal.protects else "leave" if proposal.reduce_only else "enter"
     wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
     why = "; ".join(verdict.reasons) or proposal.rationale
-    return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({why})" if why else "")
+    return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({visible(why)})" if why else "")
 
 
 def brake_line(brake: Brake) -> str:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from domain.text import reveal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,12 @@ def print_json(value: object) -> None:
     """One JSON document on stdout: money as strings, instants in UTC."""
     from domain.digest import jsonable
 
-    print(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+    print(json_text(jsonable(value), indent=2))
+
+
+def json_text(document: object, *, indent: int | None = None) -> str:
+    """JSON in which letters of all scripts are letters, and characters that hide or reorder others are escapes."""
+    return reveal(json.dumps(document, indent=indent, ensure_ascii=False))
 
 
 def stderr_console() -> Console:
@@ -45,7 +52,7 @@ def print_table(
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=not console.is_terminal)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(reveal(cell)) for cell in row))
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     console.print(table)
@@ -64,4 +71,4 @@ def steadily(done_what: str) -> Callable[[int, int], None]:
 
 def warn(text: str) -> None:
     """One line on stderr."""
-    print(text, file=sys.stderr)
+    print(reveal(text), file=sys.stderr)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from domain.errors import UsageError
+from domain.text import reveal
 
 _STYLE = (
     "body{font:14px system-ui,sans-serif;margin:2rem;max-width:80rem}"
@@ -20,25 +21,29 @@ def page(title: str, *parts: str) -> str:
     """A page with a heading and parts made by the functions below."""
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n"
+        f"<title>{_safe(title)}</title>\n<style>{_STYLE}</style>\n<h1>{_safe(title)}</h1>\n"
         + "\n".join(parts)
         + "\n</html>\n"
     )
 
 
 def paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{_safe(text)}</p>"
 
 
 def preformatted(title: str, text: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n<pre>{escape(text)}</pre>"
+    return f"<h2>{_safe(title)}</h2>\n<pre>{_safe(text)}</pre>"
 
 
 def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table under a heading."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<h2>{escape(title)}</h2>\n<table>\n<tr>{head}</tr>\n{body}\n</table>"
+    head = "".join(f"<th>{_safe(column)}</th>" for column in columns)
+    body = "\n".join("<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<h2>{_safe(title)}</h2>\n<table>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _safe(text: str) -> str:
+    return escape(reveal(text))
 
 
 def write_page(path: Path, text: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-import tomllib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from difflib import get_close_matches
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import get_args, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -16,10 +19,16 @@ from agentctl.lane_tables import LaneTables, default_tables
 from agentctl.output import warn
 from agents.settings import DeskSettings
 from context import LaneSettings
+from domain import toml
 from domain.errors import UsageError
-from domain.value import Positive, Symbol, Value
+from domain.symbols import meant_symbol
+from domain.text import visible
+from domain.value import SYMBOL_FORM, Positive, Symbol, Value
+from tools.text_file import read_text
 
 CONFIG_FILE = "agentctl.toml"
+_SHOWN = 60
+"""Characters of a wrong value that are shown."""
 
 
 class ArchiveSettings(Value):
@@ -50,6 +59,11 @@ class LiveSettings(Value):
     """The venue cancels resting orders when it hears nothing for so long, where it has such a switch."""
     allow_tracing: bool = False
     """Whether a live run may start while LangSmith or the like is sent what it knows: see `agentctl doctor`."""
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, object]:
+        return toml.loads(read_text(Path(str(file_path))))
 
 
 class Settings(BaseSettings):
@@ -91,7 +105,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _SettingsFile(settings_cls)
 
     @property
     def lane_settings(self) -> LaneSettings:
@@ -118,7 +132,29 @@ class Settings(BaseSettings):
 
 def _problem(error: ErrorDetails) -> str:
     """What is wrong with one field. The value of an unknown key is not repeated: it may be a secret."""
-    return error["msg"] if error["type"] == "extra_forbidden" else f"{error['msg']} (got {error['input']!r})"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key{_nearest([str(part) for part in error['loc']])}"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == SYMBOL_FORM:
+        return f"{error['input']!r} is no symbol{meant_symbol(str(error['input']))}"
+    return f"{error['msg']} (got {visible(repr(error['input']), limit=_SHOWN)})"
+
+
+def _nearest(path: Sequence[str]) -> str:
+    """The key that was meant, where one is alike; empty where none is, or nothing is known of the place."""
+    section: type[BaseModel] | None = Settings
+    parts = iter(path[:-1])
+    for part in parts:
+        field = section.model_fields.get(part) if section else None
+        section = None if field is None else _section(field.annotation)
+        if field is not None and get_origin(field.annotation) in (dict, Mapping):  # by names, such as [exchanges.okx]
+            next(parts, None)
+    alike = get_close_matches(path[-1], section.model_fields, n=1) if section else []
+    return f"; did you mean {alike[0]}?" if alike else ""
+
+
+def _section(annotation: object) -> type[BaseModel] | None:
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def load_to_halt(*, db: str | None) -> Settings:
@@ -132,7 +168,7 @@ def load_to_halt(*, db: str | None) -> Settings:
         warn(f"note: {error.message}. For the halt only data_dir and db are read from the settings")
     file: dict[str, object] = {}
     with suppress(OSError, ValueError):  # no TOML at all
-        file = tomllib.loads(Path(CONFIG_FILE).read_text(encoding="utf-8"))
+        file = toml.loads(read_text(Path(CONFIG_FILE)))
     folder = os.environ.get("AGENTCTL_DATA_DIR") or file.get("data_dir") or ".agentctl"
     url = db or os.environ.get("AGENTCTL_DB") or file.get("db")
     return Settings.model_construct(data_dir=Path(str(folder)), db=None if url is None else str(url))
@@ -151,5 +187,5 @@ def load(**options: object) -> Settings:
         raise UsageError(
             f"settings: {problems}", remedy=f"Mend the option, AGENTCTL_* variable or {CONFIG_FILE}"
         ) from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{CONFIG_FILE}: {error}", remedy="It must be valid TOML") from None

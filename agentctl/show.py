@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from agentctl.output import print_table
+from agents.models import RULES
 from domain.decision import Decision
 from domain.digest import plain
-from domain.text import visible
+from domain.text import reveal, visible
 from graphs.result import OrderLine, RunResult
 
 _ORDERS_SHOWN = 12
@@ -24,7 +25,7 @@ def show_result(result: RunResult) -> None:
     if result.trading is not None:
         print(visible(f"trading: {result.trading.describe}"))
     for note in result.notes:
-        print(f"note: {note}")
+        print(reveal(f"note: {note}"))
     _show_eras(result)
     outcomes = Counter(d.outcome for d in result.decisions)
     counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
@@ -52,8 +53,7 @@ def show_result(result: RunResult) -> None:
     )
     for position in result.open_positions:
         print(f"still open: {position.describe(result.venue)}")
-    usd = "unknown" if result.cost.usd is None else plain(result.cost.usd)
-    print(f"model: {result.cost.tokens} tokens, {usd} USD; time per cycle: median {result.timings.median_ms:.1f} ms")
+    print("; ".join(_spent(result)))
     print(f"replay it to the byte: agentctl replay --run {result.run_id}")
 
 
@@ -77,6 +77,19 @@ def _declined(decision: Decision) -> str:
     if decision.outcome != "hold" or len(decision.reasons) < 2 or decision.reasons[-1].startswith("position kept"):
         return ""
     return visible(decision.reasons[-1])
+
+
+def _spent(result: RunResult) -> Iterator[str]:
+    """What the model and the time came to; nothing of what the rules analyst doesn't take, or nobody measured."""
+    cost = result.cost
+    usd = "unknown" if cost.usd is None else plain(cost.usd)
+    yield (
+        "model: rules, no tokens"
+        if (result.model, cost.tokens) == (RULES, 0)
+        else f"model: {cost.tokens} tokens, {usd} USD"
+    )
+    if result.timings.median_ms:
+        yield f"time per cycle: median {result.timings.median_ms:.1f} ms"
 
 
 def order_table(title: str, orders: Sequence[OrderLine]) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from domain.value import Instant, Value
 from graphs.session import Session
+from memory.private import private_file
 from tools.exchange_failover import FailoverMarket
 from tools.exchange_market import ExchangeMarket
 from tools.exchange_stream_health import ShardState, StreamHealth
@@ -102,6 +103,7 @@ async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
         if found is not None:
             draft = file.with_suffix(".new")
             with suppress(OSError):  # what is only told must not end the run; doctor sees by its age that it is old
+                private_file(draft)
                 draft.write_text(found.model_dump_json())
                 draft.replace(file)
         await asyncio.sleep(_EVERY_S)

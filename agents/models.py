@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from agents.model import LanguageModel
 from agents.rules import RulesModel
+
+RULES: Final = "rules"
+"""Needs no key, and spends no tokens: it reads what a context states, and its length is counted for its budget only."""
 
 
 def open_model(name: str, *, asking: bool) -> LanguageModel:
@@ -12,7 +17,7 @@ def open_model(name: str, *, asking: bool) -> LanguageModel:
     `asking` says that the model will be asked, and so needs its key; a replay never asks. Raises
     `UsageError` for an unknown name, and for a missing key by the name of its variable.
     """
-    if name == "rules":
+    if name == RULES:
         return RulesModel()
     from agents.gateway import LiteLLMModel
 

@@ -9,9 +9,11 @@ from decimal import Decimal
 from typing import Literal
 
 from domain.errors import UsageError
+from domain.text import visible
 from domain.value import Instant, NonNegative, Positive, Symbol, Value
 
 _TIMEFRAME = re.compile("[1-9][0-9]{0,3}[mhdw]")
+_LONGEST = timedelta(weeks=4)
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -27,7 +29,11 @@ class Timeframe:
 
     def __post_init__(self) -> None:
         if not _TIMEFRAME.fullmatch(self.text):
-            raise UsageError(f"timeframe {self.text!r} is not a number with m, h, d or w", remedy="Write 5m or 1h")
+            raise UsageError(
+                f"timeframe {visible(self.text, limit=20)!r} is not a number with m, h, d or w", remedy="Write 5m or 1h"
+            )
+        if self.length > _LONGEST:
+            raise UsageError(f"timeframe {self.text!r} is longer than 4w", remedy="Write 5m, 1h, 1d or 1w")
 
     @property
     def length(self) -> timedelta:

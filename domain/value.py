@@ -40,7 +40,9 @@ NonNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False), AfterValidato
 Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_writable)]
 """A part of one: convictions, confidences, weights."""
 
-Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?$")]
+SYMBOL_FORM = r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?$"
+
+Symbol = Annotated[str, StringConstraints(pattern=SYMBOL_FORM)]
 """An instrument in ccxt's unified form: `BTC/USDT`, or `BTC/USDT:USDT` for a linear perpetual."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -15,6 +15,8 @@ import aiosqlite
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from memory.private import private_file, private_folder
+
 _TYPES: Final = (
     ("agents.execution", "Approved"),  # as earlier versions name it
     ("agents.risk", "Plan"),
@@ -34,7 +36,8 @@ _TYPES: Final = (
 @asynccontextmanager
 async def checkpointer(path: Path) -> AsyncGenerator[AsyncSqliteSaver]:
     """The checkpoint store in `path`, made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
+    private_file(path)
     async with aiosqlite.connect(path) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")

@@ -52,11 +52,13 @@ async def gate(
     node: str = FIRST,
     theses: Sequence[Thesis] = (),
     consents: tuple[Consent, ...] = (),
+    look: int = 0,
 ) -> Judgement:
     """Judge proposals in their order, each with those allowed before it counted as working orders.
 
     The books are held from the reading of what stands to the writing of what was decided: of several
-    processes on one account each sees what the others were allowed. `node` names the look.
+    processes on one account each sees what the others were allowed. `node` names the look, and `look`
+    counts those of a cycle where a caller has others than the graph.
     """
     session = cycle.session
     policy = session.settings.policy
@@ -75,11 +77,18 @@ async def gate(
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
         facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)
-        return await _judged(proposals, facts, books, cycle, effects=desk.effects, node=node)
+        return await _judged(proposals, facts, books, cycle, effects=desk.effects, node=node, look=look)
 
 
 async def _judged(
-    proposals: Sequence[Proposal], facts: Facts, books: Admissions, cycle: Cycle, *, effects: Effects, node: str
+    proposals: Sequence[Proposal],
+    facts: Facts,
+    books: Admissions,
+    cycle: Cycle,
+    *,
+    effects: Effects,
+    node: str,
+    look: int,
 ) -> Judgement:
     session = cycle.session
     admissions: list[Admission] = []
@@ -107,7 +116,7 @@ async def _judged(
                 outcome=verdict.outcome,
                 facts_body=canonical(near),
                 ticket=ticket,
-                n=int(node == AGAIN),
+                n=look or int(node == AGAIN),
             )
         )
     if admissions:

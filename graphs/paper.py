@@ -12,7 +12,7 @@ from domain.candle import Candle
 from domain.decision import Proposal, Thesis
 from domain.errors import UsageError
 from graphs.cycle import Cycle
-from graphs.gate import gate
+from graphs.gate import FIRST, gate
 from graphs.opening import prepare, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
@@ -30,6 +30,7 @@ class PaperDesk:
         self._session = session
         self._ticks = ticks
         self.cycle = cycle
+        self._looks = 0
 
     @classmethod
     async def open(
@@ -74,6 +75,7 @@ class PaperDesk:
         number = self.cycle.number + 1
         as_of = await _next(self._ticks)
         self.cycle = await _begin(self._session, number, as_of=as_of, seal=self.cycle.previous_seal)
+        self._looks = 0
 
     def desk(self, node: str, subject: str = "") -> Desk:
         """The place of one agent; Research works on a `subject`, its symbol."""
@@ -82,9 +84,12 @@ class PaperDesk:
     async def gate(self, proposals: Sequence[Proposal], *, theses: Sequence[Thesis] = ()) -> tuple[Verdict, ...]:
         """The gate's word on each proposal. Entries need signals of venue data: let Signal look at this bar first.
 
-        What the `theses` cite counts as well, where the policy asks for it.
+        What the `theses` cite counts as well, where the policy asks for it. Every call reads the account anew: what
+        was allowed before at this bar is a working order.
         """
-        return (await gate(proposals, self.cycle, theses=theses)).verdicts
+        look, self._looks = self._looks, self._looks + 1
+        node = f"{FIRST}_{look}" if look else FIRST
+        return (await gate(proposals, self.cycle, node=node, theses=theses, look=look)).verdicts
 
     def seen(self, symbol: str) -> Synthesis:
         """The context that a model was last shown for `symbol`. Raises `KeyError` before it was asked."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from domain.errors import NotFound, PolicyFileError
 from policy import Policy
 from policy.file import PolicyFile, parse_file
+from tools.text_file import read_text
 
 DEFAULT_PROFILE: Final = "conservative"
 
@@ -67,10 +68,10 @@ def _shipped(name: str) -> str:
 def _text(path: Path) -> str:
     """Raises `FileNotFoundError`, and `PolicyFileError` for what can't be read."""
     try:
-        return path.read_text("utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise PolicyFileError(
             f"the policy file {path} can't be read: {error}", remedy="It must be TOML in UTF-8"
         ) from None

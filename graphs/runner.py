@@ -26,7 +26,7 @@ from graphs.reconciling import reconcile
 from graphs.retention import Retention
 from graphs.session import Session
 from graphs.state import CycleState
-from graphs.timing import Stopwatch
+from graphs.timing import CYCLE, Stopwatch
 from graphs.trading import TradingGraph
 from memory.records import CycleRecord, Figures
 from memory.tape import MOMENT
@@ -316,7 +316,8 @@ class Runner:
             step=cycle.step,
             unprotected=state["protection"].unprotected if "protection" in state else (),
         )
-        seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms)
+        spent_ms = (time.perf_counter() - begun) * 1_000  # but for the writing of it
+        seal = await session.archive.close_cycle(session.header.run_id, record, timings=nodes_ms | {CYCLE: spent_ms})
         session.tape.end_cycle()
         self._outages = 0
         fills = await session.ledger.fills(cycle=cycle.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from agents.models import RULES
 from domain.decision import Decision
 from domain.errors import LedgerBroken
 from graphs.brake import Brake, braked
@@ -42,7 +43,7 @@ async def summary(
     cut_short: list[int] = []
     async for closed in archive.cycles(header.run_id):
         made += closed.record.decisions
-        tokens += closed.record.tokens
+        tokens += closed.record.tokens if header.era(closed.record.cycle).model != RULES else 0
         usd = None if usd is None or closed.record.usd is None else usd + closed.record.usd
         figures = closed.record.figures or figures
         as_of = closed.record.as_of

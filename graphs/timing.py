@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from typing import Final
 
 from graphs.result import Timings
 from memory.archive import Archive
+
+CYCLE: Final = "cycle"
+"""The time of a whole cycle, among those of its nodes."""
 
 
 class Stopwatch:
@@ -36,9 +40,13 @@ class Stopwatch:
 
 
 async def recorded_timings(archive: Archive, run_id: str) -> Timings:
-    """The times of a run's cycles as they were kept; a run that was resumed has them of every process."""
+    """The times of a run's cycles as they were kept; a run that was resumed has them of every process.
+
+    Cycles that an older version closed without them are left out.
+    """
     watch = Stopwatch()
     async for closed in archive.cycles(run_id):
         nodes_ms = dict(closed.timings)
-        watch.cycle(nodes_ms.pop("cycle", 0), nodes_ms)
+        if (spent_ms := nodes_ms.pop(CYCLE, None)) is not None:
+            watch.cycle(spent_ms, nodes_ms)
     return watch.timings()

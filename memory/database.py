@@ -28,6 +28,7 @@ from memory.address import Address
 from memory.inline import connect
 from memory.journal import Journal, Waiting
 from memory.migrate import migrate, stored_revision
+from memory.private import private_file, private_folder
 from memory.rows import Row
 from memory.schema import REVISION, metadata
 
@@ -289,9 +290,15 @@ def _prepare(address: Address, *, create: bool) -> None:
     if not create:
         raise NotFound(f"there is no database at {path}", remedy="agentctl run makes one")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
     except OSError as error:
         raise UsageError(f"the folder {path.parent} cannot be made: {error.strerror}") from error
+    try:
+        private_file(path)
+    except OSError as error:
+        raise UsageError(
+            f"{address} cannot be opened: {error.strerror}", remedy="Check the path and its permissions"
+        ) from error
 
 
 def _engine(address: Address) -> AsyncEngine:

@@ -207,7 +207,7 @@ class CycleRecord(Value):
 
 
 class ClosedCycle(Value):
-    """A cycle as it is in the chain. `timings` in seconds; they are not under the seal."""
+    """A cycle as it is in the chain. `timings` in milliseconds; they are not under the seal."""
 
     record: CycleRecord
     timings: Mapping[str, float]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from domain import toml
 from domain.errors import PolicyFileError
 from domain.text import visible
 
@@ -86,11 +87,11 @@ def stated_by(path: Sequence[str], found: Sequence[Layer]) -> Layer:
 
 def _loads(text: str, *, source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text, parse_float=_number)
+        return toml.loads(text, parse_float=_number)
     except tomllib.TOMLDecodeError as error:
         raise PolicyFileError(f"{source} is not TOML: {error}") from error
-    except RecursionError as error:
-        raise PolicyFileError(f"{source} is nested too deeply") from error
+    except ValueError as error:
+        raise PolicyFileError(f"{source} {str(error).removeprefix('it ')}") from error
 
 
 def _number(text: str) -> Decimal:

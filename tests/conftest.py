@@ -8,10 +8,22 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from builders.servers import SERVER, tell
+
+_given = hypothesis_settings()  # of the profile in force: hypothesis has one for CI, and mutation runs have theirs
+hypothesis_settings.register_profile(
+    "unhurried",
+    parent=_given,
+    deadline=None,
+    suppress_health_check={*_given.suppress_health_check, HealthCheck.too_slow},
+)
+hypothesis_settings.load_profile("unhurried")
+"""How long an example takes says how busy the machine is, and nothing about the code."""
 
 
 def pytest_collection_finish() -> None:

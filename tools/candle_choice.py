@@ -9,6 +9,7 @@ from pathlib import Path
 from domain.candle import Timeframe
 from domain.errors import SymbolUnknown, UsageError
 from tools.candle_files import NAMING, CandleFile
+from tools.candle_forms import json_form
 from tools.headline_file import NAME as HEADLINES
 from tools.market_file import NAME as MARKET
 
@@ -34,7 +35,8 @@ def choose(path: Path, *, symbols: Sequence[str] | None, timeframe: Timeframe | 
         raise UsageError("the list of symbols is empty", remedy="Name one, or leave the option out to take all")
     there, notes = _there(path)
     if not there:
-        raise UsageError(f"{path} has no candle files", remedy=f"Name them {NAMING}")
+        others = "".join(f"; {entry.name}: {form}" for entry in sorted(path.iterdir()) if (form := json_form(entry)))
+        raise UsageError(f"{path} has no candle files{others}", remedy=f"Name them {NAMING}")
     missing = [symbol for symbol in symbols or () if symbol not in {file.symbol for file in there}]
     if missing:
         raise SymbolUnknown(f"{path} has no candles of {', '.join(missing)}", remedy=f"There are {_listed(there)}")
@@ -61,7 +63,8 @@ def _there(path: Path) -> tuple[list[CandleFile], tuple[str, ...]]:
     if not path.is_dir():
         file = CandleFile.named(path)
         if file is None:
-            raise UsageError(f"the name of {path} doesn't say what it holds", remedy=f"Name it {NAMING}")
+            form = f"; {form}" if (form := json_form(path)) else ""
+            raise UsageError(f"the name of {path} doesn't say what it holds{form}", remedy=f"Name it {NAMING}")
         return [file], ()
     # Sorted, since the order of a folder differs between machines.
     entries = sorted(entry for entry in path.iterdir() if entry.is_file())

@@ -17,6 +17,7 @@ from domain.candle import Candle, Timeframe
 from tools.candle_checks import milliseconds, wrong_prices, wrong_text, wrong_time
 from tools.candle_problems import Problems
 from tools.candle_rows import Unreadable, rows_of
+from tools.candle_spacing import Spacing
 from tools.trading_hours import TradingHours
 
 NAMING = "BASE-QUOTE_TIMEFRAME.csv, .csv.gz or .parquet, like BTC-USDT_5m.csv.gz"
@@ -27,6 +28,8 @@ _NAME = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_NOTES = 20
+_FAR = 20
+"""Times, from one bar to the next, up or down."""
 _DAY = timedelta(days=1)
 _SATURDAY = 5
 _ENOUGH_DAYS = 10
@@ -68,19 +71,46 @@ def read_candles(
     used only when `problems` stayed empty.
     """
     gaps: list[str] = []
+    spacing = Spacing(file.timeframe)
     candles: list[Candle] = []
     before = len(problems)
     try:
-        candles.extend(_bars(file, hours=hours, problems=problems, gaps=gaps))
+        candles.extend(_bars(file, hours=hours, problems=problems, gaps=gaps, spacing=spacing))
         if not candles and len(problems) == before:
             problems.add(file.path, line=1, what="there are no rows")
+        if wrong := spacing.wrong(len(candles) - 1):
+            problems.add(file.path, line=1, what=wrong)
     except Unreadable as error:
         problems.add(file.path, line=error.line, what=error.what)
-    notes.extend(gaps[:_MOST_NOTES])
-    if len(gaps) > _MOST_NOTES:
-        notes.append(f"{file.path.name}: {len(gaps) - _MOST_NOTES} more gaps")
+    _note(gaps, "gaps", file=file, notes=notes)
+    if len(problems) > before:
+        return candles
+    _note(list(_far_off(file, candles)), "bars far off the one before", file=file, notes=notes)
     notes.extend(_untimely(file, candles, hours=hours))
     return candles
+
+
+def _note(found: Sequence[str], what: str, *, file: CandleFile, notes: list[str]) -> None:
+    notes.extend(found[:_MOST_NOTES])
+    if len(found) > _MOST_NOTES:
+        notes.append(f"{file.path.name}: {len(found) - _MOST_NOTES} more {what}")
+
+
+def _far_off(file: CandleFile, candles: Sequence[Candle]) -> Iterator[str]:
+    """Bars with a price that no market goes to from one bar to the next: more likely a decimal point that slipped."""
+    close = candles[0].open if candles else Decimal(1)
+    for bar in candles:
+        if bar.high > close * _FAR or bar.low * _FAR < close:
+            price = bar.high if bar.high > close * _FAR else bar.low
+            yield (
+                f"{file.path.name}: the bar at {bar.opened_at:%Y-%m-%d %H:%M} goes to {price}, {_times(price, close)} "
+                f"the close before it, {close}: is that so?"
+            )
+        close = bar.close
+
+
+def _times(price: Decimal, close: Decimal) -> str:
+    return f"{price / close:.0f} times" if price > close else f"1/{close / price:.0f} of"
 
 
 def _untimely(file: CandleFile, candles: Sequence[Candle], *, hours: TradingHours | None) -> Iterator[str]:
@@ -97,7 +127,9 @@ def _untimely(file: CandleFile, candles: Sequence[Candle], *, hours: TradingHour
         yield f"{name}: no bars at weekends; if it isn't crypto, say so in market.toml (asset_class, calendar)"
 
 
-def _bars(file: CandleFile, *, hours: TradingHours | None, problems: Problems, gaps: list[str]) -> Iterator[Candle]:
+def _bars(
+    file: CandleFile, *, hours: TradingHours | None, problems: Problems, gaps: list[str], spacing: Spacing
+) -> Iterator[Candle]:
     length, step_ms = file.timeframe.length, milliseconds(file.timeframe)
     previous_ms: int | None = None
     closed_at = _EPOCH
@@ -122,6 +154,7 @@ def _bars(file: CandleFile, *, hours: TradingHours | None, problems: Problems, g
                 if hours is not None:
                     missing = hours.missing(closed_at, opened_at, file.timeframe)
                 if missing:
+                    spacing.add((opened_ms - previous_ms) // step_ms, line=line)
                     gaps.append(f"{file.path.name}:{line}: {missing} bars missing before {opened_at:%Y-%m-%d %H:%M}")
         previous_ms, closed_at = opened_ms, opened_at + length
         yield Candle(opened_at, closed_at, opened, high, low, close, Decimal(row[5]))

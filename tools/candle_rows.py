@@ -6,10 +6,13 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 from domain.errors import UsageError
+from tools.candle_forms import form_of
 
 COLUMNS = ("timestamp_ms", "open", "high", "low", "close", "volume")
 
@@ -18,6 +21,7 @@ MOST_ROWS = 2_000_000
 
 _LONGEST_LINE = 4_096
 _BATCH = 8_192
+_SAMPLE = 3
 
 
 class Unreadable(Exception):
@@ -52,7 +56,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
             reader = csv.reader(_lines(handle))
             header = tuple(next(reader, ()))
             if header != COLUMNS:
-                raise Unreadable(1, _wrong_columns(header))
+                form = form_of([header, *_first(reader)])
+                raise Unreadable(1, _wrong_columns(header) + (f"; {form}" if form else ""))
             for row in reader:
                 line = reader.line_num
                 yield line, row
@@ -62,6 +67,13 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
         raise Unreadable(line, "this is not UTF-8 text") from error
     except csv.Error as error:
         raise Unreadable(line, f"this is not CSV: {error}") from error
+
+
+def _first(reader: Iterator[list[str]]) -> list[list[str]]:
+    """A few rows, to tell what kind of file this is, as far as they can be read."""
+    with suppress(csv.Error, UnicodeDecodeError, Unreadable, EOFError, zlib.error, OSError):
+        return list(islice(reader, _SAMPLE))
+    return []
 
 
 def _opened(path: Path) -> TextIO:

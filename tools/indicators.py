@@ -1,7 +1,8 @@
 """The `indicators` tool: what the library `ta` reads from the last closed bars, and only what is settled.
 
 A recursive average remembers what it was seeded with, and libraries seed differently. A reading is
-given once its seed weighs less than a thousandth; before that it is `None`, never 0 and never a guess.
+given once its seed weighs less than a thousandth; before that it is `None`, never 0 and never a guess. So it is where
+more than a hundredth is left of what moved before: after a tick and many still bars, an RSI would be 100 for ever.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from tools.view import MarketView
 
 WINDOW_BARS = 200
 """Bars looked at. `ta` loops in Python over ATR and ADX: more bars would cost more and change no fourth digit."""
+
+_PERIOD = 14
+"""Bars over which RSI, ATR and ADX are read."""
 
 _RETURN_GRAIN = Decimal("1e-8")
 
@@ -47,6 +51,12 @@ class _Settled:
 
 
 SETTLED = _Settled()
+
+_WILDER = 1 / 14
+_SLOW = 2 / 27
+"""The weight of the newest bar, in Wilder's averages of 14 bars and in the slower one of MACD."""
+
+_MOST_RESIDUE = 0.01
 
 
 class IndicatorsParams(Value):
@@ -125,18 +135,21 @@ def _by_ta(bars: Sequence[Candle]) -> dict[str, Decimal | None]:
 
     count = len(bars)
     close, high, low = (pd.Series([float(getattr(bar, name)) for bar in bars]) for name in ("close", "high", "low"))
-    still = high.max() == low.min()  # no range: RSI and ADX would divide nothing by nothing
+    moves, ranges = _moves(bars), _ranges(bars)
+    # Ratios, which of nothing to divide, or of what is long over, would make a number all the same.
+    told_closes = any(moves[-_PERIOD:]) and not _residue(moves, _WILDER, settled=SETTLED.rsi - 1)
+    told_ranges = any(ranges[-_PERIOD:]) and not _residue(ranges, _WILDER, settled=SETTLED.atr - _PERIOD)
     found: dict[str, float] = {}
-    if count >= SETTLED.rsi and not still:
+    if count >= SETTLED.rsi and told_closes:
         found["rsi_14"] = RSIIndicator(close, 14).rsi().iloc[-1]
-    if count >= SETTLED.atr:
+    if count >= SETTLED.atr and not _residue(ranges, _WILDER, settled=SETTLED.atr - _PERIOD):
         found["atr_14"] = AverageTrueRange(high, low, close, 14).average_true_range().iloc[-1]
-    if count >= SETTLED.directional and not still:
+    if count >= SETTLED.directional and told_ranges:
         adx = ADXIndicator(high, low, close, 14)
         found["plus_di_14"], found["minus_di_14"] = adx.adx_pos().iloc[-1], adx.adx_neg().iloc[-1]
         if count >= SETTLED.adx:
             found["adx_14"] = adx.adx().iloc[-1]
-    if count >= SETTLED.macd:
+    if count >= SETTLED.macd and not _residue(moves, _SLOW, settled=SETTLED.macd):
         macd = MACD(close, 26, 12, 9)
         found["macd"] = _beside(macd.macd().iloc[-1], close.iloc[-1])
         if count >= SETTLED.macd_signal:
@@ -154,6 +167,25 @@ def _by_ta(bars: Sequence[Candle]) -> dict[str, Decimal | None]:
         if count >= window:
             found[f"sma_{window}"] = SMAIndicator(close, window).sma_indicator().iloc[-1]
     return {name: reading(value) for name, value in found.items()}
+
+
+def _moves(bars: Sequence[Candle]) -> list[float]:
+    """How far each close is from the one before it."""
+    return [abs(float(after.close) - float(before.close)) for before, after in pairwise(bars)]
+
+
+def _ranges(bars: Sequence[Candle]) -> list[float]:
+    """The true range of each bar but the first."""
+    return [
+        max(float(after.high), float(before.close)) - min(float(after.low), float(before.close))
+        for before, after in pairwise(bars)
+    ]
+
+
+def _residue(moves: Sequence[float], weight: float, *, settled: int) -> bool:
+    """Whether a recursive average of `moves` is made, by more than a hundredth, of those before the last `settled`."""
+    weighted = [move * (1 - weight) ** age for age, move in enumerate(reversed(moves))]
+    return math.fsum(weighted[settled:]) > _MOST_RESIDUE * math.fsum(weighted)
 
 
 def _beside(value: float, price: float) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from domain import toml
 from domain.errors import UsageError
 from domain.instrument import AssetClass
 from domain.value import Symbol, Value
+from tools.text_file import read_text
 from tools.trading_hours import TradingHours, trading_hours
 
 NAME = "market.toml"
@@ -59,7 +60,7 @@ def read_market_file(path: Path, *, there: Collection[str]) -> MarketFile:
     if not path.is_file():
         return MarketFile()
     try:
-        stated = MarketFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+        stated = MarketFile.model_validate(toml.loads(read_text(path)))
     except ValidationError as error:
         lines = [
             f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()

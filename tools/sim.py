@@ -28,9 +28,10 @@ class SimMarket:
     def __init__(self, *, seed: int, symbols: Sequence[str] | None = None, timeframe: Timeframe | None = None) -> None:
         """Raises `SymbolUnknown` naming the symbols that can be simulated."""
         chosen = DEFAULT_SYMBOLS if symbols is None else tuple(dict.fromkeys(symbols))
-        for symbol in chosen:
-            if symbol not in CHARACTERS:
-                raise SymbolUnknown(f"{symbol} can't be simulated", remedy=f"Choose from {', '.join(CHARACTERS)}")
+        if unknown := [symbol for symbol in chosen if symbol not in CHARACTERS]:
+            raise SymbolUnknown(
+                f"{', '.join(unknown)} can't be simulated", remedy=f"Choose from {', '.join(CHARACTERS)}"
+            )
         self._timeframe = timeframe or Timeframe("5m")
         self._stories = {
             symbol: SimStory(CHARACTERS[symbol], seed=seed, timeframe=self._timeframe) for symbol in chosen

@@ -22,6 +22,7 @@ from memory.acts import EVERYWHERE, words
 from memory.address import Address
 from memory.controls import LEVEL_NAMES, Control, Controls, Level
 from memory.database import Database
+from memory.private import private_file, private_folder
 
 _PATIENCE_S = 10
 """How long the database may take to keep a halt, before it is taken for out of reach."""
@@ -237,8 +238,9 @@ def _standing(settings: Settings) -> str | None:
 def _write(settings: Settings, text: str) -> str:
     """Write the halt file, and return where it is. One that is there already says why it is, and stays."""
     file = settings.data_dir / HALT_FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(file.parent)
     if not halts(file):
+        private_file(file)
         file.write_text(text + "\n", encoding="utf-8")
     return str(file.absolute())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,12 +12,13 @@ from pydantic import ValidationError
 
 from agentctl.archive import LAST, reading, run_meant, wait
 from agentctl.masking import key_values, masked
-from agentctl.output import print_json, print_table
+from agentctl.output import json_text, print_json, print_table
 from agentctl.settings import load
 from agents.providers import KEYS
 from domain.decision import Proposal
 from domain.digest import jsonable, plain
 from domain.errors import NotFound, Refused, UsageError
+from domain.text import reveal
 from domain.value import Value
 from graphs.deciding import Decided, decisions_of, explained, last_of
 from graphs.profiles import policy_in_effect
@@ -27,8 +27,12 @@ from memory.records import VerdictRecord
 from memory.verdicts import find_verdict
 from policy import Facts, PolicyEngine, Verdict
 from policy.explain import Explanation, Spoken
+from tools.text_file import read_text
 
 T = TypeVar("T", bound=Value)
+
+_MOST_FACTS = 10_000_000
+"""Bytes of facts: those of a large account have a returns history for each symbol."""
 
 RATIONALE = "/input/proposal/rationale"
 """Free text, masked where nothing else is asked for."""
@@ -61,7 +65,7 @@ def _show(told: Explanation) -> None:
     _finding_table(verdict)
     for spoken in told.refused_by:
         _rule(spoken)
-    print(told.would_have_passed)
+    print(reveal(told.would_have_passed))
     if not told.still_so:
         print("note: the checks of this version judge it otherwise than those that gave the verdict")
 
@@ -77,7 +81,7 @@ def _finding_table(verdict: Verdict) -> None:
 
 def _rule(spoken: Spoken) -> None:
     """What refused, in the words of its rule."""
-    print(f"{spoken.finding.code}: {spoken.finding.message}")
+    print(reveal(f"{spoken.finding.code}: {spoken.finding.message}"))
     said = [" ".join(spoken.rule.split())] if spoken.rule else []
     said += [f"source: {spoken.source}"] if spoken.source else []
     said += [f"its limits stand in [{spoken.section}]"] if spoken.section else []
@@ -101,7 +105,7 @@ def show_log(run: str | None, *, masks: Sequence[str], db: str | None, as_json: 
     if as_json:
         for decided in decisions:
             line, erased = masked(_line(decided), pointers=pointers, secrets=secrets)
-            print(json.dumps({**line, "erased": erased}, ensure_ascii=False))
+            print(json_text({**line, "erased": erased}))
         return
     rows = [
         (
@@ -152,13 +156,13 @@ def evaluate(*, proposal: Path, facts: Path, policy: Path | None, as_json: bool)
 def _read(kind: type[T], path: Path, noun: str) -> T:
     """Raises `NotFound` for a missing file and `UsageError` naming every field that does not fit."""
     try:
-        return kind.model_validate_json(path.read_text("utf-8"))
+        return kind.model_validate_json(read_text(path, most=_MOST_FACTS))
     except FileNotFoundError:
         raise NotFound(f"there is no {noun} file {path}", remedy=f"Check --{noun}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the {noun} file {path} can't be read: {error}", remedy="It must be JSON in UTF-8") from None
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
         raise UsageError(
             f"{path} is no {noun}: {'; '.join(problems)}", remedy="Write it as agentctl policy log --json shows it"
         ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the {noun} file {path} can't be read: {error}", remedy="It must be JSON in UTF-8") from None

@@ -56,8 +56,8 @@ from tools.market import open_market
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a service manager sends."""
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what a service manager sends, and a terminal or connection that goes away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,7 +368,8 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
             watching.heed()
 
     for each in _STOPS:
-        loop.add_signal_handler(each, asked)
+        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # under nohup the run goes on
+            loop.add_signal_handler(each, asked)
     loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 

@@ -11,6 +11,7 @@ from agentctl.output import print_json, print_table, warn
 from agentctl.person import named
 from agentctl.snapshot_view import snapshot_page, tables
 from domain.errors import NotFound, Refused
+from domain.text import reveal
 from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
 from memory.archive import Archive
 from memory.database import Database
@@ -86,8 +87,8 @@ def _show(seen: Replayed) -> None:
         if rows:
             print_table(title, columns, rows, right=right)
     for message in made.messages:
-        print(f"--- {message.role}\n{message.content}")
-    print(f"--- answer\n{kept.answer.body or kept.answer.failure}")
+        print(f"--- {message.role}\n{reveal(message.content)}")
+    print(f"--- answer\n{reveal(kept.answer.body or kept.answer.failure)}")
 
 
 def verify_snapshots(run: str | None, *, db: str | None, as_json: bool) -> None:

@@ -65,6 +65,21 @@ def test_a_run_can_be_listed_shown_and_replayed(capsys: pytest.CaptureFixture[st
     assert replayed["steps"] > 12 * 5
 
 
+def test_a_run_shows_no_tokens_and_no_times_that_were_not_spent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--cycles", "12") == 0
+    assert "model: rules, no tokens; time per cycle: median " in said(capsys)[0]
+    assert agentctl("runs", "show", "last", "--json") == 0
+    shown = json.loads(said(capsys)[0])
+    assert (shown["cost"], shown["timings"]["cycles"]) == ({"tokens": 0, "usd": "0"}, 12)
+    assert 0 < shown["timings"]["median_ms"] <= shown["timings"]["max_ms"]
+    with sqlite3.connect(".agentctl/agentctl.db") as database:  # as an older version left it
+        database.execute("UPDATE cycles SET timings = '{}'")
+    assert agentctl("runs", "show", "last") == 0
+    out, _ = said(capsys)
+    assert "model: rules, no tokens\n" in out
+    assert "median" not in out
+
+
 def test_the_books_and_contexts_of_a_run_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert agentctl("run", "--cycles", "12", "--json") == 0
     result = json.loads(said(capsys)[0])
@@ -178,6 +193,86 @@ def test_an_unknown_setting_is_refused_by_name(folder: Path, capsys: pytest.Capt
     (folder / "agentctl.toml").write_text("sedd = 11\n")
     assert agentctl("run") == USAGE
     assert "sedd" in said(capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            "sedd = 11\ncyclse = 3\n",
+            ["sedd: unknown key; did you mean seed?", "cyclse: unknown key; did you mean cycles?"],
+        ),
+        ("[desk.risk]\nmax_positon = 0.1\n", ["desk.risk.max_positon: unknown key; did you mean max_position?"]),
+        ("[exchanges.okx]\nsandbx = true\n", ["exchanges.okx.sandbx: unknown key; did you mean sandbox?"]),
+        ("zzz = 1\n", ["zzz: unknown key"]),
+        (
+            'symbols = ["BTCUSDT", "ETH-USDT", "sol/usdt", "???"]\n',
+            [
+                "'BTCUSDT' is no symbol; did you mean BTC/USDT?",
+                "'ETH-USDT' is no symbol; did you mean ETH/USDT?",
+                "'sol/usdt' is no symbol; did you mean SOL/USDT?",
+                "'???' is no symbol",
+            ],
+        ),
+        ("a = " + "[" * 5_000, ["nested too deeply"]),
+        ("desk." * 30 + "x = 1", ["nested too deeply"]),
+        ("x." * 40_000 + "x = 1", ["more than 100 dots in line 1"]),
+        ("x = 1\n" * 20_000, ["larger than 100,000 bytes"]),
+        ("x = " + "9" * 9_000, ["a number of too many digits"]),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_said_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str, problems: list[str]
+) -> None:
+    (folder / "agentctl.toml").write_text(text)
+    assert agentctl("config", "show") == USAGE
+    err = said(capsys)[1]
+    assert [problem for problem in problems if problem not in err] == []
+    assert "a-z" not in err.lower()
+
+
+@pytest.mark.parametrize("raw", [b"\xef\xbb\xbfseed = 11\r\n[desk.risk]\r\n", b"seed = 11\r\n"])
+def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], raw: bytes
+) -> None:
+    (folder / "agentctl.toml").write_bytes(raw)
+    assert agentctl("config", "show", "--json") == 0
+    assert json.loads(said(capsys)[0])["seed"] == 11
+
+
+def test_settings_in_another_encoding_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "agentctl.toml").write_bytes("seed = 11".encode("utf-16"))
+    assert agentctl("config", "show") == USAGE
+    assert "agentctl.toml: it is not text in UTF-8" in said(capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem"),
+    [
+        ("run --timeframe 9999w", "timeframe '9999w' is longer than 4w"),
+        ("run --timeframe 5m\u202e", "is not a number with m, h, d or w"),
+        ("run --policy /dev/zero", "the policy file /dev/zero can't be read: it is larger than 100,000 bytes"),
+        ("policy eval --proposal /dev/zero --facts /dev/zero", "/dev/zero can't be read: it is larger than"),
+        ("run --symbols BTCUSDT,ETH-USDT", "did you mean ETH/USDT?"),
+    ],
+)
+def test_what_no_run_can_use_is_refused_at_once(capsys: pytest.CaptureFixture[str], argv: str, problem: str) -> None:
+    assert agentctl(*argv.split()) == USAGE
+    assert problem in said(capsys)[1]
+
+
+def test_all_unknown_symbols_are_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agentctl("run", "--symbols", "NOPE/USDT,BTC/USDT,NADA/USDT") == NOT_FOUND
+    assert "NOPE/USDT, NADA/USDT can't be simulated" in said(capsys)[1]
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5_000, "x." * 40_000 + "x = 1", "x = 1\n" * 20_000])
+def test_a_policy_that_would_take_long_to_read_is_refused_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (folder / "mine.toml").write_text(text)
+    assert agentctl("run", "--policy", "mine.toml") == USAGE
+    assert "mine.toml" in said(capsys)[1]
 
 
 def test_a_finished_run_that_is_resumed_with_more_cycles_goes_on(capsys: pytest.CaptureFixture[str]) -> None:

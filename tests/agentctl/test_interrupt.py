@@ -1,14 +1,15 @@
-"""Ctrl-C, a service manager's SIGTERM, and a reader that goes away, met by a real process."""
+"""Ctrl-C, a service manager's SIGTERM, and a terminal or reader that goes away, met by a real process."""
 
 from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 from typing import Any
 
 import pytest
@@ -35,8 +36,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "signals",
-    [(SIGINT,), (SIGTERM,), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
-    ids=["Ctrl-C", "SIGTERM", "Ctrl-C twice", "SIGTERM, then Ctrl-C"],
+    [(SIGINT,), (SIGTERM,), (SIGHUP,), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP", "Ctrl-C twice", "SIGTERM, then Ctrl-C"],
 )
 def test_an_interrupted_run_says_so_and_goes_on_to_the_same_end(
     tmp_path: Path, signals: tuple[signal.Signals, ...], undisturbed: dict[str, Any]
@@ -59,6 +60,34 @@ def test_an_interrupted_run_says_so_and_goes_on_to_the_same_end(
     assert (end["run_id"], end["status"], end["cycles"]) == (cut["run_id"], "finished", CYCLES)
     for name in ("decisions", "orders", "snapshots", "equity", "seal"):
         assert end[name] == undisturbed[name]
+
+
+@pytest.mark.slow
+def test_a_terminal_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:
+    """As when a connection breaks: what is then written to the terminal can't be, and that fails nothing."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, "-m", "agentctl", "run", "--cycles", "5000"])
+    shown = b""
+    while b"equity 1" not in shown:
+        shown += os.read(terminal, 65_536)
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    (run,) = json.loads(agentctl("runs", "list", "--json", folder=tmp_path).out)
+    assert (run["status"], 0 < run["cycles"] < 5000) == ("interrupted", True)
+    assert agentctl("positions", "--json", folder=tmp_path).code == 0
+
+
+@pytest.mark.slow
+def test_under_nohup_a_hangup_ends_nothing(tmp_path: Path) -> None:
+    process = Agentctl(
+        "run", "--json", folder=tmp_path, prelude="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    )
+    process.wait_for("equity")
+    process.send(SIGHUP)
+    ended = process.end()
+    assert (ended.code, json.loads(ended.out)["status"]) == (0, "finished")
 
 
 @pytest.mark.slow

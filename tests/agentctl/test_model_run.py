@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -78,6 +79,33 @@ def test_a_model_decides_is_counted_and_its_key_is_seen_nowhere(
     assert result["model"] == MODEL
     assert KEY not in said
     assert_nowhere(KEY, folder)
+
+
+def test_characters_that_hide_or_reorder_are_shown_as_escapes_wherever_an_answer_is(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "all is \u202ewell\u2066 in\u200bdeed \U000e0041"
+    wire.mock(side_effect=lambda request: an_answer(json.dumps(OPINION | {"rationale": hostile})))
+    _, result, shown = agentctl(*ARGV, capsys=capsys)
+    bought = next(d for d in result["decisions"] if d["outcome"] == "allow")
+    commands = [
+        ("snapshots", "show", "last"),
+        ("snapshots", "show", "last", "--json"),
+        ("snapshots", "show", "last", "--format", "html"),
+        ("policy", "log", "--json", "--mask", "/no/thing"),
+        ("policy", "explain", "last"),
+        ("runs", "show", "last"),
+        ("runs", "show", "last", "--json"),
+    ]
+    for command in commands:
+        with pytest.raises(SystemExit):
+            main(list(command))
+        out, err = capsys.readouterr()
+        shown += out + err
+        if command[:2] == ("snapshots", "show"):
+            assert "\\u200b" in out, command
+    assert not {c for c in shown if unicodedata.category(c) in {"Cf", "Cs", "Co"}}
+    assert "well" in bought["reasons"][0]
 
 
 def test_an_outage_is_an_abstention_with_its_reason_and_the_run_goes_on(

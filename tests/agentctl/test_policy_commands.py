@@ -278,7 +278,7 @@ def test_a_pointer_without_its_slash_is_refused() -> None:
         masked({}, pointers=("input",), secrets=())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=3), st.integers() | st.lists(st.integers(), max_size=3), max_size=4))
 def test_what_holds_no_secret_is_left_as_it_is(document: dict[str, object]) -> None:
     assert masked(document, pointers=("/nowhere/at/all",), secrets=("x",)) == (document, ())

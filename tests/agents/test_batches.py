@@ -328,7 +328,7 @@ moods = st.sampled_from(["well", "answer lost", "order lost", "crash after", "cr
 
 
 @given(st.lists(moods, max_size=6), st.lists(moods, max_size=12), st.integers(0, 3))
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_whatever_befalls_a_batch_each_order_is_sent_once_at_most_and_ends_as_the_exchange_has_it(
     submits: list[Mood], finds: list[Mood], claimed_before: int
 ) -> None:

@@ -123,7 +123,7 @@ walks = st.lists(st.integers(60, 160), min_size=1, max_size=9)
 
 
 @given(walks, st.booleans(), st.sampled_from(["0.01", "0.5", "3"]))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 async def test_a_stop_never_moves_against_its_position_as_bars_close(prices: list[int], short: bool, tick: str) -> None:
     position = a_position(SWAP, quantity="-5" if short else "5", opened_at=START - len(prices) * STEP)
     instruments = {SWAP: an_instrument(SWAP, tick_size=tick)}
@@ -417,7 +417,7 @@ def working_exits(draw: st.DrawFn, position: Position) -> tuple[OrderRecord, ...
 
 
 @given(st.data(), st.integers(-15, 15).filter(bool), st.sampled_from(["0.25", "1", "3"]))
-@hypothesis_settings(max_examples=250, deadline=None)
+@hypothesis_settings(max_examples=250)
 async def test_whatever_is_working_no_more_leaves_than_is_held(data: st.DataObject, quantity: int, lot: str) -> None:
     position = a_position(SWAP, quantity=str(quantity))
     working = data.draw(working_exits(position))
@@ -442,7 +442,7 @@ async def test_whatever_is_working_no_more_leaves_than_is_held(data: st.DataObje
 
 
 @given(st.integers(-15, 15).filter(bool), st.sampled_from(["95", "100", "104"]))
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 async def test_what_was_placed_is_left_alone_in_the_next_cycle(quantity: int, seen: str) -> None:
     """Or a stop would be taken back and placed anew at every tick."""
     position = a_position(SWAP, quantity=str(quantity))

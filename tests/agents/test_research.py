@@ -26,7 +26,7 @@ from tools.bars import Bar, Bars
 BUY = Opinion(stance="buy", conviction=Decimal("0.8"), evidence=(f"indicators:{BTC}", "made-up"), rationale="it trends")
 
 
-FEW = hypothesis_settings(max_examples=40, deadline=None)
+FEW = hypothesis_settings(max_examples=40)
 ROOMY = DeskSettings(research=ResearchSettings(budget_tokens=8_000))
 
 

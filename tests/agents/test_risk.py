@@ -40,7 +40,7 @@ from domain.value import Value
 from tools.indicators import Indicators
 from tools.quotes import QuoteReading
 
-FEW = hypothesis_settings(max_examples=60, deadline=None)
+FEW = hypothesis_settings(max_examples=60)
 SHORTS = risk_settings(allow_short=True)
 
 
@@ -689,7 +689,7 @@ async def test_half_of_the_riskiest_position_is_left_on_the_lot_and_a_stop_still
 
 
 @given(st.decimals(min_value=0, max_value=1, places=6))
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 async def test_a_smaller_size_factor_never_makes_a_larger_entry(factor: Decimal) -> None:
     whole, part = [
         (await plan(a_price(), readings(), theses=[a_thesis()], duty=Duty(size_factor=each))).proposals

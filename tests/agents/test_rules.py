@@ -20,7 +20,7 @@ from context.tokenizer import Pieces
 from domain.decision import Opinion
 from domain.value import Value
 
-FEW = hypothesis_settings(max_examples=40, deadline=None)
+FEW = hypothesis_settings(max_examples=40)
 NAMES = ("adx_14", "plus_di_14", "minus_di_14", "macd_histogram", "atr_14", "rsi_14", "sentiment", "close")
 numbers = st.decimals(min_value=-1_000, max_value=1_000, places=4) | st.sampled_from([Decimal(0), Decimal("1e-12")])
 

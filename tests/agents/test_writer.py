@@ -662,7 +662,7 @@ moods = st.sampled_from(["well", "answer lost", "order lost", "crash after", "cr
 
 
 @given(st.lists(moods, max_size=4), st.lists(moods, max_size=6))
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=25)
 def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_venue_has_it(
     submits: list[Mood], finds: list[Mood]
 ) -> None:
@@ -685,7 +685,7 @@ def test_whatever_befalls_a_send_the_order_arrives_once_at_most_and_ends_as_the_
 
 
 @given(st.lists(moods, max_size=4), st.lists(moods, max_size=8))
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=25)
 def test_at_an_exchange_whatever_befalls_a_send_it_is_sent_once_at_most_and_ends_as_the_exchange_has_it(
     submits: list[Mood], finds: list[Mood]
 ) -> None:

@@ -26,7 +26,7 @@ from context.hooks import Event, ItemEvicted
 from context.tokenizer import Tokenizer
 from domain.errors import BudgetTooSmall, MandatoryOverflow, NotCanonical, UsageError
 
-properties = settings(max_examples=20, deadline=None)
+properties = settings(max_examples=20)
 
 
 EVERY_LANE = LaneSettings(
@@ -335,7 +335,7 @@ def change(book: ContextBook, how: tuple[Any, ...]) -> None:
             book.upsert(known.model_copy(update={"tags": (f"lane:{lane}",)}))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(told_items(lanes=LANE_IDS), max_size=12),
     st.lists(CHANGES, max_size=12),

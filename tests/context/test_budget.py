@@ -19,7 +19,7 @@ from context.tokenizer import Tokenizer
 from domain.errors import BudgetTooSmall
 from tools.tokenizers import tokenizer_for
 
-properties = settings(max_examples=12, deadline=None)
+properties = settings(max_examples=12)
 
 VOCABULARIES = [tokenizer_for("openai/gpt-5-mini"), tokenizer_for("openai/gpt-4"), Pieces(), Utf8Bytes()]
 
@@ -138,7 +138,7 @@ def crowds() -> dict[str, list[Compartment]]:
     }
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(HARD, st.integers(0, 2_500))
 def test_a_larger_capacity_never_carries_less_however_alike_the_parcels(
     lanes: list[Compartment], capacity: int

@@ -96,7 +96,7 @@ def test_views_tell_the_same_listeners() -> None:
 
 
 @given(items=item_lists())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_listener_that_raises_changes_nothing(items: list[ContextItem]) -> None:
     heard: list[object] = []
     hooks = Hooks([_raises, heard.append])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from context.manifest import MOST, listing, manifest
 from domain.digest import sha256
 
-properties = settings(max_examples=25, deadline=None)
+properties = settings(max_examples=25)
 
 IDS = st.from_regex(r"[a-z0-9:]{1,12}", fullmatch=True)
 DIGESTS = st.text(max_size=3).map(sha256)

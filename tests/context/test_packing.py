@@ -55,13 +55,13 @@ def by_trying_all(lanes: list[Compartment], capacity: int) -> int:
     return max(best.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COMPARTMENTS, st.integers(0, 200))
 def test_no_selection_carries_more(lanes: list[Compartment], capacity: int) -> None:
     assert carried(lanes, capacity) == by_trying_all(lanes, capacity)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(COMPARTMENTS, st.integers(-5, 200))
 def test_the_capacity_holds(lanes: list[Compartment], capacity: int) -> None:
     picks = pack(lanes, capacity=capacity)
@@ -70,14 +70,14 @@ def test_the_capacity_holds(lanes: list[Compartment], capacity: int) -> None:
     assert sum(held) + headings <= max(0, capacity)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(COMPARTMENTS, st.integers(0, 150))
 def test_a_larger_capacity_never_carries_less(lanes: list[Compartment], capacity: int) -> None:
     worth = [carried(lanes, larger) for larger in range(capacity, capacity + 12)]
     assert worth == sorted(worth)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(COMPARTMENTS)
 def test_each_lane_carries_what_its_floor_holds(lanes: list[Compartment]) -> None:
     picks = pack(lanes, capacity=sum(lane.reserved for lane in lanes) + 30)

@@ -38,7 +38,7 @@ def a_snapshot(synthesis: Synthesis, *, previous: str = GENESIS, answer: str = '
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(item_lists(), st.integers(200, 900))
 def test_a_snapshot_synthesises_to_the_same_bytes(items: list[ContextItem], budget: int) -> None:
     synthesis = made(items, budget=budget)
@@ -86,7 +86,7 @@ def test_there_is_a_body_on_every_level(beginning: str) -> None:
     assert any(body.startswith(beginning) for body in ALL.values())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(ALL)), st.data())
 def test_a_changed_byte_in_any_body_of_any_level_is_found(key: str, data: st.DataObject) -> None:
     synthesis = made(ITEMS)
@@ -96,7 +96,7 @@ def test_a_changed_byte_in_any_body_of_any_level_is_found(key: str, data: st.Dat
         resynthesize(a_snapshot(synthesis), {**ALL, key: changed}, tokenizer=Pieces())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(ALL)))
 def test_a_missing_body_of_any_level_is_named(key: str) -> None:
     rest = {each: body for each, body in ALL.items() if each != key}

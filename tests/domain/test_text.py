@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.text import visible
+from domain.text import reveal, visible
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,27 @@ def test_nothing_that_hides_or_breaks_lines_is_left(text: str) -> None:
 def test_showing_twice_changes_nothing_more(text: str, limit: int) -> None:
     once = visible(text, limit=limit)
     assert visible(once, limit=limit) == once.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "escape"),
+    [
+        ("\u202e", r"\u202e"),
+        ("\u200b", r"\u200b"),
+        ("\ufe0f", r"\ufe0f"),
+        ("\U000e0041", r"\udb40\udc41"),
+        ("\ud800", r"\ud800"),
+        ("\x1b", r"\u001b"),
+        ("\r", r"\u000d"),
+        ("\u2028", r"\u2028"),
+    ],
+)
+def test_what_is_shown_whole_shows_what_hides_as_its_escape(hidden: str, escape: str) -> None:
+    assert reveal(f"buy{hidden}\n\tnow, 比特币") == f"buy{escape}\n\tnow, 比特币"
+
+
+@given(st.text(alphabet=st.characters()))
+def test_a_json_document_says_the_same_with_escapes_as_without(text: str) -> None:
+    shown = reveal(json.dumps([text], ensure_ascii=False))
+    assert json.loads(shown) == [text]
+    assert all(unicodedata.category(c) not in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"} for c in shown)

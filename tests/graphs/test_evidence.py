@@ -639,7 +639,7 @@ spot_acts = st.tuples(
 
 
 @given(st.lists(spot_acts, max_size=14), st.booleans())
-@hypothesis_settings(max_examples=250, deadline=None)
+@hypothesis_settings(max_examples=250)
 async def test_whatever_happened_on_spot_a_look_books_it_once_and_proves_the_account(
     history: list[tuple[str, Side, int, str, dict[str, str]]], names_orders: bool
 ) -> None:
@@ -697,7 +697,7 @@ swap_acts = st.tuples(
 
 
 @given(st.lists(swap_acts, max_size=14))
-@hypothesis_settings(max_examples=250, deadline=None)
+@hypothesis_settings(max_examples=250)
 async def test_whatever_the_desk_does_on_a_swap_and_a_person_closes_of_it_the_wallet_is_explained(
     history: list[tuple[str, Side, int, str]],
 ) -> None:

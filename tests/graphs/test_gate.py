@@ -112,7 +112,7 @@ async def test_two_exits_can_not_sell_what_is_held_twice() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([BTC, ETH]), st.integers(1, 12)), min_size=1, max_size=8))
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=10)
 async def test_all_that_one_judgement_allows_keeps_within_the_limits_together(wanted: list[tuple[str, int]]) -> None:
     async with a_session() as session:
         cycle = await at_the_gate(session)
@@ -282,7 +282,7 @@ async def test_a_ticket_opens_the_door_for_its_own_order_only() -> None:
 
 
 @given(st.text(max_size=80))
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=10)
 async def test_no_rationale_changes_a_finding(text: str) -> None:
     async with a_session() as session:
         cycle = await at_the_gate(session)

@@ -279,7 +279,7 @@ class AccountLife(RuleBasedStateMachine):
         self.run(self.ledger.recheck())
 
 
-AccountLife.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+AccountLife.TestCase.settings = settings(max_examples=20, stateful_step_count=25)
 TestAccountLife = AccountLife.TestCase
 
 
@@ -289,4 +289,4 @@ def test_an_account_on_a_file_lives_as_one_in_memory_does(tmp_path: Path) -> Non
             folder = tempfile.mkdtemp(dir=tmp_path)
             return await Database.open(f"sqlite:///{folder}/agentctl.db")
 
-    run_state_machine_as_test(OnFile, settings=settings(max_examples=3, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(OnFile, settings=settings(max_examples=3, stateful_step_count=20))

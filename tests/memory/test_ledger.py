@@ -454,7 +454,7 @@ orders_at_random = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(orders_at_random)
 def test_cash_and_positions_are_exactly_the_sum_of_fills_and_fees(
     made: list[tuple[str, Decimal, Decimal, Decimal]],

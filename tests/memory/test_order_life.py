@@ -318,5 +318,5 @@ class OrderLife(RuleBasedStateMachine):
         assert len(self.run(Acts(self.database).all(limit=None))) == self.acts
 
 
-OrderLife.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+OrderLife.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestOrderLife = OrderLife.TestCase

@@ -56,7 +56,7 @@ CHANGES = st.dictionaries(st.sampled_from(sorted(BOOK)), st.sampled_from(["a", "
 BOOKS = st.lists(CHANGES | CHANGES.map(lambda changes: BOOK | changes), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(BOOKS, BOOKS, st.integers(0, 5))
 def test_pruning_one_run_drops_what_nothing_rests_on_and_not_one_text_more(
     mine: list[dict[str, str]], other: list[dict[str, str]], before_cycle: int

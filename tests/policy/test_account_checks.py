@@ -153,7 +153,7 @@ def worth_once_filled(held: dict[str, str], filled: tuple[WorkingOrder, ...]) ->
     return {symbol: quantity * 100 for symbol, quantity in left.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(held_quantities, st.lists(orders, max_size=4))
 def test_whatever_fills_net_exposure_and_value_at_risk_were_at_least_that(
     held: dict[str, str], resting: list[WorkingOrder]

@@ -130,7 +130,7 @@ def test_where_a_person_let_anything_stand_no_two_orders_are_alike() -> None:
         assert (found[asked.quantity].outcome, found[other.quantity].outcome) == ("warn", "deny")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.one_of(worlds.facts(), worlds.strained()))
 def test_an_engine_that_judged_others_on_a_picture_judges_as_a_new_one(data: st.DataObject, world: Facts) -> None:
     engine = PolicyEngine(POLICY)
@@ -171,7 +171,7 @@ def test_the_facts_are_digested_as_they_are_archived() -> None:
     assert judge(facts=facts).facts_digest == sha256(canonical(facts))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.one_of(worlds.proposals(), worlds.small_entries()), min_size=2, max_size=4),
     st.one_of(worlds.facts(), worlds.strained()),
@@ -365,7 +365,7 @@ _ODD: st.SearchStrategy[object] = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(Proposal.model_fields)), _ODD, max_size=4), st.booleans())
 def test_whatever_a_proposal_holds_there_is_a_verdict_on_what_it_says(over: dict[str, object], in_place: bool) -> None:
     proposal = a_proposal()

@@ -145,7 +145,7 @@ def test_a_verdict_of_other_checks_is_said_to_be_of_others() -> None:
     assert not explain(older, proposal, known, engine=engine).still_so
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.one_of(st.tuples(proposals(), facts()), st.tuples(small_entries(), strained())), st.integers(1, 40))
 def test_what_is_said_to_pass_is_allowed_and_one_lot_more_is_not(case: Any, times: int) -> None:
     proposal, known = case

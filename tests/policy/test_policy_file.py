@@ -160,7 +160,7 @@ def test_a_policy_is_written_section_by_section_without_what_is_unset() -> None:
     assert "cash" not in text
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(policy_pairs())
 def test_a_policy_written_as_a_file_is_read_as_the_same(pair: tuple[Policy, Policy]) -> None:
     for policy in pair:
@@ -184,7 +184,7 @@ def test_numbers_outside_their_range_are_refused(number: str) -> None:
     assert len(problems(f'name = "p"\n[conviction]\nminimum = {number}')) == 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_any_text_is_a_policy_or_a_policy_file_error(text: str) -> None:
     with suppress(PolicyFileError):

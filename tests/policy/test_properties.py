@@ -40,7 +40,7 @@ from policy.check import Check
 from policy.tightness import SECTIONS, loosened, tighter
 
 ROOT = Path(__file__).parents[2]
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 OPEN_HANDED = Policy.model_validate({"name": "open-handed", **GENEROUS})
 """Wide enough that many drawn proposals pass, so that what is said of allowed ones is not said of none."""
@@ -136,7 +136,7 @@ def test_the_worlds_lie_on_both_sides_of_every_check() -> None:
     """A property over worlds in which everything is refused, or nothing, would say nothing."""
     outcomes: Counter[tuple[str, str]] = Counter()
 
-    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=600, database=None, derandomize=True)
     @given(st.one_of(st.tuples(small_entries(), strained()), st.tuples(proposals(), facts())))
     def look(drawn: tuple[Proposal, Facts]) -> None:
         verdict = judge(*drawn)
@@ -378,7 +378,7 @@ for proposal, facts in cases:
 def test_the_same_input_gives_the_same_bytes_in_another_process() -> None:
     cases: list[tuple[Proposal, Facts]] = []
 
-    @settings(max_examples=40, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=40, database=None, derandomize=True)
     @given(st.one_of(st.tuples(small_entries(), strained()), st.tuples(proposals(), facts())))
     def gather(case: tuple[Proposal, Facts]) -> None:
         cases.append(case)

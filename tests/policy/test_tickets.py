@@ -168,7 +168,7 @@ def _changes(kind: type[Any]) -> st.SearchStrategy[dict[str, object]]:
     return st.dictionaries(names, _ANYTHING, max_size=3)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_changes(OrderRequest), _changes(Ticket), st.sampled_from(_WAYS), st.sampled_from(_WAYS))
 def test_nothing_but_the_exact_judged_order_is_ever_let_out(
     in_order: dict[str, object], in_ticket: dict[str, object], way: str, other_way: str
@@ -184,7 +184,7 @@ def test_nothing_but_the_exact_judged_order_is_ever_let_out(
     assert [type(value) for _, value in sent] == [type(value) for _, value in ORDER]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(alphabet="0123456789abcdef", min_size=64, max_size=64))
 def test_no_guessed_seal_fits(seal: str) -> None:
     forged = TICKET.model_copy(update={"seal": seal, "expires_at": NOW + timedelta(days=365)})

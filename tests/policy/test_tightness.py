@@ -177,7 +177,7 @@ def test_equal_policies_differ_in_nothing_whatever_they_are_called() -> None:
     assert changes(POLICY, POLICY.model_copy(update={"name": "other"})) == ()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(policy_pairs())
 def test_differences_read_backwards_are_the_opposite(pair: tuple[Policy, Policy]) -> None:
     opposite = {"tighter": "looser", "looser": "tighter", "mixed": "mixed", "neutral": "neutral"}

@@ -2,13 +2,18 @@ import gzip
 import re
 import shutil
 from decimal import Decimal
+from itertools import groupby, pairwise
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from builders.candle_files import CLEAN, FIRST_MS, HEADER, STEP_MS, a_file, a_row, rows
 from builders.markets import at, recorded
+from domain.candle import Timeframe
 from domain.errors import MarketDataError, UsageError
 from tools.candle_rows import Unreadable, rows_of
+from tools.candle_spacing import Spacing
 from tools.recorded import FileMarket
 
 
@@ -238,3 +243,119 @@ async def test_the_recorded_headlines_are_all_readable(tmp_path):
     a_file(tmp_path, CLEAN)
     shutil.copyfile(recorded(".").parent / "headlines.jsonl", tmp_path / "headlines.jsonl")
     FileMarket.open(tmp_path)
+
+
+CASES = recorded(".").parent.parent / "cases" / "candles"
+
+
+def test_hourly_bars_that_are_named_5m_are_refused_by_what_they_look_like():
+    with pytest.raises(MarketDataError, match=r"_5m.csv:1: these look like 1h bars: they are 12 × 5m apart") as caught:
+        FileMarket.open(CASES / "hourly_named_5m")
+    assert "Name the file ..._1h" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("numbers", "like"),
+    [
+        ([0, 12, 24, 36], "1h"),
+        ([0, 12, 36, 48, 60, 120, 132], "1h"),  # with gaps of its own
+        ([*range(0, 100, 3)], "15m"),
+        ([*range(0, 288 * 9, 288)], "1d"),
+        ([*range(200), *range(204, 204 + 12 * 30, 12)], "1h"),  # in its second part
+    ],
+)
+def test_longer_bars_are_refused_with_gaps_and_in_part_of_a_file(tmp_path, numbers, like):
+    assert f"these look like {like} bars" in problem_of(tmp_path, rows(*numbers))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [0, 12],
+        [0, 1, 13, 25, 26],
+        [0, 2, 5, 9, 12],
+        [*range(0, 40), *range(60, 100)],
+        [*range(0, 200, 12), *range(205, 400)],
+    ],
+)
+def test_gaps_are_no_reason_to_refuse(tmp_path, numbers):
+    FileMarket.open(a_file(tmp_path, rows(*numbers)))
+
+
+@given(st.integers(2, 300), st.lists(st.integers(2, 6), min_size=3, max_size=60))
+def test_bars_of_any_length_are_told_whatever_is_missing(bars, gaps):
+    """At least half of the distances are one bar of the true length."""
+    spacing = Spacing(Timeframe("1m"))
+    distances = [bars] * len(gaps) + [bars * gap for gap in gaps]
+    for line, distance in enumerate(distances):
+        spacing.add(distance, line=2 * line)
+    hours, minutes = divmod(bars, 60)
+    assert f"these look like {f'{hours}h' if not minutes else f'{bars}m'} bars" in spacing.wrong(len(distances))
+
+
+@given(st.lists(st.booleans(), min_size=60, max_size=400))
+def test_a_market_that_trades_now_and_then_is_read(traded):
+    """Each bar is there or not, by chance."""
+    spacing, there = Spacing(Timeframe("1m")), [minute for minute, is_there in enumerate(traded) if is_there]
+    distances = [after - before for before, after in pairwise(there)]
+    for line, distance in enumerate(distances):
+        if distance > 1:
+            spacing.add(distance, line=line)
+    assume(20 * distances.count(1) > len(distances))
+    assume(all(len(list(same)) < 24 for distance, same in groupby(distances) if distance > 1))
+    assert spacing.wrong(len(distances)) == ""
+
+
+def test_bars_of_a_session_a_day_are_as_long_as_they_say(tmp_path):
+    """Half-day bars of an exchange that opens in the afternoon: one a day, and a weekend between."""
+    noons = [day * 86_400_000 + 43_200_000 for day in range(20_100, 20_120)]
+    weekdays = [at_ms for at_ms in noons if (at_ms // 86_400_000 + 3) % 7 < 5]
+    a_file(tmp_path, "\n".join([HEADER, *(f"{at_ms},1,1,1,1,1" for at_ms in weekdays)]), name="A-USD_12h.csv")
+    with pytest.raises(MarketDataError, match=r"these look like 1d bars.*state its calendar in market.toml"):
+        FileMarket.open(tmp_path)
+    (tmp_path / "market.toml").write_text('asset_class = "equity"\ncalendar = "NYSE"\n')
+    FileMarket.open(tmp_path)
+
+
+def test_a_bar_that_is_off_by_a_hundred_is_noted(tmp_path):
+    slipped = a_row(2, prices="100,10050,99,100.5")
+    low = a_row(4, prices="1.00,1.01,0.99,1.005")
+    text = "\n".join([HEADER, a_row(0), a_row(1), slipped, a_row(3), low, a_row(5)])
+    notes = [note for note in FileMarket.open(a_file(tmp_path, text)).notes if "is that so?" in note]
+    assert notes == [
+        "ETH-USDT_5m.csv: the bar at 2025-01-01 00:10 goes to 10050, 100 times the close before it, 100.5: is that so?",
+        "ETH-USDT_5m.csv: the bar at 2025-01-01 00:20 goes to 0.99, 1/102 of the close before it, 100.5: is that so?",
+        "ETH-USDT_5m.csv: the bar at 2025-01-01 00:25 goes to 101, 100 times the close before it, 1.005: is that so?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("binance_klines_ms", "klines without a header, with times in milliseconds: put the header above, and keep"),
+        ("chart_export", "with the seconds times 1,000"),
+        ("banner_newest_first", "a line above the header: delete that line, and write timestamp_ms,open"),
+        ("three_header_rows", "three header rows with dates as text: leave the rows Ticker and Date out"),
+    ],
+)
+def test_forms_of_others_are_told_with_what_to_do(case, says):
+    with pytest.raises(MarketDataError, match=re.escape(says)):
+        FileMarket.open(CASES / case)
+
+
+@pytest.mark.parametrize("path", ["array_json", "array_json/BTC_USDT-1h.json"])
+def test_candles_as_json_are_told_with_what_to_do(path):
+    with pytest.raises(UsageError, match=r"it looks like candles as JSON arrays .* as CSV, write timestamp_ms,open"):
+        FileMarket.open(CASES / path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1735689600000000,1,1,1,1,1,1,1,1,1,1,0\n", "with the microseconds divided by 1,000"),
+        ("timestamp,Open,High,Low,Close,Volume\n1735689600,1,1,1,1,1\n", "with the seconds times 1,000"),
+        ("Date,Open,High,Low,Close,Volume\n2025-01-01,1,1,1,1,1\n", "each time as milliseconds since 1970 in UTC"),
+    ],
+)
+def test_neighbours_of_those_forms_are_told_too(tmp_path, text, says):
+    assert says in problem_of(tmp_path, text)

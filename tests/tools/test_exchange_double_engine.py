@@ -413,11 +413,11 @@ class SwapMarket(Market):
 
 
 class TestSpotMarket(SpotMarket.TestCase):  # type: ignore[misc,name-defined]
-    settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=25)
 
 
 class TestSwapMarket(SwapMarket.TestCase):  # type: ignore[misc,name-defined]
-    settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=25)
 
 
 @given(sizes=st.lists(SIZES, min_size=2, max_size=6), prices=st.lists(PRICES, min_size=6, max_size=6))

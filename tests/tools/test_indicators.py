@@ -137,7 +137,7 @@ def test_a_settled_reading_hardly_depends_on_where_the_bars_began(name: str) -> 
     assert abs(getattr(many, name) - getattr(enough, name)) < Decimal("0.002") * scale
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 260), st.integers(0, 50))
 def test_one_bar_is_enough_and_nothing_ever_fails(count: int, seed: int) -> None:
     found = read_all(walk(count, seed=seed)[-WINDOW_BARS:])
@@ -151,6 +151,46 @@ def test_a_market_that_stands_still_has_no_momentum_to_read() -> None:
     assert (found.rsi_14, found.adx_14, found.plus_di_14, found.minus_di_14) == (None, None, None, None)
     assert (found.atr_14, found.macd, found.macd_histogram, found.return_48, found.volatility_48) == (0, 0, 0, 0, 0)
     assert found.bollinger_upper == found.bollinger_lower == found.sma_200 == found.ema_50 == 100
+
+
+RATIOS = ("rsi_14", "adx_14", "plus_di_14", "minus_di_14")
+
+
+def test_what_is_left_of_one_tick_is_no_momentum() -> None:
+    found = read_all(level(1) + level(199, price="101"))
+    assert [getattr(found, name) for name in (*RATIOS, "atr_14", "macd", "macd_histogram")] == [None] * 7
+    assert (found.sma_50, found.return_48) == (101, 0)
+
+
+@given(st.integers(14, 100), st.integers(0, 50))
+def test_a_market_that_stopped_moving_has_no_momentum_to_read(still: int, seed: int) -> None:
+    moved = walk(110, seed=seed)
+    last = moved[-1].close
+    found = read_all((moved + level(still, price=str(last)))[-WINDOW_BARS:])
+    assert found.rsi_14 is None
+    if still > 14:  # the first of them may have a range, from the close before
+        assert [getattr(found, name) for name in RATIOS] == [None] * 4
+
+
+def test_closes_that_stay_have_no_strength_whatever_lies_between() -> None:
+    bars = [
+        Candle(b.opened_at, b.closed_at, b.open, b.high + 1, b.low - 1, b.close, b.volume) for b in level(WINDOW_BARS)
+    ]
+    found = read_all(bars)
+    assert (found.rsi_14, found.atr_14) == (None, 2)
+
+
+def test_a_move_that_is_long_over_does_not_outweigh_what_moves_now() -> None:
+    wiggle = [bar for n in range(99) for bar in level(2, price=str(Decimal("1100") + (-1) ** n * Decimal("0.0001")))]
+    assert read_all(level(1) + wiggle).rsi_14 is None
+    assert read_all(wiggle).rsi_14 is not None
+
+
+@given(st.integers(0, 50), st.integers(1, 40))
+def test_no_later_bar_is_known_to_what_decides_on_residue(seed: int, more: int) -> None:
+    bars = walk(160, seed=seed)[:120] + level(30)
+    later = bars + walk(more, seed=seed + 1)
+    assert read_all(later[: len(bars)]) == read_all(bars)
 
 
 def test_tiny_prices_are_read_as_well() -> None:

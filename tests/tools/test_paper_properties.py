@@ -19,7 +19,7 @@ from tools.recorded import FileMarket
 
 BARS = 10
 SPOT, SWAP = "ETH/USDT", "BTC/USDT:USDT"
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 @st.composite

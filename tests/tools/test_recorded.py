@@ -70,7 +70,7 @@ def test_the_odd_folder_has_two_timeframes_and_two_currencies():
 
 
 @given(st.integers(-3, 60), st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 async def test_a_window_is_the_last_bars_that_had_closed(minutes, limit):
     candles = [a_bar(number, str(100 + number)) for number in (0, 1, 2, 5, 6, 9)]
     until = at(0) + timedelta(minutes=minutes)

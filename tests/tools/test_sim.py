@@ -14,7 +14,7 @@ from tools.sim_path import CHARACTERS, START
 from tools.sim_weather import CALM, CRASH, RECOVERY, weather
 
 STEP = timedelta(minutes=5)
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=20)
 
 
 async def history(market, symbol="BTC/USDT", *, bars=400):

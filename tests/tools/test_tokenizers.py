@@ -79,7 +79,7 @@ def test_loading_leaves_the_environment_as_it_was() -> None:
     assert dict(os.environ) == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS)
 @example("")
 @example("½")
@@ -90,13 +90,13 @@ def test_an_estimate_is_never_less_than_any_vocabulary_at_hand_counts(text: str)
     assert CLAUDE.count(text) >= max(one.count(text) for one in KNOWN)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(max_codepoint=127), max_size=200))
 def test_an_estimate_of_ascii_is_never_more_than_its_bytes(text: str) -> None:
     assert CLAUDE.count(text) <= Utf8Bytes().count(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TEXTS, max_size=6))
 def test_the_estimate_of_a_whole_is_not_more_than_that_of_its_lines(texts: list[str]) -> None:
     lines = [f"{text}\n" for text in texts]
@@ -136,7 +136,7 @@ def test_a_name_of_another_version_is_wrong_usage() -> None:
         tokenizer_named("estimate v0")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TEXTS.filter(str.strip), max_size=8), st.integers(0, 2_000))
 def test_a_prompt_stays_in_its_budget_by_every_vocabulary_at_hand(texts: list[str], budget: int) -> None:
     book = ContextBook(items=[a_headline(f"news-{n}", text) for n, text in enumerate(texts)])

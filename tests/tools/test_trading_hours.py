@@ -95,7 +95,7 @@ def test_a_bar_over_the_pause_counts_once() -> None:
     assert trading_hours("XTKS").missing(utc("2025-01-08 00:00"), utc("2025-01-09 00:00"), four) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 365 * 24 * 12),
     st.integers(0, 2_000),
