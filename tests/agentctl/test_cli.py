@@ -130,7 +130,7 @@ USAGE, NOT_FOUND = 2, 4
         (["run", "--model", "gpt"], USAGE, "gpt"),
         (["run", "--model", "openai/gpt-5-mini"], USAGE, "OPENAI_API_KEY"),
         (["run", "--timeframe", "7q"], USAGE, "7q"),
-        (["run", "--cycles", "0"], USAGE, "cycles"),
+        (["run", "--cycles", "-1"], USAGE, "cycles"),
         (["run", "--cash", "-5"], USAGE, "cash"),
         (["run", "--cash", "lots"], USAGE, "lots"),
         (["run", "--live"], USAGE, "--live"),
