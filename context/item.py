@@ -7,7 +7,15 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from domain.digest import digest
 from domain.errors import UsageError
@@ -26,6 +34,9 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 MAX_TEXT = 8_000
 """Characters. Longer text of our own is refused, longer untrusted text is cut and marked."""
+
+ARCHIVED = "archived"
+"""The context to validate an item of an archive in: its text stays as it was, whatever later versions break up."""
 
 CUT = " […]"
 """What ends a text that was not kept whole."""
@@ -74,16 +85,17 @@ class ContextItem(Value):
 
     @field_validator("source", "reference")
     @classmethod
-    def _labels_are_short(cls, text: str) -> str:
-        return visible(text, limit=200)
+    def _labels_are_short(cls, text: str, info: ValidationInfo) -> str:
+        return visible(text, limit=200, marks=info.context == ARCHIVED)
 
     @model_validator(mode="before")
     @classmethod
-    def _text_is_visible(cls, data: object) -> object:
+    def _text_is_visible(cls, data: object, info: ValidationInfo) -> object:
         # Before, so that what is measured and kept is what will be shown: one line, nothing hidden.
         if not isinstance(data, Mapping) or not isinstance(data.get("text"), str):
             return data
-        text = visible(data["text"], limit=len(data["text"]))
+        archived = info.context == ARCHIVED
+        text = visible(data["text"], limit=2 * len(data["text"]), marks=archived)
         if len(text) > MAX_TEXT and data.get("trust") == "untrusted":
             text = text[: MAX_TEXT - len(CUT)].rstrip() + CUT
         return {**data, "text": text}

@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from pydantic import Field
+
 from context.book import ContextBook
 from context.brief import Brief
-from context.item import ContextItem
+from context.item import ARCHIVED, ContextItem
 from context.lane import LaneSettings
 from context.manifest import listing, manifest
 from context.synthesis import Reason, Synthesis
 from context.tokenizer import Tokenizer
 from domain.digest import GENESIS, canonical, digest, sha256
 from domain.errors import NotFound, Refused, UsageError
-from domain.value import Digest, Instant, NonNegative, Value
+from domain.value import Digest, Instant, NonNegative, Value, absent
 
 
 class ModelRequest(Value):
@@ -39,6 +41,8 @@ class ModelAnswer(Value):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: NonNegative | None = None
+    notes: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """What of the answer was left aside."""
 
 
 class Snapshot(Value):
@@ -122,7 +126,9 @@ def resynthesize(snapshot: Snapshot, bodies: Mapping[str, str], *, tokenizer: To
     """
     if tokenizer.name != snapshot.tokenizer:
         raise UsageError(f"the snapshot was counted with {snapshot.tokenizer}, not {tokenizer.name}")
-    items = [ContextItem.model_validate_json(_whole(bodies, one)) for one in _items(bodies, snapshot.items)]
+    items = [
+        ContextItem.model_validate_json(_whole(bodies, one), context=ARCHIVED) for one in _items(bodies, snapshot.items)
+    ]
     book = ContextBook(
         LaneSettings.model_validate_json(_whole(bodies, snapshot.lanes)), items=items, max_items=max(1, len(items))
     )

@@ -63,6 +63,78 @@ def test_what_is_hidden_does_not_count_against_the_limit() -> None:
     assert visible("\u200b" * 100 + "abc", limit=3) == "abc"
 
 
+TOKENS = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|start_header_id|>",
+    "<|endoftext|>",
+    "<|channel|>",
+    "<|START_OF_TURN_TOKEN|>",
+    "<|channel>",
+    "<turn|>",
+    "<｜User｜>",
+    "<｜begin▁of▁sentence｜>",
+    "<｜tool▁calls▁begin｜>",
+    "[INST]",
+    "[/INST]",
+    "[TOOL_CALLS]",
+    "[/AVAILABLE_TOOLS]",
+    "[SYSTEM_PROMPT]",
+    "[gMASK]",
+    "[|endofturn|]",
+    "<<SYS>>",
+    "<</SYS>>",
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<bos>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<tool_call>",
+    "</think>",
+    "<seed:bos>",
+    "<用户>",
+    "<0x0A>",
+    "<reserved_106>",
+    "<unused7>",
+    ">>QUESTION<<",
+]
+"""Control tokens of vocabularies in use: ChatML, Llama, Gemma, DeepSeek, Mistral, GLM, EXAONE, Command, Falcon."""
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("hidden", ["", "\u200b", "\ufeff", "\U000e0041"])
+def test_a_token_that_controls_a_chat_is_broken_up(token: str, hidden: str) -> None:
+    shown = visible(f"x{hidden.join(token)}{token}y")
+    assert token not in shown
+    assert shown.replace(" ", "") == f"x{token}{token}y"
+
+
+@pytest.mark.parametrize("wide", [str.maketrans("<>|", "＜＞｜"), str.maketrans("<>", "﹤﹥")])
+def test_a_token_in_wide_letters_is_one_to_some_vocabularies(wide: dict[int, int]) -> None:
+    for token in ("<|im_start|>", "<s>", "</s>"):
+        assert token not in unicodedata.normalize("NFKC", visible(f"a {token.translate(wide)} b"))
+
+
+@pytest.mark.parametrize(
+    "plain", ["a<b and c>d", "[UPDATE] BTC", "[1] [BTC] [a b]", "x || y", "->", "<- 5 %", "5<6", "a|b", ">>> up"]
+)
+def test_signs_that_control_nothing_stay_as_they_are(plain: str) -> None:
+    assert visible(plain) == plain
+
+
+def test_archived_text_may_keep_its_marks() -> None:
+    assert visible("a\u200b <|im_start|>", marks=True) == "a <|im_start|>"
+
+
+@given(st.lists(st.sampled_from([*TOKENS, "<", ">", "|", "[", "]", " ", "s", "｜", "\u200b", "INST"])).map("".join))
+def test_no_mixture_of_them_becomes_one(text: str) -> None:
+    shown = visible(text)
+    assert [token for token in TOKENS if token in shown] == []
+    assert visible(shown) == shown
+
+
 @given(st.text(alphabet=st.characters()))
 def test_nothing_that_hides_or_breaks_lines_is_left(text: str) -> None:
     shown = visible(text)
