@@ -67,4 +67,5 @@ def snapshot_page(seen: Replayed) -> str:
     grids = [grid(title, columns, rows) for title, columns, rows, _ in tables(seen)]
     said = [preformatted(message.role, message.content) for message in seen.synthesis.messages]
     answer = preformatted("answer", kept.answer.body or kept.answer.failure)
-    return page(f"snapshot {seen.record.id[:12]}", paragraph(lead), *grids, *said, answer)
+    notes = [paragraph(f"Note: {note}.") for note in kept.answer.notes]
+    return page(f"snapshot {seen.record.id[:12]}", paragraph(lead), *grids, *said, answer, *notes)

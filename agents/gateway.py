@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
 
-from agents.answers import Unreadable, answer_schema, read_answer
+from agents.answers import Reading, Refusal, Unreadable, answer_schema, read_answer
 from agents.faults import RETRYABLE, fault_of, masked, words_of
 from agents.model import MOST_CHARS, Completion, completion_of
-from agents.providers import key_for, provider_of, require_key
+from agents.providers import KEYLESS, key_for, provider_of, require_key
+from agents.replies import Reply, reply_of, text_of, tokens_of
 from context.prompt import Message, system
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
 from domain.digest import canonical
-from domain.money import reading
+from domain.money import reading as reading_of
 from tools.tokenizers import tokenizer_for
 
 T = TypeVar("T", bound=BaseModel)
@@ -57,6 +61,7 @@ class LiteLLMModel:
         environ: Mapping[str, str] = os.environ,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._own = base_url is not None or provider_of(name) in KEYLESS
         provider_of(name)
         self.name = name
         self._api_key = api_key or (None if base_url else key_for(name, environ))
@@ -128,34 +133,52 @@ class LiteLLMModel:
         )
 
     def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
-        choice = response.choices[0] if response.choices else None
-        finish = str(choice.finish_reason or "") if choice else ""
-        # a lone surrogate has no UTF-8 form, and what is kept must have one
-        raw = str(choice.message.content or "") if choice else ""
-        text = raw.encode(errors="replace").decode()
-        answer, failure = self._read(text, finish, schema)
+        reply = reply_of(response)
+        reading, failure = self._read(reply, schema)
+        cost = getattr(response, "_hidden_params", {}).get("response_cost")
+        tokens = tokens_of(response)
         return completion_of(schema)(
             model=self.name,
-            answer=answer,
+            answer=reading.answer if reading else None,
             failure=failure,
-            finish=finish,
-            text=text[:MOST_CHARS],
-            **_usage(response),
+            notes=reading.notes if reading else (),
+            finish=reply.finish,
+            text=(reply.text if reply.text.strip() else reply.thinking)[:MOST_CHARS],
+            cost_usd=reading_of(float(cost)) if cost is not None and any(tokens.values()) else None,
+            **tokens,
         )
 
-    def _read(self, text: str, finish: str, schema: type[T]) -> tuple[T | None, str]:
-        if finish == "length":
+    def _read(self, reply: Reply, schema: type[T]) -> tuple[Reading[T] | None, str]:
+        if reply.refused:
+            return None, "refusal: the provider says that the model declined"
+        if reply.finish == "length":
             return None, f"length: cut at {self._max_output_tokens} tokens"
-        if finish == "content_filter":
+        if reply.finish == "content_filter":
             return None, "blocked: the provider withheld the answer"
-        if not text.strip():
-            return None, "empty: the answer has no text"
         try:
-            return read_answer(text, schema), ""
+            if reply.text.strip():
+                return read_answer(reply.text, schema), ""
+            return self._read_thinking(reply.thinking, schema)
+        except Refusal as error:
+            return None, f"refusal: {error}"
         except Unreadable as error:
             return None, f"unreadable: {error}"
 
+    def _read_thinking(self, thinking: str, schema: type[T]) -> tuple[Reading[T] | None, str]:
+        """An answer that has only thinking. A provider means no answer by that, whatever stands there.
 
+        One's own server that was given a grammar is another matter: vLLM and LM Studio file what the grammar let
+        through as reasoning where the model opened no thought. So nothing but the bare object is an answer there.
+        """
+        if not thinking.strip():
+            return None, "empty: the answer has no text"
+        if not self._own or not thinking.strip().startswith("{"):
+            return None, "empty: the model thought, and gave no answer"
+        reading = read_answer(thinking, schema)
+        return replace(reading, notes=(*reading.notes, "read where the server files its reasoning")), ""
+
+
+@cache
 def _litellm() -> Any:
     """LiteLLM, told to stay local: no lists fetched from the network, no telemetry, no chatter on stderr.
 
@@ -169,7 +192,27 @@ def _litellm() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    _take_parts(litellm.Message)
     return litellm
+
+
+def _take_parts(message: Any) -> None:
+    """Let LiteLLM's messages be made of content in parts, as some servers send it.
+
+    Its class says that content is text: a paid answer in parts would be an error, and be asked for again.
+    """
+    make = message.__init__
+
+    @wraps(make)
+    def made(self: object, content: object = None, *args: object, **fields: object) -> None:
+        text, refusal = text_of(content)
+        more = fields.get("provider_specific_fields")
+        if refusal:
+            fields["provider_specific_fields"] = {**(more if isinstance(more, dict) else {}), "refusal": refusal}
+        make(self, text, *args, **fields)
+
+    message.__init__ = made
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # OpenAI's own class says text as well
 
 
 def _form(schema: type[BaseModel], *, native: bool) -> dict[str, object]:
@@ -197,22 +240,3 @@ def _worth_another_try(completion: Completion[BaseModel]) -> bool:
 
 def _last(state: RetryCallState) -> object:
     return state.outcome.result() if state.outcome else None
-
-
-def _usage(response: Any) -> dict[str, Any]:
-    """Tokens and price. xAI and Google count reasoning beside the output: the total tells, however it is added up.
-
-    The price is by LiteLLM's list: `None` for a model that is not on it, and for an answer without counts.
-    """
-    usage = getattr(response, "usage", None)
-    asked, said, total = (
-        int(getattr(usage, name, None) or 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    )
-    details = getattr(usage, "completion_tokens_details", None)
-    cost = getattr(response, "_hidden_params", {}).get("response_cost")
-    return {
-        "input_tokens": asked,
-        "output_tokens": max(said, total - asked),
-        "reasoning_tokens": int(getattr(details, "reasoning_tokens", None) or 0),
-        "cost_usd": reading(float(cost)) if cost is not None and total else None,
-    }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, NonNegativeInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, model_validator
 
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
-from domain.value import NonNegative, Value
+from domain.value import NonNegative, Value, absent
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -36,6 +36,8 @@ class Completion(Value, Generic[T]):
     finish: str = ""
     text: str = ""
     """The raw answer, cut at `MOST_CHARS`."""
+    notes: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """What of the answer was left aside."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

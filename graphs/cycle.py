@@ -208,6 +208,7 @@ class Cycle:
             output_tokens=completion.output_tokens,
             reasoning_tokens=completion.reasoning_tokens,
             cost_usd=completion.cost_usd,
+            notes=completion.notes,
         )
         request = ModelRequest(model=self.session.model.name, settings=canonical({"schema": Opinion.__name__}))
         # The chain is the row's and the seals': an id that held it would differ between runs that decide the same.

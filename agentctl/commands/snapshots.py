@@ -89,6 +89,8 @@ def _show(seen: Replayed) -> None:
     for message in made.messages:
         print(f"--- {message.role}\n{reveal(message.content)}")
     print(f"--- answer\n{reveal(kept.answer.body or kept.answer.failure)}")
+    for note in kept.answer.notes:
+        print(f"note: {note}")
 
 
 def verify_snapshots(run: str | None, *, db: str | None, as_json: bool) -> None:

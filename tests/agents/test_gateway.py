@@ -232,7 +232,8 @@ async def test_questions_asked_at_once_do_not_disturb_each_other(wire: respx.Rou
         (None, "stop", "empty: "),
         ("  \n", "stop", "empty: "),
         ("I would buy.", "stop", "unreadable: "),
-        (json.dumps(OPINION | {"quantity": 3}), "stop", "unreadable: quantity"),
+        (json.dumps(OPINION | {"conviction": 3}), "stop", "unreadable: conviction"),
+        ("I'm sorry, but I can't help with that.", "stop", "refusal: the model declined"),
         (json.dumps(OPINION | {"rationale": "\ud800"}), "stop", "unreadable: "),
     ],
 )
@@ -243,6 +244,86 @@ async def test_an_answer_cut_withheld_empty_or_odd_is_a_failure(
     found = await a_model().ask(a_prompt(), Opinion)
     assert (found.answer, found.failure.startswith(failure)) == (None, True), found.failure
     assert found.input_tokens == 100
+
+
+def a_message(**fields: object) -> httpx.Response:
+    """An answer whose message has `fields`."""
+    body = json.loads(an_answer("").content)
+    body["choices"][0]["message"] |= fields
+    return httpx.Response(200, json=body)
+
+
+SAID = json.dumps(OPINION)
+IN_PARTS = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+"""OpenAI's class says that content is text, and warns of parts. The gateway turns that off, which pytest undoes."""
+
+
+@IN_PARTS
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "text", "text": SAID}],
+        [{"type": "text", "text": SAID[:20]}, {"type": "text", "text": SAID[20:]}],
+        [{"type": "thinking", "thinking": "sell?"}, {"type": "output_text", "text": SAID}],
+    ],
+)
+async def test_content_in_parts_is_read_as_one_text(wire: respx.Router, parts: list[dict[str, object]]) -> None:
+    wire.post().mock(return_value=a_message(content=parts))
+    found = await a_model().ask(a_prompt(), Opinion)
+    assert (found.failure, found.answer) == ("", Opinion.model_validate(OPINION))
+
+
+@IN_PARTS
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"content": None, "refusal": "I can't help with that."},
+        {"content": SAID, "refusal": "I can't help with that."},
+        {"content": [{"type": "refusal", "refusal": "No."}]},
+    ],
+)
+async def test_what_the_provider_calls_a_refusal_is_one(wire: respx.Router, fields: dict[str, object]) -> None:
+    wire.post().mock(return_value=a_message(**fields))
+    found = await a_model().ask(a_prompt(), Opinion)
+    assert (found.answer, found.failure) == (None, "refusal: the provider says that the model declined")
+
+
+async def test_anthropic_refuses_by_how_it_stops(wire: respx.Router) -> None:
+    body = recording("anthropic__plain")["interactions"][0]["response"]["body"]
+    wire.post().mock(return_value=httpx.Response(200, json=body | {"stop_reason": "refusal", "content": []}))
+    found = await a_model("anthropic/claude-haiku-4-5-20251001").ask(a_prompt(), Opinion)
+    assert (found.answer, found.failure.split(":")[0] in ("refusal", "blocked")) == (None, True), found.failure
+
+
+@IN_PARTS
+@pytest.mark.parametrize("content", [None, "", [], "\n\n"])
+@pytest.mark.parametrize("name", ["deepseek/deepseek-reasoner", "xai/grok-4.3", "openai/gpt-5-mini"])
+async def test_what_a_provider_calls_reasoning_is_no_answer(wire: respx.Router, name: str, content: object) -> None:
+    wire.post().mock(return_value=a_message(content=content, reasoning_content=SAID))
+    found = await a_model(name).ask(a_prompt(), Opinion)
+    assert (found.answer, found.failure) == (None, "empty: the model thought, and gave no answer")
+    assert found.text == SAID
+
+
+@pytest.mark.parametrize("over", [{"base_url": "http://127.0.0.1:8000/v1"}, {}])
+async def test_a_server_of_ones_own_files_its_answer_as_reasoning(wire: respx.Router, over: dict[str, str]) -> None:
+    name = "openai/mine" if over else "hosted_vllm/mine"
+    environ = {"HOSTED_VLLM_API_BASE": "http://127.0.0.1:8000/v1"}
+    for thinking, answer in ((SAID, "buy"), (f"I think {SAID}", None), ("sell", None), (SAID + SAID, None)):
+        wire.post().mock(return_value=a_message(content=None, reasoning_content=thinking))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOSTED_VLLM_API_BASE", environ["HOSTED_VLLM_API_BASE"])
+            found = await a_model(name, api_key=None, **over).ask(a_prompt(), Opinion)
+        assert (found.answer and found.answer.stance) == answer, found.failure
+        assert bool(found.notes) == (answer is not None)
+
+
+async def test_what_was_left_aside_of_an_answer_is_noted(wire: respx.Router) -> None:
+    wire.post().mock(return_value=an_answer(json.dumps(OPINION | {"quantity": 3})))
+    found = await a_model().ask(a_prompt(), Opinion)
+    assert found.answer == Opinion.model_validate(OPINION)
+    assert found.notes == ("dropped, for the schema has no such key: quantity",)
+    assert "notes" not in canonical(found.model_copy(update={"notes": ()}))
 
 
 async def test_an_answer_has_one_byte_form_whatever_stands_in_it(wire: respx.Router) -> None:

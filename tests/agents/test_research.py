@@ -105,7 +105,8 @@ async def test_a_budget_that_holds_no_prompt_is_an_abstention_and_nobody_is_aske
         ('{"stance":"buy","conviction":7}', "unreadable: conviction"),
         ('{"stance":"buy","conviction":"NaN"}', "unreadable: conviction"),
         ('{"stance":"buy","conviction":"1e-999999999999"}', "unreadable: conviction"),
-        ('{"stance":"buy","conviction":0.9,"price":1}', "unreadable: price"),
+        ('{"stance":"buy","conviction":0.9,"stance":"buy"}', "unreadable: stance"),
+        ("I can't help with financial decisions.", "refusal: "),
         ("", "empty: "),
     ],
 )
