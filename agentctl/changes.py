@@ -64,6 +64,7 @@ class Wanted:
             policy=policy_in_effect(self.policy) if self.policy else base.policy,
             desk=_desk(desk, tree["desk"]) if "desk" in tree else base.desk,
             lanes=_lanes(lanes, tree["lanes"]) if "lanes" in tree else base.lanes,
+            prices=(settings.prices or None) if self.model or self.reload else None,
         )
 
 
@@ -125,6 +126,7 @@ def _reloaded(settings: Settings, era: Era) -> Changes:
         policy=policy_in_effect(settings.policy) if "policy" in given else None,
         desk=desk,
         lanes=settings.lane_settings,
+        prices=settings.prices or None,
     )
 
 

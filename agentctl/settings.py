@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agentctl.lane_tables import LaneTables, default_tables
 from agentctl.output import warn
+from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import LaneSettings
 from domain import toml
@@ -61,6 +62,13 @@ class LiveSettings(Value):
     """Whether a live run may start while LangSmith or the like is sent what it knows: see `agentctl doctor`."""
 
 
+class ModelSettings(Value):
+    """What is known of a language model here and nowhere else."""
+
+    price: Price | None = None
+    """In US dollars for a million tokens, where LiteLLM's list doesn't have it or it is otherwise."""
+
+
 class _SettingsFile(TomlConfigSettingsSource):
     def _read_file(self, file_path: Path | Traversable) -> dict[str, object]:
         return toml.loads(read_text(Path(str(file_path))))
@@ -83,6 +91,8 @@ class Settings(BaseSettings):
     cycles: int | None = Field(default=None, ge=0, le=1_000_000)
     """How many in all, and 0 for no end. When not set: 60, and on an exchange no end."""
     model: str = "rules"
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+    """By the model's name, as LiteLLM names it: `[models."openai/gpt-9"]`."""
     policy: Path | None = None
     """A policy file; the packaged `conservative` profile when not set."""
     seed: int = Field(default=7, ge=0)
@@ -120,6 +130,11 @@ class Settings(BaseSettings):
     def at_exchange(self, exchange: str) -> ExchangeSettings:
         """What is set for it, or what holds where nothing is."""
         return self.exchanges.get(exchange, ExchangeSettings())
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """What models cost, by name, where it was set."""
+        return {name: each.price for name, each in self.models.items() if each.price is not None}
 
     @property
     def database_url(self) -> str:

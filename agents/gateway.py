@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache, wraps
 from typing import Any, TypeVar
 
@@ -17,13 +18,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from agents.answers import Reading, Refusal, Unreadable, answer_schema, read_answer
 from agents.faults import RETRYABLE, fault_of, masked, words_of
 from agents.model import MOST_CHARS, Completion, completion_of
+from agents.pricing import FREE, Price, price_of
 from agents.providers import KEYLESS, key_for, provider_of, require_key
-from agents.replies import Reply, reply_of, text_of, tokens_of
+from agents.replies import Reply, Tokens, reply_of, text_of, tokens_of
 from context.prompt import Message, system
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
 from domain.digest import canonical
-from domain.money import reading as reading_of
+from domain.money import reading
 from tools.tokenizers import tokenizer_for
 
 T = TypeVar("T", bound=BaseModel)
@@ -42,6 +44,7 @@ class LiteLLMModel:
 
     The key is `api_key`, else the provider's variable in `environ`. `base_url` points at a server that
     speaks OpenAI's protocol (`openai/NAME`), which may need no key and is never sent one from `environ`.
+    `price` is what its tokens cost where it is not on LiteLLM's list, or costs something else there.
     Timeouts, rate limits and outages are asked again up to `attempts` times; nothing else is. Raises
     `UsageError` for an unknown provider.
     """
@@ -58,12 +61,16 @@ class LiteLLMModel:
         max_output_tokens: int = 4_000,
         temperature: float = 0,
         attempts: int = 3,
+        price: Price | None = None,
         environ: Mapping[str, str] = os.environ,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._own = base_url is not None or provider_of(name) in KEYLESS
         provider_of(name)
         self.name = name
+        self._priced = price
+        self.price = price_of(name, given=price, base_url=base_url, environ=environ)
+        """The most that a token costs; `None` where nobody knows."""
         self._api_key = api_key or (None if base_url else key_for(name, environ))
         self._base_url = base_url
         self._timeout_s = timeout_s
@@ -134,19 +141,30 @@ class LiteLLMModel:
 
     def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
         reply = reply_of(response)
-        reading, failure = self._read(reply, schema)
-        cost = getattr(response, "_hidden_params", {}).get("response_cost")
+        found, failure = self._read(reply, schema)
         tokens = tokens_of(response)
         return completion_of(schema)(
             model=self.name,
-            answer=reading.answer if reading else None,
+            answer=found.answer if found else None,
             failure=failure,
-            notes=reading.notes if reading else (),
+            notes=found.notes if found else (),
             finish=reply.finish,
             text=(reply.text if reply.text.strip() else reply.thinking)[:MOST_CHARS],
-            cost_usd=reading_of(float(cost)) if cost is not None and any(tokens.values()) else None,
+            cost_usd=self._cost(response, tokens),
             **tokens,
         )
+
+    def _cost(self, response: Any, tokens: Tokens) -> Decimal | None:
+        """What a call cost: by LiteLLM's own sum where it knows the model, since that knows of cached tokens.
+
+        `None` for an unknown price, and for an answer without counts.
+        """
+        if self.price is None or not any(tokens.values()):
+            return None
+        cost = getattr(response, "_hidden_params", {}).get("response_cost")
+        if self._priced is None and self.price != FREE and cost:
+            return reading(float(cost))
+        return self.price.of(input_tokens=tokens["input_tokens"], output_tokens=tokens["output_tokens"])
 
     def _read(self, reply: Reply, schema: type[T]) -> tuple[Reading[T] | None, str]:
         if reply.refused:
@@ -174,8 +192,8 @@ class LiteLLMModel:
             return None, "empty: the answer has no text"
         if not self._own or not thinking.strip().startswith("{"):
             return None, "empty: the model thought, and gave no answer"
-        reading = read_answer(thinking, schema)
-        return replace(reading, notes=(*reading.notes, "read where the server files its reasoning")), ""
+        found = read_answer(thinking, schema)
+        return replace(found, notes=(*found.notes, "read where the server files its reasoning")), ""
 
 
 @cache

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from pydantic import Field
 
+from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import LaneSettings
 from domain.digest import canonical, jsonable
@@ -28,6 +29,8 @@ class Changes(Value):
     policy: Policy | None = None
     lanes: LaneSettings | None = None
     desk: DeskSettings | None = None
+    prices: Mapping[str, Price] | None = None
+    """Of models, beside those that were set before."""
 
     def applied(self, era: Era, *, from_cycle: int, written_by: str) -> Era:
         """`era` with these changes, as the one that begins in `from_cycle`; `written_by` is the version before it.
@@ -35,7 +38,8 @@ class Changes(Value):
         Where nothing changes the settings stay the very text that they were, whatever this version makes of it.
         """
         settings = RunSettings.model_validate_json(era.settings)
-        given = {"policy": self.policy, "lanes": self.lanes, "desk": self.desk}
+        prices = None if self.prices is None else {**settings.prices, **self.prices}
+        given = {"policy": self.policy, "lanes": self.lanes, "desk": self.desk, "prices": prices}
         update = {name: value for name, value in given.items() if value not in (None, getattr(settings, name))}
         return Era(
             from_cycle=from_cycle,
@@ -131,6 +135,7 @@ def era_settings(era: Era, *, written_by: str = "") -> Mapping[str, str]:
     settings = RunSettings.model_validate_json(era.settings)
     found = {"model": era.model, "version": era.version or written_by}
     found |= _flat({"desk": jsonable(settings.desk), "policy": jsonable(settings.policy)})
+    found |= _flat({f"models.{name}.price": jsonable(price) for name, price in settings.prices.items()})
     for lane in settings.lanes.lanes:
         found |= _flat(jsonable(lane.model_dump(exclude={"id"})), under=f"lanes.{lane.id}")
     return {name: value for name, value in found.items() if value}

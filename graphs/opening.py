@@ -70,13 +70,18 @@ async def prepare(
     """
     if options.graph not in GRAPHS:
         raise NotFound(f"there is no graph {options.graph!r}", remedy=f"There are: {', '.join(GRAPHS)}")
-    model = open_model(options.model, asking=True)
+    model = open_model(options.model, asking=True, prices=options.prices)
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currency = one_currency(i.quote for i in instruments.values())
     settings = RunSettings(
-        desk=options.desk, lanes=options.lanes, policy=options.policy, costs=options.costs, instruments=instruments
+        desk=options.desk,
+        lanes=options.lanes,
+        policy=options.policy,
+        costs=options.costs,
+        instruments=instruments,
+        prices=options.prices,
     )
     header = RunHeader(
         run_id=run_id,
@@ -152,7 +157,8 @@ async def resume(
     era = header.era(record.cycles)
     asking = cycles is None or record.cycles < cycles
     # What decides from now on was seen to; a cycle that is begun ends without its model where that has no key any more.
-    model = open_model(era.model, asking=asking and era == header.last_era)
+    prices = RunSettings.model_validate_json(era.settings).prices
+    model = open_model(era.model, asking=asking and era == header.last_era, prices=prices)
     session = _recording(header, market, model, era=era, database=database, desk=desk)
     session.asking = asking
     await _take_up(session, cycle=record.cycles)
@@ -211,16 +217,17 @@ async def playback(
     """
     recorded = parent or header.run_id
     clock, era = TickClock(_EPOCH), header.era(from_cycle)
+    settings = RunSettings.model_validate_json(era.settings)
     session = Session(
         header=header,
         era=era,
-        settings=RunSettings.model_validate_json(era.settings),
+        settings=settings,
         database=into,
         tape=Tape(into, run_id=header.run_id, recording=Recording(source, recorded)),
         clock=clock,
         market=RecordedTicks(header, source, run_id=recorded),
         venue=ClosedVenue(),
-        model=open_model(era.model, asking=False),
+        model=open_model(era.model, asking=False, prices=settings.prices),
         plumbing=Plumbing(clock),
         office=_office(),
     )

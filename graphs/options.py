@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 from pydantic import Field
 
+from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import DEFAULT_LANES, LaneSettings
 from domain.value import Positive, Symbol, Value
@@ -36,6 +38,8 @@ class RunOptions(Value):
     desk: DeskSettings = DeskSettings()
     lanes: LaneSettings = DEFAULT_LANES
     costs: PaperCosts = PaperCosts()
+    prices: Mapping[str, Price] = Field(default={})
+    """What models cost, by name, where LiteLLM's list doesn't know it or it is otherwise."""
 
     @property
     def planned_cycles(self) -> int | None:

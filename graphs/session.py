@@ -10,15 +10,18 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
+from pydantic import Field
+
 from agents.model import LanguageModel
 from agents.models import open_model
+from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import DEFAULT_LANES, Hooks, LaneSettings
 from domain.candle import Timeframe
 from domain.clock import Clock, CycleClock
 from domain.decision import Episode
 from domain.instrument import Instrument
-from domain.value import Symbol, Value
+from domain.value import Symbol, Value, absent
 from domain.venue import Market, Suspends, Venue
 from graphs.brake import Brake, braked
 from graphs.closing import CLOSING, OpenPosition
@@ -59,6 +62,8 @@ class RunSettings(Value):
     costs: PaperCosts
     instruments: Mapping[Symbol, Instrument]
     """What the venue said at the start of the run."""
+    prices: Mapping[str, Price] = Field(default={}, exclude_if=absent)
+    """What models cost, by name, as it was set."""
 
 
 @dataclass(kw_only=True)
@@ -150,7 +155,7 @@ class Session:
         if era == self.era:
             return
         self.era, self.settings = era, RunSettings.model_validate_json(era.settings)
-        self.model = open_model(era.model, asking=self.asking)
+        self.model = open_model(era.model, asking=self.asking, prices=self.settings.prices)
         self.__dict__.pop("engine", None)  # it is of the policy before
 
     @property

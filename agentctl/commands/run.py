@@ -45,6 +45,7 @@ from graphs.reconciling import account_venue
 from graphs.retention import Retention
 from graphs.runner import Runner, Status, Stop
 from graphs.session import Session
+from graphs.spending import outlook
 from graphs.summary import summary
 from graphs.trading import build
 from memory.armings import Armings
@@ -109,7 +110,7 @@ def fork_command(
     require_own_packages()
     other = None if policy is None else policy_in_effect(policy)
     settings = load(db=db)
-    changes = Changes(model=model, policy=other, lanes=settings.lanes_given)
+    changes = Changes(model=model, policy=other, lanes=settings.lanes_given, prices=settings.prices or None)
 
     async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
@@ -189,6 +190,7 @@ async def _new(asked: Asked) -> Ended:
         cash=settings.cash,
         desk=settings.desk,
         lanes=settings.lane_settings,
+        prices=settings.prices,
     )
     now = datetime.now(UTC)
     if asked.live:
@@ -291,6 +293,9 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
     halt_file = settings.data_dir / HALT_FILE
     session.brake = Brake(halt_file)
     run_id = session.header.run_id
+    foretold = outlook(session)
+    for each in foretold:
+        warn(each)
     keep = settings.archive.keep_cycles
     async with checkpointer(settings.checkpoints) as saver, AsyncExitStack() as beside:
         with screen(session, cycles=cycles) as watching:
@@ -330,7 +335,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         await session.archive.run(run_id),
         database=session.database,
         timings=runner.stopwatch.timings(),
-        notes=session.market.notes,
+        notes=(*session.market.notes, *foretold),
         brake=session.brake,
     )
     waiting = status == "waiting"

@@ -188,3 +188,42 @@ def assert_nowhere(secret: str, folder: Path) -> None:
     assert any(path.name == "agentctl.db" for path in files)
     for path in files:
         assert secret.encode() not in path.read_bytes(), path
+
+
+UNKNOWN = "openai/gpt-9"
+PRICED = f'[models."{UNKNOWN}"]\nprice = {{ input = "1.25", output = "10" }}\n'
+
+
+def test_a_model_of_unknown_price_enters_nothing_and_the_run_says_so_at_its_start(
+    wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    code, result, said = agentctl(*ARGV, "--model", UNKNOWN, capsys=capsys)
+    assert (code, result["orders"], result["cost"]["usd"]) == (0, [], None)
+    assert wire.call_count > 0
+    reasons = {r.split(":")[0] for d in result["decisions"] if d["outcome"] == "deny" for r in d["reasons"]}
+    assert "AGENT_BUDGET" in reasons
+    warned = f"the price of {UNKNOWN} is unknown: once it was asked, AGENT_BUDGET refuses every entry"
+    assert warned in said
+    assert f'[models."{UNKNOWN}"] price = {{input = "1.25", output = "10"}}' in said
+    assert any(warned in note for note in result["notes"])
+
+
+def test_a_price_that_is_set_lets_it_enter_and_is_kept_with_the_run(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "agentctl.toml").write_text(PRICED)
+    wire.mock(side_effect=an_opinion)
+    code, result, said = agentctl(*ARGV, "--model", UNKNOWN, capsys=capsys)
+    assert (code, bool(result["orders"])) == (0, True)
+    assert Decimal(result["cost"]["usd"]) == Decimal("0.000325") * wire.call_count
+    assert "unknown" not in said
+    (folder / "agentctl.toml").unlink()
+    code, resumed, said = agentctl("run", "--resume", result["run_id"], "--cycles", "14", "--json", capsys=capsys)
+    assert (code, resumed["cost"]["usd"] is not None) == (0, True)
+    assert "unknown" not in said
+
+
+def test_a_run_that_never_asks_says_nothing_of_prices(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, said = agentctl("run", "--cycles", "2", "--json", capsys=capsys)
+    assert "price of" not in said

@@ -18,6 +18,7 @@ from pydantic import SecretStr, TypeAdapter
 from agents.answers import answer_schema
 from agents.gateway import LiteLLMModel
 from agents.model import Completion
+from agents.pricing import Price
 from agents.research import brief
 from builders.models import START, a_prompt, an_answer, an_error, recording, replies, reply
 from builders.tools import Naps
@@ -334,10 +335,25 @@ async def test_an_answer_has_one_byte_form_whatever_stands_in_it(wire: respx.Rou
     assert found.text == "? half a character"
 
 
-async def test_a_price_that_nobody_knows_is_not_zero(wire: respx.Router) -> None:
-    wire.post().mock(return_value=an_answer(json.dumps(OPINION), model="a-model-of-mine"))
-    found = await a_model("openai/a-model-of-mine").ask(a_prompt(), Opinion)
+@pytest.mark.parametrize("name", ["openai/gpt-9", "deepseek/deepseek-v99", "openrouter/nobody/nothing"])
+async def test_a_price_that_nobody_knows_is_not_zero(wire: respx.Router, name: str) -> None:
+    wire.post().mock(return_value=an_answer(json.dumps(OPINION), model=name.rpartition("/")[2]))
+    found = await a_model(name).ask(a_prompt(), Opinion)
     assert (found.answer is not None, found.cost_usd) == (True, None)
+
+
+async def test_a_price_that_was_set_is_the_price(wire: respx.Router) -> None:
+    wire.post().mock(return_value=an_answer(json.dumps(OPINION)))
+    price = Price(input=Decimal("1.25"), output=Decimal(10))
+    for name in ("openai/gpt-9", "openai/gpt-5-mini"):
+        found = await a_model(name, price=price).ask(a_prompt(), Opinion)
+        assert found.cost_usd == Decimal("0.000325")  # 100 tokens in and 20 out
+
+
+async def test_a_server_of_ones_own_costs_nothing(wire: respx.Router) -> None:
+    wire.post().mock(return_value=an_answer(json.dumps(OPINION)))
+    found = await a_model("openai/gpt-5-mini", base_url="http://127.0.0.1:8000/v1").ask(a_prompt(), Opinion)
+    assert (found.answer is not None, found.cost_usd) == (True, Decimal(0))
 
 
 async def test_the_key_stands_in_no_failure(wire: respx.Router) -> None:
