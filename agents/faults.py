@@ -43,6 +43,23 @@ def fault_of(error: Exception) -> Kind:
     return "unavailable"
 
 
+def may_be_billed(error: Exception, kind: Kind) -> bool:
+    """Whether the provider may have worked on a request that failed: it was sent, and its answer never came whole."""
+    names = {type(each).__name__ for each in _chain(error)}
+    if names & {"ConnectError", "ConnectTimeout", "PoolTimeout"}:  # as httpx calls them
+        return False
+    return kind == "timeout" or bool(names & {"ReadError", "ReadTimeout", "RemoteProtocolError"})
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error with those that led to it."""
+    chain: list[BaseException] = []
+    while error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__ or error
+    return chain
+
+
 def words_of(error: Exception) -> str:
     """The provider's own message where the error quotes one, else the error's text, else its type."""
     text = str(error)

@@ -7,17 +7,16 @@ import logging
 import os
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, SecretStr
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
 
 from agents.answers import Reading, Refusal, Unreadable, answer_schema, read_answer
-from agents.faults import RETRYABLE, fault_of, masked, words_of
-from agents.model import MOST_CHARS, Completion, completion_of
+from agents.faults import RETRYABLE, fault_of, masked, may_be_billed, words_of
+from agents.model import MOST_CHARS, NOTHING, Completion, Meter, Spend, completion_of
 from agents.pricing import FREE, Price, price_of
 from agents.providers import KEYLESS, key_for, provider_of, require_key
 from agents.replies import Reply, Tokens, reply_of, text_of, tokens_of
@@ -36,7 +35,25 @@ _STAY_LOCAL = (
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS",
     "LITELLM_LOCAL_AUTOROUTER_PRESETS",
 )
-_BACKOFF = wait_exponential(multiplier=1, max=8)
+_LONGEST_PAUSE_S = 8
+_AROUND = 500
+"""Tokens that providers put around a prompt: xAI counts 130 for a question of ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried(Generic[T]):
+    """What came of one attempt."""
+
+    completion: Completion[T]
+    may_be_billed: bool = False
+    """Though it has no answer that says so."""
+
+
+class _Boundless:
+    """The meter of who asks without a budget."""
+
+    def again(self, most: Spend) -> str:
+        return ""
 
 
 class LiteLLMModel:
@@ -77,13 +94,8 @@ class LiteLLMModel:
         self._max_output_tokens = max_output_tokens
         self._temperature = temperature
         self._environ = environ
-        self._attempts = AsyncRetrying(
-            retry=retry_if_result(_worth_another_try),
-            stop=stop_after_attempt(attempts),
-            wait=_BACKOFF,
-            sleep=sleep,
-            retry_error_callback=_last,
-        )
+        self.attempts = attempts
+        self._sleep = sleep
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -94,22 +106,39 @@ class LiteLLMModel:
         if self._api_key is None and self._base_url is None:
             require_key(self.name, self._environ)
 
+    def most(self, prompt: Synthesis) -> Spend:
+        """The most that one attempt may be billed for: the prompt, what providers put around it, and a whole answer."""
+        tokens = prompt.tokens.used + _AROUND
+        usd = self.price.of(input_tokens=tokens, output_tokens=self._max_output_tokens) if self.price else None
+        return Spend(tokens=tokens + self._max_output_tokens, usd=usd)
+
     async def ask(self, prompt: Synthesis, schema: type[T]) -> Completion[T]:
         """Ask with `schema` as the form of the answer; see `LanguageModel.ask`."""
+        return await self.ask_within(prompt, schema, meter=_Boundless())
+
+    async def ask_within(self, prompt: Synthesis, schema: type[T], *, meter: Meter) -> Completion[T]:
+        """Ask, where the first attempt is reserved; see `Metered`."""
         try:
             litellm = await asyncio.to_thread(_litellm)  # its import takes seconds: the loop goes on meanwhile
         except ImportError as error:
-            return self._refused(error, schema)
-        # a copy, since what tenacity counts while it tries belongs to one call
-        completion: Completion[T] = await self._attempts.copy()(self._ask_once, litellm, prompt, schema)
-        return completion
+            return self._refused(error, schema).completion
+        most, unsettled = self.most(prompt), NOTHING
+        for attempt in range(self.attempts):
+            tried = await self._ask_once(litellm, prompt, schema)
+            unsettled += most if tried.may_be_billed else NOTHING
+            if not tried.completion.retryable or attempt + 1 == self.attempts:
+                break
+            if tried.may_be_billed and meter.again(most):
+                break
+            await self._sleep(min(2**attempt, _LONGEST_PAUSE_S))
+        return tried.completion.model_copy(update={"unsettled": None if unsettled == NOTHING else unsettled})
 
-    async def _ask_once(self, litellm: Any, prompt: Synthesis, schema: type[T]) -> Completion[T]:
+    async def _ask_once(self, litellm: Any, prompt: Synthesis, schema: type[T]) -> _Tried[T]:
         try:
             request = self._request(litellm, prompt, schema)
             async with asyncio.timeout(self._timeout_s):
                 response = await litellm.acompletion(**request)
-            return self._completion(response, schema)
+            return _Tried(self._completion(response, schema))
         except Exception as error:  # providers' clients raise anything; a model call is a boundary that goes on
             return self._refused(error, schema)
 
@@ -131,13 +160,14 @@ class LiteLLMModel:
             "max_retries": 0,
         }
 
-    def _refused(self, error: Exception, schema: type[T]) -> Completion[T]:
+    def _refused(self, error: Exception, schema: type[T]) -> _Tried[T]:
         kind = fault_of(error)
         secrets = (self._api_key.get_secret_value(),) if self._api_key else ()
         words = masked(words_of(error), secrets)
-        return completion_of(schema)(
+        completion = completion_of(schema)(
             model=self.name, failure=f"{kind}: {words}", retryable=kind in RETRYABLE, finish="error"
         )
+        return _Tried(completion, may_be_billed=may_be_billed(error, kind))
 
     def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
         reply = reply_of(response)
@@ -250,11 +280,3 @@ def _without_schema(prompt: Synthesis, schema: type[BaseModel]) -> tuple[Message
         return prompt.messages  # the text asks for another form than the caller, and so keeps it
     bare = system(prompt.brief.model_copy(update={"answer_schema": ""}))
     return tuple(Message(each.role, bare) if each.role == "system" else each for each in prompt.messages)
-
-
-def _worth_another_try(completion: Completion[BaseModel]) -> bool:
-    return completion.retryable
-
-
-def _last(state: RetryCallState) -> object:
-    return state.outcome.result() if state.outcome else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, Self, TypeVar
+from decimal import Decimal
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, Field, NonNegativeInt, model_validator
 
@@ -14,6 +15,23 @@ T = TypeVar("T", bound=BaseModel)
 
 MOST_CHARS = 8_000
 """Of a raw answer, how much is kept."""
+
+
+class Spend(Value):
+    """Tokens, and what they cost in US dollars; `None` is a price that nobody knows."""
+
+    tokens: NonNegativeInt = 0
+    usd: NonNegative | None = Decimal(0)
+
+    def __add__(self, other: Spend) -> Spend:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Spend(tokens=self.tokens + other.tokens, usd=usd)
+
+    def times(self, count: int) -> Spend:
+        return Spend(tokens=self.tokens * count, usd=None if self.usd is None else self.usd * count)
+
+
+NOTHING = Spend()
 
 
 class Completion(Value, Generic[T]):
@@ -38,6 +56,8 @@ class Completion(Value, Generic[T]):
     """The raw answer, cut at `MOST_CHARS`."""
     notes: tuple[str, ...] = Field(default=(), exclude_if=absent)
     """What of the answer was left aside."""
+    unsettled: Spend | None = Field(default=None, exclude_if=absent)
+    """The most that attempts without an answer may have been billed for: nobody told what they cost."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -49,6 +69,30 @@ class Completion(Value, Generic[T]):
 def completion_of(schema: type[T]) -> type[Completion[T]]:
     """The class of completions whose answer is a `schema`, known when it runs and not before."""
     return Completion[schema]  # type: ignore[valid-type]
+
+
+class Meter(Protocol):
+    """Where a call reserves what a further attempt may cost, before it is made."""
+
+    def again(self, most: Spend) -> str:
+        """Reserve `most`; why not, where the day's budget has no room for it."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A language model that knows beforehand what a question may cost at most."""
+
+    attempts: int
+    """How often one question is asked at most."""
+
+    def most(self, prompt: Synthesis) -> Spend:
+        """The most that one attempt may be billed for."""
+        ...
+
+    async def ask_within(self, prompt: Synthesis, schema: type[T], *, meter: Meter) -> Completion[T]:
+        """As `ask`, where one attempt is reserved and further ones ask `meter` first."""
+        ...
 
 
 class LanguageModel(Protocol):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
-from agents.model import Completion, LanguageModel, completion_of
+from agents.model import NOTHING, Completion, LanguageModel, Spend, completion_of
 from agents.writer import Live, OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
 from context.tokenizer import Tokenizer
@@ -25,6 +25,8 @@ from domain.order import OrderReport
 from domain.portfolio import Portfolio, Position
 from domain.value import Symbol, Value, absent
 from domain.venue import Levels
+from graphs.budget import Budget, Reservation
+from graphs.days import day_start
 from graphs.session import TOOLS, Session
 from graphs.state import CycleState
 from memory.controls import ACTIVE, Control
@@ -65,11 +67,16 @@ def _completions(schema: type[M]) -> TypeAdapter[Completion[M]]:
 
 
 class RecordedModel:
-    """A language model as an effect: asked once per number, and played back ever after."""
+    """A language model as an effect: asked once per number, and played back ever after.
 
-    def __init__(self, model: LanguageModel, effects: Effects, cycle: Cycle) -> None:
+    Before one that costs money is asked, the most that it may cost is reserved of the day's budget, as an effect that
+    `reserving` records: a crash while it is asked leaves that behind.
+    """
+
+    def __init__(self, model: LanguageModel, effects: Effects, cycle: Cycle, *, reserving: Effects) -> None:
         self._model = model
         self._effects = effects
+        self._reserving = reserving
         self._cycle = cycle
         self.name = model.name
         self.paid = model.paid
@@ -80,14 +87,20 @@ class RecordedModel:
 
     async def ask(self, prompt: Synthesis, schema: type[M]) -> Completion[M]:
         request = {"messages": digest(prompt.messages), "schema": schema.__name__}
-        answer = await self._effects.once(
-            f"model:{self.name}",
-            request,
-            returns=_completions(schema),
-            perform=lambda: self._model.ask(prompt, schema),
-            durable=self.paid,
-        )
-        self._cycle.spent(answer)
+        reservation = Reservation(self._cycle.budget, self._model, prompt)
+        if self.paid and (refusal := await reservation.granted(self._reserving)):
+            return completion_of(schema)(model=self.name, failure=f"budget: {refusal}")
+        try:
+            answer = await self._effects.once(
+                f"model:{self.name}",
+                request,
+                returns=_completions(schema),
+                perform=lambda: reservation.ask(schema),
+                durable=self.paid,
+            )
+            self._cycle.spent(answer)
+        finally:
+            reservation.settle()
         return answer
 
 
@@ -128,8 +141,10 @@ class Cycle:
     tokens: int = 0
     usd: Decimal | None = Decimal(0)
     """`None` once a model was asked whose price is unknown: unknown, not free."""
+    budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
+        self.budget = Budget(self.session.settings.policy.agent_budget, before=self._used_today, now=self._used)
         self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
 
     @property
@@ -158,7 +173,7 @@ class Cycle:
             duty=self.duty,
             effects=effects,
             tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
-            model=RecordedModel(session.model, effects, self),
+            model=RecordedModel(session.model, effects, self, reserving=self.effects(f"{node}:budget", subject)),
             context=self.book.view(f"symbol:{subject}") if subject else self.book,
             orders=OrderWriter(
                 venue=session.venue,
@@ -190,12 +205,22 @@ class Cycle:
     def spent(self, answer: Completion[M]) -> None:
         """Count one call of a model.
 
-        One that failed without any usage was not billed; one with usage and no price makes the sum unknown.
+        One that failed without any usage was not billed; one with usage and no price makes the sum unknown. Attempts
+        that nobody told the cost of count as the most that they may have cost.
         """
-        self.tokens += answer.input_tokens + answer.output_tokens
+        unsettled = answer.unsettled or NOTHING
+        self.tokens += answer.input_tokens + answer.output_tokens + unsettled.tokens
+        self.usd = None if self.usd is None or unsettled.usd is None else self.usd + unsettled.usd
         unbilled = bool(answer.failure) and not (answer.input_tokens or answer.output_tokens)
         cost = Decimal(0) if answer.cost_usd is None and unbilled else answer.cost_usd
         self.usd = None if self.usd is None or cost is None else self.usd + cost
+
+    def _used(self) -> Spend:
+        return Spend(tokens=self.tokens, usd=self.usd)
+
+    async def _used_today(self) -> Spend:
+        used = await self.session.ledger.usage(day_start(self.as_of, self.session.settings.policy.day))
+        return Spend(tokens=used.tokens, usd=used.usd)
 
     def archive(self, synthesis: Synthesis, completion: Completion[Opinion], *, subject: str) -> str:
         """Keep a snapshot; its items are stored once, however many snapshots share them."""

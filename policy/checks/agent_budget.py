@@ -23,7 +23,8 @@ def budget_left(case: Case, limits: BudgetLimits) -> Ruling:
     """Refuse an entry once the day's spend, tokens or tool calls are above a limit, or refusals in a row at theirs.
 
     A spend that includes a model of unknown price is unknown, and refuses. Of several limits the one
-    with the largest used part is reported.
+    with the largest used part is reported. Before that, no model is asked a question that may cost more than is left
+    in dollars or tokens.
     """
     usage = case.facts.usage
     if usage is None:

@@ -227,3 +227,47 @@ def test_a_price_that_is_set_lets_it_enter_and_is_kept_with_the_run(
 def test_a_run_that_never_asks_says_nothing_of_prices(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, said = agentctl("run", "--cycles", "2", "--json", capsys=capsys)
     assert "price of" not in said
+
+
+def a_policy(folder: Path, limits: str) -> Path:
+    path = folder / "budget.toml"
+    path.write_text(f'name = "budget"\nextends = "conservative"\n\n[agent_budget]\n{limits}\n')
+    return path
+
+
+def failures(result: Any) -> list[str]:
+    return [reason for d in result["decisions"] for reason in d["reasons"] if "AGENT_BUDGET" in reason]
+
+
+def test_a_budget_stops_questions_before_they_are_asked_and_replays_alike(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    policy = a_policy(folder, "usd = 0.02\ntokens = 14000")
+    argv = ("run", "--model", MODEL, "--seed", "8", "--cycles", "14", "--policy", str(policy), "--json")
+    code, result, _ = agentctl(*argv, capsys=capsys)
+    assert (code, wire.call_count > 0) == (0, True)
+    assert result["cost"]["tokens"] <= 14_000
+    assert Decimal(result["cost"]["usd"]) <= Decimal("0.02")
+    assert any("the model was not asked: that may take" in reason for reason in failures(result))
+    asked = wire.call_count
+    code, _, said = agentctl("replay", "--run", result["run_id"], "--json", capsys=capsys)
+    assert (code, wire.call_count) == (0, asked), said
+
+
+def test_attempts_that_time_out_stay_reserved(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.mock(side_effect=httpx.ReadTimeout("never"))
+
+    async def no_pause(seconds: float) -> None:
+        """A provider that is down is asked again after pauses; a test has no time for them."""
+
+    monkeypatch.setitem(LiteLLMModel.__init__.__kwdefaults__, "sleep", no_pause)
+    policy = a_policy(folder, "usd = 0.02")
+    argv = ("run", "--model", MODEL, "--seed", "8", "--cycles", "14", "--policy", str(policy), "--json")
+    _, result, _ = agentctl(*argv, capsys=capsys)
+    most = Decimal("0.008")  # of one attempt: 4,000 tokens out at 2 USD a million, and the prompt
+    assert 0 < wire.call_count <= Decimal("0.02") / most
+    assert wire.call_count * most <= Decimal(result["cost"]["usd"]) <= Decimal("0.02")
+    assert failures(result)

@@ -17,7 +17,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from agents.answers import answer_schema
 from agents.gateway import LiteLLMModel
-from agents.model import Completion
+from agents.model import Completion, Spend
 from agents.pricing import Price
 from agents.research import brief
 from builders.models import START, a_prompt, an_answer, an_error, recording, replies, reply
@@ -204,6 +204,55 @@ async def test_a_model_that_hangs_ends_at_its_time_limit(wire: respx.Router) -> 
     wire.post().mock(side_effect=hang)
     found = await a_model(timeout_s=0.05, attempts=1).ask(a_prompt(), Opinion)
     assert found.failure.startswith("timeout: ")
+
+
+class Counting:
+    """A meter with room for so many further attempts."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.reserved: list[Spend] = []
+
+    def again(self, most: Spend) -> str:
+        if len(self.reserved) >= self.room:
+            return "no room"
+        self.reserved.append(most)
+        return ""
+
+
+@pytest.mark.parametrize(("room", "calls"), [(0, 1), (1, 2), (2, 3), (9, 3)])
+async def test_an_attempt_after_a_timeout_needs_room_of_its_own(wire: respx.Router, room: int, calls: int) -> None:
+    route = wire.post().mock(side_effect=httpx.ReadTimeout("never"))
+    model, meter, prompt = a_model(), Counting(room), a_prompt()
+    most = model.most(prompt)
+    found = await model.ask_within(prompt, Opinion, meter=meter)
+    assert (route.call_count, found.unsettled) == (calls, most.times(calls))
+    assert meter.reserved == [most] * (calls - 1)
+
+
+@pytest.mark.parametrize("fault", [an_error(503), an_error(429), httpx.ConnectError("no"), httpx.ConnectTimeout("no")])
+async def test_an_attempt_that_never_reached_the_model_costs_nothing(wire: respx.Router, fault: Any) -> None:
+    answers = {"side_effect": [fault, fault, ANSWER]}
+    wire.post().mock(**answers)
+    found = await a_model().ask_within(a_prompt(), Opinion, meter=Counting(0))
+    assert (found.failure, found.unsettled) == ("", None)
+
+
+async def test_an_attempt_that_timed_out_stays_counted_beside_the_answer(wire: respx.Router) -> None:
+    wire.post().mock(side_effect=[httpx.ReadError("broke"), ANSWER])
+    model, prompt = a_model(), a_prompt()
+    found = await model.ask(prompt, Opinion)
+    assert (found.failure, found.unsettled, found.input_tokens) == ("", model.most(prompt), 100)
+
+
+async def test_a_question_costs_at_most_what_was_said(wire: respx.Router) -> None:
+    model = a_model(max_output_tokens=1_000)
+    most = model.most(prompt := a_prompt())
+    assert prompt.tokens.used + 1_000 < most.tokens < prompt.tokens.used + 2_000
+    assert most.usd is not None
+    assert Decimal("0.002") < most.usd < Decimal("0.003")
+    assert a_model("openai/gpt-9").most(prompt).usd is None
+    assert a_model("ollama/x").most(prompt).usd == 0
 
 
 async def test_questions_asked_at_once_do_not_disturb_each_other(wire: respx.Router) -> None:
