@@ -535,13 +535,16 @@ def doctor(
     venue: Annotated[
         str | None, typer.Option(metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Also ask this model one short question, which costs a little.")
+    ] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Check the installation: packages, database, tokenizer, keys, and name clashes. Asks no one else but --venue."""
+    """Check the installation: packages, database, tokenizer, keys, and name clashes. Asks only --venue and --model."""
     from agentctl.commands.doctor import examine
 
-    examine(venue=venue, db=db, as_json=as_json)
+    examine(venue=venue, model=model, db=db, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)

@@ -54,6 +54,9 @@ def show_result(result: RunResult) -> None:
     for position in result.open_positions:
         print(f"still open: {position.describe(result.venue)}")
     print("; ".join(_spent(result)))
+    if result.model_failures:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in result.model_failures.items())
+        print(f"questions to the model without an answer: {kinds}")
     print(f"replay it to the byte: agentctl replay --run {result.run_id}")
 
 

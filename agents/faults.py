@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Literal, get_args
 
 from domain.text import visible
 
 Kind = Literal[
-    "auth", "quota", "rate_limit", "too_large", "context_length", "not_found", "bad_request", "timeout", "unavailable"
+    "auth",
+    "quota",
+    "rate_limit",
+    "too_large",
+    "context_length",
+    "not_found",
+    "bad_request",
+    "timeout",
+    "unavailable",
+    "no_server",
 ]
 
-RETRYABLE = frozenset[Kind]({"rate_limit", "timeout", "unavailable"})
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+RETRYABLE = frozenset[Kind]({"rate_limit", "timeout", "unavailable", "no_server"})
 
 _LOOKS_SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|AIza|Bearer)[-_ ]?[\w*.-]{8,}|(?<=key=)[^&\s]+", re.ASCII)
 
@@ -26,6 +40,8 @@ def fault_of(error: Exception) -> Kind:
     is empty: those never succeed by asking again. A bad key is HTTP 400 at xAI and Google.
     """
     status, words = getattr(error, "status_code", None), str(error).lower()
+    if _unconnected(error):
+        return "no_server"
     if isinstance(error, TimeoutError) or status == 408 or type(error).__name__ == "Timeout":
         return "timeout"
     if _says(words, "insufficient balance", "insufficient_quota", "exceeded your current quota") or status == 402:
@@ -45,10 +61,31 @@ def fault_of(error: Exception) -> Kind:
 
 def may_be_billed(error: Exception, kind: Kind) -> bool:
     """Whether the provider may have worked on a request that failed: it was sent, and its answer never came whole."""
-    names = {type(each).__name__ for each in _chain(error)}
-    if names & {"ConnectError", "ConnectTimeout", "PoolTimeout"}:  # as httpx calls them
+    if _unconnected(error):
         return False
+    names = {type(each).__name__ for each in _chain(error)}
     return kind == "timeout" or bool(names & {"ReadError", "ReadTimeout", "RemoteProtocolError"})
+
+
+def _unconnected(error: Exception) -> bool:
+    """Whether nobody was there to take the request. The names are httpx's."""
+    return any(type(each).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout") for each in _chain(error))
+
+
+def retry_after_s(error: Exception) -> float | None:
+    """How long the provider says to wait; a moment instead of a span counts from the moment of its answer."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    headers = {**headers, **(getattr(error, "litellm_response_headers", None) or {})}
+    said = {str(name).lower(): str(value) for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 1_000), ("retry-after", 1)):
+        with suppress(KeyError, ValueError):
+            span_s = float(said[name]) / unit
+            if math.isfinite(span_s):
+                return max(0.0, span_s)
+    with suppress(KeyError, ValueError, TypeError):
+        until, at = (parsedate_to_datetime(said[name]) for name in ("retry-after", "date"))
+        return max(0.0, (until - at).total_seconds())
+    return None
 
 
 def _chain(error: BaseException) -> list[BaseException]:

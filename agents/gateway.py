@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from agents.answers import Reading, Refusal, Unreadable, answer_schema, read_answer
-from agents.faults import RETRYABLE, fault_of, masked, may_be_billed, words_of
+from agents.faults import RETRYABLE, fault_of, masked, may_be_billed, retry_after_s, words_of
 from agents.model import MOST_CHARS, NOTHING, Completion, Meter, Spend, completion_of
 from agents.pricing import FREE, Price, price_of
 from agents.providers import KEYLESS, key_for, provider_of, require_key
@@ -47,6 +47,12 @@ class _Tried(Generic[T]):
     completion: Completion[T]
     may_be_billed: bool = False
     """Though it has no answer that says so."""
+    retry_after_s: float | None = None
+    """How long the provider says to wait."""
+
+
+def _settled(completion: Completion[T], unsettled: Spend) -> Completion[T]:
+    return completion.model_copy(update={"unsettled": None if unsettled == NOTHING else unsettled})
 
 
 class _Boundless:
@@ -122,7 +128,7 @@ class LiteLLMModel:
             litellm = await asyncio.to_thread(_litellm)  # its import takes seconds: the loop goes on meanwhile
         except ImportError as error:
             return self._refused(error, schema).completion
-        most, unsettled = self.most(prompt), NOTHING
+        most, unsettled, waited_s = self.most(prompt), NOTHING, 0.0
         for attempt in range(self.attempts):
             tried = await self._ask_once(litellm, prompt, schema)
             unsettled += most if tried.may_be_billed else NOTHING
@@ -130,8 +136,16 @@ class LiteLLMModel:
                 break
             if tried.may_be_billed and meter.again(most):
                 break
-            await self._sleep(min(2**attempt, _LONGEST_PAUSE_S))
-        return tried.completion.model_copy(update={"unsettled": None if unsettled == NOTHING else unsettled})
+            pause_s = max(tried.retry_after_s or 0, min(2**attempt, _LONGEST_PAUSE_S))
+            waited_s += pause_s
+            if waited_s > self._timeout_s:
+                return self._too_late(tried, unsettled, pause_s)
+            await self._sleep(pause_s)
+        return _settled(tried.completion, unsettled)
+
+    def _too_late(self, tried: _Tried[T], unsettled: Spend, pause_s: float) -> Completion[T]:
+        failure = f"{tried.completion.failure}; not asked again: that is to wait {pause_s:.0f} s of {self._timeout_s:g}"
+        return _settled(tried.completion.model_copy(update={"failure": failure}), unsettled)
 
     async def _ask_once(self, litellm: Any, prompt: Synthesis, schema: type[T]) -> _Tried[T]:
         try:
@@ -167,7 +181,7 @@ class LiteLLMModel:
         completion = completion_of(schema)(
             model=self.name, failure=f"{kind}: {words}", retryable=kind in RETRYABLE, finish="error"
         )
-        return _Tried(completion, may_be_billed=may_be_billed(error, kind))
+        return _Tried(completion, may_be_billed=may_be_billed(error, kind), retry_after_s=retry_after_s(error))
 
     def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
         reply = reply_of(response)

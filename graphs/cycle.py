@@ -20,13 +20,14 @@ from context.tokenizer import Tokenizer
 from domain.decision import Episode, Opinion
 from domain.digest import canonical, digest
 from domain.effects import Effects
-from domain.errors import VenueUnavailable
+from domain.errors import ReplayDiverged, VenueUnavailable
 from domain.order import OrderReport
 from domain.portfolio import Portfolio, Position
 from domain.value import Symbol, Value, absent
 from domain.venue import Levels
 from graphs.budget import Budget, Reservation
 from graphs.days import day_start
+from graphs.health import Questions
 from graphs.session import TOOLS, Session
 from graphs.state import CycleState
 from memory.controls import ACTIVE, Control
@@ -54,6 +55,7 @@ class Stock(Value):
 
 
 _STOCK: Final = TypeAdapter(Stock)
+_PAUSE: Final = TypeAdapter(str)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ORDERS: Final = TypeAdapter(tuple[OrderRecord, ...])
 CONTROL: Final = TypeAdapter(Control)
@@ -89,7 +91,7 @@ class RecordedModel:
         request = {"messages": digest(prompt.messages), "schema": schema.__name__}
         reservation = Reservation(self._cycle.budget, self._model, prompt)
         if self.paid and (refusal := await reservation.granted(self._reserving)):
-            return completion_of(schema)(model=self.name, failure=f"budget: {refusal}")
+            return completion_of(schema)(model=self.name, failure=f"budget: {refusal}")  # not asked, and so not spent
         try:
             answer = await self._effects.once(
                 f"model:{self.name}",
@@ -142,6 +144,8 @@ class Cycle:
     usd: Decimal | None = Decimal(0)
     """`None` once a model was asked whose price is unknown: unknown, not free."""
     budget: Budget = field(init=False)
+    questions: Questions = field(default_factory=Questions)
+    """What came of those to the model."""
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.session.settings.policy.agent_budget, before=self._used_today, now=self._used)
@@ -208,6 +212,7 @@ class Cycle:
         One that failed without any usage was not billed; one with usage and no price makes the sum unknown. Attempts
         that nobody told the cost of count as the most that they may have cost.
         """
+        self.questions.note(answer.failure)
         unsettled = answer.unsettled or NOTHING
         self.tokens += answer.input_tokens + answer.output_tokens + unsettled.tokens
         self.usd = None if self.usd is None or unsettled.usd is None else self.usd + unsettled.usd
@@ -277,6 +282,23 @@ class Cycle:
             self.armed = await effects.once("arming", None, returns=_ARMING, perform=session.armed)
         self.clock_skew_ms = await effects.once("venue:time", None, returns=_SKEW, perform=compare)
         return await effects.once("control", None, returns=CONTROL, perform=look)
+
+    async def pause_of_model(self) -> str:
+        """Why a live run does not ask its model in this cycle. A run on paper ends instead.
+
+        An effect, for it depends on what this process has seen. Archives of earlier versions hold none.
+        """
+        session = self.session
+        if not session.live or not session.model.paid:
+            return ""
+
+        async def look() -> str:
+            return session.health.pause(now=session.clock.now())
+
+        try:
+            return await self.effects("model").once("pause", None, returns=_PAUSE, perform=look)
+        except ReplayDiverged:
+            return ""
 
     async def open_orders(self, effects: Effects) -> tuple[OrderRecord, ...]:
         """Orders that may still trade, as the ledger has them."""

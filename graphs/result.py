@@ -97,6 +97,8 @@ class RunResult(Value):
     cost: Cost
     timings: Timings
     notes: tuple[str, ...] = ()
+    model_failures: Mapping[str, int] = Field(default={}, exclude_if=absent)
+    """Questions to the model that gave no opinion, by kind."""
     trading: Control | None = Field(default=None, exclude_if=absent)
     """What restricts trading for it now; not there while nothing does."""
     open_positions: tuple[OpenPosition, ...] = Field(default=(), exclude_if=absent)

@@ -205,8 +205,10 @@ class Runner:
         async for as_of in self._moments(number, after=session.last_at):
             await self._hold_if_braked()
             session.enter(number)
-            seal = await self.cycle(Cycle(session=session, number=number, as_of=as_of, previous_seal=seal))
+            cycle = Cycle(session=session, number=number, as_of=as_of, previous_seal=seal)
+            seal = await self.cycle(cycle)
             number += 1
+            await self._heed_model(cycle)
             if number == cycles:
                 break
             if self._retention and self._retention.due(closed=number):
@@ -245,6 +247,25 @@ class Runner:
         """For one tick of the closing: a live desk need not wait for a bar, and paper must."""
         bar_s = 0.0 if self._session.live else self._session.timeframe.length.total_seconds()
         return bar_s + _CLOSING_PATIENCE_S
+
+    async def _heed_model(self, cycle: Cycle) -> None:
+        """Raise `ModelUnavailable` when the model is dead, unless a live account holds something: then exits go on."""
+        session, health = self._session, self._session.health
+        dead = health.dead
+        health.close_cycle(cycle.questions, now=session.clock.now())
+        if dead and not health.dead:
+            self._listen(MarketSaid(f"{session.model.name} answers again: new positions are possible"))
+        if not health.dead:
+            return
+        if not (session.live and await self._exposed()):
+            raise health.error(session.model.name)
+        if not dead:
+            self._listen(
+                MarketSaid(
+                    f"ALERT: {session.model.name} can't be asked: {health.dead}. Reduce-only: no new positions; stops, "
+                    "targets and time limits go on, and it is asked again"
+                )
+            )
 
     def _streaming(self) -> AbstractAsyncContextManager[None]:
         market = self._session.market

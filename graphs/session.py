@@ -25,6 +25,7 @@ from domain.value import Symbol, Value, absent
 from domain.venue import Market, Suspends, Venue
 from graphs.brake import Brake, braked
 from graphs.closing import CLOSING, OpenPosition
+from graphs.health import ModelHealth
 from graphs.wall import WallClock
 from memory.approvals import Approvals
 from memory.archive import Archive
@@ -93,6 +94,7 @@ class Session:
     """What was open at the end of the last cycle."""
     wall: Clock = field(default_factory=WallClock)
     """When people are asked and answer. Market time is `clock`."""
+    health: ModelHealth = field(default_factory=ModelHealth)
     step: Step = "none"
     """How near to its loss limits the last cycle found the account."""
     last_at: datetime | None = None
@@ -156,6 +158,7 @@ class Session:
             return
         self.era, self.settings = era, RunSettings.model_validate_json(era.settings)
         self.model = open_model(era.model, asking=self.asking, prices=self.settings.prices)
+        self.health = ModelHealth()
         self.__dict__.pop("engine", None)  # it is of the policy before
 
     @property

@@ -50,6 +50,7 @@ async def summary(
         if closed.record.cut_short:
             cut_short.append(closed.record.cycle)
     snapshots = await archive.snapshot_ids(header.run_id)
+    models = {header.model, *(era.model for era in header.eras)}
     return RunResult(
         run_id=header.run_id,
         status=record.status,
@@ -75,6 +76,7 @@ async def summary(
         version=header.version_at(max(0, record.cycles - 1)),
         eras=era_lines(header),
         cut_short=tuple(cut_short),
+        model_failures=await archive.model_failures(header.run_id) if models != {"rules"} else {},
     )
 
 

@@ -98,6 +98,8 @@ async def signal(state: CycleState, cycle: Cycle) -> CycleState:
         return {"scan": Scan(quiet=tuple((symbol, duty.reason) for symbol in cycle.session.universe))}
     if cycle.between_bars:
         return {"scan": Scan(quiet=tuple((symbol, "no bar has closed since") for symbol in cycle.session.universe))}
+    if pause := await cycle.pause_of_model():
+        return {"scan": Scan(quiet=tuple((symbol, pause) for symbol in cycle.session.universe))}
     return {"scan": await SignalAgent()(cycle.desk("signal"))}
 
 

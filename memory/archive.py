@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
@@ -193,6 +195,18 @@ class Archive:
         async with self._database.reading() as connection:
             found = [step(row) for row in (await connection.execute(query)).mappings()]
         return tuple(sorted(found, key=lambda s: (s.node, s.subject)))
+
+    async def model_failures(self, run_id: str) -> Mapping[str, int]:
+        """How many theses failed, by the kind that each failure begins with. Asked of runs that ask a model."""
+        query = select(steps.c.body).where(
+            steps.c.run_id == run_id, steps.c.node == "research", ~steps.c.body.contains('"failure":""')
+        )
+        found: Counter[str] = Counter()
+        async with self._database.reading() as connection, connection.stream(query) as rows:
+            async for (body,) in rows:
+                theses = json.loads(body).get("theses", ())
+                found.update(each["failure"].partition(":")[0] for each in theses if each.get("failure"))
+        return dict(sorted(found.items()))
 
     async def snapshot(self, id: str) -> SnapshotRecord:
         """One snapshot by its id or the beginning of it.

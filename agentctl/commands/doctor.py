@@ -17,10 +17,13 @@ from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agentctl.tracing import idle, switched_on
 from agentctl.vitals import vitals_in
+from agents.answers import answer_schema
+from agents.faults import KINDS
 from agents.models import open_model
-from agents.providers import KEYS
-from domain.digest import plain
-from domain.errors import AgentctlError, NotFound, Refused
+from agents.providers import KEYLESS, KEYS, provider_of
+from context import Brief, ContextBook
+from domain.digest import canonical, plain
+from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused
 from domain.value import Value
 from graphs.brake import HALT_FILE, halts
 from graphs.profiles import policy_in_effect
@@ -34,7 +37,13 @@ class Finding(Value):
     found: str
 
 
-def examine(*, venue: str | None, db: str | None, as_json: bool) -> None:
+class Pulse(Value):
+    """What a model is asked for, to see that it answers."""
+
+    alive: bool
+
+
+def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bool) -> None:
     """Run every check; exit code 3 when one fails. Values of keys are never shown, only whether they are set."""
     url = load(db=db).database_url
     checks: dict[str, Callable[[], str]] = {
@@ -46,11 +55,13 @@ def examine(*, venue: str | None, db: str | None, as_json: bool) -> None:
         "database": lambda: wait(_database(url)),
         "trading state": lambda: wait(_trading_state(url)),
         "halt file": _halt_file,
-        "model": lambda: f"{open_model(load().model, asking=True).name} can be asked",
+        "model": lambda: _ready(load().model),
         "tokenizer": lambda: f"{open_model(load().model, asking=False).tokenizer.name} counts offline",
         "keys": _keys,
         "tracing": _tracing,
     }
+    if model is not None:
+        checks[f"{model}"] = lambda: wait(_asked(model))
     if venue is not None:
         checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
     findings = [_found(name, check) for name, check in checks.items()]
@@ -146,6 +157,36 @@ async def _exchange(exchange: str) -> str:
         )
     key = f"the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
     return f"{where}: answers{skew_ms}; {key}"
+
+
+def _ready(name: str) -> str:
+    """What is at hand to ask a model with. Whether it answers, only asking shows."""
+    model = open_model(name, asking=True, prices=load().prices)
+    if not model.paid:
+        return f"{name} needs no key and no network"
+    has = "a server of one's own, which needs no key" if provider_of(name) in KEYLESS else "its key is set"
+    price = "" if getattr(model, "price", None) else "; its price is unknown, so that AGENT_BUDGET refuses entries"
+    return f"{name}: {has}, not asked: agentctl doctor --model {name} does{price}"
+
+
+async def _asked(name: str) -> str:
+    """Ask a model one short question. Raises `ModelUnavailable` when it can't be asked."""
+    model = open_model(name, asking=True, prices=load().prices)
+    brief = Brief(
+        system="This is a test of the connection.",
+        instructions="Answer that you are alive.",
+        answer_schema=canonical(answer_schema(Pulse)),
+        subject="",
+    )
+    now = datetime.now(UTC)
+    prompt = ContextBook().synthesize(budget=1_000, tokenizer=model.tokenizer, as_of=now, brief=brief)
+    completion = await model.ask(prompt, Pulse)
+    tokens = completion.input_tokens + completion.output_tokens
+    cost = "a price that is unknown" if completion.cost_usd is None else f"{plain(completion.cost_usd)} USD"
+    if completion.failure.partition(":")[0] in KINDS:
+        raise ModelUnavailable(f"{name} can't be asked: {completion.failure}")
+    said = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
+    return f"{said}; {tokens} tokens at {cost}"
 
 
 def _keys() -> str:

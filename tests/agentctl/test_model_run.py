@@ -18,7 +18,7 @@ import respx
 
 from agentctl.cli import main
 from agents.gateway import LiteLLMModel
-from builders.models import an_answer, an_error
+from builders.models import an_answer, an_error, recording, replies, reply
 from builders.processes import NO_NETWORK
 from builders.processes import agentctl as process
 
@@ -224,6 +224,19 @@ def test_a_price_that_is_set_lets_it_enter_and_is_kept_with_the_run(
     assert "unknown" not in said
 
 
+def test_a_run_that_goes_on_takes_a_price_that_was_set_since(
+    folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(side_effect=an_opinion)
+    _, result, _ = agentctl(*ARGV, "--model", UNKNOWN, capsys=capsys)
+    (folder / "agentctl.toml").write_text(PRICED)
+    go_on = ("run", "--resume", result["run_id"], "--cycles", "14", "--reload", "--by", "Ada", "--json")
+    code, _, said = agentctl(*go_on, capsys=capsys)
+    assert code == 0
+    assert f"models.{UNKNOWN}.price" in said
+    assert "the price of" not in said
+
+
 def test_a_run_that_never_asks_says_nothing_of_prices(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, said = agentctl("run", "--cycles", "2", "--json", capsys=capsys)
     assert "price of" not in said
@@ -259,11 +272,7 @@ def test_attempts_that_time_out_stay_reserved(
     folder: Path, wire: respx.Route, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire.mock(side_effect=httpx.ReadTimeout("never"))
-
-    async def no_pause(seconds: float) -> None:
-        """A provider that is down is asked again after pauses; a test has no time for them."""
-
-    monkeypatch.setitem(LiteLLMModel.__init__.__kwdefaults__, "sleep", no_pause)
+    quickly(monkeypatch)
     policy = a_policy(folder, "usd = 0.02")
     argv = ("run", "--model", MODEL, "--seed", "8", "--cycles", "14", "--policy", str(policy), "--json")
     _, result, _ = agentctl(*argv, capsys=capsys)
@@ -271,3 +280,93 @@ def test_attempts_that_time_out_stay_reserved(
     assert 0 < wire.call_count <= Decimal("0.02") / most
     assert wire.call_count * most <= Decimal(result["cost"]["usd"]) <= Decimal("0.02")
     assert failures(result)
+
+
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_pause(seconds: float) -> None:
+        """A provider that is down is asked again after pauses; a test has no time for them."""
+
+    monkeypatch.setitem(LiteLLMModel.__init__.__kwdefaults__, "sleep", no_pause)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "remedy"),
+    [
+        ("openai__error_auth", "auth", "Check its key"),
+        ("anthropic__error_not_found", "not_found", "Check the model's name"),
+        ("reported_errors", "quota", "Top up the account"),
+        ("", "no_server", "Start its server"),
+    ],
+)
+def test_a_dead_model_ends_a_run_on_paper_before_its_second_cycle(
+    wire: respx.Route,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    kind: str,
+    remedy: str,
+) -> None:
+    quickly(monkeypatch)
+    if not name:
+        wire.mock(side_effect=httpx.ConnectError("refused"))
+    elif name == "reported_errors":
+        wire.mock(return_value=reply(recording(name)[0]))
+    else:
+        wire.mock(return_value=replies(name)[0])
+    code, result, said = agentctl(*ARGV, capsys=capsys)
+    assert (code, result) == (5, None)
+    assert f"error: {MODEL} can't be asked: {kind}: " in said
+    assert remedy in said
+    first = wire.call_count
+    run_id = json_of(capsys, "runs", "list")[0]["run_id"]
+    assert json_of(capsys, "runs", "show", run_id)["model_failures"] == {kind: 1}
+    code, _, _ = agentctl("run", "--resume", run_id, "--json", capsys=capsys)
+    assert (code, wire.call_count) == (5, 2 * first), "asked again, and as little as before"
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
+    return agentctl(*argv, "--json", capsys=capsys)[1]
+
+
+def test_a_run_of_one_cycle_with_a_dead_model_is_no_success(
+    wire: respx.Route, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.mock(return_value=an_error(401, "Incorrect API key provided"))
+    cycle = next(n for n in range(1, 12) if agentctl(*ARGV, "--cycles", str(n), capsys=capsys)[0] == 5)
+    assert wire.call_count == 1, f"it was asked first in cycle {cycle}"
+
+
+def test_single_failures_are_counted_by_kind(
+    wire: respx.Route, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickly(monkeypatch)
+    odd = iter([an_answer("{"), an_answer("I can't help with that."), *[an_error(503)] * 3])
+    wire.mock(side_effect=lambda request: next(odd, None) or an_opinion(request))
+    argv = [part for part in ARGV if part != "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    out, _ = capsys.readouterr()
+    assert int(ended.value.code or 0) == 0
+    assert "questions to the model without an answer: refusal 1, unavailable 1, unreadable 1" in out
+
+
+def test_doctor_asks_a_model_only_when_it_is_told_to(wire: respx.Route, capsys: pytest.CaptureFixture[str]) -> None:
+    wire.mock(return_value=an_answer('{"alive": true}'))
+    os.environ["AGENTCTL_MODEL"] = MODEL
+    try:
+        found = {one["check"]: one["found"] for one in json_of(capsys, "doctor")}
+        assert found["model"] == f"{MODEL}: its key is set, not asked: agentctl doctor --model {MODEL} does"
+        assert wire.call_count == 0
+        code, findings, _ = agentctl("doctor", "--model", MODEL, "--json", capsys=capsys)
+    finally:
+        del os.environ["AGENTCTL_MODEL"]
+    told = {one["check"]: one["found"] for one in findings}[MODEL]
+    assert [one for one in findings if not one["ok"]] == []
+    assert (code, told.split(";")[0], wire.call_count) == (0, "answers as asked", 1)
+    assert " USD" in told
+    wire.mock(return_value=an_error(401, f"Incorrect API key provided: {KEY}"))
+    code, findings, said = agentctl("doctor", "--model", MODEL, "--json", capsys=capsys)
+    failed = [one for one in findings if not one["ok"]]
+    assert (code, [one["check"] for one in failed]) == (3, [MODEL])
+    assert "auth: Incorrect API key" in failed[0]["found"]
+    assert KEY not in said

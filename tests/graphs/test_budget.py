@@ -17,6 +17,7 @@ from context.tokenizer import Tokenizer, Utf8Bytes
 from domain.clock import TickClock
 from domain.decision import Opinion
 from domain.effects import Unrecorded
+from domain.errors import ReplayDiverged
 from graphs.budget import Budget, Reservation
 from policy.limits.conduct import BudgetLimits
 
@@ -135,3 +136,12 @@ async def test_a_reservation_that_outlived_a_crash_counts_as_billed() -> None:
 def test_what_costs_unknown_adds_up_to_unknown() -> None:
     assert Spend(tokens=1, usd=None) + ONE == Spend(tokens=1_001, usd=None)
     assert Spend(tokens=2, usd=None).times(2) == Spend(tokens=4, usd=None)
+
+
+async def test_an_archive_of_a_version_that_reserved_nothing_plays_on() -> None:
+    class Old(Unrecorded):
+        async def once(self, name, request, *, returns, perform, durable=False):  # type: ignore[no-untyped-def]
+            raise ReplayDiverged(f"the replay asks for {name}, which the tape does not hold")
+
+    reservation = Reservation(a_budget(usd=0), Priced(), a_prompt())
+    assert await reservation.granted(Old(TickClock(START))) == ""
