@@ -31,6 +31,8 @@ _CALLBACKS: Final = (
     "_async_success_callback",
     "_async_failure_callback",
 )
+_LOCAL: Final = frozenset({"cache"})
+"""Callbacks that litellm gives itself and that stay in this process."""
 _IDLE: Final = (
     "LANGSMITH_API_KEY",
     "LANGCHAIN_API_KEY",
@@ -52,7 +54,7 @@ def switched_on(environ: Mapping[str, str]) -> Sequence[str]:
         if environ.get(name, "").strip().lower() not in _OFF
     ]
     litellm = sys.modules.get("litellm")  # not imported for this: it takes seconds
-    callbacks = [name for name in _CALLBACKS if litellm is not None and getattr(litellm, name, None)]
+    callbacks = [name for name in _CALLBACKS if set(map(str, getattr(litellm, name, ()) or ())) - _LOCAL]
     return [*found, *(f"litellm.{name} hears every prompt and answer" for name in callbacks)]
 
 

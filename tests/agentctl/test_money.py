@@ -69,11 +69,11 @@ async def test_what_changes_in_a_run_that_goes_on_is_read_before_and_needs_armin
     wider = RiskSettings(reenter_after_bars=0, risk_per_trade=Decimal("0.05"))
     changes = Changes(policy=profile("standard"), desk=DeskSettings(risk=wider))
     meant = planned(header, Change(changes=changes, by="Ada", at=START))
-    agree(meant, None, changes=changed_in_words(header, meant))
+    agree(meant, None, where=WHERE, changes=changed_in_words(header, meant))
     said = capsys.readouterr().err
     for words in (
         f"under the policy {profile('standard').digest[:12]}",
-        "okx is not armed: it enters nothing",
+        "okx is not armed: no new positions",
         "it changes desk.risk.risk_per_trade: 0.005 -> 0.05",
     ):
         assert words in said

@@ -58,7 +58,11 @@ def test_a_key_alone_sends_nothing() -> None:
 
 
 def test_callbacks_that_somebody_gave_to_litellm_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "litellm", SimpleNamespace(success_callback=["langfuse"], callbacks=[]))  # type: ignore[arg-type]
+    monkeypatch.setitem(
+        sys.modules,
+        "litellm",
+        SimpleNamespace(success_callback=["cache", "langfuse"], input_callback=["cache"], callbacks=[]),
+    )  # type: ignore[arg-type]
     assert switched_on({}) == ["litellm.success_callback hears every prompt and answer"]
 
 

@@ -294,7 +294,7 @@ async def test_a_live_run_takes_another_policy_and_replays(tmp_path: Path) -> No
 
 
 async def test_a_live_cycle_that_another_version_began_is_closed_and_its_order_followed(tmp_path: Path) -> None:
-    """Killed by hand right after the entry was sent, and gone on with by another version."""
+    """Left right after the entry and its stop were sent, and gone on with by another version."""
     stop = Stop()
 
     def listen(event: object) -> None:
@@ -314,7 +314,7 @@ async def test_a_live_cycle_that_another_version_began_is_closed_and_its_order_f
                 older = await went_live(older, desk, database=database, adopt=(), at=now)
                 session = live.at_work(await start(older, market, model, database=database, desk=desk))
                 cut = await drive(session, cycles=6, listen=listen, stop=stop)
-            assert (cut.status, len(cut.orders)) == ("interrupted", 1)
+            assert (cut.status, len(cut.orders)) == ("interrupted", 2)
             async with live.opened() as desk:
                 session = await live.go_on(database, desk)
                 result = await drive(session, cycles=cut.cycles + 3)
