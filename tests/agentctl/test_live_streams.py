@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 """Real sockets, and five seconds at least between two looks."""
 
 BTC = "BTC/USDT"
-RUN = ["run", "--live", "--market", "okx", "--symbols", BTC, "--timeframe", "1h"]
+RUN = ["run", "--live", "--market", "okx", "--symbols", BTC, "--timeframe", "1h", "--policy", "thin.toml"]
+THIN = 'extends = "conservative"\nname = "thin"\n[depth]\nshare_of_touch = 1000\n'
+"""The book of the double shows less than the desk enters."""
 EAGER = """
 [desk.signal]
 threshold = "0.1"
@@ -32,6 +34,7 @@ reenter_after_bars = 9
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
     with a_desk(tmp_path, monkeypatch, capsys, settings=EAGER, timeframe="1h") as opened:
+        (tmp_path / "thin.toml").write_text(THIN)
         yield opened
 
 
@@ -56,13 +59,13 @@ def test_a_target_that_is_reached_within_the_hour_is_taken_at_once(desk: Desk) -
     desk("arm", "okx", "--for", "8h", "--reason", "a trial")
     thread = once(lambda: any(stop.client_order_id for stop in engine.stops), climb)
     begun = time.monotonic()
-    code, out, err = desk(*RUN, "--cycles", "4", "--json")
+    code, out, err = desk(*RUN, "--cycles", "2", "--json")
     assert code == 0, err
     assert not thread.is_alive()
     assert time.monotonic() - begun < 120
     entry, exit = (order for order in engine.orders if order.new.client_order_id.startswith("ac"))
     assert (entry.new.side, exit.new.side, exit.open) == ("buy", "sell", False)
-    assert json.loads(out)["cycles"] == 4
+    assert json.loads(out)["cycles"] == 2
     assert desk("replay", "--run", "last")[0] == 0
     assert desk("reconcile")[0] == 0
 
