@@ -35,7 +35,7 @@ from domain.digest import canonical
 from domain.order import OrderState
 from graphs.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy, PolicyEngine
-from policy.account import Arming, Consent
+from policy.account import Arming, Consent, SentOrder
 from policy.check import Check
 from policy.tightness import SECTIONS, loosened, tighter
 
@@ -132,12 +132,25 @@ def test_whatever_is_cited_or_thought_nothing_is_allowed_that_no_venue_data_supp
         assert sides[proposal.side] > sides[other]
 
 
+def _sent_before(drawn: tuple[Proposal, Facts]) -> tuple[Proposal, Facts]:
+    """The same proposal in a world in which one like it was let through just now."""
+    proposal, world = drawn
+    like_it = SentOrder.of(proposal.model_copy(update={"cycle": proposal.cycle + 1}), at=world.now)
+    return proposal, world.model_copy(update={"sent": (*world.sent, like_it)})
+
+
 def test_the_worlds_lie_on_both_sides_of_every_check() -> None:
     """A property over worlds in which everything is refused, or nothing, would say nothing."""
     outcomes: Counter[tuple[str, str]] = Counter()
 
     @settings(max_examples=600, database=None, derandomize=True)
-    @given(st.one_of(st.tuples(small_entries(), strained()), st.tuples(proposals(), facts())))
+    @given(
+        st.one_of(
+            st.tuples(small_entries(), strained()),
+            st.tuples(proposals(), facts()),
+            st.tuples(small_entries(), facts()).map(_sent_before),
+        )
+    )
     def look(drawn: tuple[Proposal, Facts]) -> None:
         verdict = judge(*drawn)
         outcomes["", verdict.outcome] += 1

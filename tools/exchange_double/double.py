@@ -161,7 +161,7 @@ class ExchangeDouble:
     def _effects(self, met: _Met, operation: Operation) -> Effects:
         """What the faults of this request do to it. One that would change nothing yet is not spent."""
         filled = len(self.engine.fills)
-        self.engine.refuses_exits = self.engine.refuses_exits or met.take(faults.ExitRefused) is not None
+        self.engine.refuses_exits |= met.take(faults.ExitRefused) is not None
         partial = met.take(faults.PartialThenCancel)
         lag = met.take(faults.BalanceLag) if filled else None
         twice = met.take(faults.DuplicateFill) if filled else None
