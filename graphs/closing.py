@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from agents.protection import held_stops
 from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import ZERO
@@ -72,7 +73,7 @@ def open_positions(
     return tuple(
         _open_position(
             position,
-            [order for order in working if _is_stop(order, position)],
+            held_stops(position, working),
             stop=stops.get(symbol),
             lot_size=instruments[symbol].lot_size if symbol in instruments else ZERO,
         )
@@ -85,12 +86,6 @@ def unwatched(positions: Sequence[OpenPosition]) -> str:
     bare = [p.symbol for p in positions if p.stop_price is not None and not p.guarded]
     stops = [f"the stop{'s' if len(bare) > 1 else ''} of {', '.join(bare)}"] if bare else []
     return " and ".join([*stops, "all targets, time limits and theses"])
-
-
-def _is_stop(order: OrderRecord, position: Position) -> bool:
-    side = "sell" if position.quantity > 0 else "buy"
-    request = order.request
-    return (request.type, request.symbol, request.side) == ("stop", position.symbol, side)
 
 
 def _open_position(
