@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from agentctl.output import print_table
+from agentctl.paper import describe
 from agents.models import RULES
 from domain.decision import Decision
 from domain.digest import plain
@@ -24,6 +25,8 @@ def show_result(result: RunResult) -> None:
     print(f"run {result.run_id} {result.status}: {result.cycles} cycles on {setting}")
     if result.trading is not None:
         print(visible(f"trading: {result.trading.describe}"))
+    if result.costs is not None:
+        print(f"paper costs: {describe(result.costs, symbols=result.symbols)}")
     for note in result.notes:
         print(reveal(f"note: {note}"))
     _show_eras(result)

@@ -94,6 +94,15 @@ class LiveMarket(Market, Protocol):
 
 
 @runtime_checkable
+class MakesQuotes(Protocol):
+    """A market that makes quotes out of bars where it has no real ones: see `tools.spread`."""
+
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """From now on the quotes that it makes are so wide, from bid to ask."""
+        ...
+
+
+@runtime_checkable
 class SessionSource(Protocol):
     """A market that tells in which session its symbols are: one of assets that don't trade around the clock."""
 

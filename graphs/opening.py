@@ -16,7 +16,7 @@ from domain.clock import Clock, CycleClock, TickClock
 from domain.digest import canonical
 from domain.errors import LedgerBroken, NotFound, UsageError
 from domain.portfolio import Portfolio
-from domain.venue import Market, Suspends, Venue
+from domain.venue import MakesQuotes, Market, Suspends, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.cut_short import close_as_it_stands, matched_until
 from graphs.eras import NOTHING, Change, this_version
@@ -32,6 +32,7 @@ from memory.records import Era, RunHeader, RunRecord
 from memory.standing_at import stand_at
 from memory.tape import Recording, Tape
 from policy import TicketOffice
+from tools.costs import PaperCosts
 from tools.market import open_market
 from tools.paper import PaperVenue
 from tools.paper_order import RestoredOrder
@@ -73,6 +74,7 @@ async def prepare(
     model = open_model(options.model, asking=True, prices=options.prices)
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
+    _quote_by(options.costs, market)
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currency = one_currency(i.quote for i in instruments.values())
     settings = RunSettings(
@@ -101,6 +103,12 @@ async def prepare(
         created_at=at,
     )
     return header, market, model
+
+
+def _quote_by(costs: PaperCosts, market: Market) -> None:
+    """Have `market` make its quotes as wide as it was set, where it was and where it makes some."""
+    if costs.spread_bps is not None and isinstance(market, MakesQuotes):
+        market.set_spread(costs.spread_bps)
 
 
 async def start(
@@ -143,6 +151,7 @@ async def resume(
     header = record.header
     timeframe = Timeframe(header.timeframe)
     market = opener(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed, wall=WallClock())
+    _quote_by(RunSettings.model_validate_json(header.settings).costs, market)
     if isinstance(market, Suspends):
         market.expect(RunSettings.model_validate_json(header.era(record.cycles).settings).instruments)
     forked = [era.from_cycle for era in header.eras if era.at is None]

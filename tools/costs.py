@@ -9,7 +9,7 @@ from pydantic import Field
 
 from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
-from domain.value import NonNegative, Share, Value
+from domain.value import NonNegative, Share, Value, unset
 
 _FEE_GRAIN = Decimal("1e-8")
 
@@ -34,6 +34,8 @@ class PaperCosts(Value):
     impact_bps: NonNegative = Decimal(10)
     participation: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.1")
     """The most of one bar's volume, as a part of one, that all orders in a symbol take together."""
+    spread_bps: NonNegative | None = Field(default=None, exclude_if=unset)
+    """From bid to ask, where a market has bars and no real quotes; `None` is the bar's own, see `tools.spread`."""
 
     def fees(self, kind: InstrumentKind) -> FeeSchedule:
         return self.spot if kind == "spot" else self.swap

@@ -95,6 +95,11 @@ class FailoverMarket:
         each = (f"{market.name}: {note}" for market in (self._primary, self._secondary) for note in market.notes)
         return (*self._notes, *each)
 
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`."""
+        self._primary.set_spread(spread_bps)
+        self._secondary.set_spread(spread_bps)
+
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._primary.watch(tell)

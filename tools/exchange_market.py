@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from domain.candle import Candle, Headline, Quote, Timeframe
@@ -92,6 +93,7 @@ class ExchangeMarket:
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
         self._looks: deque[Look] = deque(maxlen=_LOOKS_KEPT)
+        self._spread_bps: Decimal | None = None
         # One reader at a time: agents ask at once, and a window is brought up by one of them.
         self._turn = asyncio.Lock()
 
@@ -116,6 +118,10 @@ class ExchangeMarket:
 
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
+
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`: of moments at which nobody looked."""
+        self._spread_bps = spread_bps
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Asked once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
@@ -177,7 +183,7 @@ class ExchangeMarket:
         bars = await self.candles(symbol, limit=1, until=as_of)
         if not bars:
             raise VenueUnavailable(f"{self.name} showed no bar of {symbol} closed by {as_of:%Y-%m-%d %H:%M}")
-        return quote_from(bars[-1], (await self.instruments())[symbol])
+        return quote_from(bars[-1], (await self.instruments())[symbol], width_bps=self._spread_bps)
 
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
         """None: exchanges have no news."""

@@ -60,6 +60,7 @@ class FileMarket:
         self._hours = {symbol: asset.hours for symbol, asset in assets.items()}
         self._headlines = [h for h in headlines if not h.symbols or not self._series.keys().isdisjoint(h.symbols)]
         self._ticks = sorted({close for series in self._series.values() for close in series.closes})
+        self._spread_bps: Decimal | None = None
         self.notes = tuple(notes)
         """What a reader should know of the data: gaps by file and line, files that were passed over."""
 
@@ -101,6 +102,10 @@ class FileMarket:
     def timeframe(self) -> Timeframe:
         return self._timeframe
 
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`."""
+        self._spread_bps = spread_bps
+
     async def instruments(self) -> Mapping[str, Instrument]:
         return MappingProxyType(self._instruments)
 
@@ -111,7 +116,7 @@ class FileMarket:
         bar = self._of(symbol).last(as_of)
         if bar is None:
             raise VenueUnavailable(f"{symbol} has no closed bar before {as_of.isoformat()} in {self._name}")
-        return quote_from(bar, self._instruments[symbol])
+        return quote_from(bar, self._instruments[symbol], width_bps=self._spread_bps)
 
     async def session(self, symbol: str, *, as_of: datetime) -> Session | None:
         """By its calendar, where it has one: see `TradingHours.decided_at`."""

@@ -24,6 +24,7 @@ from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
+from agentctl.paper import one_fee
 from agentctl.parting import Ended, parting, tell_failure
 from agentctl.person import named
 from agentctl.settings import Settings, load
@@ -52,6 +53,7 @@ from memory.armings import Armings
 from memory.database import Database
 from memory.leases import held
 from memory.records import EndStatus, RunHeader, RunRecord
+from tools.costs import PaperCosts
 from tools.market import open_market
 
 WAITING = 6
@@ -75,6 +77,7 @@ class Asked:
     reason: str
     seed: int | None
     cash: str | None
+    fee_bps: str | None
     resume: str | None
     live: bool
     adopt: str | None
@@ -150,8 +153,8 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
 
 
 def _refuse_with_resume(asked: Asked) -> None:
-    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "adopt")
-    given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
+    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "fee_bps", "adopt")
+    given = [_option(name) for name in fixed if getattr(asked, name) is not None]
     if given:
         raise UsageError(
             f"{', '.join(given)} can't change in a run that goes on",
@@ -160,9 +163,15 @@ def _refuse_with_resume(asked: Asked) -> None:
 
 
 def _refuse_with_live(asked: Asked) -> None:
-    given = [f"--{name}" for name in ("seed", "cash") if getattr(asked, name) is not None]
+    given = [_option(name) for name in ("seed", "cash", "fee_bps") if getattr(asked, name) is not None]
     if given:
-        raise UsageError(f"{', '.join(given)} is of paper", remedy="With --live the account is what it is")
+        raise UsageError(
+            f"{', '.join(given)} is of paper", remedy="With --live the account, and what it costs, is what it is"
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 async def _new(asked: Asked) -> Ended:
@@ -174,7 +183,8 @@ async def _new(asked: Asked) -> Ended:
         model=asked.wanted.model,
         policy=asked.wanted.policy,
         seed=asked.seed,
-        cash=_cash(asked.cash),
+        cash=_number("--cash", asked.cash, example="100000"),
+        paper=one_fee(_number("--fee-bps", asked.fee_bps, example="5")),
         db=asked.db,
         **asked.wanted.tree,
     )
@@ -191,6 +201,7 @@ async def _new(asked: Asked) -> Ended:
         desk=settings.desk,
         lanes=settings.lane_settings,
         prices=settings.prices,
+        costs=PaperCosts() if asked.live else settings.paper.costs,
     )
     now = datetime.now(UTC)
     if asked.live:
@@ -387,13 +398,13 @@ def _symbols(text: str | None) -> tuple[str, ...] | None:
     return symbols
 
 
-def _cash(text: str | None) -> Decimal | None:
+def _number(option: str, text: str | None, *, example: str) -> Decimal | None:
     if text is None:
         return None
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise UsageError(f"--cash {text!r} is not a number", remedy="Write --cash 100000") from None
+        raise UsageError(f"{option} {text!r} is not a number", remedy=f"Write {option} {example}") from None
 
 
 def _new_id(now: datetime) -> str:
