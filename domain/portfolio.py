@@ -37,6 +37,8 @@ class Position(Value):
     opened_at: Instant | None = None
     stop_price: Positive | None = None
     target_price: Positive | None = None
+    funding: Amount = Field(default=ZERO, exclude_if=absent)
+    """What of `realized` is funding: what a perpetual was paid, less what it paid."""
 
     @property
     def average_price(self) -> Decimal | None:
@@ -56,6 +58,11 @@ class Position(Value):
             traded = self._moved(fill.signed_quantity, price=fill.price, at=fill.at)
             paid = traded._moved(-fill.fee_base, price=fill.price, at=fill.at) if fill.fee_base else traded
             return paid.model_copy(update={"fees": self.fees + fill.fees})
+
+    def funded(self, cash: Decimal) -> Position:
+        """This position when it was paid `cash` of funding, or paid it where that is negative."""
+        with localcontext(EXACT):
+            return self.model_copy(update={"realized": self.realized + cash, "funding": self.funding + cash})
 
     def adopting(self, quantity: Decimal, *, price: Decimal, at: datetime) -> Position:
         """This position with signed `quantity` more that was not bought but taken over at `price`, without a fee."""

@@ -1,4 +1,4 @@
-"""Closed trades out of fills: from flat to flat, the fees of both sides counted. Pure."""
+"""Closed trades out of fills: from flat to flat, the fees of both sides and the funding between counted. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ from domain.decision import Episode
 from domain.money import EXACT, ZERO
 from domain.order import Fill
 from domain.portfolio import Position
+from domain.statement import ExternalEvent
+from memory.external import LIQUIDATION
 
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
 
 
-def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Episode, ...]:
+def closed_trades(
+    before: Sequence[Fill], recorded: Sequence[Fill], *, funding: Sequence[ExternalEvent] = ()
+) -> tuple[Episode, ...]:
     """The trades in one symbol that `recorded` closed, in order.
 
     `before` are the fills since the position was last flat; both in the order in which they were
-    booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity.
+    booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity. `funding` counts
+    to the trade that was open when it came: after it began, and no later than it ended.
     """
+    paid = [event for event in funding if event.kind == "funding"]
     with localcontext(EXACT):
-        return tuple(_closed(before, recorded))
+        return tuple(_with_funding(episode, paid) for episode in _closed(before, recorded))
+
+
+def _with_funding(episode: Episode, paid: Sequence[ExternalEvent]) -> Episode:
+    cash = sum((event.cash for event in paid if episode.opened_at < event.at <= episode.closed_at), ZERO)
+    return episode.model_copy(update={"profit": episode.profit + cash, "funding": cash}) if cash else episode
 
 
 def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episode]:
@@ -68,4 +79,5 @@ def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decim
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
+        cause="liquidation" if closing.client_order_id == LIQUIDATION else None,
     )

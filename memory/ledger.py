@@ -202,7 +202,7 @@ class Ledger:
         books = await self._books(connection, ids=(), cycle=cycle)
         books.external = await read_external(connection, self._account, ids={event.id for event in events})
         books.holdings = await read_holdings(connection, self._account)
-        if any(event.kind == ADOPTION for event in events):
+        if any(event.own or event.kind == ADOPTION for event in events):
             books.positions = await read_positions(connection, self._account)
         news = [books.take(event) for event in events]
         await books.write(connection)
@@ -339,10 +339,14 @@ class Ledger:
         closed: list[Episode] = []
         async with self._database.reading() as connection:
             recorded = await moves_in(connection, self._account, run_id=self._run_id, cycle=cycle)
-            for symbol in sorted({move.fill.symbol for move in recorded}):
-                now = [move for move in recorded if move.fill.symbol == symbol]
+            for symbol in sorted({move.symbol for move in recorded}):
+                now = [move for move in recorded if move.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
-                closed += closed_trades([move.fill for move in before], [move.fill for move in now])
+                closed += closed_trades(
+                    [fill for move in before if (fill := move.fill)],
+                    [fill for move in now if (fill := move.fill)],
+                    funding=[move.of for move in (*before, *now) if isinstance(move.of, ExternalEvent)],
+                )
         return tuple(closed)
 
     async def check(self) -> None:
