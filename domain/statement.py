@@ -12,7 +12,7 @@ from typing import Literal
 
 from domain.digest import plain
 from domain.money import EXACT, ZERO
-from domain.order import Commission, OrderReport, Side
+from domain.order import Commission, Fill, OrderReport, Side
 from domain.value import Amount, Instant, Positive, Symbol, Value
 
 TransferKind = Literal["deposit", "withdrawal", "funding", "interest", "fee", "other"]
@@ -97,6 +97,30 @@ class ExternalEvent(Value):
     def own(self) -> bool:
         """Whether it is the desk's own result, and nothing that was brought in: see `funding` and `liquidation`."""
         return self.kind == "liquidation" or (self.kind == "funding" and is_swap(self.asset))
+
+    @property
+    def trade(self) -> Fill | None:
+        """Of a liquidation, the trade that it was, in the form of a fill of no order."""
+        if self.kind != "liquidation" or self.price is None or not self.quantity:
+            return None
+        return Fill(
+            trade_id=self.id,
+            client_order_id=self.kind,
+            symbol=self.asset,
+            side="buy" if self.quantity > 0 else "sell",
+            quantity=abs(self.quantity),
+            price=self.price,
+            fee=self.fee,
+            at=self.at,
+        )
+
+    @property
+    def fee(self) -> Decimal:
+        """Of a liquidation, all that it moved in cash besides the notional; else nothing."""
+        if self.kind != "liquidation" or self.price is None:
+            return ZERO
+        with localcontext(EXACT):
+            return -self.quantity * self.price - self.cash
 
 
 def funding(symbol: str, *, cash: Decimal, rate: Decimal, at: datetime) -> ExternalEvent:

@@ -110,6 +110,10 @@ class FundingSource(Protocol):
         """Where it has the rates of a perpetual from, as a file's name; empty where it has none."""
         ...
 
+    def funding_span(self, symbol: str) -> tuple[datetime, datetime] | None:
+        """The first and the last of the rates that it has; `None` where it has those of any time."""
+        ...
+
     async def funding(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
         """The rates with since < at <= until, oldest first. One that the market learns late is missing until it does.
 

@@ -13,7 +13,7 @@ from domain.money import EXACT, ZERO
 from domain.order import Fill
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
-from memory.external import ADOPTION, liquidation_fee, position_with
+from memory.external import ADOPTION, position_with
 from memory.fault import Fault
 from memory.moves import Move
 from memory.orders import OrderRecord, position_after
@@ -100,7 +100,7 @@ def _due(
     adopted = [fill for move in moves if _adopts(move) and (fill := move.fill)]
     brought = sum((event.cash for event in others), ZERO)
     worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
-    liquidated = sum((liquidation_fee(event) for event in external.values()), ZERO)
+    liquidated = sum((event.fee for event in external.values()), ZERO)
     held = dict(before.holdings)
     for event in others:
         if event.quantity:

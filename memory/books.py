@@ -21,7 +21,6 @@ from domain.statement import ExternalEvent
 from memory.external import (
     external_row,
     holding_rows,
-    liquidation_fee,
     moved_symbol,
     position_with,
     require_sound,
@@ -218,7 +217,7 @@ class Books:
             held = plain(before.quantity)
             raise LedgerBroken(f"the event {event.id} liquidates {plain(event.quantity)}, and {held} is held")
         self._move(position_with(before, event))
-        self.account["fees"] += liquidation_fee(event)
+        self.account["fees"] += event.fee
 
     def _adopt(self, event: ExternalEvent, symbol: str) -> Decimal:
         """Take over what the event gives up, and return what it was taken over at. Raises `LedgerBroken`.

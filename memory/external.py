@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, Text, bindparam, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import LedgerBroken
-from domain.money import EXACT, ZERO
+from domain.money import EXACT
 from domain.order import Fill
 from domain.portfolio import Position
 from domain.statement import ExternalEvent, adoption, is_swap
@@ -40,7 +40,7 @@ def require_sound(event: ExternalEvent, *, currency: str) -> None:
         if event.cash != due:
             raise LedgerBroken(f"the event {event.id} adopts {asset} with cash of {event.cash}, and {due} is due")
     elif event.kind == LIQUIDATION:
-        if event.price is None or not event.quantity or not is_swap(event.asset) or liquidation_fee(event) < 0:
+        if event.price is None or not event.quantity or not is_swap(event.asset) or event.fee < 0:
             raise LedgerBroken(
                 f"the event {event.id} liquidates nothing: it needs a swap, a quantity, a price and a fee"
             )
@@ -64,37 +64,25 @@ def event_fill(event: ExternalEvent, *, symbol: str) -> Fill | None:
 
     An adoption gives up what it says, and has no fee.
     """
-    if not event.quantity or event.price is None:
-        return None
-    traded = event.quantity if event.kind == LIQUIDATION else -event.quantity
+    if event.own or event.price is None:
+        return event.trade
     return Fill(
         trade_id=event.id,
-        client_order_id=event.kind,
+        client_order_id=ADOPTION,
         symbol=symbol,
-        side="buy" if traded > 0 else "sell",
-        quantity=abs(traded),
+        side="sell" if event.quantity > 0 else "buy",
+        quantity=abs(event.quantity),
         price=event.price,
-        fee=liquidation_fee(event) if event.kind == LIQUIDATION else ZERO,
         at=event.at,
     )
 
 
-def liquidation_fee(event: ExternalEvent) -> Decimal:
-    """What a liquidation cost: all that it moved in cash besides the notional. Nothing of any other event."""
-    if event.kind != LIQUIDATION or event.price is None:
-        return ZERO
-    with localcontext(EXACT):
-        return -event.quantity * event.price - event.cash
-
-
 def position_with(position: Position, event: ExternalEvent) -> Position:
     """The position after an event that changes it."""
-    fill = event_fill(event, symbol=position.symbol)
-    if fill is None:
-        return position.funded(event.cash)
-    if event.kind == LIQUIDATION:
-        return position.after(fill)
-    return position.adopting(fill.signed_quantity, price=fill.price, at=event.at)
+    if event.own or event.price is None:
+        return position.settled(event)
+    with localcontext(EXACT):
+        return position.adopting(-event.quantity, price=event.price, at=event.at)
 
 
 def external_row(event: ExternalEvent) -> dict[str, object]:

@@ -18,7 +18,7 @@ from domain.money import BPS, against, floor_to
 from domain.order import OrderRequest
 from tools.costs import PaperCosts
 
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,4 @@ def resting(order: OrderRequest, bar: Candle, *, instrument: Instrument) -> Chan
     if limit is None:
         return None
     through = bar.low < limit if order.side == "buy" else bar.high > limit
-    return Chance(limit, instrument.maker_fee, bar.closed_at - _INSTANT) if through else None
+    return Chance(limit, instrument.maker_fee, bar.closed_at - INSTANT) if through else None

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from domain.candle import Candle, Quote
 from domain.instrument import Instrument
+from domain.money import ZERO
 from domain.order import OrderState
+from domain.statement import is_swap
 from tools.books import Books
 from tools.costs import PaperCosts
-from tools.fills import Chance, at_open, liquidity, resting
+from tools.fills import INSTANT, Chance, at_open, liquidity, resting
+from tools.liquidation import Leg
 from tools.paper_order import PaperOrder
+from tools.settlement import Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,18 @@ class Session:
     """The one in force when the bar opened."""
 
 
-def match(orders: Sequence[PaperOrder], *, sessions: Mapping[str, Session], books: Books, costs: PaperCosts) -> None:
+def match(
+    orders: Sequence[PaperOrder],
+    *,
+    sessions: Mapping[str, Session],
+    books: Books,
+    costs: PaperCosts,
+    settling: Settling | None = None,
+) -> None:
     """Let one bar of each symbol in `sessions` work on `orders`, which changes them and `books`.
 
-    First all opens, then what rested, each in order of rank: so fills are made in the order of their times.
+    First all opens, then what rested, each in order of rank: so fills are made in the order of their times. What may be
+    liquidated is so in between, before anything that rested against the adverse way of the bar.
     """
     matching = _Matching(sessions, books=books, costs=costs)
     present = [
@@ -36,10 +49,53 @@ def match(orders: Sequence[PaperOrder], *, sessions: Mapping[str, Session], book
         for order in sorted(orders, key=lambda order: order.rank)
         if (session := sessions.get(order.request.symbol)) and session.bar.opened_at >= order.submitted_at
     ]
-    resters = [order for order in present if not matching.open(order)]
+    if settling:
+        settling.open(orders)
+    resters = [order for order in present if order.state.working and not matching.open(order)]
+    if settling:
+        settling.inside(orders)
     for order in resters:
         if order.state.working:
             matching.rest(order)
+    if settling:
+        settling.close()
+
+
+class Settling:
+    """The perpetuals of an account through one bar of each symbol: see `tools.settlement`."""
+
+    def __init__(
+        self, settlement: Settlement, sessions: Mapping[str, Session], instruments: Mapping[str, Instrument]
+    ) -> None:
+        self._settlement = settlement
+        self._bars = {symbol: session.bar for symbol, session in sessions.items()}
+        self._instruments = instruments
+        first = next(iter(self._bars.values()))
+        self._opened_at, self._last_instant = first.opened_at, first.closed_at - INSTANT
+
+    def open(self, orders: Sequence[PaperOrder]) -> None:
+        """What opens beyond the point of liquidation is liquidated before anything trades."""
+        self._settlement.open(self._bars)
+        legs = self._settlement.legs(self._bars, self._instruments)
+        if self._settlement.liquidated_at(legs) == 0:
+            self._liquidate(orders, legs, point=ZERO)
+
+    def inside(self, orders: Sequence[PaperOrder]) -> None:
+        legs = self._settlement.legs(self._bars, self._instruments)
+        point = self._settlement.liquidated_at(legs)
+        if point is not None:
+            self._liquidate(orders, legs, point=point)
+
+    def close(self) -> None:
+        self._settlement.close(self._bars)
+
+    def _liquidate(self, orders: Sequence[PaperOrder], legs: Sequence[Leg], *, point: Decimal) -> None:
+        """Orders in perpetuals end with the positions (Binance, "Liquidation Protocols": they are cancelled first)."""
+        at = self._last_instant if point else self._opened_at
+        self._settlement.liquidate(legs, point=point, at=at)
+        for order in orders:
+            if order.state.working and is_swap(order.request.symbol):
+                _cancel(order, "the account was liquidated", at=at)
 
 
 class _Matching:
