@@ -56,9 +56,12 @@ def tiers_of(rows: Sequence[Row], *, exchange: str, unit: Decimal) -> tuple[Marg
     for row in sorted(rows, key=lambda row: exact(row["minNotional"] or 0))[:_MOST_TIERS]:
         above, rate = exact(row["minNotional"] or 0), exact(row["maintenanceMarginRate"])
         leverage = row.get("maxLeverage")
+        above = above * unit if in_contracts else above
+        if found and (above <= found[-1].above or rate < found[-1].rate):
+            raise ValueError("the tiers don't ascend")
         try:
             tier = MarginTier(
-                above=above * unit if in_contracts else above,
+                above=above,
                 in_base=in_contracts,
                 rate=rate,
                 deduction=_deduction(found, above, rate) if deducts else ZERO,
@@ -68,8 +71,6 @@ def tiers_of(rows: Sequence[Row], *, exchange: str, unit: Decimal) -> tuple[Marg
             raise ValueError(error.errors()[0]["msg"]) from None
         if not 0 < rate < 1 / (tier.max_leverage or 1):
             raise ValueError(f"a maintenance margin of {rate} at a leverage of {tier.max_leverage}")
-        if found and (tier.above <= found[-1].above or rate < found[-1].rate):
-            raise ValueError("the tiers don't ascend")
         found.append(tier)
     if found and found[0].above > (unit if in_contracts else 1):
         raise ValueError(f"the first tier begins at {found[0].above}")
