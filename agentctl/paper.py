@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from domain.digest import plain
 from domain.errors import UsageError
-from domain.money import BPS
+from domain.money import BPS, ZERO
 from domain.statement import is_swap
 from domain.value import NonNegative, Value
-from tools.costs import FeeSchedule, PaperCosts
+from tools.costs import FeeSchedule, PaperCosts, PerpetualTerms
 
 _DEFAULTS: Final = PaperCosts()
+_TERMS: Final = PerpetualTerms()
 
 _MOST_BPS: Final = 1_000
 """A tenth of the notional, more than any exchange asks for."""
@@ -44,6 +45,24 @@ class PaperSettings(Value):
     """What it pays besides when it takes all that it may of a bar, and in proportion when it takes less."""
     participation: Annotated[Decimal, Field(gt=0, le=1)] = _DEFAULTS.participation
     """The part of a bar's volume that all orders in a symbol may take together."""
+    leverage: Annotated[Decimal, Field(ge=1, le=125)] = _TERMS.leverage
+    """Of perpetuals: the notional that one of initial margin carries; 1 lends nothing."""
+    maintenance_bps: Annotated[Decimal, Field(gt=0, lt=BPS)] = _TERMS.maintenance * BPS
+    """The maintenance margin of perpetuals whose tiers no exchange tells."""
+    liquidation_fee_bps: Cost = _TERMS.liquidation_fee * BPS
+    """What a liquidation costs, as far as there is anything left."""
+    funding_bps: Annotated[Decimal, Field(ge=-100, le=100, allow_inf_nan=False)] = _TERMS.funding_rate * BPS
+    """What longs pay shorts every eight hours where neither a file nor the exchange tells the rates; negative: they
+    are paid."""
+
+    @model_validator(mode="after")
+    def _carries_what_it_opens(self) -> Self:
+        if self.maintenance_bps * self.leverage >= BPS:
+            raise ValueError(
+                f"maintenance_bps {self.maintenance_bps} is no less than the initial margin at a leverage of "
+                f"{self.leverage}: lower one of them"
+            )
+        return self
 
     @property
     def costs(self) -> PaperCosts:
@@ -60,6 +79,12 @@ class PaperSettings(Value):
             impact_bps=self.impact_bps,
             participation=self.participation,
             spread_bps=self.spread_bps,
+            perpetuals=PerpetualTerms(
+                leverage=self.leverage,
+                maintenance=(self.maintenance_bps / BPS).normalize(),
+                liquidation_fee=(self.liquidation_fee_bps / BPS).normalize(),
+                funding_rate=(self.funding_bps / BPS).normalize() + ZERO,
+            ),
         )
 
     def _part(self, stated: Decimal | None, default: Decimal) -> Decimal:

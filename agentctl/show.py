@@ -50,7 +50,9 @@ def show_result(result: RunResult) -> None:
     )
     print(
         f"equity: {cents(money.start)} to {cents(money.end)} "
-        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
+        f"(realized {cents(money.realized)}"
+        + (f", of it funding {cents(money.funding)}" if money.funding else "")
+        + f", unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
         + (f", brought in {cents(money.contributed)}" if money.contributed else "")
         + f"), {verdict}"
     )

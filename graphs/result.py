@@ -52,6 +52,8 @@ class EquityLine(Value):
     realized: Decimal
     unrealized: Decimal
     fees: Decimal
+    funding: Decimal = Field(default=ZERO, exclude_if=absent)
+    """What of `realized` perpetuals were paid, less what they paid."""
     contributed: Decimal = Field(default=ZERO, exclude_if=absent)
     """What was brought in, less what was taken out."""
     reconciled: bool

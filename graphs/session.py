@@ -131,6 +131,11 @@ class Session:
         """Whether it trades with money."""
         return self.header.mode == "live"
 
+    @property
+    def settles(self) -> bool:
+        """Whether its venue funds and liquidates perpetuals: on paper, where a run's costs have terms for them."""
+        return not self.live and self.settings.costs.perpetuals is not None
+
     async def armed(self) -> Arming | None:
         """A person's leave to trade with money here, as it stands now. To be read as an effect."""
         return await self.armings.in_force(self.header.exchange, at=self.wall.now())

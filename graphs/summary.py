@@ -111,6 +111,7 @@ async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -
         realized=figures.realized,
         unrealized=figures.unrealized,
         fees=figures.fees,
+        funding=sum((e.cash for e in await ledger.external() if e.own and e.kind == "funding"), Decimal(0)),
         contributed=figures.contributed,
         reconciled=adds_up,
     )

@@ -36,7 +36,7 @@ from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
 from memory.recognizing import booked, owned, traded, traders
 from memory.records import Before
-from memory.restoring import told
+from memory.restoring import settled, told
 from memory.rows import insert_new
 from memory.schema import accounts, fills, with_digest
 from policy.account import ClosedTrade, EquityMarks
@@ -318,6 +318,11 @@ class Ledger:
         """Every order that the venue took, as it stood when cycle `before` began. See `memory.restoring`."""
         async with self._database.reading() as connection:
             return await told(connection, self._account, before=before)
+
+    async def settled(self, *, before: int) -> tuple[ExternalEvent, ...]:
+        """Every funding and liquidation that was booked when cycle `before` began. See `memory.restoring`."""
+        async with self._database.reading() as connection:
+            return await settled(connection, self._account, before=before)
 
     async def control(self) -> Control:
         """The trading state in force for the account."""

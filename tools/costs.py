@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
@@ -39,6 +39,12 @@ class PerpetualTerms(Value):
     """What a long pays a short every eight hours where no rates are known."""
     funding_from: Mapping[Symbol, str] = Field(default={}, exclude_if=absent)
     """Of perpetuals whose rates the market knows, where it has them from; fixed when a run is started."""
+
+    @model_validator(mode="after")
+    def _carries_what_it_opens(self) -> Self:
+        if self.maintenance * self.leverage >= 1:
+            raise ValueError("the maintenance margin is no less than the initial margin: lower leverage or maintenance")
+        return self
 
 
 class PaperCosts(Value):

@@ -41,6 +41,7 @@ from graphs.heartbeat import heartbeat
 from graphs.live import went_live
 from graphs.opening import OpenMarket, prepare, resume, start
 from graphs.options import RunOptions
+from graphs.perpetuals import outlook as perpetuals_outlook
 from graphs.profiles import policy_in_effect
 from graphs.reconciling import account_venue
 from graphs.retention import Retention
@@ -208,7 +209,7 @@ async def _new(asked: Asked) -> Ended:
         require_tradable(options.market)
     async with AsyncExitStack() as stack:
         at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
-        header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
+        header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener, live=asked.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
@@ -304,7 +305,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
     halt_file = settings.data_dir / HALT_FILE
     session.brake = Brake(halt_file)
     run_id = session.header.run_id
-    foretold = outlook(session)
+    foretold = (*outlook(session), *perpetuals_outlook(session))
     for each in foretold:
         warn(each)
     keep = settings.archive.keep_cycles
@@ -356,6 +357,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
         tried_to_close=runner.tried_to_close,
+        nothing_left=runner.nothing_left,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
