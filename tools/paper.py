@@ -91,8 +91,8 @@ class PaperVenue:
                 self._books.apply(made)
             else:
                 self._books.settle(made)
-        if self._settlement:
-            self._settlement.restore(events, first_traded={fill.symbol: fill.at for _, fill in reversed(filled)})
+            if self._settlement:
+                self._settlement.recall(made)
         self._seen_until = seen_until
 
     @property
@@ -242,7 +242,8 @@ class PaperVenue:
         """
         now, since = self._clock.now(), self._seen_until
         followed = self._followed()
-        if followed and now != since:
+        watching = bool(followed) or (self._settlement is not None and self._settlement.watches(since))
+        if watching and now != since:
             # All is asked before anything is matched: an error leaves the books as they were.
             instruments = await self.instruments()
             sessions = await self._sessions(followed, instruments, until=now)

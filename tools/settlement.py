@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -12,6 +13,7 @@ from domain.candle import Candle, FundingRate
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
+from domain.order import Fill
 from domain.statement import ExternalEvent, funding, is_swap
 from domain.venue import FundingSource, Market
 from tools.books import Books
@@ -36,6 +38,8 @@ class Settlement:
         self._books = books
         self._known_until: dict[str, datetime] = {}
         """By symbol, the last funding whose rate was read."""
+        self._held_until: dict[str, datetime] = {}
+        """By symbol, up to when it was held, or might have been, as far as it was read."""
         self._due: list[tuple[FundingRate, str, Decimal]] = []
         """Rates that were read and not charged yet, with symbol and mark."""
         self._events: dict[str, ExternalEvent] = {}
@@ -49,31 +53,43 @@ class Settlement:
         for id in event_ids:
             self._events.pop(id, None)
 
-    def restore(self, events: Iterable[ExternalEvent], *, first_traded: Mapping[str, datetime]) -> None:
-        """Take up where an earlier venue was: `events` are those that it told, and are in the books already."""
-        self._known_until = dict(first_traded)
-        for event in events:
-            if event.kind == "funding":
-                self._known_until[event.asset] = max(event.at, self._known_until.get(event.asset, event.at))
+    def recall(self, made: Fill | ExternalEvent) -> None:
+        """Take up where an earlier venue was, with all that happened by then, one after the other."""
+        symbol, paid = (made.symbol, False) if isinstance(made, Fill) else (made.asset, made.kind == "funding")
+        if not is_swap(symbol):
+            return
+        if paid or symbol not in self._known_until:
+            self._known_until[symbol] = made.at
+        self._held_until[symbol] = made.at
+
+    def watches(self, moment: datetime | None) -> bool:
+        """Whether a funding may still be due of what is not held any more: markets learn of some late."""
+        return moment is not None and any(moment - held < _LATE for held in self._held_until.values())
 
     async def read(self, symbols: Collection[str], *, since: datetime, until: datetime) -> None:
-        """Learn the rates of perpetuals up to `until`; `since` is up to when they were read last.
+        """Learn the rates up to `until` of perpetuals that are held or may come to be, and of those that were lately.
 
-        A symbol whose rates or marks can't be read now is read the next time.
+        `since` is up to when that was done before. A symbol whose rates or marks can't be read now is read the next
+        time.
         """
         for symbol in symbols:
-            known = self._known_until.setdefault(symbol, since)
-            if not self._books.held(symbol):
-                known = max(known, since - _LATE)
-            try:
-                for rate in await self._rates(symbol, since=known, until=until):
-                    bars = await self._market.candles(symbol, limit=1, until=rate.at)
-                    if bars:
-                        self._due.append((rate, symbol, bars[-1].close))
-                    self._known_until[symbol] = rate.at
-            except VenueUnavailable:
-                continue
+            self._known_until.setdefault(symbol, since)
+            self._held_until[symbol] = until
+        for symbol, held in self._held_until.items():
+            if until - held < _LATE:
+                await self._read(symbol, since=since, until=until)
         self._due.sort(key=lambda due: (due[0].at, due[1]))
+
+    async def _read(self, symbol: str, *, since: datetime, until: datetime) -> None:
+        known = self._known_until[symbol]
+        if not self._books.held(symbol):
+            known = max(known, since - _LATE)
+        with suppress(VenueUnavailable):
+            for rate in await self._rates(symbol, since=known, until=until):
+                bars = await self._market.candles(symbol, limit=1, until=rate.at)
+                if bars:
+                    self._due.append((rate, symbol, bars[-1].close))
+                self._known_until[symbol] = rate.at
 
     async def _rates(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
         """The market's own where it has them, and the one that was set elsewhere and before and after them."""
