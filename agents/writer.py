@@ -21,7 +21,7 @@ from domain.instrument import Instrument
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
 from domain.venue import BatchVenue, Outcome, Venue
 from memory.ledger import Ledger
-from memory.orders import OrderRecord, order_after
+from memory.orders import OrderRecord, attached, order_after
 from policy import Policy
 from policy.account import Arming
 from policy.recheck import moved
@@ -37,7 +37,6 @@ _PAUSES_S: Final = (0.5, 1.0, 2.0)
 meanwhile has no stop yet."""
 _LATE_PAUSES_S: Final = (4.0, 8.0, 15.0)
 """Once what was filled has its stop. What is still open then is asked about at the next tick."""
-_GONE: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED)
 
 _TEXT: Final = TypeAdapter(str)
 _REPORT: Final = TypeAdapter(OrderReport)
@@ -224,7 +223,7 @@ class OrderWriter:
             await self.cancel(stop, only_ask=not fresh)
             # By the books: they don't believe a venue that denies an order which it named before.
             after = await self._ledger.order(stop.client_order_id)
-            if after.state not in _GONE or after.filled > stop.filled:
+            if not after.state.failed or after.filled > stop.filled:
                 unclear = "its stop at the venue may have sold it"
         return unclear
 
@@ -341,12 +340,23 @@ class OrderWriter:
 
         Which orders those are is part of the recorded answer: run again after a crash, the ledger already
         knows some of it. An order that was never claimed was never sent, and is withdrawn; one that was
-        sent and that the venue says it never had has expired, where that proves it.
+        sent and that the venue says it never had has expired, where that proves it. What changes nothing is left out,
+        and the stop that the venue attached to what an order filled is asked about with that.
         """
         at = self._effects.now()
 
         async def ask() -> tuple[OrderReport, ...]:
-            return tuple([await self._ask(order, at=at) for order in await self._open() if order.submitted_at])
+            news: list[OrderReport] = []
+            orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
+            for order in orders.values():
+                report = await self._ask(order, at=at)
+                if (after := order_after(order, report)) is order:
+                    continue
+                news.append(report)
+                exit = attached(after, None)
+                if exit is not None and exit.client_order_id not in orders:
+                    news.append(await self._ask(exit, at=at))
+            return tuple(news)
 
         await self._withdraw_unsent(at)
         return await self._booked("venue:reports", None, perform=ask)

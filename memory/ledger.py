@@ -282,6 +282,11 @@ class Ledger:
             states = working_states() if working_only else ()
             return tuple((await read_orders(connection, self._account, states=states)).values())
 
+    async def rejected(self) -> tuple[OrderRecord, ...]:
+        """Orders that the venue refused, by the cycle that decided them."""
+        async with self._database.reading() as connection:
+            return tuple((await read_orders(connection, self._account, states=[OrderState.REJECTED.value])).values())
+
     async def order(self, client_order_id: str) -> OrderRecord:
         """Raises `NotFound`."""
         async with self._database.reading() as connection:
@@ -346,9 +351,7 @@ class Ledger:
             for symbol in sorted({move.fill.symbol for move in recorded}):
                 now = [move for move in recorded if move.fill.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
-                closed += closed_trades(
-                    [move.fill for move in before], [move.fill for move in now], requests=requests
-                )
+                closed += closed_trades([move.fill for move in before], [move.fill for move in now], requests=requests)
         return tuple(closed)
 
     async def check(self) -> None:

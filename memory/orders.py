@@ -52,6 +52,11 @@ class OrderRecord(Value):
         return self.request.client_order_id
 
     @property
+    def unnamed(self) -> OrderRecord:
+        """Without the run that it is of: runs that decide the same record the same."""
+        return self.model_copy(update={"run_id": ""})
+
+    @property
     def remaining(self) -> Decimal:
         """What may still trade; 0 once the order has ended."""
         return ZERO if self.state.terminal else self.request.quantity - self.filled

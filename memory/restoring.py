@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +29,11 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
         event.account == account, event.cycle < before
     )
     rows = await connection.execute(happened.order_by(event.client_order_id, event.n))
-    last = {client_order_id: (OrderState(state), at, body) for client_order_id, state, at, body in rows}
+    last: dict[str, tuple[OrderState, datetime, str]] = {}
+    names: dict[str, str] = {}
+    for client_order_id, state, at, body in rows:
+        last[client_order_id] = (OrderState(state), at, body)
+        names[client_order_id] = json.loads(body).get("venue_order_id") or names.get(client_order_id, "")
     late = set(
         await connection.scalars(select(fills.c.trade_id).where(fills.c.account == account, fills.c.cycle >= before))
     )
@@ -40,7 +45,8 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
             state, at, body = last[order.client_order_id]
             booked = tuple(fill for fill in order.fills if fill.trade_id not in late)
             filled = sum((fill.quantity for fill in booked), ZERO)
-            then = {"state": state, "updated_at": at, "fills": booked, "filled": filled}
+            name = names[order.client_order_id]
+            then = {"state": state, "updated_at": at, "fills": booked, "filled": filled, "venue_order_id": name}
             order = sized(order.model_copy(update=then), json.loads(body))
         if order.state not in _UNSAID or order.request.attached_to is not None:
             found.append(order)

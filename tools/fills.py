@@ -57,9 +57,7 @@ def at_open(
     touch = bar.open * (1 + sign * _half_spread(quote))
     if order.limit_price is not None and sign * (touch - order.limit_price) > 0:
         return None
-    chance = taken(
-        order, bar.open, instrument=instrument, quote=quote, costs=costs, depth=depth, at=bar.opened_at
-    )
+    chance = taken(order, bar.open, instrument=instrument, quote=quote, costs=costs, depth=depth, at=bar.opened_at)
     if order.limit_price is not None and sign * (chance.price - order.limit_price) > 0:
         return replace(chance, price=order.limit_price)
     return chance

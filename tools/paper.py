@@ -84,10 +84,6 @@ class PaperVenue:
         """It lives in this process: an order that it does not have never was sent."""
         return True
 
-    def holds_stops(self, symbol: str) -> bool:
-        """Stops wait here, with their targets, and are attached to entries."""
-        return True
-
     async def instruments(self) -> Mapping[str, Instrument]:
         """The market's instruments with this venue's fees."""
         found = await self._market.instruments()

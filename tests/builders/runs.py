@@ -27,7 +27,7 @@ def options(**over: Any) -> RunOptions:
 
 
 def busy(**over: Any) -> RunOptions:
-    """Six cycles on one symbol, and in them an entry (cycle 0), its exit (3) and another entry (4)."""
+    """Six cycles on one symbol: an entry (cycle 0) that reaches its target in the bar of cycle 2, and another entry."""
     eager = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
     return options(**{"cycles": 6, "seed": 2, "symbols": ("ETH/USDT",), "desk": eager} | over)
 

@@ -63,7 +63,9 @@ class Desk:
         return await self.see(entry.exit_id, after=after)
 
 
-async def held(*after: str, symbol: str = SPOT, costs: PaperCosts = FREE, side: str = "buy", volume: str = "1000") -> Desk:
+async def held(
+    *after: str, symbol: str = SPOT, costs: PaperCosts = FREE, side: str = "buy", volume: str = "1000"
+) -> Desk:
     """One bought at 100, or sold, in the second bar; then come the bars `after`."""
     desk = Desk(bars(FLAT, FLAT, *after, volume=volume), symbol=symbol, costs=costs)
     await desk.send(an_order(side, "1", id="acentry", symbol=symbol))
@@ -100,7 +102,12 @@ async def test_slippage_and_impact_are_paid_at_the_trigger() -> None:
 
 @pytest.mark.parametrize(
     ("bar", "price"),
-    [("90 91 80 85", "89.9955"), ("95 96 94 95", "94.9952"), ("120 121 119 120", "119.9940"), ("110 111 90 100", "109.9945")],
+    [
+        ("90 91 80 85", "89.9955"),
+        ("95 96 94 95", "94.9952"),
+        ("120 121 119 120", "119.9940"),
+        ("110 111 90 100", "109.9945"),
+    ],
 )
 async def test_a_gap_fills_at_the_open_and_not_at_the_stop_or_the_target(bar: str, price: str) -> None:
     desk = await held(bar)
@@ -118,7 +125,9 @@ async def test_a_gap_fills_at_the_open_and_not_at_the_stop_or_the_target(bar: st
         ("100 115 95 112", "94.9952"),
     ],
 )
-async def test_the_high_meets_the_target_and_stop_and_target_in_one_bar_is_the_stop(bar: str, price: str | None) -> None:
+async def test_the_high_meets_the_target_and_stop_and_target_in_one_bar_is_the_stop(
+    bar: str, price: str | None
+) -> None:
     desk = await held(bar)
     await desk.send(a_stop(target="110"))
     report = await desk.see("acstop", after=3)
