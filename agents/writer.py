@@ -302,7 +302,8 @@ class OrderWriter:
         return f"trading is {control.in_words}" if refused else ""
 
     async def follow(self, sent: Sequence[OrderRequest], *, late: bool = False) -> tuple[OrderReport, ...]:
-        """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest.
+        """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest, and until
+        it has confirmed the stops that it attached to what they filled.
 
         What becomes of an order is seldom known when it is sent. Bounded: what is still open or in doubt after
         3.5 seconds is followed on, `late`, once what was filled meanwhile has its stop, and after half a minute left
@@ -316,6 +317,7 @@ class OrderWriter:
         async def ask_all() -> tuple[OrderReport, ...]:
             kept = [await self._ledger.order(order.client_order_id) for order in sent]
             open_still = [o for o in kept if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
+            open_still += [exit for o in kept if (exit := attached(o, None)) is not None]
             settled: list[OrderReport] = []
             for pause_s in _LATE_PAUSES_S if late else _PAUSES_S:
                 if not open_still:
@@ -328,8 +330,11 @@ class OrderWriter:
                     done = report is not None and (report.state.terminal or _may_rest_in(report.state, order.request))
                     if report is not None and (done or doubted) and report not in settled:
                         settled.append(report)
+                    after = order_after(order, report) if report is not None else order
                     if not done:  # what was doubted is asked for anew, as one of which nothing is known
-                        open_still.append(order_after(order, report) if report is not None and doubted else order)
+                        open_still.append(after if doubted else order)
+                    elif (exit := attached(after, None)) is not None:
+                        open_still.append(exit)
             return tuple(settled)
 
         asked = [order.client_order_id for order in sent]

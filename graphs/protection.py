@@ -13,7 +13,6 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from agents.desk import Desk
 from agents.execution import ExecutionAgent
 from agents.parts import in_parts
 from agents.protection import (
@@ -58,7 +57,7 @@ async def protect(
     """
     found, reports = await _look(cycle, node=node)
     desk = cycle.desk(f"{node}:follow")
-    open_still = [o for o in cycle.working if o.cycle == cycle.number and o.submitted_at and not o.request.protects]
+    open_still = [o for o in cycle.working if o.cycle == cycle.number and o.submitted_at and _unsettled(o)]
     late = list(await desk.orders.follow([o.request for o in open_still], late=True)) if open_still else []
     if late:
         after, more = await _look(cycle, node=f"{node}:{LATE}")
@@ -217,6 +216,11 @@ async def _release(
         for id in proposal.releases
     ]
     return [await orders.cancel(held[id]) for id in dict.fromkeys(released)]
+
+
+def _unsettled(order: OrderRecord) -> bool:
+    """Whether it is to be followed on: it does not wait for its price, or is not confirmed by who attached it."""
+    return not (order.request.protects and (order.request.attached_to is None or order.state.at_venue))
 
 
 def _unplaced(report: OrderReport) -> str:

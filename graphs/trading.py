@@ -302,7 +302,7 @@ def after_execution_again(state: CycleState) -> str:
 
 
 def _protects(state: CycleState) -> bool:
-    """Whether stops are looked at now: some are to be seen to, or exits were sent, in whose place they may be missing."""
+    """Whether stops are looked at now: some are to be seen to, or exits were sent that may have replaced some."""
     exits = any(each.order.reduce_only for each in state.get("approved", ()))
     return "guarded" in state and (state["guarded"] or exits)
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.digest import canonical, plain
 from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
-from domain.order import CONTRADICTION, Fill, OrderReport, OrderState
+from domain.order import CONTRADICTION, Fill, OrderReport, OrderState, exit_id
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
 from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
@@ -170,6 +170,8 @@ class Books:
         Raises `LedgerBroken` for an order that was never approved here: whoever asks about one has made a mistake.
         """
         before = self.orders.get(report.client_order_id)
+        if before is None and report.client_order_id in map(exit_id, self.orders):
+            return False  # a stop that was attached to what the books don't take for filled
         if before is None:
             raise LedgerBroken(f"the venue reports {report.client_order_id}, an order that this ledger never approved")
         others = sorted(fill.trade_id for fill in report.fills if self._is_anothers(fill))

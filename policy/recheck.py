@@ -28,7 +28,8 @@ def moved(
 
     The price that it would meet may not have moved against it by more than the drift that the policy
     allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. Nor may
-    it have met the trigger of a stop, its target, or the stop that an entry brings with it. RTS 6 Art. 15(1)(a); DESIGN, rule 6.
+    it have met the trigger of a stop, its target, or the exits that an entry brings with it.
+    RTS 6 Art. 15(1)(a); DESIGN, rule 6.
     """
     if policy.market_data is None or policy.price_collar is None:
         return "the policy sets no limit on prices"

@@ -60,8 +60,8 @@ class PaperVenue:
         """Take up the books of an earlier venue: from here on this one does exactly what that one would.
 
         Bars closed by `seen_until` are not matched again. Orders that no venue ever answered for
-        (submitting, unknown) are not on its books, and are left out; what it attached to an entry is there with that. Tickets that were used are the ledger's to
-        know. Raises `ValueError` on a venue that already has orders.
+        (submitting, unknown) are not on its books, and are left out; what it attached to an entry is there with that.
+        Tickets that were used are the ledger's to know. Raises `ValueError` on a venue that already has orders.
         """
         if self._orders:
             raise ValueError("only a new venue can be restored")

@@ -27,8 +27,9 @@ def well_formed(case: Case) -> Ruling:
 
     Refused, never rounded: what is sent is what was proposed. A limit order has a limit price, a stop a
     trigger price, and no other order has either. An entry that the venue is to attach its exits to has a stop.
-    What waits is good till cancelled: a stop, and a limit order that is post-only. The sizes of numbers are looked at before anything is computed with them. What can't be
-    copied as a proposal of exact types and validated is refused before, with what is wrong, and no check reads it.
+    What waits is good till cancelled: a stop, and a limit order that is post-only. The sizes of numbers are
+    looked at before anything is computed with them. What can't be copied as a proposal of exact types and
+    validated is refused before, with what is wrong, and no check reads it.
     """
     faults = list(_immense(case.proposal)) or list(_unfit(case.proposal))
     if faults:

@@ -40,9 +40,10 @@ class Draft:
 def draft(order: OrderRequest, listed: Listed, quirks: Quirks) -> Draft:
     """Call it for an order that `objection` has nothing against."""
     make = quirks.stop if order.type == "stop" and quirks.stop else quirks.order
+    targeted = order.type == "stop" and order.target_price is not None
     return Draft(
         symbol=order.symbol,
-        type="limit" if order.type == "limit" else "market",
+        type=quirks.targeted if targeted else "limit" if order.type == "limit" else "market",
         side=order.side,
         amount=text(listed.in_theirs(order.quantity)),
         price=None if order.limit_price is None else text(order.limit_price),
