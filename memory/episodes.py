@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
+from typing import Final
 
 from domain.decision import Episode
 from domain.money import EXACT, ZERO
-from domain.order import Fill
+from domain.order import Fill, OrderRequest
 from domain.portfolio import Position
 
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
+NO_REQUESTS: Final[Mapping[str, OrderRequest]] = {}
 
 
-def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Episode, ...]:
-    """The trades in one symbol that `recorded` closed, in order.
+def closed_trades(
+    before: Sequence[Fill], recorded: Sequence[Fill], *, requests: Mapping[str, OrderRequest] = NO_REQUESTS
+) -> tuple[Episode, ...]:
+    """The trades in one symbol that `recorded` closed, in order. `requests` are the orders behind it, by id.
 
     `before` are the fills since the position was last flat; both in the order in which they were
     booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity.
     """
     with localcontext(EXACT):
-        return tuple(_closed(before, recorded))
+        return tuple(_closed(before, recorded, requests))
 
 
-def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episode]:
+def _closed(
+    before: Sequence[Fill], recorded: Sequence[Fill], requests: Mapping[str, OrderRequest]
+) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
     for number, fill in enumerate((*before, *recorded)):
@@ -38,7 +44,8 @@ def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episod
                 trade = after
                 continue
             if number >= len(before):
-                yield _episode(trade, after, closing=part, notional=notional)
+                closed_by = requests.get(fill.client_order_id)
+                yield _episode(trade, after, closing=part, closed_by=closed_by, notional=notional)
             trade = None
 
 
@@ -59,7 +66,9 @@ def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
     yield fill.model_copy(update=rest)
 
 
-def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decimal) -> Episode:
+def _episode(
+    trade: Position, after: Position, *, closing: Fill, closed_by: OrderRequest | None, notional: Decimal
+) -> Episode:
     return Episode(
         symbol=trade.symbol,
         direction="long" if trade.quantity > 0 else "short",
@@ -68,4 +77,5 @@ def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decim
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
+        cause=closed_by.leg(closing.price) if closed_by is not None and closed_by.protects else None,
     )
