@@ -27,7 +27,8 @@ from graphs.session import Session
 from memory import Archive, Database, Ledger
 from memory.controls import Level
 from memory.orders import OrderRecord
-from policy import Facts, Verdict
+from policy import Facts, PolicyEngine
+from policy.tickets import GateResult
 from tools.exchange_double.faults import ExitRefused
 from tools.exchange_double.wire import Operation
 
@@ -243,9 +244,9 @@ class Refusing:
         self._ended = 0
         self._first: Decimal | None = None
         self.refused: list[Decimal] = []
-        self._venue_submit, self._evaluate = session.venue.submit, session.engine.evaluate
+        self._venue_submit, self._gate_judge = session.venue.submit, session.office.judge
         if by_gate:
-            session.engine.evaluate = self._judge  # type: ignore[method-assign]
+            session.office.judge = self._judge  # type: ignore[method-assign]
         else:
             session.venue.submit = self._submit  # type: ignore[method-assign]
 
@@ -276,12 +277,13 @@ class Refusing:
         report = stated(order, OrderState.REJECTED, reason="no", at=self._session.wall.now())
         return report.model_copy(update={"evidence": "51000"})
 
-    def _judge(self, proposal: Proposal, facts: Facts) -> Verdict:
-        verdict = self._evaluate(proposal, facts)
+    def _judge(self, proposal: Proposal, facts: Facts, *, engine: PolicyEngine) -> GateResult:
+        result = self._gate_judge(proposal, facts, engine=engine)
+        verdict = result.verdict
         first, *others = verdict.findings
         denied = (replace(first, outcome="deny", message="no"), *others)
         refused = verdict.model_copy(update={"outcome": "deny", "findings": denied})
-        return refused if self._refuses(proposal) else verdict
+        return GateResult(refused, None) if self._refuses(proposal) else result
 
 
 @pytest.mark.parametrize("refuser", ["venue", "gate"])

@@ -13,13 +13,14 @@ from domain.portfolio import Position
 from tools.exchange_venue.reading import readable, reading
 
 NOTHING: Any = None
+NO_ROWS: list[object] = []
 TEXT: Any = "no rows"
 ROW = {"symbol": "BTC/USDT", "quantity": "NaN", "average_price": "1", "opened_at": "2026-01-01T00:00:00Z"}
 FAULTS: dict[str, Callable[[], Any]] = {
     r"ValidationError: Input should be a finite number$": lambda: Position.model_validate(ROW),
     r"InvalidOperation: ": lambda: Decimal("1e"),
     r"KeyError: 'id'$": lambda: {}["id"],
-    r"IndexError: list index out of range$": lambda: [][0],
+    r"IndexError: list index out of range$": lambda: NO_ROWS[0],
     r"TypeError: 'NoneType' object is not subscriptable$": lambda: NOTHING["id"],
     r"AttributeError: 'str' object has no attribute 'items'$": lambda: TEXT.items(),
     r"ValueError: bad row$": lambda: fails(ValueError("bad\u202e row")),
