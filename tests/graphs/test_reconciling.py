@@ -230,6 +230,7 @@ async def judged(
             "target_price": None,
             "reference_price": price.mid,
             "releases": (stop,),
+            "cause": "flatten",
         }
         | over
     )
