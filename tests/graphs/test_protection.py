@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.protection import seconds_bare
 from agents.reports import stated
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from builders.desks import out
 from builders.exchanges import START
 from builders.live import BTC, Guarded, LiveStage, a_live_stage, faults_of_books, stops_waiting, unproven_ends
 from builders.runs import archive, drive
@@ -22,6 +24,7 @@ from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import Stop
 from graphs.brake import Brake
 from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
+from graphs.protection import refused_in_a_row
 from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
@@ -312,3 +315,47 @@ async def test_a_stop_that_is_refused_costs_no_part_of_the_one_that_it_was_to_re
     assert [cycle for cycle, lacking in guarded.seen.items() if lacking] == []
     if refuser == "venue" and not parts:
         assert (report.identical, report.first_difference) == (True, None)
+
+
+# Refusals in a row
+
+
+def an_exit_record(
+    state: OrderState, minute: int, *, sent: bool = True, stop: bool = False, why: str = "", **over: Any
+) -> OrderRecord:
+    moment = START + timedelta(minutes=minute)
+    request = {
+        "client_order_id": f"acexit{minute}",
+        "symbol": BTC,
+        "side": "sell",
+        "type": "stop" if stop else "market",
+        "quantity": "5",
+        "trigger_price": "90" if stop else None,
+        "reduce_only": True,
+    }
+    given = {"state": state, "submitted_at": moment if sent else None, "updated_at": moment, "reason": why}
+    return out(request=request | over, **given)
+
+
+REJECTED, CANCELLED, FILLED = OrderState.REJECTED, OrderState.CANCELLED, OrderState.FILLED
+
+
+@pytest.mark.parametrize(
+    ("orders", "counted"),
+    [
+        ([], []),
+        ([an_exit_record(REJECTED, 1), an_exit_record(REJECTED, 2)], [2, 1]),
+        ([an_exit_record(REJECTED, 1, sent=False), an_exit_record(REJECTED, 2, sent=False)], []),
+        ([an_exit_record(REJECTED, 1, why="not sent: the ticket has expired"), an_exit_record(REJECTED, 2)], [2]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2, sent=False), an_exit_record(REJECTED, 3)], [3, 1]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(FILLED, 2), an_exit_record(REJECTED, 3)], [3]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2), an_exit_record(REJECTED, 3)], [3]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2, stop=True), an_exit_record(REJECTED, 3)], [3, 1]),
+        ([an_exit_record(REJECTED, 1, reduce_only=False), an_exit_record(REJECTED, 2)], [2]),
+    ],
+)
+def test_only_what_the_venue_was_asked_for_is_a_refusal_in_a_row(
+    orders: Sequence[OrderRecord], counted: list[int]
+) -> None:
+    refused = refused_in_a_row(list(reversed(orders)))
+    assert [order.client_order_id for order in refused] == [f"acexit{minute}" for minute in counted]
