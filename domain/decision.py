@@ -59,7 +59,8 @@ class Thesis(Value):
 class Proposal(Value):
     """One order that an agent wants, with why. Prices in quote currency, quantity in base currency.
 
-    Code fills every number. `stop_price` and `target_price` are the exits that Risk will watch.
+    Code fills every number. `stop_price` and `target_price` are the exits of the position that an entry opens: Risk
+    watches them, and the venue where it can. A stop has a target where the venue holds both as one order.
     """
 
     cycle: int
@@ -87,7 +88,10 @@ class Proposal(Value):
     """Protective stops at the venue that this order replaces: it is judged as if they were gone, and they are taken
     away only once it was let through."""
     cause: Cause | None = Field(default=None, exclude_if=absent)
-    """An exit by `thesis` needs the support that an entry needs; all other exits need none."""
+    """What it is for. An exit by `thesis`, and one that does not say, needs the support that an entry needs; one at a
+    stop, a target, a time limit or by an order to close needs none, where that is so."""
+    attached: bool = Field(default=False, exclude_if=absent)
+    """Of entries: the venue is to attach the stop and the target to what is filled."""
 
     @property
     def digest(self) -> str:
@@ -105,6 +109,7 @@ class Proposal(Value):
 
     def order(self) -> OrderRequest:
         """The order this proposal asks for, and nothing besides."""
+        targeted = self.attached or self.type == "stop"
         return OrderRequest(
             client_order_id=self.client_order_id,
             symbol=self.symbol,
@@ -116,6 +121,8 @@ class Proposal(Value):
             reduce_only=self.reduce_only,
             trigger_price=self.trigger_price,
             post_only=self.post_only,
+            stop_price=self.stop_price if self.attached else None,
+            target_price=self.target_price if targeted else None,
         )
 
 
@@ -160,5 +167,6 @@ class Episode(Value):
     fees: Decimal
     funding: Decimal = Field(default=ZERO, exclude_if=absent)
     """What of the profit is funding."""
-    cause: Literal["liquidation"] | None = Field(default=None, exclude_if=absent)
-    """What ended it, where no order of the desk did."""
+    cause: Literal["stop", "target", "liquidation"] | None = Field(default=None, exclude_if=absent)
+    """Which price an order that the venue held met, or that the venue liquidated it; `None` where the run sent the
+    exit, whose proposal says why."""

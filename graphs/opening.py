@@ -83,6 +83,7 @@ async def prepare(
     costs = options.costs.model_copy(update={"perpetuals": None})
     if not live:
         costs, instruments = await on_paper(options.costs, instruments, market=market)
+    symbols = options.symbols or tuple(sorted(instruments))
     settings = RunSettings(
         desk=options.desk,
         lanes=options.lanes,
@@ -98,13 +99,15 @@ async def prepare(
         model=options.model,
         mode="paper",
         seed=options.seed,
-        symbols=options.symbols or tuple(sorted(instruments)),
+        symbols=symbols,
         timeframe=str(market.timeframe),
         currency=currency,
         start_cash=options.cash,
         policy_digest=options.policy.digest,
         settings=canonical(settings),
         planned_cycles=options.planned_cycles,
+        venue_stops=symbols,
+        attaches=symbols,
         version=this_version(),
         created_at=at,
     )

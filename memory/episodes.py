@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
+from typing import Final, Literal
 
 from domain.decision import Episode
 from domain.money import EXACT, ZERO
-from domain.order import Fill
+from domain.order import Fill, OrderRequest
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
 from memory.external import LIQUIDATION
 
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
+NO_REQUESTS: Final[Mapping[str, OrderRequest]] = {}
 
 
 def closed_trades(
-    before: Sequence[Fill], recorded: Sequence[Fill], *, funding: Sequence[ExternalEvent] = ()
+    before: Sequence[Fill],
+    recorded: Sequence[Fill],
+    *,
+    requests: Mapping[str, OrderRequest] = NO_REQUESTS,
+    funding: Sequence[ExternalEvent] = (),
 ) -> tuple[Episode, ...]:
-    """The trades in one symbol that `recorded` closed, in order.
+    """The trades in one symbol that `recorded` closed, in order. `requests` are the orders behind it, by id.
 
     `before` are the fills since the position was last flat; both in the order in which they were
     booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity. `funding` counts
@@ -27,7 +33,7 @@ def closed_trades(
     """
     paid = [event for event in funding if event.kind == "funding"]
     with localcontext(EXACT):
-        return tuple(_with_funding(episode, paid) for episode in _closed(before, recorded))
+        return tuple(_with_funding(episode, paid) for episode in _closed(before, recorded, requests))
 
 
 def _with_funding(episode: Episode, paid: Sequence[ExternalEvent]) -> Episode:
@@ -35,7 +41,9 @@ def _with_funding(episode: Episode, paid: Sequence[ExternalEvent]) -> Episode:
     return episode.model_copy(update={"profit": episode.profit + cash, "funding": cash}) if cash else episode
 
 
-def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episode]:
+def _closed(
+    before: Sequence[Fill], recorded: Sequence[Fill], requests: Mapping[str, OrderRequest]
+) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
     for number, fill in enumerate((*before, *recorded)):
@@ -49,7 +57,8 @@ def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episod
                 trade = after
                 continue
             if number >= len(before):
-                yield _episode(trade, after, closing=part, notional=notional)
+                closed_by = requests.get(fill.client_order_id)
+                yield _episode(trade, after, closing=part, closed_by=closed_by, notional=notional)
             trade = None
 
 
@@ -70,7 +79,9 @@ def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
     yield fill.model_copy(update=rest)
 
 
-def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decimal) -> Episode:
+def _episode(
+    trade: Position, after: Position, *, closing: Fill, closed_by: OrderRequest | None, notional: Decimal
+) -> Episode:
     return Episode(
         symbol=trade.symbol,
         direction="long" if trade.quantity > 0 else "short",
@@ -79,5 +90,11 @@ def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decim
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
-        cause="liquidation" if closing.client_order_id == LIQUIDATION else None,
+        cause=_cause(closing, closed_by),
     )
+
+
+def _cause(closing: Fill, closed_by: OrderRequest | None) -> Literal["stop", "target", "liquidation"] | None:
+    if closing.client_order_id == LIQUIDATION:
+        return "liquidation"
+    return closed_by.leg(closing.price) if closed_by is not None and closed_by.protects else None

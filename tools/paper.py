@@ -75,13 +75,20 @@ class PaperVenue:
         """Take up the books of an earlier venue: from here on this one does exactly what that one would.
 
         `events` are the fundings and liquidations that it told. Bars closed by `seen_until` are not matched again.
-        Orders that no venue ever answered for (submitting, unknown) are not on its books, and are left out. Tickets
-        that were used are the ledger's to know. Raises `ValueError` on a venue that already has orders.
+        Orders that no venue ever answered for (submitting, unknown) are not on its books, and are left out; what it
+        attached to an entry is there with that. Tickets that were used are the ledger's to know. Raises `ValueError` on
+        a venue that already has orders.
         """
         if self._orders:
             raise ValueError("only a new venue can be restored")
-        taken = [PaperOrder.restored(order) for order in orders if order.report.state in _ANSWERED]
+        taken = [
+            PaperOrder.restored(order)
+            for order in orders
+            if order.report.state in _ANSWERED or order.request.attached_to is not None
+        ]
         self._orders = {order.request.client_order_id: order for order in taken}
+        for order in taken:
+            order.exit = self._orders.get(order.request.exit_id)
         self._open = list(taken)
         filled = sorted(((order.rank, fill) for order in taken for fill in order.fills), key=lambda e: (e[1].at, e[0]))
         # In one moment trades come first: what is liquidated in it trades no more.
@@ -267,17 +274,19 @@ class PaperVenue:
         if settlement:
             settlement.charge(min(session.bar.opened_at for session in sessions.values()))
             settling = Settling(settlement, sessions, instruments)
-        match(self._working(), sessions=sessions, books=self._books, costs=self._costs, settling=settling)
+        for exit in match(self._working(), sessions=sessions, books=self._books, costs=self._costs, settling=settling):
+            self._orders[exit.request.client_order_id] = exit
+            self._open.append(exit)
         if settlement:
             settlement.charge(closed_at)
 
-    def _followed(self) -> Mapping[str, datetime | None]:
-        """The symbols whose bars matter, each with when its first working order was sent; `None`: it is held."""
-        followed: dict[str, datetime | None] = {}
+    def _followed(self) -> Mapping[str, Sequence[PaperOrder]]:
+        """The symbols whose bars matter: those with working orders, and perpetuals that are held; with these orders."""
+        followed: dict[str, list[PaperOrder]] = {}
         for order in self._working():
-            followed.setdefault(order.request.symbol, order.submitted_at)
-        if self._settlement:
-            followed |= dict.fromkeys(self._books.perpetuals)
+            followed.setdefault(order.request.symbol, []).append(order)
+        for symbol in self._books.perpetuals if self._settlement else ():
+            followed.setdefault(symbol, [])
         return followed
 
     async def _mark_held(self, moment: datetime | None) -> None:
@@ -289,22 +298,23 @@ class PaperVenue:
 
     async def _sessions(
         self,
-        followed: Mapping[str, datetime | None],
+        followed: Mapping[str, Sequence[PaperOrder]],
         instruments: Mapping[str, Instrument],
         *,
         until: datetime,
     ) -> Mapping[datetime, Mapping[str, Session]]:
         """The bars of what is `followed` that were not met yet, by when they closed and by symbol."""
         found: dict[datetime, dict[str, Session]] = {}
-        for symbol, submitted_at in followed.items():
+        for symbol, mine in followed.items():
+            held = self._settlement is not None and symbol in self._books.perpetuals
             met = self._behind.get(symbol) or self._seen_until
-            since = max(filter(None, (submitted_at, met)), default=until)
+            since = max(filter(None, (None if held else mine[0].submitted_at, met)), default=until)
             limit = (until - since) // self._market.timeframe.length + 1
             try:
                 bars = [
                     Session(instruments[symbol], bar, await self._market.quote(symbol, as_of=bar.opened_at))
                     for bar in await self._market.candles(symbol, limit=limit, until=until)
-                    if bar.closed_at > since and (submitted_at is None or bar.opened_at >= submitted_at)
+                    if bar.closed_at > since and (held or any(order.meets(bar) for order in mine))
                 ]
             except VenueUnavailable:
                 self._behind[symbol] = since

@@ -121,13 +121,20 @@ class Settlement:
     def _mark(self, marks: Mapping[str, Decimal]) -> None:
         self._books.marks.update({symbol: mark for symbol, mark in marks.items() if is_swap(symbol)})
 
-    def legs(self, bars: Mapping[str, Candle], instruments: Mapping[str, Instrument]) -> tuple[Leg, ...]:
-        """The way through these bars of every perpetual that is held; what has none of them stays at its mark."""
+    def legs(
+        self, bars: Mapping[str, Candle], instruments: Mapping[str, Instrument], *, until_open: bool = False
+    ) -> tuple[Leg, ...]:
+        """The way of every perpetual that is held through these bars; what has none of them stays at its mark.
+
+        From the open to the adverse extreme, or from the last mark to the open.
+        """
         found = []
         for symbol, position in sorted(self._books.perpetuals.items()):
-            bar = bars.get(symbol)
+            bar, mark = bars.get(symbol), self._books.marks.get(symbol) or position.average_price or ZERO
             if bar is None:
-                start = end = self._books.marks.get(symbol) or position.average_price or ZERO
+                start = end = mark
+            elif until_open:
+                start, end = mark, bar.open
             else:
                 start, end = bar.open, bar.low if position.quantity > 0 else bar.high
             tick_size = instruments[symbol].tick_size

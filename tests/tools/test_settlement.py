@@ -270,6 +270,12 @@ async def test_a_large_position_is_given_the_leverage_of_its_tier() -> None:
 # Liquidation.
 
 
+def a_stop(side: str, trigger: str) -> OrderRequest:
+    """A protective stop for all that is held."""
+    stop = {"client_order_id": "stop", "symbol": SWAP, "side": side, "type": "stop", "quantity": "990"}
+    return OrderRequest.model_validate({**stop, "trigger_price": trigger, "reduce_only": True})
+
+
 def liquidated(events: Sequence[ExternalEvent]) -> tuple[Decimal, Decimal | None, Decimal]:
     (event,) = [event for event in events if event.kind == "liquidation"]
     return event.quantity, event.price, event.fee
@@ -352,6 +358,83 @@ async def test_what_funding_takes_may_be_too_much() -> None:
     assert [event.kind for event in events] == ["funding", "liquidation"]
     assert events[1].at == at(3)  # at the open of the bar after it
     assert events[0].cash == -9_900
+
+
+@pytest.mark.parametrize(
+    ("bar", "stop", "sold", "liquidated_at"),
+    [
+        ("95 95 80 85", "92", "91.8742", None),  # met before the point, which is 90.3557
+        ("95 95 91 93", "92", "91.8742", None),
+        ("95 95 80 85", "90", None, "90.3557"),  # beyond it
+        ("95 95 80 85", "90.3557", None, "90.3557"),
+        ("85 86 80 85", "92", "84.8838", None),  # a gap: what came first of both is at the open
+        ("85 86 80 85", "90", None, "85"),
+    ],
+)
+async def test_a_stop_comes_before_liquidation_where_its_price_does(
+    bar: str, stop: str, sold: str | None, liquidated_at: str | None
+) -> None:
+    run = Run(bars(FLAT, FLAT, "100 100 95 95", bar, FLAT, volume="1000000"), leverage="10")
+    await run.send("buy", "990", id="entry")
+    run.clock.set(at(2))
+    order = a_stop("sell", stop)
+    await run.venue.submit(order, a_ticket(order))
+    events = await run.settled(after=4)
+    report = await run.venue.find("stop", SWAP)
+    assert report is not None
+    if sold is not None:
+        assert (report.average_price, events) == (Decimal(sold), [])
+    else:
+        assert (report.state, report.filled) == (OrderState.CANCELLED, 0)
+        assert [event.price for event in events] == [Decimal(liquidated_at or 0)]
+    assert (await run.venue.portfolio()).positions == {}
+
+
+async def test_a_short_has_its_stop_first_too() -> None:
+    run = Run(bars(FLAT, FLAT, FLAT, "105 130 100 120", FLAT, volume="1000000"), leverage="10")
+    await run.send("sell", "990", id="entry")
+    run.clock.set(at(2))
+    order = a_stop("buy", "108")
+    await run.venue.submit(order, a_ticket(order))
+    assert await run.settled(after=4) == []
+    report = await run.venue.find("stop", SWAP)
+    assert report is not None
+    assert report.state is OrderState.FILLED
+
+
+async def test_what_a_stop_leaves_is_liquidated() -> None:
+    thin = [*bars(FLAT, FLAT, FLAT, volume="1000000"), a_bar(3, "95 95 40 85", volume="4000"), a_bar(4, FLAT)]
+    run = Run(thin, leverage="10")
+    await run.send("buy", "990", id="entry")
+    run.clock.set(at(2))
+    order = a_stop("sell", "92")
+    await run.venue.submit(order, a_ticket(order))
+    quantity, price, _ = liquidated(await run.settled(after=4))
+    report = await run.venue.find("stop", SWAP)
+    assert report is not None
+    # A tenth of the bar is sold at the stop; less margin is needed for the rest, which goes on to a lower price.
+    assert (report.filled, report.state) == (400, OrderState.CANCELLED)
+    assert (quantity, price) == (-590, Decimal("88.9307"))
+
+
+async def test_the_stop_of_an_entry_that_filled_in_the_same_bar_comes_first() -> None:
+    run = Run(bars(FLAT, FLAT, "100 100 50 60", FLAT, volume="1000000"), leverage="10")
+    run.clock.set(at(2))
+    order = OrderRequest(
+        client_order_id="entry",
+        symbol=SWAP,
+        side="buy",
+        type="market",
+        quantity=Decimal(990),
+        time_in_force="IOC",
+        stop_price=Decimal(97),
+    )
+    await run.venue.submit(order, a_ticket(order))
+    assert await run.settled(after=3) == []
+    assert (await run.venue.portfolio()).positions == {}
+    exit = await run.venue.find(order.exit_id, SWAP)
+    assert exit is not None
+    assert exit.state is OrderState.FILLED
 
 
 # Restarts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -228,7 +228,14 @@ async def test_nobody_owes_anything_unless_the_market_jumped(scene: Scene) -> No
     """What is liquidated within a bar leaves the margin balance where the rule says, less a fee out of it."""
     end = await play(scene)
     liquidations = [event for event in end.events if event.kind == "liquidation"]
-    jumped = any((event.at - at(0)) % STEP == timedelta(0) for event in liquidations)
+    opens = {(symbol, bar.closed_at): bar.open for symbol, found in scene.series.items() for bar in found}
+    # At the open: the bar before ended elsewhere, or a limit that had waited was filled where the market no longer was.
+    jumped = any(event.price == opens.get((event.asset, _close(event.at))) for event in liquidations)
     held = [symbol for symbol in end.portfolio.positions if symbol != SPOT]
     if liquidations and not jumped and not held:
         assert end.portfolio.cash >= -sum(abs(event.quantity) for event in liquidations) * Decimal("0.0001")
+
+
+def _close(moment: datetime) -> datetime:
+    """When the bar closes that the moment is in."""
+    return at(0) + ((moment - at(0)) // STEP + 1) * STEP
