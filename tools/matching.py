@@ -139,10 +139,13 @@ class Settling:
         return None
 
     def _liquidate(self, orders: Sequence[PaperOrder], due: Call, *, at: datetime) -> None:
-        """Orders in perpetuals end with the positions (Binance, "Liquidation Protocols": they are cancelled first)."""
+        """Orders in perpetuals end with the positions (Binance, "Liquidation Protocols": they are cancelled first).
+
+        Those that were there: a venue that was restarted may have the bars of before an order that it took.
+        """
         self._settlement.liquidate(due.legs, point=due.point, at=at)
         for order in orders:
-            if order.state.working and is_swap(order.request.symbol):
+            if order.state.working and order.submitted_at <= at and is_swap(order.request.symbol):
                 _cancel(order, "the account was liquidated", at=at)
 
 
