@@ -12,7 +12,7 @@ from agentctl.cli import main
 from agentctl.paper import PaperSettings
 from agentctl.settings import load
 from domain.errors import UsageError
-from tools.costs import FeeSchedule, PaperCosts
+from tools.costs import FeeSchedule, PaperCosts, PerpetualTerms
 
 
 def call(*arguments: str) -> int:
@@ -34,8 +34,7 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, obje
 
 
 def test_nothing_set_is_what_it_always_was() -> None:
-    assert PaperSettings().costs == PaperCosts()
-    assert load().paper.costs == PaperCosts()
+    assert PaperSettings().costs == load().paper.costs == PaperCosts(perpetuals=PerpetualTerms())
 
 
 def test_a_fee_is_that_of_every_fill_unless_one_of_its_own_is_set(elsewhere: Path) -> None:
