@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
 from agents.model import NOTHING, Completion, LanguageModel, Spend, completion_of
-from agents.protection import cover
+from agents.protection import Cover, cover
 from agents.settings import DeskSettings
 from agents.writer import Live, OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
@@ -380,11 +380,11 @@ class Cycle:
     def stops_to_see_to(self, settings: DeskSettings) -> bool:
         """Whether a position lacks a stop for a part of it, or has one that may have to move."""
         positions = self.portfolio.positions if self.portfolio else {}
-        instruments = self.session.settings.instruments
-        return settings.risk.trailing or not all(
-            cover(position, self.working, lot_size=instruments[symbol].lot_size).whole
-            for symbol, position in positions.items()
-        )
+        return settings.risk.trailing or not all(self._cover(position).whole for position in positions.values())
+
+    def _cover(self, position: Position) -> Cover:
+        instrument = self.session.settings.instruments[position.symbol]
+        return cover(position, self.working, lot_size=instrument.lot_size)
 
     def _last_marks(self, portfolio: Portfolio, suspended: Mapping[str, str]) -> Mapping[str, Decimal]:
         """Of positions that nobody prices any more: without these, nothing could be entered beside them."""
@@ -396,9 +396,14 @@ class Cycle:
         return {symbol: mark for symbol, mark in found.items() if mark is not None and mark > 0}
 
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
-        """The prices that what is held now waits for: its stop and its target, where it has them."""
+        """The prices that what is held now waits for: its stop and its target, where it has them.
+
+        On paper without what the venue waits for itself: that is done with the bar, and nobody could be sooner.
+        """
         return {
-            symbol: _levels(held, self.stops.get(symbol, held.stop_price)) for symbol, held in books.positions.items()
+            symbol: _levels(held, self.stops.get(symbol, held.stop_price))
+            for symbol, held in books.positions.items()
+            if self.session.live or not self._cover(held).whole
         }
 
     def episodes(self, symbol: str) -> Sequence[Episode]:

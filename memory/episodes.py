@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
-from typing import Final
+from typing import Final, Literal
 
 from domain.decision import Episode
 from domain.money import EXACT, ZERO
@@ -33,19 +33,22 @@ def _closed(
 ) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
+    cause: Literal["stop", "target"] | None = None
     for number, fill in enumerate((*before, *recorded)):
         for part in _parts(trade.quantity if trade else ZERO, fill):
             if trade is None:
-                trade, notional = Position(symbol=part.symbol), ZERO
+                trade, notional, cause = Position(symbol=part.symbol), ZERO, None
             if trade.quantity * part.signed_quantity >= 0:
                 notional += part.notional
+            elif fill.client_order_id in requests:  # and no remainder that was written off
+                request = requests[fill.client_order_id]
+                cause = request.leg(fill.price) if request.protects else None
             after = trade.after(part)
             if after.quantity:
                 trade = after
                 continue
             if number >= len(before):
-                closed_by = requests.get(fill.client_order_id)
-                yield _episode(trade, after, closing=part, closed_by=closed_by, notional=notional)
+                yield _episode(trade, after, closing=part, cause=cause, notional=notional)
             trade = None
 
 
@@ -67,7 +70,7 @@ def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
 
 
 def _episode(
-    trade: Position, after: Position, *, closing: Fill, closed_by: OrderRequest | None, notional: Decimal
+    trade: Position, after: Position, *, closing: Fill, cause: Literal["stop", "target"] | None, notional: Decimal
 ) -> Episode:
     return Episode(
         symbol=trade.symbol,
@@ -77,5 +80,5 @@ def _episode(
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
-        cause=closed_by.leg(closing.price) if closed_by is not None and closed_by.protects else None,
+        cause=cause,
     )

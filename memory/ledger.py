@@ -345,9 +345,6 @@ class Ledger:
         closed: list[Episode] = []
         async with self._database.reading() as connection:
             recorded = await moves_in(connection, self._account, run_id=self._run_id, cycle=cycle)
-            ids = {move.fill.client_order_id for move in recorded if not move.adopted}
-            orders = await read_orders(connection, self._account, ids=ids) if ids else {}
-            requests = {id: order.request for id, order in orders.items()}
             for symbol in sorted({move.fill.symbol for move in recorded}):
                 now = [move for move in recorded if move.fill.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
