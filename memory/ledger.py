@@ -348,7 +348,13 @@ class Ledger:
             for symbol in sorted({move.fill.symbol for move in recorded}):
                 now = [move for move in recorded if move.fill.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
-                closed += closed_trades([move.fill for move in before], [move.fill for move in now], requests=requests)
+                ids = {move.fill.client_order_id for move in (*before, *now) if not move.adopted}
+                orders = await read_orders(connection, self._account, ids=ids)
+                closed += closed_trades(
+                    [move.fill for move in before],
+                    [move.fill for move in now],
+                    requests={id: order.request for id, order in orders.items()},
+                )
         return tuple(closed)
 
     async def check(self) -> None:

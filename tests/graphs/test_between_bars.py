@@ -59,7 +59,7 @@ async def test_a_target_that_is_reached_between_bars_is_taken_then(tmp_path: Pat
         assert [each.cause for each in closed] == ["target"]
     else:
         assert (exit.cycle, exit.request.type) == (1, "market")
-    assert second.portfolio.positions[BTC].quantity < entry.request.quantity / 1_000  # what fees in the base leave over
+    assert second.portfolio.quantity(BTC) < entry.request.quantity / 1_000  # what fees in the base leave over
     assert (report.identical, report.first_difference) == (True, None)
     assert not alarm.hearing.entered
 
