@@ -87,7 +87,8 @@ class Proposal(Value):
     """Protective stops at the venue that this order replaces: it is judged as if they were gone, and they are taken
     away only once it was let through."""
     cause: Cause | None = Field(default=None, exclude_if=absent)
-    """An exit by `thesis` needs the support that an entry needs; all other exits need none."""
+    """What it is for. An exit by `thesis`, and one that does not say, needs the support that an entry needs; one at a
+    stop, a target, a time limit or by an order to close needs none, where that is so."""
     attached: bool = Field(default=False, exclude_if=absent)
     """Of entries: the venue is to attach the stop and the target to what is filled."""
 

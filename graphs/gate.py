@@ -98,11 +98,9 @@ async def _judged(
     for given in proposals:
         proposal, _ = readable(given)
         near = facts.about(proposal)
-        verdict = session.engine.evaluate(given, near)
-        ticket = None
-        if verdict.outcome == "allow":
+        verdict, ticket = session.office.judge(given, near, engine=session.engine)
+        if ticket is not None:
             order = proposal.order()
-            ticket = session.office.issue(verdict, order, now=facts.now)
             released = tuple(o for o in cycle.working if o.client_order_id in proposal.releases)
             approved.append(Approved(order=order, ticket=ticket, judged=near.quotes[order.symbol], releases=released))
             facts = facts.after(proposal)

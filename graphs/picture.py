@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
@@ -100,6 +101,7 @@ def picture(
         quotes=seen.quotes,
         bars=seen.bars,
         portfolio=cycle.portfolio,
+        stops=_trailed(cycle),
         working=tuple(map(working_order, standing.working)),
         equity_marks=seen.equity_marks,
         closed=seen.closed,
@@ -118,6 +120,12 @@ def picture(
         venue_signals=cycle.venue_signals,
         consents=consents,
     )
+
+
+def _trailed(cycle: Cycle) -> dict[str, Decimal]:
+    """Of positions, where Risk found stops to stand that have moved since their entries."""
+    held = cycle.portfolio.positions if cycle.portfolio else {}
+    return {s: stop for s, stop in sorted(cycle.stops.items()) if s in held and stop != held[s].stop_price}
 
 
 def sent_since(policy: Policy, *, now: datetime) -> datetime:

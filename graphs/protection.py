@@ -26,6 +26,7 @@ from agents.protection import (
     stop_of,
     unprotected,
 )
+from agents.reports import NOT_SENT
 from domain.decision import Proposal
 from domain.order import OrderReport, OrderState
 from domain.portfolio import Position
@@ -254,10 +255,11 @@ async def _alerts(cycle: Cycle, symbols: Collection[str], *, node: str) -> tuple
 def refused_in_a_row(orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
     """Orders that only reduce and that the venue refused, the newest first, since one that it did not refuse.
 
-    A stop that stands says nothing of the exits, and is passed over.
+    A stop that stands says nothing of the exits, and is passed over; so is what the venue was never asked for.
     """
     refused: list[OrderRecord] = []
-    for order in sorted(orders, key=lambda o: (o.updated_at, o.client_order_id), reverse=True):
+    asked = (o for o in orders if o.submitted_at is not None and not o.reason.startswith(NOT_SENT))
+    for order in sorted(asked, key=lambda o: (o.updated_at, o.client_order_id), reverse=True):
         if order.state is OrderState.REJECTED and order.request.reduce_only:
             refused.append(order)
         elif order.request.reduce_only and not order.request.protects:

@@ -182,11 +182,28 @@ async def test_the_gate_asks_for_the_support_of_this_cycle(
     assert support_of(verdict) == expected
 
 
-@pytest.mark.parametrize(("cause", "outcome"), [("stop", "allow"), ("thesis", "deny"), (None, "allow")])
-async def test_the_gate_refuses_an_unsupported_exit_only_where_it_is_by_thesis(cause: str | None, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("cause", "stop", "trailed", "outcome"),
+    [
+        ("flatten", None, None, "allow"),
+        ("thesis", None, None, "deny"),
+        (None, None, None, "deny"),
+        ("stop", "1", None, "allow"),  # parts of the bid
+        ("stop", "0.9", None, "deny"),
+        ("stop", "0.9", "1", "allow"),  # it trails
+        ("stop", "0.9", "0.95", "deny"),
+    ],
+)
+async def test_the_gate_refuses_an_unsupported_exit_where_it_is_by_thesis_or_does_not_say_what_is_so(
+    cause: str | None, stop: str | None, trailed: str | None, outcome: str
+) -> None:
     async with a_session() as session:
         cycle = await at_the_gate(session)
-        cycle.portfolio = an_account(a_position(BTC, quantity="0.1"), cash="90000", marks={BTC: Decimal(94_000)})
+        bid = (await session.market.quote(BTC, as_of=cycle.as_of)).bid
+        held = a_position(BTC, quantity="0.1", stop_price=bid * Decimal(stop) if stop else None)
+        cycle.portfolio = an_account(held, cash="90000", marks={BTC: Decimal(94_000)})
+        if trailed:
+            cycle.stops[BTC] = bid * Decimal(trailed)
         sale = {"side": "sell", "stop_price": None, "reduce_only": True, "quantity": Decimal("0.1"), "cause": cause}
         (verdict,) = (await gate([await an_entry(cycle, **sale)], cycle)).verdicts
     assert verdict.outcome == outcome
