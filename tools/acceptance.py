@@ -51,7 +51,7 @@ def rejection(
     if order.limit_price is not None and not on_grid(order.limit_price, instrument.tick_size):
         return f"limit price {plain(order.limit_price)} is not a multiple of the tick {plain(instrument.tick_size)}"
     price = worst_price(order, quote, costs=costs)
-    if why := too_small(order.quantity, instrument, type=order.type, price=price):
+    if why := too_small(order.quantity, instrument, type=order.type, price=price, reduces=order.reduce_only):
         return why
     if why := too_large(order.quantity, instrument, type=order.type, price=price):
         return why
