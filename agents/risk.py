@@ -106,7 +106,7 @@ class RiskAgent:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
         quantity = floor_to(left, instrument.lot_size)
-        if small := too_small(quantity, instrument, type="market", price=seen.mid):
+        if small := too_small(quantity, instrument, type="market", price=seen.mid, reduces=True):
             return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,

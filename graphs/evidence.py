@@ -459,7 +459,7 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
             continue
         sellable = floor_to(abs(position.quantity), instrument.lot_size)
         worth = max(price, position.average_price or price)
-        if not too_small(sellable, instrument, type="market", price=worth):
+        if not too_small(sellable, instrument, type="market", price=worth, reduces=True):
             continue
         opened_at = position.opened_at or statement.at
         id = f"dust:{symbol}:{opened_at.isoformat()}"
