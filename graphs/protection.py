@@ -77,9 +77,10 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
     proposals: list[Proposal] = []
     symbols = sorted(books.positions)
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=symbol)) for symbol in symbols))
-    for symbol, read in zip(symbols, reads, strict=True):
+    seen = {symbol: read.value or cycle.dated.get(symbol) for symbol, read in zip(symbols, reads, strict=True)}
+    for symbol, quoted in seen.items():
         try:
-            needs = await _needs(books.positions[symbol], read.value, cycle, desk, node=node)
+            needs = await _needs(books.positions[symbol], quoted, cycle, desk, node=node)
         except (ArithmeticError, LookupError, ValueError) as error:  # one that fails must not cost the others theirs
             needs = Guard(why=f"its stop could not be worked out: {type(error).__name__}")
         whys[symbol] = needs.why
@@ -96,7 +97,6 @@ async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderRepor
         if refused := [p for p in proposals if p.releases and p.client_order_id in ended]:
             await cycle.look_again(cycle.effects(f"{node}:refused"))
             desk, books = cycle.desk(f"{node}:{BACK}"), cycle.portfolio or books
-            seen = {symbol: read.value for symbol, read in zip(symbols, reads, strict=True)}
             if back := put_back(refused, held, books, seen, desk, occasion=node.replace("_", " ")):
                 more, sent, whys_not = await _sent(back, cycle, node=f"{node}:{BACK}")
                 whys |= whys_not

@@ -14,7 +14,14 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from pydantic import TypeAdapter
 
-from domain.errors import AgentctlError, DatabaseUnavailable, LeaseLost, ServiceUnavailable, UsageError
+from domain.errors import (
+    AgentctlError,
+    DatabaseUnavailable,
+    LeaseLost,
+    ServiceUnavailable,
+    UsageError,
+    VenueUnavailable,
+)
 from domain.venue import LiveMarket
 from graphs.brake import BRAKE
 from graphs.closing import CLOSING, OnExit, open_positions
@@ -35,6 +42,8 @@ _INSTANT: Final = TypeAdapter(datetime)
 _CLOSING_CYCLES: Final = 6
 """In which a run that ends may close its positions: sent, filled, proven, and some that were refused at first."""
 _CLOSING_PATIENCE_S: Final = 60.0
+
+_BRING_UP_S: Final = 30.0
 
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Before each try to take a run up again: a server that is restarted is back within a minute."""
@@ -281,6 +290,8 @@ class Runner:
             market.watch(lambda text: self._listen(MarketSaid(text)))
         if begun_at is not None and not self._stop.asked:
             after = begun_at
+            if isinstance(market, LiveMarket):
+                await self._bring_up(market, until=begun_at)
             yield begun_at
         elif isinstance(market, LiveMarket) and self._session.live and after is not None and await self._exposed():
             market.look_now()
@@ -291,6 +302,15 @@ class Runner:
             if as_of is None:
                 return
             yield as_of
+
+    async def _bring_up(self, market: LiveMarket, *, until: datetime) -> None:
+        """Have a market that was just opened read its bars before a cycle that was begun goes on: a cycle has little
+        time to read, and expects what a tick brought."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BRING_UP_S):
+                for symbol in self._session.universe:
+                    with suppress(VenueUnavailable):
+                        await market.candles(symbol, limit=1, until=until)
 
     async def _exposed(self) -> bool:
         """Whether a position is open, or an order from which one may come."""

@@ -44,7 +44,7 @@ from tools.headlines import headlines
 from tools.history import history
 from tools.indicators import indicators
 from tools.plumbing import Plumbing
-from tools.quotes import quote
+from tools.quotes import QuoteReading, quote
 from tools.sessions import trading_session
 from tools.tool import Tool
 
@@ -101,6 +101,8 @@ class Session:
     """The moment of the last cycle."""
     marks: dict[str, Decimal] = field(default_factory=dict)
     """Mark prices as last seen: what is suspended keeps its last one."""
+    quotes: dict[str, QuoteReading] = field(default_factory=dict)
+    """The last one of each symbol, as this process has seen them: see `graphs.dated_quotes`."""
     read_until: datetime | None = None
     """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)

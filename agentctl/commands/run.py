@@ -52,6 +52,7 @@ from memory.armings import Armings
 from memory.database import Database
 from memory.leases import held
 from memory.records import EndStatus, RunHeader, RunRecord
+from tools.indicators import load as load_indicators
 from tools.market import open_market
 
 WAITING = 6
@@ -316,6 +317,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 retention=Retention(keep_cycles=keep) if keep else None,
             )
             status: Status | Literal["failed"] = "failed"
+            load_indicators()
             gc.freeze()  # a walk through all that was imported would be a pause of a tenth of a second before an order
             working = asyncio.create_task(runner.run(cycles=cycles))
             _heed_signals(stop, session, watching, working)
