@@ -233,7 +233,7 @@ class Runner:
         hurried = isinstance(market, LiveMarket)
         for _ in range(_CLOSING_CYCLES):
             control = session.in_force(await session.controls.state(session.header.run_id))
-            if control.state == "halted" or not await self._exposed():
+            if control.state == "halted" or not await self._session.ledger.exposed():
                 return
             if hurried and isinstance(market, LiveMarket):
                 market.look_now()
@@ -266,15 +266,10 @@ class Runner:
             self._listen(MarketSaid(f"{session.model.name} answers again: new positions are possible"))
         if not health.dead:
             return
-        if not (session.live and await self._exposed()):
+        if not (session.live and await self._session.ledger.exposed()):
             raise health.error(session.model.name)
         if not dead:
-            self._listen(
-                MarketSaid(
-                    f"ALERT: {session.model.name} can't be asked: {health.dead}. Reduce-only: no new positions; stops, "
-                    "targets and time limits go on, and it is asked again"
-                )
-            )
+            self._listen(MarketSaid(health.alert(session.model.name)))
 
     def _streaming(self) -> AbstractAsyncContextManager[None]:
         market = self._session.market
@@ -285,7 +280,8 @@ class Runner:
 
         Ends with the market, and when a stop is asked for.
         """
-        market, begun_at = self._session.market, await self._session.tape.begun_at(number)
+        session = self._session
+        market, begun_at = session.market, await session.tape.begun_at(number)
         if isinstance(market, LiveMarket):
             market.watch(lambda text: self._listen(MarketSaid(text)))
         if begun_at is not None and not self._stop.asked:
@@ -293,7 +289,7 @@ class Runner:
             if isinstance(market, LiveMarket):
                 await self._bring_up(market, until=begun_at)
             yield begun_at
-        elif isinstance(market, LiveMarket) and self._session.live and after is not None and await self._exposed():
+        elif isinstance(market, LiveMarket) and session.live and after is not None and await session.ledger.exposed():
             market.look_now()
         ticks, lease = market.ticks(after=after), self._session.database.lease
         while not self._stop.asked:
@@ -311,12 +307,6 @@ class Runner:
                 for symbol in self._session.universe:
                     with suppress(VenueUnavailable):
                         await market.candles(symbol, limit=1, until=until)
-
-    async def _exposed(self) -> bool:
-        """Whether a position is open, or an order from which one may come."""
-        session = self._session
-        held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
-        return bool(held.positions or await session.ledger.orders(working_only=True))
 
     async def _hold_if_braked(self) -> None:
         """Write down that trading is halted, where it can be written: it is so in any case."""

@@ -171,8 +171,8 @@ async def test_why_no_stop_is_asked_for_is_said() -> None:
 
 
 async def test_a_stop_is_placed_by_an_older_quote_where_none_came_and_says_so() -> None:
-    older = a_price().model_copy(update={"age_s": Decimal(600)})
-    stop = asked(await guarded(a_position(), seen=older, dated={BTC: older}))
+    older = a_price(bid="100", ask="100").model_copy(update={"age_s": Decimal(600)})
+    stop = asked(await guarded(a_position(), dated={BTC: older}))
     assert stop.rationale.endswith("; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since")
 
 
