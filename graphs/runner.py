@@ -356,6 +356,7 @@ class Runner:
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
         working = await session.ledger.orders(working_only=True) if session.live else ()
+        session.out = tuple(working)
         session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))

@@ -33,6 +33,7 @@ from memory.armings import Armings
 from memory.controls import Control, Controls
 from memory.database import Database
 from memory.ledger import Ledger
+from memory.orders import OrderRecord
 from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
@@ -92,6 +93,8 @@ class Session:
     """Whether the run is ending and closes its positions first."""
     left: tuple[OpenPosition, ...] = ()
     """What was open at the end of the last cycle."""
+    out: tuple[OrderRecord, ...] = ()
+    """Of a live run: the orders that could still trade at the end of the last cycle."""
     wall: Clock = field(default_factory=WallClock)
     """When people are asked and answer. Market time is `clock`."""
     health: ModelHealth = field(default_factory=ModelHealth)
