@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import secrets
 import signal
 import sys
@@ -35,6 +36,8 @@ from agents.models import open_model
 from agents.pricing import Prices
 from agents.pulse import pulse, spent_on
 from domain.errors import Refused, ServiceUnavailable, UsageError
+from domain.symbols import meant_symbol
+from domain.value import SYMBOL_FORM
 from graphs.brake import HALT_FILE, Brake, halts
 from graphs.checkpoints import checkpointer
 from graphs.closing import OnExit
@@ -200,6 +203,7 @@ async def _new(asked: Asked) -> Ended:
         prices=settings.prices,
     )
     now = datetime.now(UTC)
+    adopt = _adopted(asked.adopt, options.symbols or ())
     if asked.live:
         require_tradable(options.market)
     async with AsyncExitStack() as stack:
@@ -211,7 +215,6 @@ async def _new(asked: Asked) -> Ended:
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
-            adopt = _symbols(asked.adopt) or ()
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
             agree(header, await Armings(database).in_force(header.exchange, at=now), where=at.where)
         await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
@@ -420,13 +423,28 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 
-def _symbols(text: str | None) -> tuple[str, ...] | None:
+def _symbols(text: str | None, *, option: str = "--symbols") -> tuple[str, ...] | None:
     if text is None:
         return None
     symbols = tuple(part.strip() for part in text.split(",") if part.strip())
     if not symbols:
-        raise UsageError("--symbols names none", remedy="Write --symbols BTC/USDT,ETH/USDT")
+        raise UsageError(f"{option} names none", remedy=f"Write {option} BTC/USDT,ETH/USDT")
     return symbols
+
+
+def _adopted(text: str | None, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols of --adopt. Raises `UsageError` naming each that is none, or not among those of the run."""
+    given = _symbols(text, option="--adopt") or ()
+    wrong = [
+        f"{symbol!r} is no symbol{meant_symbol(symbol, there=symbols)}"
+        if re.fullmatch(SYMBOL_FORM, symbol) is None
+        else f"{symbol} is not among --symbols{meant_symbol(symbol, there=symbols)}"
+        for symbol in given
+        if symbol not in symbols
+    ]
+    if wrong:
+        raise UsageError(f"--adopt: {', '.join(wrong)}", remedy="It takes symbols of the run, as --adopt BTC/USDT")
+    return given
 
 
 def _cash(text: str | None) -> Decimal | None:

@@ -89,6 +89,13 @@ def test_doctor_says_where_the_money_is_while_there_is_none_to_trade_with(desk: 
         ([*LIVE, "--cash", "5"], 2, "--cash is of paper"),
         (["run", "--adopt", "BTC/USDT"], 2, "--adopt is of live runs"),
         ([*LIVE[:4], "--symbols", "BTC/USDT,ETH/BTC"], 2, "one account can't trade against BTC, USDT"),
+        (
+            [*LIVE, "--adopt", "BTCUSDT,ETH/USTD"],
+            2,
+            "--adopt: 'BTCUSDT' is no symbol; did you mean BTC/USDT?, ETH/USTD",
+        ),
+        ([*LIVE, "--adopt", "SOL/USDT"], 2, "--adopt: SOL/USDT is not among --symbols"),
+        ([*LIVE, "--adopt", " , "], 2, "--adopt names none. Write --adopt BTC/USDT,ETH/USDT"),
         (["arm", "okx", "--for", "8d", "--reason", "x"], 2, "7 days at most"),
         (["arm", "sim", "--for", "8h", "--reason", "x"], 2, "sim is no exchange"),
         (["disarm", "okx", "--reason", "x"], 4, "there is no database"),
@@ -214,7 +221,7 @@ def test_a_live_run_goes_on_until_it_is_stopped_and_then_says_who_watches_what(d
     assert ended.code == 130
     assert f"orders go to {host} on this machine, which exchanges.okx.base_url puts in place of okx's own" in ended.err
     assert f"go on with: agentctl run --live --resume {run_id}\n" in ended.err
-    assert "cycle 1: equity" in ended.err
+    assert "cycle 0: equity" in ended.err
     assert [line.split()[2] for line in ended.out.splitlines() if line.startswith("still open: ")] == [
         f"{symbol}:" for symbol in held
     ]
