@@ -8,7 +8,7 @@ from typing import Final
 
 from agents.desk import Desk
 from agents.parts import in_parts, stop_parts, stuck
-from agents.protection import exit_side, held_stops, stop_of
+from agents.protection import exit_side, held_stops, older, stop_of
 from agents.settings import RiskSettings
 from domain.decision import Cause, Proposal, Thesis
 from domain.digest import plain
@@ -75,7 +75,7 @@ class RiskAgent:
         """
         if why := desk.suspended.get(position.symbol):
             return f"{why}: it can't be exited"
-        seen = await _quote(position.symbol, desk)
+        seen = await _quote(position.symbol, desk) or desk.dated.get(position.symbol)
         if seen is None:
             return "no quote to judge the position by"
         stop = await stop_of(position, desk)
@@ -94,7 +94,7 @@ class RiskAgent:
         self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: Cause, part: Decimal
     ) -> Proposal | str:
         side = exit_side(position)
-        why = _why(cause, thesis, desk)
+        why = _why(cause, thesis, desk) + older(position.symbol, desk)
         held = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o

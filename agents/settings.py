@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
 from pydantic import Field
 
 from domain.value import Positive, Share, Value, absent
+
+Patience = Annotated[Decimal, Field(gt=0, le=600, allow_inf_nan=False)]
+"""Seconds that somebody waits for an answer."""
 
 
 class SignalSettings(Value):
@@ -43,9 +47,23 @@ class RiskSettings(Value):
     """Whether a stop follows the best close since the entry, at the distance that it had from the entry."""
 
 
+class ReadingSettings(Value):
+    """How long a cycle waits for its sources. What came and what did not is recorded: a replay waits for nothing."""
+
+    cycle_s: Patience = Decimal(2)
+    """For everything that is read in a cycle, together: while at least one answer is waited for."""
+    read_s: Patience = Decimal("1.5")
+    """For one answer, such as a quote. A symbol that gave none in that time is not waited for again in the cycle."""
+
+
+def _as_ever(reading: object) -> bool:
+    return reading == ReadingSettings()
+
+
 class DeskSettings(Value):
     """Everything the agents read. Its digest is part of a run's own."""
 
     signal: SignalSettings = SignalSettings()
     research: ResearchSettings = ResearchSettings()
     risk: RiskSettings = RiskSettings()
+    reading: ReadingSettings = Field(default=ReadingSettings(), exclude_if=_as_ever)

@@ -39,6 +39,8 @@ from policy.caps import order_caps
 from policy.escalation import Step
 from policy.market import VenueSignal
 from tools.bar_grid import last_close
+from tools.cycle_reads import CycleReads
+from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox
 from tools.view import MarketView
 
@@ -140,6 +142,9 @@ class Cycle:
     """Whether a live account may hold a position whose stop is to be placed yet: no pass is ended there."""
     changed: bool = False
     """Whether anything was sent since the account was last looked at, or others may have traded on it."""
+    dated: Mapping[str, QuoteReading] = field(default_factory=dict)
+    """Quotes of earlier cycles, of symbols that show none in this one."""
+    reads: CycleReads = field(init=False)
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
@@ -153,6 +158,12 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.session.settings.policy.agent_budget, before=self._used_today, now=self._used)
+        reading = self.session.settings.desk.reading
+        self.reads = CycleReads(
+            cycle_s=float(reading.cycle_s),
+            read_s=float(reading.read_s),
+            monotonic=self.session.plumbing.monotonic,
+        )
         self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
 
     @property
@@ -180,7 +191,7 @@ class Cycle:
             just_closed=self.just_closed,
             duty=self.duty,
             effects=effects,
-            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
+            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing, reads=self.reads),
             model=RecordedModel(session.model, effects, self, reserving=self.effects(f"{node}:budget", subject)),
             context=self.book.view(f"symbol:{subject}") if subject else self.book,
             orders=OrderWriter(
@@ -192,6 +203,7 @@ class Cycle:
                 policy=session.settings.policy,
                 instruments=session.settings.instruments,
                 brake=lambda: session.brake.reason,
+                quote_s=float(session.settings.desk.reading.read_s),
                 live=self._live,
             ),
             memory=self,
@@ -202,6 +214,7 @@ class Cycle:
             caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
             venue_signals=self.venue_signals,
+            dated=self.dated,
         )
 
     @property

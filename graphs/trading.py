@@ -27,6 +27,7 @@ from domain.errors import LeaseLost, Refused, ServiceUnavailable, worth_asking_a
 from domain.order import CONTRADICTION
 from domain.text import visible
 from graphs.cycle import Cycle
+from graphs.dated_quotes import dated_quotes
 from graphs.duties import take_on
 from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.evidence import account_in_words, doubt_in_words
@@ -67,7 +68,10 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
         taken_back = _taken_back(await cycle.open_orders(desk.effects), flatten=control.flatten)
         reports += [await desk.orders.cancel(order) for order in taken_back]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
-    marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
+    quotes = {read.value.symbol: read.value for read in reads if read.value is not None}
+    cycle.dated = await dated_quotes([s for s in desk.universe if s not in quotes], cycle)
+    cycle.session.quotes.update(quotes)
+    marks = {symbol: read.mid for symbol, read in quotes.items()}
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     if cycle.portfolio is not None:

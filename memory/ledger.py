@@ -244,6 +244,13 @@ class Ledger:
             contributed=row["contributed"] or ZERO,
         )
 
+    async def exposed(self) -> bool:
+        """Whether a position is open, or an order from which one may come. Both as one picture of the books."""
+        async with self._database.reading() as connection:
+            held = await read_positions(connection, self._account)
+            working = await read_orders(connection, self._account, states=working_states())
+        return bool(working) or any(position.quantity for position in held.values())
+
     async def holdings(self) -> Mapping[str, Decimal]:
         """What the account holds beside the desk's positions: currencies, and symbols of swaps."""
         async with self._database.reading() as connection:

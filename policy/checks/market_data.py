@@ -20,7 +20,8 @@ def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
     """Refuse when the quote is missing, crossed, from the future or too old, and an entry when it jumped.
 
     A jump is the distance of the middle of the market from the last close. A market that really
-    jumped must still let a position be left.
+    jumped must still let a position be left. While this symbol, or another that is held or has orders working,
+    showed no quote in this cycle, an older one serves exits alone: every entry is refused.
     """
     quote = case.quote
     age_s = case.age_s(quote.at)
@@ -33,6 +34,9 @@ def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
         message = f"the quote is {plain(age_s)} s old, and {plain(max_age_s)} s are allowed"
         return Ruling("deny", message, age_s, max_age_s, "s")
     if not case.reducing:
+        if case.facts.dated:
+            symbols = ", ".join(sorted(case.facts.dated))
+            return deny(f"no quote of {symbols} came in this cycle, and an older one serves exits only")
         last_close = case.bars_of(case.proposal.symbol).last_close
         jump, allowed = abs(case.mid - last_close), last_close * limits.max_jump_bps / BPS
         if jump > allowed:

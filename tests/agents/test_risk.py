@@ -454,6 +454,22 @@ async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
     assert await declined(a_price(ETH), portfolio=an_account(a_position())) == "no quote to judge the position by"
 
 
+OLDER = {BTC: a_price(bid="89", ask="90").model_copy(update={"age_s": Decimal(600)})}
+"""What BTC showed ten minutes ago, and nothing since."""
+
+
+async def test_an_exit_goes_by_an_older_quote_where_none_came_and_says_so() -> None:
+    left = await one(a_price(ETH), portfolio=an_account(a_position()), dated=OLDER)
+    assert (left.symbol, left.cause, left.reference_price) == (BTC, "stop", Decimal("89.5"))
+    assert left.rationale == "stop; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since"
+    assert (await one(a_price(), portfolio=an_account(a_position(stop_price="99.5")), dated={})).rationale == "stop"
+
+
+async def test_an_older_quote_serves_no_entry() -> None:
+    words = await declined(readings(), theses=[a_thesis()], dated=OLDER)
+    assert words == "no quote or no average true range to size by"
+
+
 async def test_nothing_is_entered_or_exited_in_a_suspended_symbol_and_the_others_are() -> None:
     gone = {BTC: "BTC/USDT is not listed on okx"}
     crashed = (a_price(bid="80", ask="81"), a_price(ETH, bid="80", ask="81"))

@@ -272,6 +272,24 @@ def test_a_quote_must_be_fresh_and_uncrossed(quote: dict[str, object], outcome: 
     assert grade("MARKET_DATA", an_exit(), facts) == outcome
 
 
+def test_a_quote_of_an_earlier_cycle_serves_exits_and_no_entry() -> None:
+    older = a_quote(at=NOW - timedelta(seconds=600))
+    facts = some_facts(quotes={BTC: older, ETH: a_quote(ETH)}, dated=[BTC], held=LONG)
+    assert (judge(an_exit(), facts).outcome, grade("MARKET_DATA", an_exit(), facts)) == ("allow", "pass")
+    found = [f for f in judge(facts=facts).findings if f.code == "MARKET_DATA"]
+    assert [(f.outcome, f.message) for f in found] == [
+        ("deny", "no quote of BTC/USDT came in this cycle, and an older one serves exits only")
+    ]
+    assert grade("MARKET_DATA", a_proposal(symbol=ETH), facts) == "deny", "what is held can't be priced"
+    flat = some_facts(quotes={BTC: older, ETH: a_quote(ETH)}, dated=[BTC])
+    assert grade("MARKET_DATA", a_proposal(symbol=ETH), flat.about(a_proposal(symbol=ETH))) == "pass"
+
+
+def test_an_exit_by_an_older_quote_has_the_age_that_every_quote_may_have() -> None:
+    older = {BTC: a_quote(at=NOW - timedelta(seconds=901))}
+    assert grade("MARKET_DATA", an_exit(), some_facts(quotes=older, dated=[BTC], held=LONG)) == "deny"
+
+
 def test_without_a_quote_nothing_is_allowed() -> None:
     assert grade("MARKET_DATA", facts=some_facts(quotes={})) == "deny"
     assert judge(an_exit(), some_facts(quotes={}, held=LONG)).outcome == "deny"
