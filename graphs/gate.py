@@ -73,7 +73,8 @@ async def gate(
             found = await books.standing(
                 sent_since=sent_since(policy, now=seen.now), day_start=day_start(cycle.as_of, policy.day)
             )
-            return found.model_copy(update={"control": session.in_force(found.control)})
+            working = tuple([order.unnamed for order in found.working])
+            return found.model_copy(update={"control": session.in_force(found.control), "working": working})
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
         facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)

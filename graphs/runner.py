@@ -345,7 +345,7 @@ class Runner:
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
-        working = await session.ledger.orders(working_only=True) if session.live else ()
+        working = await session.ledger.orders(working_only=True) if session.live else cycle.working
         session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))

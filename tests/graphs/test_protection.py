@@ -257,8 +257,11 @@ class Refusing:
         if not isinstance(event, CycleEnded):
             return
         self._ended += 1
-        if event.cycle == 0 and self._parts:
-            ((symbol, position),) = event.portfolio.positions.items()
+        if event.cycle > 0:
+            return
+        ((symbol, position),) = event.portfolio.positions.items()
+        self._first = position.stop_price
+        if self._parts:
             most = floor_to(abs(position.quantity) * Decimal("0.6"), Decimal("0.0001"))
             one = self._session.settings.instruments[symbol].model_copy(update={"stop_max_quantity": most})
             object.__setattr__(self._session.settings, "instruments", {symbol: one})
@@ -267,8 +270,7 @@ class Refusing:
     def _refuses(self, order: OrderRequest | Proposal) -> bool:
         if order.type != "stop" or order.trigger_price is None:
             return False
-        self._first = self._first or order.trigger_price
-        moved = self._ended > 2 and order.trigger_price > self._first + 100
+        moved = self._ended > 2 and self._first is not None and order.trigger_price > self._first + 100
         refuses = moved and (not self._parts or order.quantity < self._most)
         if refuses:
             self.refused.append(order.quantity)

@@ -26,7 +26,7 @@ from graphs import RunResult, prepare, start
 from graphs.deciding import decisions_of
 from graphs.gate import gate
 from graphs.replay import replay_run
-from memory import Database
+from memory import Archive, Database
 from policy import Verdict
 
 T = TypeVar("T", bound=BaseModel)
@@ -130,10 +130,11 @@ async def test_no_headline_ends_a_position_that_venue_data_speaks_for(tmp_path: 
     async with archive(tmp_path) as database:
         result = await obeyed(database, market, Obeying("sell", after=1, before="buy"))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
     causes = [each.proposal.cause for each in decided]
     assert causes[0] == "entry"
     assert "thesis" not in causes
-    assert {"stop", "target", "time"} & set(causes)
+    assert {"stop", "target", "time"} & {*causes, *(each.cause for each in closed)}
     kept = [reason for d in result.decisions for reason in d.reasons if reason.startswith("position kept")]
     assert kept
     assert all("venue data supports no sell: its signals come to -" in reason for reason in kept)
@@ -215,11 +216,12 @@ async def test_the_first_run_of_the_readme_still_shows_what_it_is_there_to_show(
     async with archive(tmp_path) as database:
         result = await run(database, options(seed=7, cycles=60))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
         again = await replay_run("r1", source=database, progress=lambda done, cycles: None)
     assert again.identical, again.first_difference
     allowed = [each.proposal.cause for each in decided if each.verdict.outcome == "allow"]
     assert allowed.count("entry") >= 2
-    assert {"stop", "target"} & set(allowed)
+    assert {"stop", "target"} & (set(allowed) | {each.cause for each in closed})
     declined = [reason for d in result.decisions for reason in d.reasons if "venue data supports no" in reason]
     refused = [f for each in decided for f in each.verdict.findings if f.outcome == "deny" and f.observed is not None]
     assert refused or [reason for reason in declined if reason.rsplit(" ", 1)[1].lstrip("-").replace(".", "").isdigit()]
@@ -231,7 +233,9 @@ async def test_a_recorded_crash_without_headlines_still_trades(tmp_path: Path, e
     async with archive(tmp_path) as database:
         result = await run(database, options(market=f"file:{recorded(episode)}", cycles=500))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
     causes = {each.proposal.cause for each in decided if each.verdict.outcome == "allow"}
+    causes |= {each.cause for each in closed}
     assert {order.side for order in result.orders if order.filled} == {"buy", "sell"}
     assert "entry" in causes
     assert causes & {"stop", "target", "time", "thesis"}
