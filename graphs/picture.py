@@ -79,7 +79,12 @@ def _quote(seen: QuoteReading) -> Quote:
 
 
 def _bars(past: History) -> Bars:
-    return Bars(last_close=past.last_close, average_volume=past.average_volume, returns_ppm=past.returns_ppm)
+    return Bars(
+        last_close=past.last_close,
+        previous_close=past.previous_close,
+        average_volume=past.average_volume,
+        returns_ppm=past.returns_ppm,
+    )
 
 
 async def _sessions(symbols: Collection[str], cycle: Cycle, desk: Desk) -> dict[str, Session]:

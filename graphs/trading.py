@@ -24,7 +24,7 @@ from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.decision import Proposal
 from domain.errors import LeaseLost, Refused, ServiceUnavailable, worth_asking_again
-from domain.order import CONTRADICTION
+from domain.order import CONTRADICTION, PAST_LIMIT
 from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.dated_quotes import dated_quotes
@@ -237,6 +237,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             tell(MarketSaid(said))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):
             tell(MarketSaid(doubt_in_words(report)))
+        for report in dict.fromkeys(r for r in update.get("reports", ()) if PAST_LIMIT in r.reason and not r.filled):
+            tell(MarketSaid(f"{report.symbol} was not entered: {report.reason}"))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update

@@ -16,6 +16,7 @@ from agentctl.show import cents, order_table
 from agents.protection import held_stops, seconds_bare
 from domain.digest import canonical, plain
 from domain.portfolio import Portfolio
+from domain.text import visible
 from domain.value import Value
 from graphs.result import OrderLine
 from memory.archive import Archive
@@ -72,9 +73,10 @@ def _tell(line: OrderLine, at: datetime, *, as_json: bool) -> None:
         print(canonical({"at": at, **line.model_dump()}), flush=True)
         return
     price = f" at {plain(line.price)}" if line.price is not None else ""
+    why = f": {visible(line.reason)}" if line.reason else ""
     print(
         f"{at:%Y-%m-%d %H:%M:%S} {line.client_order_id} {line.state.value}: "
-        f"{line.side} {plain(line.filled)} of {plain(line.quantity)} {line.symbol}{price}, fee {plain(line.fee)}",
+        f"{line.side} {plain(line.filled)} of {plain(line.quantity)} {line.symbol}{price}, fee {plain(line.fee)}{why}",
         flush=True,
     )
 
