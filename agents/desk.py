@@ -67,6 +67,8 @@ class Desk:
     settings: DeskSettings
     venue_stops: frozenset[str] = frozenset()
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
+    attaches: frozenset[str] = frozenset()
+    """Symbols in which the venue attaches stop and target to an entry, and holds both as one order."""
     suspended: Mapping[str, str] = field(default_factory=dict)
     """By symbol, why the venue does not trade it: nothing is entered or exited there."""
     caps: Mapping[str, OrderCaps] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from memory.orders import OrderRecord, contradiction_in
 
 MISSING: Final = "the venue has none by this id"
 """The evidence of a report on an order that the venue denies."""
+NOT_SENT: Final = "not sent: "
+"""How the reason of an order begins that was to be sent and never left: its ticket was refused at the venue's door."""
 
 
 async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderReport | None:
@@ -40,7 +42,7 @@ def worded(said: Outcome | VenueUnavailable, order: OrderRequest, *, live: bool,
         return doubted(order, said.message, at=at)
     if not isinstance(said, TicketRefused):
         return stated(order, OrderState.UNKNOWN, reason=said.message, at=at)
-    refused = stated(order, OrderState.REJECTED, reason=f"not sent: {said.message}", at=at)
+    refused = stated(order, OrderState.REJECTED, reason=f"{NOT_SENT}{said.message}", at=at)
     return refused.model_copy(update={"evidence": "it never left"}) if live else refused
 
 

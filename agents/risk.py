@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Final
 
 from agents.desk import Desk
-from agents.parts import in_parts, stuck
+from agents.parts import in_parts, stop_parts, stuck
 from agents.protection import exit_side, held_stops, older, stop_of
 from agents.settings import RiskSettings
 from domain.decision import Cause, Proposal, Thesis
@@ -106,7 +106,7 @@ class RiskAgent:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
         quantity = floor_to(left, instrument.lot_size)
-        if small := too_small(quantity, instrument, type="market", price=seen.mid):
+        if small := too_small(quantity, instrument, type="market", price=seen.mid, reduces=True):
             return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,
@@ -190,6 +190,7 @@ class RiskAgent:
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
             cause="entry",
+            attached=_attachable(quantity, stop, seen, desk),
         )
 
 
@@ -238,6 +239,14 @@ def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
     if symbol not in desk.venue_signals:
         return f"nothing supports a {side}: no detector looked at venue data in this cycle"
     return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
+
+
+def _attachable(quantity: Decimal, stop: Decimal, seen: QuoteReading, desk: Desk) -> bool:
+    """Whether the venue attaches the exits to an entry: it can, and one order may be for all of it."""
+    if seen.symbol not in desk.attaches:
+        return False
+    parts = stop_parts(quantity, stop, seen.symbol, desk, mid=seen.mid)
+    return not isinstance(parts, str) and len(parts) == 1
 
 
 def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:

@@ -34,8 +34,8 @@ from policy import TicketOffice
 TICKET_TTL_S: Final = 60
 _TRIES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OURS: Final = re.compile(r"^ac[0-9a-f]{30}$")
-"""The client order ids that proposals have."""
+_OURS: Final = re.compile(r"^a[cx][0-9a-f]{30}$")
+"""The client order ids that proposals have, and stops that were attached to their orders."""
 
 
 class OpenVenue(Protocol):
@@ -133,6 +133,7 @@ async def went_live(
             ),
             "batch": desk.venue.batch if isinstance(desk.venue, BatchVenue) else 0,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
+            "attaches": tuple(symbol for symbol in header.symbols if desk.venue.attaches_stops(symbol)),
             "settings": canonical(settings.model_copy(update={"instruments": mine})),
         }
     )

@@ -76,6 +76,7 @@ async def prepare(
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currency = one_currency(i.quote for i in instruments.values())
+    symbols = options.symbols or tuple(sorted(instruments))
     settings = RunSettings(
         desk=options.desk,
         lanes=options.lanes,
@@ -91,13 +92,15 @@ async def prepare(
         model=options.model,
         mode="paper",
         seed=options.seed,
-        symbols=options.symbols or tuple(sorted(instruments)),
+        symbols=symbols,
         timeframe=str(market.timeframe),
         currency=currency,
         start_cash=options.cash,
         policy_digest=options.policy.digest,
         settings=canonical(settings),
         planned_cycles=options.planned_cycles,
+        venue_stops=symbols,
+        attaches=symbols,
         version=this_version(),
         created_at=at,
     )

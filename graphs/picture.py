@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
@@ -113,6 +114,7 @@ def picture(
         dated=seen.dated,
         bars=seen.bars,
         portfolio=cycle.portfolio,
+        stops=_trailed(cycle),
         working=tuple(map(working_order, standing.working)),
         equity_marks=seen.equity_marks,
         closed=seen.closed,
@@ -131,6 +133,12 @@ def picture(
         venue_signals=cycle.venue_signals,
         consents=consents,
     )
+
+
+def _trailed(cycle: Cycle) -> dict[str, Decimal]:
+    """Of positions, where Risk found stops to stand that have moved since their entries."""
+    held = cycle.portfolio.positions if cycle.portfolio else {}
+    return {s: stop for s, stop in sorted(cycle.stops.items()) if s in held and stop != held[s].stop_price}
 
 
 def sent_since(policy: Policy, *, now: datetime) -> datetime:

@@ -355,8 +355,8 @@ class Runner:
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
-        working = await session.ledger.orders(working_only=True) if session.live else ()
-        session.out = tuple(working)
+        working = await session.ledger.orders(working_only=True) if session.live else cycle.working
+        session.out = tuple(working) if session.live else ()
         session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))

@@ -1,7 +1,7 @@
 """The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning.
 
-Where the gate asks for a person: review, the gate again, and Execution again. A live account's positions get their
-stops before Signal where one lacks it, and after everything that was sent.
+Where the gate asks for a person: review, the gate again, and Execution again. Positions get their stops at the venue
+before Signal where one lacks it, and after everything that was sent.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     if cycle.portfolio is not None:
-        reports += [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
+        orphans = [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
+        reports, cycle.changed = [*reports, *orphans], cycle.changed or bool(orphans)
     await take_on(cycle, control, desk.effects)
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     if account is not None:
@@ -83,6 +84,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     protectable = desk.venue_stops - cycle.suspended.keys()
     if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
         found["bare"] = list(missing)
+    if cycle.session.live or (desk.venue_stops and cycle.portfolio is not None and cycle.portfolio.positions):
+        found["guarded"] = cycle.session.live or cycle.stops_to_see_to(desk.settings)
     cycle.unguarded = "bare" in found and "account" in found
     return found
 
@@ -123,7 +126,7 @@ async def judge(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution(state: CycleState, cycle: Cycle) -> CycleState:
-    cycle.unguarded = cycle.session.live
+    cycle.unguarded, cycle.changed = cycle.session.live, True
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution")))}
 
 
@@ -141,7 +144,7 @@ async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution_again(state: CycleState, cycle: Cycle) -> CycleState:
-    cycle.unguarded = cycle.session.live
+    cycle.unguarded, cycle.changed = cycle.session.live, True
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution_again")))}
 
 
@@ -251,9 +254,10 @@ def _judged(state: CycleState, update: CycleState) -> Iterator[tuple[Proposal, V
 
 
 def _in_need(found: Protection) -> Iterator[str]:
-    """What an operator must know of the stops of a live account."""
+    """What an operator must know of the stops of positions."""
     for symbol, why in found.unprotected:
-        yield f"{symbol} has no stop at the exchange: {why}"
+        if symbol not in found.closing:
+            yield f"{symbol} has no stop at the venue: {why}"
     for text in found.alerts:
         yield f"ALERT: {text}"
 
@@ -280,8 +284,8 @@ def after_gate(state: CycleState) -> str:
 
 
 def after_execution(state: CycleState) -> str:
-    """What is held at an exchange is protected before anybody is waited for."""
-    return "protection" if "account" in state else after_protection(state)
+    """What is held is protected before anybody is waited for."""
+    return "protection" if _protects(state) else after_protection(state)
 
 
 def after_protection(state: CycleState) -> str:
@@ -298,7 +302,13 @@ def after_gate_again(state: CycleState) -> str:
 
 
 def after_execution_again(state: CycleState) -> str:
-    return "protection_again" if "account" in state else "learning"
+    return "protection_again" if _protects(state) else "learning"
+
+
+def _protects(state: CycleState) -> bool:
+    """Whether stops are looked at now: some are to be seen to, or exits were sent that may have replaced some."""
+    exits = any(each.order.reduce_only for each in state.get("approved", ()))
+    return "guarded" in state and (state["guarded"] or exits)
 
 
 def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None) -> TradingGraph:

@@ -13,7 +13,7 @@ from domain.digest import digest
 from domain.instrument import Instrument
 from domain.order import OrderState
 from domain.portfolio import Portfolio
-from domain.value import Amount, Instant, Symbol, Value, absent
+from domain.value import Amount, Instant, Positive, Symbol, Value, absent
 from policy.account import (
     Arming,
     ClosedTrade,
@@ -61,6 +61,8 @@ class Facts(Value):
     """Of options, per unit of the underlying."""
 
     portfolio: Portfolio | None
+    stops: Mapping[Symbol, Positive] = Field(default={}, exclude_if=absent)
+    """Where the stops of positions stand by now that trail, and are no longer where their entries set them."""
     working: tuple[WorkingOrder, ...] = ()
     equity_marks: EquityMarks = EquityMarks()
     closed: tuple[ClosedTrade, ...] = ()
@@ -115,6 +117,7 @@ class Facts(Value):
                 "dated": self.dated & near,
                 "bars": _only(self.bars, near),
                 "deltas": _only(self.deltas, near),
+                "stops": _only(self.stops, {proposal.symbol}),
                 "working": working,
                 "sent": tuple(order for order in self.sent if order.client_order_id != own),
                 "support": _only(self.support, {proposal.symbol}),

@@ -19,6 +19,7 @@ from agents.protection import (
     NOT_HELD,
     Guard,
     bare,
+    cover,
     exit_side,
     guard,
     orphaned_stops,
@@ -367,11 +368,11 @@ def test_bare_is_what_could_have_a_stop_at_the_venue_and_has_none() -> None:
     ],
 )
 def test_a_position_is_protected_by_what_the_venue_has_confirmed(working: list[OrderRecord], said: str) -> None:
-    assert unprotected(a_position(), working, lot_size=Decimal("0.01"), why="no reason") == said
+    assert unprotected(cover(a_position(), working, lot_size=Decimal("0.01")), why="no reason") == said
 
 
 def test_what_is_less_than_a_lot_is_not_missed() -> None:
-    assert unprotected(a_position(quantity="0.004"), [], lot_size=Decimal("0.01"), why="too small") == ""
+    assert unprotected(cover(a_position(quantity="0.004"), [], lot_size=Decimal("0.01")), why="too small") == ""
 
 
 def stood(begin_s: int, end_s: int | None = None, *, state: OrderState = OrderState.CANCELLED) -> OrderRecord:

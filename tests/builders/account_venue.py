@@ -292,6 +292,9 @@ class ScriptedAccount:
     async def prepare(self) -> Sequence[str]:
         return ()
 
+    def attaches_stops(self, symbol: str) -> bool:
+        return False
+
     def holds_stops(self, symbol: str) -> bool:
         return True
 

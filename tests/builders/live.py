@@ -190,7 +190,9 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
         wrong.append(str(error))
     ours = {order.client_order_id: order for order in await ledger.orders()}
     theirs = _theirs(double)
-    wrong += [f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith("ac")]
+    wrong += [
+        f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith(("ac", "ax"))
+    ]
     for key, order in ours.items():
         if key not in theirs:
             if order.filled or order.state in (OrderState.FILLED, OrderState.WORKING, OrderState.PARTIAL):
@@ -264,7 +266,9 @@ class Guarded:
 def batches_of(live: LiveStage) -> list[int]:
     """How many orders each request carried in which the exchange took several."""
     placed = live.stage.double.journal.of(Operation.PLACE)
-    return [len(entry.orders) for entry in placed if len(entry.orders) > 1]
+    orders = {order.order_id for order in live.stage.double.engine.orders}
+    sizes = [sum(id in orders for id in entry.orders) for entry in placed]
+    return [size for size in sizes if size > 1]
 
 
 def _theirs(double: ServedDouble) -> dict[str, tuple[Decimal, bool]]:

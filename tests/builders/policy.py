@@ -61,8 +61,9 @@ POLICY = Policy.model_validate(
 
 
 def a_proposal(**over: Any) -> Proposal:
-    """A limit buy of 5 at 100 with a stop at 95: a notional of 500, a risk of 25."""
+    """A limit buy of 5 at 100 with a stop at 95: a notional of 500, a risk of 25. An exit is by an operator's order."""
     given = {
+        "cause": "flatten" if over.get("reduce_only") else None,
         "cycle": 1,
         "as_of": NOW,
         "agent": "risk",
@@ -80,7 +81,7 @@ def a_proposal(**over: Any) -> Proposal:
 
 
 def an_exit(**over: Any) -> Proposal:
-    """A reduce-only market sale of 5."""
+    """A reduce-only market sale of 5, by an operator's order."""
     given = {
         "side": "sell",
         "type": "market",
@@ -94,7 +95,7 @@ def an_exit(**over: Any) -> Proposal:
 
 def a_stop(**over: Any) -> Proposal:
     """A reduce-only stop that sells 5 once the market trades at 95."""
-    return an_exit(**({"type": "stop", "trigger_price": "95"} | over))
+    return an_exit(**({"type": "stop", "trigger_price": "95", "cause": "protection"} | over))
 
 
 def an_instrument(symbol: str = BTC, **over: Any) -> Instrument:

@@ -161,6 +161,7 @@ async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **ov
         "conviction": Decimal("0.8"),
         "reference_price": seen.mid,
         "snapshot": "5" * 64,
+        "cause": "flatten" if over.get("reduce_only") else None,
     }
     return Proposal.model_validate(given | over)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.runs import NOW, archive, busy, drive, run
+from builders.runs import NOW, archive, drive, run, timed
 from context import DEFAULT_LANES
 from domain.errors import NotFound, UsageError
 from graphs import policy_in_effect, resume
@@ -22,7 +22,7 @@ from memory import Archive, Database
 from memory.pruning import prune_snapshots
 from policy import Policy
 
-ASKED = busy()
+ASKED = timed()
 
 
 def silent(done: int, cycles: int) -> None:
@@ -121,7 +121,7 @@ async def test_a_run_differs_from_itself_in_nothing_and_from_another_where_they_
     async with archive(tmp_path) as database:
         await run(database, ASKED)
         await run(database, ASKED, run_id="twin")
-        await run(database, busy(seed=3), run_id="other")
+        await run(database, timed(seed=3), run_id="other")
         twin = await diff_runs("r1", "twin", database=database)
         other = await diff_runs("r1", "other", database=database)
     assert twin.same

@@ -17,6 +17,7 @@ from builders.policy import (
     a_portfolio,
     a_proposal,
     a_quote,
+    a_stop,
     an_exit,
     an_instrument,
     finding,
@@ -91,6 +92,18 @@ def test_an_order_of_a_size_that_the_venue_does_not_take_is_refused_before_it_is
     at_market = {"limit_price": None} if over else {}
     found = finding(judge(a_proposal(quantity="5", **over, **at_market), facts), "WELL_FORMED")
     assert (found.outcome, found.message) == ("deny" if message else "pass", message or "well-formed")
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+def test_an_exit_may_be_worth_less_than_the_least_where_the_venue_says_so(exempt: bool) -> None:
+    facts = some_facts(held=LONG, instruments={BTC: an_instrument(min_notional="501", exits_without_minimum=exempt)})
+    assert grade("WELL_FORMED", an_exit(), facts) == ("pass" if exempt else "deny")
+    assert grade("WELL_FORMED", a_stop(), facts) == ("pass" if exempt else "deny")
+    assert grade("WELL_FORMED", a_proposal(), facts) == "deny"
+    # Of 510 a stop at 95 leaves 484.5.
+    assert grade("EXIT_SIZE", a_proposal(quantity="5.25"), facts.model_copy(update={"portfolio": a_portfolio()})) == (
+        "pass" if exempt else "deny"
+    )
 
 
 def test_every_fault_of_form_is_named() -> None:
