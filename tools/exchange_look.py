@@ -30,7 +30,7 @@ _AHEAD = timedelta(seconds=1)
 """How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
 _SLOW = timedelta(seconds=2)
 """A clock read over a longer way tells nothing of a second."""
-PATIENCE_S: Final = 2.0
+PATIENCE_S: Final = 1.5
 """For the next answer, once a symbol has been read: one that hangs must not hold up exits in the others. It counts
 from the last answer of all, for an exchange is asked no faster than it allows, and a long list takes its time."""
 _FRESH = timedelta(seconds=2)

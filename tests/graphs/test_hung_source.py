@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from agents.settings import DeskSettings, ReadingSettings, RiskSettings, SignalSettings
 from builders.exchanges import Hung
@@ -14,10 +17,14 @@ from builders.live import BTC, ETH, a_live_stage
 from builders.runs import archive
 from builders.sessions import MuteMarket, a_cycle, a_session, passed
 from domain.candle import Quote
+from domain.instrument import Instrument
 from domain.venue import Market
+from graphs.cycle import Cycle
 from graphs.events import CycleEnded, Event
 from graphs.replay import replay_run
+from graphs.trading import tick
 from memory import Archive, Ledger
+from memory.records import CycleRecord
 
 BUSY = 45
 """A bar of the simulation at which both symbols trend."""
@@ -43,6 +50,10 @@ class HungMarket(MuteMarket):
         return await super().quote(symbol, as_of=as_of)
 
 
+def a_record(cycle: Cycle) -> CycleRecord:
+    return CycleRecord(cycle=cycle.number, as_of=cycle.as_of, decisions=(), figures=None)
+
+
 async def test_every_node_after_the_first_fails_at_once_and_in_the_same_words() -> None:
     desk = IN_AND_OUT.model_copy(update={"reading": HURRIED})
     async with a_session(desk=desk) as session:
@@ -56,6 +67,38 @@ async def test_every_node_after_the_first_fails_at_once_and_in_the_same_words() 
     assert set(failed) == {'{"error":"no answer within 0.05 s","failure":"timeout","name":"quote","value":null}'}
     assert market.asked[BTC] == 1
     assert {order.request.symbol for order in orders} == {ETH}
+
+
+class Suspending(MuteMarket):
+    """`market` of which one symbol shows nothing any more, and says whether it is suspended."""
+
+    def __init__(self, market: Market, *, says_so: bool) -> None:
+        super().__init__(market, mute=[ETH])
+        self.suspended = {ETH: f"{ETH} is not trading now"} if says_so else {}
+
+    def expect(self, instruments: Mapping[str, Instrument]) -> None:
+        """Nothing more is known of them."""
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_an_older_quote_is_had_of_a_symbol_that_hangs_and_not_of_one_that_is_suspended(suspended: bool) -> None:
+    """What is suspended can't be left by any quote, and must not keep the others from being entered."""
+    async with a_session() as session:
+        first = await a_cycle(session)
+        await tick({}, first)
+        seen = session.quotes[ETH]
+        await session.archive.close_cycle("r1", a_record(first), timings={})
+        session.tape.end_cycle()
+        session.market = Suspending(session.market, says_so=suspended)
+        second = await a_cycle(session, 1, bar=1)
+        await tick({}, second)
+        assert (first.dated, seen.age_s) == ({}, 0)
+        if suspended:
+            assert second.dated == {}
+        else:
+            older = second.dated[ETH]
+            assert older == seen.model_copy(update={"age_s": older.age_s})
+            assert older.age_s == 300
 
 
 async def test_what_is_held_in_a_symbol_that_hangs_is_left_by_its_last_quote_and_nothing_is_entered(
