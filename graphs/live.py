@@ -203,6 +203,15 @@ def settling(run: RunHeader) -> str:
     return f"agentctl run --live --resume {run.run_id}"
 
 
+def require_decided(run: RunHeader) -> None:
+    """Raises `UsageError` for a certification: it can't be gone on with, forked or decided again."""
+    if run.graph == CERTIFY:
+        raise UsageError(
+            f"{run.run_id} is a certification of {run.exchange}: its steps are fixed, and nothing decided them",
+            remedy=f"What it did: agentctl orders --run {run.run_id}. Again: {settling(run)}",
+        )
+
+
 async def _prices(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:
     """At which what is held is taken over: a swap's entry price, so that its wallet comes out right; spot's middle."""
     if not symbols:

@@ -4,11 +4,12 @@ nothing is left of it."""
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.errors import AgentctlError
 from graphs.certification.bench import Bench
-from graphs.certification.cleaning import Cleaning, left_by
+from graphs.certification.cleaning import Cleaning, left_by, stays_of
 from graphs.certification.market import TIMEFRAME, VenueMarket
 from graphs.certification.reading import Intent, Reading
 from graphs.certification.report import Certification
@@ -43,15 +44,14 @@ async def certify(bench: Bench, *, symbol: str, most: Decimal | None, run_id: st
         where=bench.where,
         wall=bench.wall,
     )
-    left: tuple[str, ...] = ()
-    began = False
+    ended = _Ended()
     if await reading.connection() and not bench.stop.asked:
         await _settle_earlier(bench, reading.account)
         intent = await reading.sizes()
         if intent is not None and not bench.stop.asked:
-            began, left = True, await _traded(bench, table, reading, intent=intent, run_id=run_id)
+            ended = await _traded(bench, table, reading, intent=intent, run_id=run_id)
     return Certification(
-        run_id=run_id if began else "",
+        run_id=ended.run_id,
         exchange=bench.exchange,
         account=reading.account,
         symbol=symbol,
@@ -61,8 +61,18 @@ async def certify(bench: Bench, *, symbol: str, most: Decimal | None, run_id: st
         at=at,
         steps=table.rows(),
         interrupted=bench.stop.asked,
-        left=left,
+        left=ended.left,
+        stays=ended.stays,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """How the steps that send ended, where there were any."""
+
+    run_id: str = ""
+    left: tuple[str, ...] = ()
+    stays: str = ""
 
 
 async def _settle_earlier(bench: Bench, account: str) -> None:
@@ -73,7 +83,7 @@ async def _settle_earlier(bench: Bench, account: str) -> None:
             await settle(bench, run, authorization=authorization)
 
 
-async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Intent, run_id: str) -> tuple[str, ...]:
+async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Intent, run_id: str) -> _Ended:
     """The steps that send; what is left of them."""
     authorization = bench.operator.confirm(intent)
     async with held(bench.database, run_id, tell=bench.notice) as lease:
@@ -91,7 +101,7 @@ async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Inten
         try:
             await _steps(bench, table, trial)
             status = "interrupted" if bench.stop.asked else "finished"
-            return await left_by(session)
+            return _Ended(run_id=run_id, left=await left_by(session), stays=await stays_of(session))
         except BaseException:
             for line in await _left_as_known(session):
                 bench.notice(line)

@@ -7,7 +7,9 @@ from typing import Final
 
 from domain.digest import plain
 from domain.errors import AgentctlError, LeaseLost
+from domain.money import ZERO
 from domain.order import OrderState
+from graphs.certification.holding import held_before
 from graphs.certification.steps import Steps, in_words, said
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed, Trial
@@ -107,3 +109,15 @@ async def left_by(session: Session) -> tuple[str, ...]:
             f"at {exchange}"
         )
     return tuple(lines)
+
+
+async def stays_of(session: Session) -> str:
+    """What was bought on spot and is too little to be sold, in words; empty where nothing is."""
+    (symbol,) = session.header.symbols
+    instrument = session.settings.instruments[symbol]
+    if instrument.kind != "spot":
+        return ""
+    beside = (await session.ledger.holdings()).get(instrument.base, ZERO) - held_before(session.header, instrument)
+    held = (await session.ledger.portfolio(marks={}, as_of=session.clock.now())).quantity(symbol)
+    rest = beside + (held if held < instrument.lot_size else ZERO)
+    return f"{plain(rest)} {instrument.base}" if rest > ZERO else ""

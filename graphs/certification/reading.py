@@ -71,12 +71,13 @@ class Reading:
         return self.intent
 
     async def _connect(self, row: Row) -> None:
-        row.sent = f"what time is it, at {self._where}"
+        row.sent = "its time"
         theirs = await self._venue.time()
-        row.answered = "it tells no time" if theirs is None else f"{theirs:%Y-%m-%d %H:%M:%S} UTC"
+        told = "it tells no time" if theirs is None else f"{theirs:%Y-%m-%d %H:%M:%S} UTC"
+        row.answered = f"{told}, from {self._where}"
 
     async def _compare(self, row: Row) -> None:
-        row.sent = "what time is it"
+        row.sent = "its time"
         began_at = self._wall.now()
         theirs = await self._venue.time()
         if theirs is None:
@@ -87,7 +88,7 @@ class Reading:
             raise StepFailed(f"{row.answered}, and 1000 ms are allowed", remedy="Set this machine's clock (NTP)")
 
     async def _ask(self, row: Row) -> None:
-        row.sent = "what may this key do"
+        row.sent = "the key's rights"
         self.account = await account_of(self._desk, exchange=self._exchange)
         rights = await self._venue.rights()
         row.answered = f"it {_MAY[rights.trade]} trade, and {_MAY[rights.withdraw]} withdraw"

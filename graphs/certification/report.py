@@ -101,6 +101,8 @@ class Certification(Value):
     interrupted: bool = False
     left: tuple[str, ...] = ()
     """What is left at the exchange, and what to type: empty where nothing is."""
+    stays: str = ""
+    """What was bought and is too little to be sold, and so stays in the account."""
 
     @property
     def passed(self) -> bool:

@@ -21,6 +21,8 @@ STOP_BPS: Final = Decimal(1_000)
 """How far below the price of its order a stop stands: nothing must trigger it meanwhile."""
 NEARER_BPS: Final = Decimal(900)
 """... and where it is moved to."""
+_DEAR: Final = Decimal("0.005")
+"""A fee that no exchange takes of a spot trade."""
 _ROOM: Final = Decimal("1.05")
 """Over what the larger order is worth, so that the market may move a little until it is sent."""
 
@@ -75,8 +77,10 @@ def allowed(instrument: Instrument, quote: Quote, *, most: Decimal | None) -> De
 
 
 def _least(instrument: Instrument, *, price: Decimal) -> Sizes:
+    """The least that can be sold again, also where more is taken as a fee than the instrument states."""
     stop = stop_below(price, instrument, bps=STOP_BPS)
-    quantity = least_entry(instrument, side="buy", type="limit", price=price, exit=stop)
+    dear = instrument.model_copy(update={"taker_fee": max(_DEAR, instrument.taker_fee)})
+    quantity = least_entry(dear, side="buy", type="limit", price=price, exit=stop)
     return Sizes(price=price, quantity=quantity, stop=stop)
 
 

@@ -23,6 +23,8 @@ from graphs.cycle import Cycle
 from graphs.evidence import DUST, account_in_words
 from graphs.reconciling import account_venue
 
+_LOOKS_S: Final = (5.0, 15.0, 30.0)
+"""Between looks at an account of which not all was told: an exchange is left alone for a while after failures."""
 _AGAIN_S: Final = (1.0, 2.0)
 """Before a cancel is sent again that was not confirmed: a second one changes nothing."""
 
@@ -166,8 +168,7 @@ class Steps:
         return await self._table.run("fee", self._fees)
 
     async def reconcile(self) -> bool:
-        async with self._trial.cycle():
-            return await self._table.run("reconcile", self._reconcile)
+        return await self._table.run("reconcile", self._prove)
 
     # One step each.
 
@@ -274,6 +275,16 @@ class Steps:
             raise StepFailed(
                 f"{row.answered}, above the {plain(stated * BPS)} bps that are stated: sizes and costs count too little"
             )
+
+    async def _prove(self, row: Row) -> None:
+        """Looked at again, for a while, where the exchange does not tell all."""
+        for pause_s in (*_LOOKS_S, None):
+            async with self._trial.cycle():
+                account = self._trial.account
+                if pause_s is None or (account is not None and not account.unread):
+                    return await self._reconcile(row)
+            await self._trial.session.plumbing.sleep(pause_s)
+        return None
 
     async def _reconcile(self, row: Row) -> None:
         """The ledger held against the account, and then balances against what trades make of them."""

@@ -133,6 +133,11 @@ class ExchangeVenue:
         return self._currency
 
     @property
+    def market_ids(self) -> frozenset[str]:
+        """What the exchange calls its symbols; empty before they were read."""
+        return frozenset(str(self._session.market(symbol)["id"]) for symbol in self._listed)
+
+    @property
     def market_data(self) -> ExchangeClient:
         """Public data over the same connection, with the markets that were loaded for trading."""
         return self._session.market_data
