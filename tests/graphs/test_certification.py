@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.certification import Trials, replayed, results
+from builders.certification import KEYS, Trials, replayed, results
 from builders.live import a_live_stage
 from builders.runs import archive
 from domain.digest import plain
@@ -36,6 +36,7 @@ from tools.exchange_double.recorded import recorded_exchange
 from tools.exchange_double.served import ServedDouble
 from tools.exchange_double.stops import StopStatus
 from tools.exchange_double.wire import READS_ORDERS, Operation
+from tools.exchange_venue.recording import Recording
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
@@ -56,6 +57,7 @@ async def test_every_step_passes_and_the_recording_of_it_gives_the_same_table(ex
     with a_live_stage((symbol,), exchange=exchange.removesuffix("usdm")) as live:
         trials = Trials.on(live)
         trials.exchange = exchange
+        live.stage.double.engine.deposit("ETH", "4711.0815")
         async with await Database.in_memory() as database:
             found = await trials.certify(database)
             assert await verify(database, "c1") == ()
@@ -64,11 +66,17 @@ async def test_every_step_passes_and_the_recording_of_it_gives_the_same_table(ex
     assert results(found) == dict.fromkeys(STEPS, "pass"), found.steps
     assert (found.passed, found.left, len(orders)) == (True, (), 5)
     recording = trials.recording(found)
+    shown = recording.model_dump_json()
+    assert [word for word in (*KEYS.words(), "4711.0815", "signature", "okx:1") if word in shown] == []
+    assert await replay(recording) == (results(found), [], ())
+
+
+async def replay(recording: Recording) -> tuple[dict[str, str], list[str], tuple[str, ...]]:
+    """The table of a certification against the recording, and what of that did not fit."""
     with recorded_exchange(recording) as recorded:
         async with await Database.in_memory() as database:
             again = await replayed(recording, recorded).certify(database)
-        assert (recorded.unmatched, recorded.missing) == ([], ()), again.steps
-    assert results(again) == results(found), again.steps
+        return results(again), recorded.unmatched, recorded.missing
 
 
 @dataclass
@@ -220,6 +228,7 @@ async def test_whatever_fails_is_named_and_nothing_is_left_of_it(trouble: Troubl
         assert open_orders(double) == [], "nothing waits at the exchange"
         assert plain(bought(double)) == (found.stays.removesuffix(" BTC") or "0"), "what can't be sold is named"
         assert bought(double) < double.engine.listings[trouble.symbol].min_size
+    assert await replay(trials.recording(found)) == (results(found), [], ())
 
 
 def over_nothing(double: ServedDouble) -> None:

@@ -21,13 +21,16 @@ from pydantic import JsonValue
 from tools.exchange_double.double import Reply
 from tools.exchange_double.server import Server
 from tools.exchange_double.sockets import Connection
-from tools.exchange_double.wire import Answer, Request
+from tools.exchange_double.wire import Answer, Request, gateway_page
 from tools.exchange_venue.recording import Recording, WireCall
 from tools.exchange_venue.scrubbing import Raw, asked
 
 _ID = re.compile(r"\bac[0-9a-f]{30}\b")
 _MOMENT = re.compile(r"1\d{12}")
 """Milliseconds: when something is asked for is no part of what is asked for."""
+
+_LOST = 502
+"""In place of an answer that was lost: it proves as little, and no HTTP client asks again by itself after it."""
 
 Key = tuple[str, str, str]
 """Method, path and parameters, with the client order ids numbered as they first came."""
@@ -89,7 +92,7 @@ class RecordedExchange:
             return Reply(outcome="answered", answer=Answer(status=404, body='{"msg":"this was not recorded here"}'))
         self._at = max(self._at, call.at)
         if call.status is None:
-            return Reply(outcome="reset")
+            return Reply(outcome="answered", answer=gateway_page(_LOST))
         return Reply(outcome="answered", answer=Answer(status=call.status, body=self._body(call)))
 
     def _query(self, key: Key) -> WireCall | None:
