@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from domain.digest import jsonable
 from domain.errors import UsageError
 from memory.private import private_file, private_folder
 from tools.exchange_venue.known import Certified, certification_line
@@ -49,7 +47,7 @@ def keep_certified(data_dir: Path, certified: Certified) -> None:
         with suppress(FileNotFoundError):
             beside.unlink()
         private_file(beside)
-        beside.write_text(json.dumps(jsonable([*others, certified]), indent=1) + "\n", "utf-8")
+        beside.write_bytes(_CERTIFIED.dump_json((*others, certified), indent=1))
         beside.replace(path)
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", remedy="Look at the data folder") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ from agentctl.settings import Settings, load
 from agentctl.tracing import require_untraced
 from domain.digest import plain
 from domain.errors import Refused, ServiceUnavailable, UsageError
-from domain.value import Value
+from domain.symbols import meant_symbol
+from domain.text import visible
+from domain.value import SYMBOL_FORM, Value
 from graphs.certification import ABOUT, Bench, Certification, Intent, Step, StepResult, certify
 from graphs.eras import this_version
 from graphs.wall import WallClock
@@ -69,7 +72,7 @@ def certify_command(asked: Asked, *, db: str | None, as_json: bool) -> None:
     settings = load(db=db)
     require_tradable(asked.exchange)
     require_untraced(os.environ, allowed=settings.live.allow_tracing)
-    symbol = asked.symbol or _usual(asked.exchange)
+    symbol = _symbol(asked)
     _require_asked_for_money(asked, settings)
     path = asked.recording or recording_path(settings.data_dir, asked.exchange, on=datetime.now(UTC).date())
     if path.exists():
@@ -152,10 +155,14 @@ def _record(
     ).write(path)
 
 
-def _usual(exchange: str) -> str:
-    if exchange not in KNOWN:
-        raise UsageError(f"no usual symbol of {exchange} is known", remedy="Choose: --symbol BTC/USDT")
-    return KNOWN[exchange].least
+def _symbol(asked: Asked) -> str:
+    if asked.symbol is not None:
+        if not re.fullmatch(SYMBOL_FORM, asked.symbol):
+            raise UsageError(f"--symbol {visible(repr(asked.symbol))} is no symbol{meant_symbol(asked.symbol)}")
+        return asked.symbol
+    if asked.exchange not in KNOWN:
+        raise UsageError(f"no usual symbol of {asked.exchange} is known", remedy="Choose: --symbol BTC/USDT")
+    return KNOWN[asked.exchange].least
 
 
 def _most(text: str | None) -> Decimal | None:
