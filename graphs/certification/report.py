@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from domain.value import Instant, Symbol, Value
 
@@ -27,25 +27,7 @@ Step = Literal[
     "reconcile",
 ]
 
-STEPS: Final[tuple[Step, ...]] = (
-    "connection",
-    "clock",
-    "key",
-    "instrument",
-    "far limit",
-    "find by id",
-    "list",
-    "cancel",
-    "entry",
-    "fill",
-    "stop",
-    "find stop",
-    "amend stop",
-    "cancel stop",
-    "exit",
-    "fee",
-    "reconcile",
-)
+STEPS: Final[tuple[Step, ...]] = tuple(step for step in get_args(Step) if step != "clean up")
 """All that must pass, in their order. `clean up` is among them only where something was left to clean up."""
 
 ABOUT: Final[dict[Step, str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import get_args
 
 from domain.clock import Clock
 from domain.errors import AgentctlError, DatabaseUnavailable, LeaseLost, NotFound, UsageError
@@ -64,12 +65,11 @@ class Table:
 
     def rows(self) -> tuple[StepResult, ...]:
         """In their order, with those that were not run."""
-        found = {step: self._rows.get(step, StepResult(step=step, result="not run")) for step in STEPS}
-        if "clean up" in self._rows:
-            before = STEPS[: STEPS.index("fee")]
-            ordered: list[Step] = [*before, "clean up", *STEPS[len(before) :]]
-            return tuple(self._rows["clean up"] if step == "clean up" else found[step] for step in ordered)
-        return tuple(found.values())
+        return tuple(
+            self._rows.get(step, StepResult(step=step, result="not run"))
+            for step in get_args(Step)
+            if step in STEPS or step in self._rows
+        )
 
     def _keep(self, step: Step, result: Result, row: Row, *, elapsed_ms: int) -> None:
         self._rows[step] = StepResult(

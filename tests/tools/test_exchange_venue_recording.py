@@ -186,6 +186,21 @@ def test_what_a_header_or_a_parameter_signs_is_signed() -> None:
     assert answer_of(a_raw({"uid": "1234567"}, signed=False)) == {"uid": "1234567"}
 
 
+def test_sums_over_all_currencies_go_and_the_two_currencies_stay() -> None:
+    details = [{"ccy": "USDT", "cashBal": "94.4", "isoEq": "5.4"}, {"ccy": "ETH", "cashBal": "3"}]
+    account = {"totalEq": "99999", "isoEq": "77", "walletBalance": "88", "details": details, "uTime": "1"}
+    assert answer_of(a_raw({"data": [account]})) == {"data": [{"details": details[:1], "uTime": "1"}]}
+    coins = [{"coin": "BTC", "walletBalance": "1"}, {"coin": "ETH", "walletBalance": "2"}]
+    unified = {"accountType": "UNIFIED", "walletBalance": "88", "coin": coins}
+        "accountType": "UNIFIED",
+        "walletBalance": "88",
+        "coin": [{"coin": "BTC", "walletBalance": "1"}, {"coin": "ETH"}],
+    }
+    assert answer_of(a_raw({"result": {"list": [unified]}})) == {
+        "result": {"list": [{"accountType": "UNIFIED", "coin": [{"coin": "BTC", "walletBalance": "1"}]}]}
+    }
+
+
 def test_numbers_stay_as_they_were_sent_and_what_is_no_json_is_left_out() -> None:
     whole = Raw(method="GET", url="https://x/p", headers={}, body="", answer='{"price":0.10,"n":3}')
     broken = Raw(method="GET", url="https://x/p", headers={}, body="", answer='{"price":0.1')

@@ -54,8 +54,7 @@ _TRADE = """
 _MONEY = """
     accountType ccy coin asset currency details balances assets positions cashBal isoEq isoUpl free locked
     walletBalance totalPositionIM totalOrderIM pos positionAmt size contracts markPx markPrice avgPx entryPrice mgnMode
-    lever leverage
-    balChg subType income incomeType tranId change transactionTime amount insertTime completeTime
+    lever leverage balChg subType income incomeType tranId change transactionTime amount insertTime completeTime
 """
 _RIGHTS = """
     perm acctLv posMode enableWithdrawals enableSpotAndMarginTrading enableFutures enableReading permissions readOnly
@@ -63,7 +62,10 @@ _RIGHTS = """
 """
 KEPT: Final = frozenset(" ".join((_ANSWER, _ORDER, _TRADE, _MONEY, _RIGHTS)).split()) | frozenset(_ORDER_IDS)
 """Fields of signed answers that may be shown, at any depth."""
-_OF_KEYS: Final = frozenset(" ".join((_ANSWER, _MONEY, _RIGHTS)).split())
+_WALLETS: Final = ("details", "balances", "assets", "coin")
+_OF_WALLETS: Final = frozenset((*_WALLETS, "positions", "accountType", "uTime", "updateTime"))
+"""The same beside a list of balances: other numbers there are sums over all currencies."""
+_OF_KEYS: Final = frozenset(" ".join((_ANSWER, _RIGHTS)).split()) | _OF_WALLETS
 """The same where an answer says what a key may do: there an `id` is the key's, or the account's."""
 
 
@@ -144,8 +146,7 @@ class _Scrub:
 
     def _private(self, tree: JsonValue) -> JsonValue:
         if isinstance(tree, dict):
-            kept = _OF_KEYS if tree.keys() & {"perm", "permissions", "readOnly", "enableWithdrawals"} else KEPT
-            return {name: self._private(value) for name, value in tree.items() if name in kept}
+            return {name: self._private(value) for name, value in tree.items() if name in _kept_of(tree)}
         if isinstance(tree, list):
             return [self._private(row) for row in tree if self._concerns_us(row)]
         return self._value(tree)
@@ -187,6 +188,12 @@ class _Scrub:
         if self._secrets is not None:
             text = self._secrets.sub(HIDDEN, text)
         return _MAIL.sub(HIDDEN, _IP.sub(HIDDEN, text))[:_LONGEST]
+
+
+def _kept_of(tree: Mapping[str, JsonValue]) -> frozenset[str]:
+    if tree.keys() & {"perm", "permissions", "readOnly", "enableWithdrawals"}:
+        return _OF_KEYS
+    return _OF_WALLETS if any(isinstance(tree.get(name), list) for name in _WALLETS) else KEPT
 
 
 def _signed(raw: Raw, given: Mapping[str, JsonValue]) -> bool:
