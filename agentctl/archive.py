@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from agentctl.settings import Settings, load
@@ -51,6 +53,11 @@ async def run_meant(database: Database, run: str | None) -> RunRecord:
     if parent is None:
         raise NotFound(f"{newest[0].header.run_id} is no fork", remedy="Name a run: agentctl runs list")
     return await archive.run(parent)
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time, is short enough to type, and is never given twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 async def snapshot_meant(database: Database, snapshot: str) -> str:

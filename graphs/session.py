@@ -97,6 +97,8 @@ class Session:
     """Of a live run: the orders that could still trade at the end of the last cycle."""
     wall: Clock = field(default_factory=WallClock)
     """When people are asked and answer. Market time is `clock`."""
+    authorization: Arming | None = None
+    """What an operator has confirmed for this session alone, in place of an arming: a certification's."""
     health: ModelHealth = field(default_factory=ModelHealth)
     step: Step = "none"
     """How near to its loss limits the last cycle found the account."""
@@ -138,6 +140,8 @@ class Session:
 
     async def armed(self) -> Arming | None:
         """A person's leave to trade with money here, as it stands now. To be read as an effect."""
+        if self.authorization is not None:
+            return self.authorization if self.wall.now() < self.authorization.until else None
         return await self.armings.in_force(self.header.exchange, at=self.wall.now())
 
     def in_force(self, control: Control) -> Control:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from agentctl.archive import wait
+from agentctl.certified import line_of
 from agentctl.clashes import foreign_owners, require_own_packages
 from agentctl.commands.status import in_force, scope_in_words
 from agentctl.keys import keys_for, names
@@ -22,7 +23,7 @@ from agents.models import open_model
 from agents.providers import KEYLESS, KEYS, provider_of
 from agents.pulse import pulse, spent_on
 from domain.digest import plain
-from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused
+from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused, UsageError
 from domain.value import Value
 from graphs.brake import HALT_FILE, halts
 from graphs.profiles import policy_in_effect
@@ -56,7 +57,11 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
     if model is not None:
         checks[f"{model}"] = lambda: wait(_asked(model))
     if venue is not None:
-        checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
+        checks |= {
+            f"{venue} keys": lambda: _exchange_keys(venue),
+            f"{venue}": lambda: wait(_exchange(venue)),
+            f"{venue} certification": lambda: line_of(venue, load().data_dir),
+        }
     findings = [_found(name, check) for name, check in checks.items()]
     now = datetime.now(UTC)
     findings += [
@@ -71,6 +76,14 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
         )
     if not all(f.ok for f in findings):
         sys.exit(Refused.exit_code)
+
+
+def refuse_of_certification(*, certify: bool, others: Sequence[object]) -> None:
+    """Raises `UsageError` for `--certify` without an exchange or with a model, and for its options without it."""
+    if certify:
+        raise UsageError("--certify is of one exchange", remedy="Write --exchange okx --certify, without --model")
+    if any(option is not None for option in others):
+        raise UsageError("--symbol, --most, --real and --recording are of a certification", remedy="Add --certify")
 
 
 def _found(name: str, check: Callable[[], str]) -> Finding:

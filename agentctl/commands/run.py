@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import re
-import secrets
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from agentctl.archive import run_meant
+from agentctl.archive import new_run_id, run_meant
 from agentctl.changes import Wanted, changed_in_words, differing, hint, planned
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import waiting_questions
@@ -45,7 +44,7 @@ from graphs.eras import NOTHING, Change, Changes
 from graphs.forking import fork
 from graphs.health import ModelHealth
 from graphs.heartbeat import heartbeat
-from graphs.live import went_live
+from graphs.live import require_decided, went_live
 from graphs.opening import OpenMarket, prepare, resume, start
 from graphs.options import RunOptions
 from graphs.profiles import policy_in_effect
@@ -125,7 +124,7 @@ def fork_command(
     async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
-            run_id = _new_id(now)
+            run_id = new_run_id(now)
             async with held(database, run_id):
                 child = await fork(
                     (await run_meant(database, run)).header.run_id,
@@ -211,12 +210,13 @@ async def _new(asked: Asked) -> Ended:
         health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
         if health.dead:
             raise health.error(options.model)
-        header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
+        header, market, model = await prepare(options, run_id=new_run_id(now), at=now, opener=at.opener)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
-            agree(header, await Armings(database).in_force(header.exchange, at=now), where=at.where)
+            armed = await Armings(database).in_force(header.exchange, at=now)
+            agree(header, armed, where=at.where, certification=at.certification)
         await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
         session = await start(header, market, model, database=database, desk=at.desk)
         session.health = health
@@ -228,6 +228,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
     async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as stack:
         meant = await run_meant(database, run_id)
         header = meant.header
+        require_decided(header)
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         cycles = _bound(asked.cycles, meant)
         if asked.live != (header.mode == "live"):
@@ -243,7 +244,8 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         if at.desk is not None:
             await lease.take(header.account)
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
-            agree(renewed, armed, where=at.where, changes=changed_in_words(header, renewed))
+            changes = changed_in_words(header, renewed)
+            agree(renewed, armed, where=at.where, certification=at.certification, changes=changes)
         await lease.regain()  # as in `_new`
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
@@ -313,6 +315,7 @@ class _OnPaper:
     opener: OpenMarket
     desk: None = None
     where: str = ""
+    certification: str = ""
 
 
 def _on_paper(settings: Settings) -> OpenMarket:
@@ -454,8 +457,3 @@ def _cash(text: str | None) -> Decimal | None:
         return Decimal(text)
     except InvalidOperation:
         raise UsageError(f"--cash {text!r} is not a number", remedy="Write --cash 100000") from None
-
-
-def _new_id(now: datetime) -> str:
-    """Sorts by time, is short enough to type, and is never given twice."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
