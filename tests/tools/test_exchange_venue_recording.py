@@ -192,10 +192,6 @@ def test_sums_over_all_currencies_go_and_the_two_currencies_stay() -> None:
     assert answer_of(a_raw({"data": [account]})) == {"data": [{"details": details[:1], "uTime": "1"}]}
     coins = [{"coin": "BTC", "walletBalance": "1"}, {"coin": "ETH", "walletBalance": "2"}]
     unified = {"accountType": "UNIFIED", "walletBalance": "88", "coin": coins}
-        "accountType": "UNIFIED",
-        "walletBalance": "88",
-        "coin": [{"coin": "BTC", "walletBalance": "1"}, {"coin": "ETH"}],
-    }
     assert answer_of(a_raw({"result": {"list": [unified]}})) == {
         "result": {"list": [{"accountType": "UNIFIED", "coin": [{"coin": "BTC", "walletBalance": "1"}]}]}
     }
