@@ -252,12 +252,13 @@ class Operator:
     """Called before anything is sent. Until then Ctrl-C ends it at once, also while an operator reads."""
 
     def confirm(self, intent: Intent) -> Arming:
+        rest = f", and less than {plain(intent.stays)} {intent.currency} may stay unsold" if intent.stays else ""
         for line in (
             f"CERTIFY: {intent.symbol} on {intent.account}",
             f"  orders go to {self.where}",
             f"  {self.line}",
             f"  it buys {plain(intent.quantity)} for at most {plain(intent.notional)} {intent.currency} and sells it "
-            f"again; spread and fees are lost",
+            f"again; spread and fees are lost{rest}",
             f"  at no time is more than {plain(intent.most)} {intent.currency} in it",
         ):
             warn(line)

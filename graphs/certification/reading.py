@@ -11,7 +11,7 @@ from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import ZERO
 from domain.statement import Statement
-from domain.value import Positive, Symbol, Value
+from domain.value import NonNegative, Positive, Symbol, Value
 from graphs.certification.sizes import allowed, entry, far_limit
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed
@@ -35,6 +35,8 @@ class Intent(Value):
     """What the entry costs at most, but for fees."""
     most: Positive
     """What may be in the symbol at once."""
+    stays: NonNegative
+    """What a fee in the base currency may leave that is below the lot, and so can't be sold; at the entry's price."""
 
 
 class Reading:
@@ -120,4 +122,5 @@ class Reading:
             quantity=bought.quantity,
             notional=bought.notional,
             most=most,
+            stays=instrument.lot_size * bought.price if instrument.kind == "spot" else ZERO,
         )
