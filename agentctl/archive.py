@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
-from agentctl.settings import load
+from agentctl.settings import Settings, load
 from domain.errors import NotFound
 from memory.archive import Archive
 from memory.database import Database
@@ -28,9 +30,9 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def reading(db: str | None) -> AsyncGenerator[Database]:
-    """The database of the settings in effect. Raises `NotFound` when there is none: reading makes nothing."""
-    async with await Database.open(load(db=db).database_url, create=False) as database:
+async def reading(db: str | None, *, settings: Settings | None = None) -> AsyncGenerator[Database]:
+    """The database of `settings`, else of those in effect. Raises `NotFound` when there is none: reading makes none."""
+    async with await Database.open((settings or load(db=db)).database_url, create=False) as database:
         yield database
 
 
@@ -51,6 +53,11 @@ async def run_meant(database: Database, run: str | None) -> RunRecord:
     if parent is None:
         raise NotFound(f"{newest[0].header.run_id} is no fork", remedy="Name a run: agentctl runs list")
     return await archive.run(parent)
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time, is short enough to type, and is never given twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 async def snapshot_meant(database: Database, snapshot: str) -> str:

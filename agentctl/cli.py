@@ -537,19 +537,54 @@ def policy_log(
 
 @app.command()
 def doctor(
-    venue: Annotated[
-        str | None, typer.Option(metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights.")
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            "--exchange", "--venue", metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Also ask this model one short question, which costs a little.")
     ] = None,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="With --exchange: try it out with the least orders there are, and clean up after them."
+        ),
+    ] = False,
+    symbol: Annotated[
+        str | None, typer.Option(metavar="SYMBOL", help="With --certify: in which symbol.  [default: a liquid one]")
+    ] = None,
+    most: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT",
+            help="With --certify: what may be in the symbol at most, in its quote currency.  [default: just enough]",
+        ),
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="With --certify: on a real account, where no sandbox is set.")
+    ] = False,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --certify: where requests and answers are kept.  [default: certifications/ in the data folder]",
+        ),
+    ] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Check the installation: packages, database, tokenizer, keys, and name clashes. Asks only --venue and --model."""
-    from agentctl.commands.doctor import examine
+    """Check the installation: packages, database, tokenizer, keys, name clashes. Asks only --exchange and --model."""
+    if certify and exchange is not None and model is None:
+        from agentctl.commands.certify import Asked, certify_command
 
-    examine(venue=venue, model=model, db=db, as_json=as_json)
+        asked = Asked(exchange=exchange, symbol=symbol, most=most, real=real, recording=recording)
+        return certify_command(asked, db=db, as_json=as_json)
+    from agentctl.commands.doctor import examine, refuse_of_certification
+
+    refuse_of_certification(certify=certify, others=(symbol, most, real or None, recording))
+    return examine(venue=exchange, model=model, db=db, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)

@@ -67,6 +67,14 @@ async def stop_of(position: Position, desk: Desk) -> Decimal | None:
     return min(stop, against(min(closes, default=average) + (stop - average), step=tick, side="buy"))
 
 
+def older(symbol: str, desk: Desk) -> str:
+    """The end of a sentence about what an exit was judged by, where that is no quote of this cycle; empty else."""
+    quote = desk.dated.get(symbol)
+    if quote is None:
+        return ""
+    return f"; judged by a quote of {quote.at:%Y-%m-%d %H:%M:%S} UTC, {plain(quote.age_s)} s old: none came since"
+
+
 def held_stops(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
     """The protective stops that the venue holds for a position, as far as anyone can tell."""
     return [order for order in _exits(position, working) if order.request.protects]
@@ -202,7 +210,7 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         target_price=_waiting_target(position.target_price, side, seen) if symbol in desk.attaches else None,
         reduce_only=True,
         reference_price=seen.mid,
-        rationale=f"stop held at the venue, {occasion}",
+        rationale=f"stop held at the venue, {occasion}{older(symbol, desk)}",
         releases=spare,
         cause="protection",
     )
@@ -241,7 +249,7 @@ def put_back(
             "trigger_price": trigger,
             "target_price": _waiting_target(proposal.target_price, proposal.side, price),
             "releases": (),
-            "rationale": f"stop put back, {occasion}",
+            "rationale": f"stop put back, {occasion}{older(symbol, desk)}",
         }
         found.append(proposal.model_copy(update=back))
     return found

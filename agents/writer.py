@@ -16,7 +16,7 @@ from agents.sending import Approved, exact_copies, exactly, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
-from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable, worth_asking_again
 from domain.instrument import Instrument
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
 from domain.statement import ExternalEvent
@@ -87,8 +87,10 @@ class OrderWriter:
         policy: Policy,
         instruments: Mapping[str, Instrument],
         brake: Brake,
+        quote_s: float = 1.5,
         live: Live | None = None,
     ) -> None:
+        """`quote_s` is for the venue to show its price, just before an order is sent."""
         self._venue = venue
         self._ledger = ledger
         self._effects = effects
@@ -97,6 +99,7 @@ class OrderWriter:
         self._policy = policy
         self._instruments = instruments
         self._brake = brake
+        self._quote_s = quote_s
         self._live = live
 
     async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
@@ -301,9 +304,13 @@ class OrderWriter:
         if self._live is not None and not order.reduce_only and await self._live.armed() is None:
             return "the live desk is no longer armed"
         try:
-            seen = await self._venue.quote(order.symbol)
-        except VenueUnavailable as error:
-            return f"no quote: {error.message}"
+            async with asyncio.timeout(self._quote_s):
+                seen = await self._venue.quote(order.symbol)
+        except (TimeoutError, VenueUnavailable) as error:
+            if self._live is None or not order.reduce_only or not worth_asking_again(error):
+                said = error.message if isinstance(error, VenueUnavailable) else f"none within {self._quote_s:g} s"
+                return f"no quote: {said}"
+            seen = judged  # an exit is not held back for want of a newer one
         # A real venue's quote is of a moment after `at`, and by its own clock.
         now = max(at, seen.at) if self._live is not None else at
         return moved(order, judged=judged, seen=seen, now=now, policy=self._policy, instruments=self._instruments)

@@ -216,6 +216,17 @@ class OrderReport(Value):
     """How much was ordered, as the venue shows it; `None` where it does not say."""
 
 
+PAST_LIMIT = "the market moved past the limit"
+"""In the reason of an order that had to fill at once, within its limit, and did not."""
+
+
+def past_limit(order: OrderRequest) -> str:
+    """Why an order that had to fill at once ended without a trade; empty for any other kind."""
+    if order.limit_price is None or order.time_in_force == "GTC":
+        return ""
+    return f"{order.time_in_force}: {PAST_LIMIT} {plain(order.limit_price)}"
+
+
 def contradiction(report: OrderReport, request: OrderRequest) -> str:
     """What of a venue's report can't be true of the order that was sent; empty where all of it may be.
 

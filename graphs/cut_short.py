@@ -29,8 +29,12 @@ _REPORTED: Final = ("venue:reports", "venue:settled")
 """One of them begins each cycle on paper."""
 
 
-async def close_as_it_stands(record: RunRecord, market: Market, *, database: Database, version: str) -> None:
+async def close_as_it_stands(
+    record: RunRecord, market: Market, *, database: Database, version: str, why: str = ""
+) -> None:
     """Seal the begun cycle of a run with what is there of it. Its figures are unknown, since nothing was priced.
+
+    Without a `why`: `version` goes on with what another one began.
 
     Raises `LedgerBroken` for a cycle of which nobody can say when it was.
     """
@@ -58,7 +62,8 @@ async def close_as_it_stands(record: RunRecord, market: Market, *, database: Dat
             usd=usd,
             step=last.record.step if last else "none",
             unprotected=await _unprotected(header, ledger, cycle=number, as_of=as_of),
-            cut_short=f"version {header.version_at(number)} began it, and version {version} went on with the run",
+            cut_short=why
+            or f"version {header.version_at(number)} began it, and version {version} went on with the run",
         ),
         timings={},
     )

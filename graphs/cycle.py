@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
 from agents.model import NOTHING, Completion, LanguageModel, Spend, completion_of
-from agents.protection import cover
+from agents.protection import Cover, cover
 from agents.settings import DeskSettings
 from agents.writer import Live, OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
@@ -39,6 +39,8 @@ from policy.caps import order_caps
 from policy.escalation import Step
 from policy.market import VenueSignal
 from tools.bar_grid import last_close
+from tools.cycle_reads import CycleReads
+from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox
 from tools.view import MarketView
 
@@ -141,6 +143,9 @@ class Cycle:
     """Whether a live account may hold a position whose stop is to be placed yet: no pass is ended there."""
     changed: bool = False
     """Whether anything was sent since the account was last looked at, or others may have traded on it."""
+    dated: Mapping[str, QuoteReading] = field(default_factory=dict)
+    """Quotes of earlier cycles, of symbols that show none in this one."""
+    reads: CycleReads = field(init=False)
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
@@ -154,6 +159,12 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.session.settings.policy.agent_budget, before=self._used_today, now=self._used)
+        reading = self.session.settings.desk.reading
+        self.reads = CycleReads(
+            cycle_s=float(reading.cycle_s),
+            read_s=float(reading.read_s),
+            monotonic=self.session.plumbing.monotonic,
+        )
         self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
 
     @property
@@ -181,7 +192,7 @@ class Cycle:
             just_closed=self.just_closed,
             duty=self.duty,
             effects=effects,
-            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
+            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing, reads=self.reads),
             model=RecordedModel(session.model, effects, self, reserving=self.effects(f"{node}:budget", subject)),
             context=self.book.view(f"symbol:{subject}") if subject else self.book,
             orders=OrderWriter(
@@ -193,6 +204,7 @@ class Cycle:
                 policy=session.settings.policy,
                 instruments=session.settings.instruments,
                 brake=lambda: session.brake.reason,
+                quote_s=float(session.settings.desk.reading.read_s),
                 live=self._live,
             ),
             memory=self,
@@ -203,6 +215,7 @@ class Cycle:
             caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
             venue_signals=self.venue_signals,
+            dated=self.dated,
         )
 
     @property
@@ -382,11 +395,11 @@ class Cycle:
     def stops_to_see_to(self, settings: DeskSettings) -> bool:
         """Whether a position lacks a stop for a part of it, or has one that may have to move."""
         positions = self.portfolio.positions if self.portfolio else {}
-        instruments = self.session.settings.instruments
-        return settings.risk.trailing or not all(
-            cover(position, self.working, lot_size=instruments[symbol].lot_size).whole
-            for symbol, position in positions.items()
-        )
+        return settings.risk.trailing or not all(self._cover(position).whole for position in positions.values())
+
+    def _cover(self, position: Position) -> Cover:
+        instrument = self.session.settings.instruments[position.symbol]
+        return cover(position, self.working, lot_size=instrument.lot_size)
 
     def _last_marks(self, portfolio: Portfolio, suspended: Mapping[str, str]) -> Mapping[str, Decimal]:
         """Of positions that nobody prices any more: without these, nothing could be entered beside them."""
@@ -398,9 +411,14 @@ class Cycle:
         return {symbol: mark for symbol, mark in found.items() if mark is not None and mark > 0}
 
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
-        """The prices that what is held now waits for: its stop and its target, where it has them."""
+        """The prices that what is held now waits for: its stop and its target, where it has them.
+
+        On paper without what the venue waits for itself: that is done with the bar, and nobody could be sooner.
+        """
         return {
-            symbol: _levels(held, self.stops.get(symbol, held.stop_price)) for symbol, held in books.positions.items()
+            symbol: _levels(held, self.stops.get(symbol, held.stop_price))
+            for symbol, held in books.positions.items()
+            if self.session.live or not self._cover(held).whole
         }
 
     def episodes(self, symbol: str) -> Sequence[Episode]:

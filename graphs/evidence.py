@@ -428,13 +428,16 @@ def _of_transfers(transfers: Sequence[Transfer], books: Books) -> Iterator[Exter
 
 def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statement) -> Iterator[ExternalEvent]:
     """`events` in their order, and after each what it takes from the desk's own position: a sale by hand of what the
-    desk bought has closed that position, as far as it goes, at the price of the sale."""
+    desk bought has closed that position, as far as it goes, at the price of the sale. What was withdrawn goes at the
+    mark price, and where the venue shows none at what was paid for it."""
     for event in sorted(events, key=lambda each: (each.at, each.id)):
         books = books.after(events=(event,))
         yield event
         symbol = books.symbol_of(event.asset)
-        price = event.price or (statement.marks.get(symbol) if symbol else None)
-        if symbol is None or price is None:
+        if symbol is None:
+            continue
+        price = event.price or statement.marks.get(symbol) or books.average_price(symbol)
+        if price is None:
             continue
         beside, held = books.holdings.get(event.asset, ZERO), books.managed(symbol)
         if beside * held < 0:
@@ -459,7 +462,7 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
             continue
         sellable = floor_to(abs(position.quantity), instrument.lot_size)
         worth = max(price, position.average_price or price)
-        if not too_small(sellable, instrument, type="market", price=worth):
+        if not too_small(sellable, instrument, type="market", price=worth, reduces=True):
             continue
         opened_at = position.opened_at or statement.at
         id = f"dust:{symbol}:{opened_at.isoformat()}"

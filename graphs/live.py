@@ -32,6 +32,8 @@ from memory.records import RunHeader
 from policy import TicketOffice
 
 TICKET_TTL_S: Final = 60
+CERTIFY: Final = "certify"
+"""The graph of a run that certifies a venue: its steps are fixed (`graphs.certification`), and nothing decides."""
 _TRIES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OURS: Final = re.compile(r"^a[cx][0-9a-f]{30}$")
@@ -90,19 +92,31 @@ async def went_live(
     at: datetime,
     take: Callable[[str], Awaitable[None]] | None = None,
 ) -> RunHeader:
-    """`header` for a run with money: opened with what the account holds now. Nothing is written yet.
-
-    What is held besides cash stays the owner's own, but for the symbols in `adopt`, which the desk manages from now
-    on, spot at its price now and swaps at their entry price. `take` holds the account before it is looked at: what
-    another run of it did after that would be in no books. Raises `Refused` where nobody armed the desk, the key
-    may withdraw, an earlier run of the account has orders out or somebody trades on it this very moment, and
-    `UsageError` for an adoption of what is not held.
-    """
+    """`opened_live`, where a person has armed the exchange. Raises `Refused` where nobody has."""
     if await Armings(database).in_force(header.exchange, at=at) is None:
         raise Refused(
             f"nobody has armed {header.exchange}",
             remedy=f"agentctl arm {header.exchange} --for 8h --reason TEXT, then run it again",
         )
+    return await opened_live(header, desk, database=database, adopt=adopt, take=take)
+
+
+async def opened_live(
+    header: RunHeader,
+    desk: LiveDesk,
+    *,
+    database: Database,
+    adopt: Sequence[str] = (),
+    take: Callable[[str], Awaitable[None]] | None = None,
+) -> RunHeader:
+    """`header` for a run with money: opened with what the account holds now. Nothing is written yet.
+
+    What is held besides cash stays the owner's own, but for the symbols in `adopt`, which the desk manages from now
+    on, spot at its price now and swaps at their entry price. `take` holds the account before it is looked at: what
+    another run of it did after that would be in no books. Raises `Refused` where the key may withdraw, an earlier run
+    of the account has orders out or somebody trades on it this very moment, and `UsageError` for an adoption of what
+    is not held.
+    """
     account = await account_of(desk, exchange=header.exchange)
     if take is not None:
         await take(account)
@@ -172,15 +186,31 @@ async def _settled(account: str, database: Database) -> Sequence[RunHeader]:
     """The account's earlier runs. It has one at a time: what an earlier one has out is only known to that one."""
     headers = [record.header for record in await Archive(database).runs(limit=None)]
     earlier = [header for header in headers if header.account == account]
-    for run_id in (header.run_id for header in earlier):
-        out = await Ledger(database, account=run_id, run_id=run_id).orders(working_only=True)
+    for run in earlier:
+        out = await Ledger(database, account=run.run_id, run_id=run.run_id).orders(working_only=True)
         if out:
             doubt = any(order.state is OrderState.UNKNOWN for order in out)
             raise Refused(
-                f"{run_id} has {len(out)} orders out at {account}" + (", some of them in doubt" if doubt else ""),
-                remedy=f"agentctl run --live --resume {run_id} settles them",
+                f"{run.run_id} has {len(out)} orders out at {account}" + (", some of them in doubt" if doubt else ""),
+                remedy=f"{settling(run)} settles them",
             )
     return earlier
+
+
+def settling(run: RunHeader) -> str:
+    """The command that learns what became of the orders of a live run that was left, and sees to them."""
+    if run.graph == CERTIFY:
+        return f"agentctl doctor --exchange {run.exchange} --certify"
+    return f"agentctl run --live --resume {run.run_id}"
+
+
+def require_decided(run: RunHeader) -> None:
+    """Raises `UsageError` for a certification: it can't be gone on with, forked or decided again."""
+    if run.graph == CERTIFY:
+        raise UsageError(
+            f"{run.run_id} is a certification of {run.exchange}: its steps are fixed, and nothing decided them",
+            remedy=f"What it did: agentctl orders --run {run.run_id}. Again: {settling(run)}",
+        )
 
 
 async def _prices(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decimal]:

@@ -19,6 +19,7 @@ from domain.portfolio import Portfolio
 from domain.venue import MakesQuotes, Market, Suspends, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.cut_short import close_as_it_stands, matched_until
+from graphs.dated_quotes import last_quotes
 from graphs.eras import NOTHING, Change, this_version
 from graphs.live import TICKET_TTL_S, LiveDesk, require_same
 from graphs.options import RunOptions
@@ -208,6 +209,7 @@ async def _take_up(session: Session, *, cycle: int) -> None:
     await session.ledger.check()
     await _recall(session)
     session.marks |= await marks_of(session.archive, header.run_id, cycle=cycle - 1)
+    session.quotes |= await last_quotes(session, cycle=cycle - 1)
     await session.archive.discard_open_cycle(header.run_id, cycle=cycle)
     await _restore(session, cycle=cycle)
     await session.archive.resume_run(header.run_id)

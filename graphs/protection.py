@@ -112,7 +112,8 @@ class _Look:
         positions = self._cycle.portfolio.positions if self._cycle.portfolio else {}
         symbols = sorted(positions)
         reads = await asyncio.gather(*(self._desk.tools.call(quote, QuoteParams(symbol=s)) for s in symbols))
-        self._quotes = {symbol: read.value for symbol, read in zip(symbols, reads, strict=True)}
+        dated = self._cycle.dated
+        self._quotes = {s: read.value or dated.get(s) for s, read in zip(symbols, reads, strict=True)}
         reports: list[OrderReport] = []
         for symbol in symbols:
             try:

@@ -18,6 +18,7 @@ from domain.value import Value, absent
 from graphs.cycle import Cycle
 from graphs.eras import Stretch, stretches, this_version
 from graphs.events import silent
+from graphs.live import require_decided
 from graphs.opening import playback
 from graphs.runner import Runner
 from graphs.trading import build
@@ -64,8 +65,8 @@ Progress = Callable[[int, int], None]
 async def replay_run(run_id: str, *, source: Database, progress: Progress) -> ReplayReport:
     """Verify the archive of a run, then run it again from its tape in memory and compare every cycle.
 
-    `progress` is told (cycles done, cycles in all). Raises `NotFound` for an unknown run,
-    and `UsageError` when several begin with `run_id`.
+    `progress` is told (cycles done, cycles in all). Raises `NotFound` for an unknown run, and `UsageError` when several
+    begin with `run_id` and for a certification, in which nothing was decided.
     """
     archive = Archive(source)
     # Verified before anything of it is read: what was changed can't be read, or says something else.
@@ -81,6 +82,7 @@ async def replay_run(run_id: str, *, source: Database, progress: Progress) -> Re
             first_difference=f"the archive was changed: {faults[0]}",
         )
     record = await archive.run(run_id)
+    require_decided(record.header)
     cut_short = [closed.record.cut_short async for closed in archive.cycles(record.header.run_id)]
     parts = [
         await _part(_Stretch(record, stretch, source, progress)) for stretch in stretches(record.header, cut_short)

@@ -29,6 +29,8 @@ class OrderLine(Value):
     state: OrderState
     filled: Decimal
     fee: Decimal
+    reason: str = Field(default="", exclude_if=absent)
+    """Why it is in this state, where that is not plain."""
 
     @staticmethod
     def of(record: OrderRecord) -> OrderLine:
@@ -43,6 +45,7 @@ class OrderLine(Value):
             state=record.state,
             filled=record.filled,
             fee=record.fee,
+            reason=record.reason,
         )
 
 

@@ -24,9 +24,10 @@ from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.decision import Proposal
 from domain.errors import LeaseLost, Refused, ServiceUnavailable, worth_asking_again
-from domain.order import CONTRADICTION
+from domain.order import CONTRADICTION, PAST_LIMIT
 from domain.text import visible
 from graphs.cycle import Cycle
+from graphs.dated_quotes import dated_quotes
 from graphs.duties import take_on
 from graphs.events import GateSpoke, Liquidated, MarketSaid, NodeEnded, NodeStarted
 from graphs.evidence import account_in_words, doubt_in_words
@@ -69,7 +70,10 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
         taken_back = _taken_back(await cycle.open_orders(desk.effects), flatten=control.flatten)
         reports += [await desk.orders.cancel(order) for order in taken_back]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
-    marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
+    quotes = {read.value.symbol: read.value for read in reads if read.value is not None}
+    cycle.dated = await dated_quotes([s for s in desk.universe if s not in quotes], cycle)
+    cycle.session.quotes.update(quotes)
+    marks = {symbol: read.mid for symbol, read in quotes.items()}
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     if cycle.portfolio is not None:
@@ -240,6 +244,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             tell(MarketSaid(said))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):
             tell(MarketSaid(doubt_in_words(report)))
+        for report in dict.fromkeys(r for r in update.get("reports", ()) if PAST_LIMIT in r.reason and not r.filled):
+            tell(MarketSaid(f"{report.symbol} was not entered: {report.reason}"))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update

@@ -15,6 +15,8 @@ from memory.external import LIQUIDATION
 
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
+Cause = Literal["stop", "target", "liquidation"]
+
 NO_REQUESTS: Final[Mapping[str, OrderRequest]] = {}
 
 
@@ -46,19 +48,24 @@ def _closed(
 ) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
+    cause: Cause | None = None
     for number, fill in enumerate((*before, *recorded)):
         for part in _parts(trade.quantity if trade else ZERO, fill):
             if trade is None:
-                trade, notional = Position(symbol=part.symbol), ZERO
+                trade, notional, cause = Position(symbol=part.symbol), ZERO, None
             if trade.quantity * part.signed_quantity >= 0:
                 notional += part.notional
+            elif fill.client_order_id == LIQUIDATION:
+                cause = "liquidation"
+            elif fill.client_order_id in requests:  # and no remainder that was written off
+                request = requests[fill.client_order_id]
+                cause = request.leg(fill.price) if request.protects else None
             after = trade.after(part)
             if after.quantity:
                 trade = after
                 continue
             if number >= len(before):
-                closed_by = requests.get(fill.client_order_id)
-                yield _episode(trade, after, closing=part, closed_by=closed_by, notional=notional)
+                yield _episode(trade, after, closing=part, cause=cause, notional=notional)
             trade = None
 
 
@@ -79,9 +86,7 @@ def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
     yield fill.model_copy(update=rest)
 
 
-def _episode(
-    trade: Position, after: Position, *, closing: Fill, closed_by: OrderRequest | None, notional: Decimal
-) -> Episode:
+def _episode(trade: Position, after: Position, *, closing: Fill, cause: Cause | None, notional: Decimal) -> Episode:
     return Episode(
         symbol=trade.symbol,
         direction="long" if trade.quantity > 0 else "short",
@@ -90,11 +95,5 @@ def _episode(
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
-        cause=_cause(closing, closed_by),
+        cause=cause,
     )
-
-
-def _cause(closing: Fill, closed_by: OrderRequest | None) -> Literal["stop", "target", "liquidation"] | None:
-    if closing.client_order_id == LIQUIDATION:
-        return "liquidation"
-    return closed_by.leg(closing.price) if closed_by is not None and closed_by.protects else None

@@ -244,6 +244,13 @@ class Ledger:
             contributed=row["contributed"] or ZERO,
         )
 
+    async def exposed(self) -> bool:
+        """Whether a position is open, or an order from which one may come. Both as one picture of the books."""
+        async with self._database.reading() as connection:
+            held = await read_positions(connection, self._account)
+            working = await read_orders(connection, self._account, states=working_states())
+        return bool(working) or any(position.quantity for position in held.values())
+
     async def holdings(self) -> Mapping[str, Decimal]:
         """What the account holds beside the desk's positions: currencies, and symbols of swaps."""
         async with self._database.reading() as connection:
@@ -350,16 +357,15 @@ class Ledger:
         closed: list[Episode] = []
         async with self._database.reading() as connection:
             recorded = await moves_in(connection, self._account, run_id=self._run_id, cycle=cycle)
-            ids = {move.of.client_order_id for move in recorded if isinstance(move.of, Fill)}
-            orders = await read_orders(connection, self._account, ids=ids) if ids else {}
-            requests = {id: order.request for id, order in orders.items()}
             for symbol in sorted({move.symbol for move in recorded}):
                 now = [move for move in recorded if move.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
+                ids = {move.of.client_order_id for move in (*before, *now) if isinstance(move.of, Fill)}
+                orders = await read_orders(connection, self._account, ids=ids)
                 closed += closed_trades(
                     [fill for move in before if (fill := move.fill)],
                     [fill for move in now if (fill := move.fill)],
-                    requests=requests,
+                    requests={id: order.request for id, order in orders.items()},
                     funding=[move.of for move in (*before, *now) if isinstance(move.of, ExternalEvent)],
                 )
         return tuple(closed)

@@ -54,6 +54,8 @@ class Facts(Value):
     sessions: Mapping[Symbol, Session] = {}
     """Where a symbol has sessions, which one it is in. Crypto is open unless it says otherwise."""
     quotes: Mapping[Symbol, Quote]
+    dated: frozenset[Symbol] = Field(default=frozenset(), exclude_if=absent)
+    """Symbols that showed no quote in this cycle, and whose quote is an older one: for exits only."""
     bars: Mapping[Symbol, Bars] = {}
     deltas: Mapping[Symbol, Amount] = {}
     """Of options, per unit of the underlying."""
@@ -112,6 +114,7 @@ class Facts(Value):
                 "suspended": self.suspended & near,
                 "sessions": _only(self.sessions, near),
                 "quotes": _only(self.quotes, near),
+                "dated": self.dated & near,
                 "bars": _only(self.bars, near),
                 "deltas": _only(self.deltas, near),
                 "stops": _only(self.stops, {proposal.symbol}),

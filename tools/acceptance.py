@@ -77,7 +77,7 @@ def rejection(
     if order.type == "stop" and (why := would_send_at_once(order, quote)):
         return why
     price = worst_price(order, quote, costs=costs)
-    if why := too_small(order.quantity, instrument, type=order.type, price=price):
+    if why := too_small(order.quantity, instrument, type=order.type, price=price, reduces=order.reduce_only):
         return why
     if why := too_large(order.quantity, instrument, type=order.type, price=price):
         return why

@@ -10,7 +10,7 @@ from decimal import Decimal
 from domain.candle import Candle, Quote
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import OrderState
+from domain.order import OrderState, past_limit
 from domain.statement import is_swap
 from tools.books import Books
 from tools.costs import PaperCosts
@@ -191,11 +191,14 @@ class _Matching:
             if session.bar.opened_at < order.submitted_at or not opens_beyond(request, session.bar):
                 return False
             order.triggered = True
-        chance = self._at_open(order, session) if self._left[request.symbol] else None
+        left = self._left[request.symbol]
+        chance = self._at_open(order, session) if left else None
         if chance is not None:
             self._trade(order, chance)
         if order.state.working and request.time_in_force != "GTC":
-            _cancel(order, f"{request.time_in_force}: the open had no more at this price", at=session.bar.opened_at)
+            missed = past_limit(request) if left and chance is None else ""
+            reason = missed or f"{request.time_in_force}: the open had no more at this price"
+            _cancel(order, reason, at=session.bar.opened_at)
         return chance is not None
 
     def _at_open(self, order: PaperOrder, session: Session) -> Chance | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from agentctl.archive import wait
+from agentctl.certified import line_of
 from agentctl.clashes import foreign_owners, require_own_packages
 from agentctl.commands.status import in_force, scope_in_words
 from agentctl.keys import keys_for, names
@@ -17,13 +18,12 @@ from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agentctl.tracing import idle, switched_on
 from agentctl.vitals import vitals_in
-from agents.answers import answer_schema
 from agents.faults import KINDS
 from agents.models import open_model
 from agents.providers import KEYLESS, KEYS, provider_of
-from context import Brief, ContextBook
-from domain.digest import canonical, plain
-from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused
+from agents.pulse import pulse, spent_on
+from domain.digest import plain
+from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused, UsageError
 from domain.value import Value
 from graphs.brake import HALT_FILE, halts
 from graphs.profiles import policy_in_effect
@@ -35,12 +35,6 @@ class Finding(Value):
     check: str
     ok: bool
     found: str
-
-
-class Pulse(Value):
-    """What a model is asked for, to see that it answers."""
-
-    alive: bool
 
 
 def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bool) -> None:
@@ -63,7 +57,11 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
     if model is not None:
         checks[f"{model}"] = lambda: wait(_asked(model))
     if venue is not None:
-        checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
+        checks |= {
+            f"{venue} keys": lambda: _exchange_keys(venue),
+            f"{venue}": lambda: wait(_exchange(venue)),
+            f"{venue} certification": lambda: line_of(venue, load().data_dir),
+        }
     findings = [_found(name, check) for name, check in checks.items()]
     now = datetime.now(UTC)
     findings += [
@@ -78,6 +76,14 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
         )
     if not all(f.ok for f in findings):
         sys.exit(Refused.exit_code)
+
+
+def refuse_of_certification(*, certify: bool, others: Sequence[object]) -> None:
+    """Raises `UsageError` for `--certify` without an exchange or with a model, and for its options without it."""
+    if certify:
+        raise UsageError("--certify is of one exchange", remedy="Write --exchange okx --certify, without --model")
+    if any(option is not None for option in others):
+        raise UsageError("--symbol, --most, --real and --recording are of a certification", remedy="Add --certify")
 
 
 def _found(name: str, check: Callable[[], str]) -> Finding:
@@ -171,22 +177,11 @@ def _ready(name: str) -> str:
 
 async def _asked(name: str) -> str:
     """Ask a model one short question. Raises `ModelUnavailable` when it can't be asked."""
-    model = open_model(name, asking=True, prices=load().prices)
-    brief = Brief(
-        system="This is a test of the connection.",
-        instructions="Answer that you are alive.",
-        answer_schema=canonical(answer_schema(Pulse)),
-        subject="",
-    )
-    now = datetime.now(UTC)
-    prompt = ContextBook().synthesize(budget=1_000, tokenizer=model.tokenizer, as_of=now, brief=brief)
-    completion = await model.ask(prompt, Pulse)
-    tokens = completion.input_tokens + completion.output_tokens
-    cost = "a price that is unknown" if completion.cost_usd is None else f"{plain(completion.cost_usd)} USD"
+    completion = await pulse(open_model(name, asking=True, prices=load().prices), at=datetime.now(UTC))
     if completion.failure.partition(":")[0] in KINDS:
         raise ModelUnavailable(f"{name} can't be asked: {completion.failure}")
     said = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
-    return f"{said}; {tokens} tokens at {cost}"
+    return f"{said}; {spent_on(completion)}"
 
 
 def _keys() -> str:

@@ -75,9 +75,10 @@ def _off_grid(case: Case) -> Iterator[str]:
         if price is not None and not on_grid(price, instrument.tick_size):
             yield f"the {name} {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
     price = _stated_price(case)
-    for out_of_size in (too_small, too_large):
-        if why := out_of_size(quantity, instrument, type=proposal.type, price=price):
-            yield why
+    if why := too_small(quantity, instrument, type=proposal.type, price=price, reduces=proposal.reduce_only):
+        yield why
+    if why := too_large(quantity, instrument, type=proposal.type, price=price):
+        yield why
 
 
 def _stated_price(case: Case) -> Decimal:

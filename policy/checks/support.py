@@ -28,8 +28,9 @@ def supported(case: Case) -> Ruling:
     is taken at its word. No policy turns this off, and nobody can let it stand.
     """
     proposal = case.proposal
-    doubt = _doubt(case) if case.reducing and proposal.cause != "thesis" else ""
-    if case.reducing and proposal.cause != "thesis" and not doubt:
+    opinion = not case.reducing or proposal.cause == "thesis"
+    doubt = "" if opinion else _doubt(case)
+    if not (opinion or doubt):
         return passed("passed by: an exit that is no matter of opinion")
     why = f"; {doubt}: {_STATE_IT}" if doubt else ""
     signals = case.facts.venue_signals.get(proposal.symbol)
@@ -45,21 +46,22 @@ def _doubt(case: Case) -> str:
     """Why an exit that says it is none by thesis is judged as one; empty where what it says holds, or can't be seen."""
     if case.protects:
         return ""
+    sells = case.proposal.side == "sell"
     position = case.book.portfolio.positions[case.proposal.symbol]
     match case.proposal.cause:
         case "stop":
             stop = case.facts.stops.get(position.symbol, position.stop_price)
-            price = case.quote.bid if position.quantity > 0 else case.quote.ask
+            price = case.quote.bid if sells else case.quote.ask
             if stop is None:
                 return "the exit says that it is at its stop, and the position has none"
-            if price > stop if position.quantity > 0 else price < stop:
+            if price > stop if sells else price < stop:
                 return f"the exit says that it is at its stop, and {plain(price)} has not met {plain(stop)}"
         case "target":
             target = position.target_price
-            price = case.quote.bid if position.quantity > 0 else case.quote.ask
+            price = case.quote.bid if sells else case.quote.ask
             if target is None:
                 return "the exit says that it is at its target, and the position has none"
-            if price < target if position.quantity > 0 else price > target:
+            if price < target if sells else price > target:
                 return f"the exit says that it is at its target, and {plain(price)} has not met {plain(target)}"
         case "time" if position.opened_at is None:
             return "the exit says that its time is up, and nobody knows since when the position is held"

@@ -171,6 +171,12 @@ async def test_why_no_stop_is_asked_for_is_said() -> None:
     assert await guarded(a_position(), seen=None) == Guard(why="there is no quote to judge its stop by")
 
 
+async def test_a_stop_is_placed_by_an_older_quote_where_none_came_and_says_so() -> None:
+    older = a_price(bid="100", ask="100").model_copy(update={"age_s": Decimal(600)})
+    stop = asked(await guarded(a_position(), dated={BTC: older}))
+    assert stop.rationale.endswith("; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since")
+
+
 @pytest.mark.parametrize(
     ("held", "stays"),
     [

@@ -28,9 +28,13 @@ def options(**over: Any) -> RunOptions:
 
 
 def busy(**over: Any) -> RunOptions:
-    """Six cycles on one symbol: an entry (cycle 0), the exit that the venue makes of it (3) and another entry (3)."""
-    eager = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
-    return options(**{"cycles": 6, "seed": 42, "symbols": ("ETH/USDT",), "desk": eager} | over)
+    """Six cycles on one symbol, and in them an entry (cycle 0), its exit at its target (3) and another entry (4).
+
+    Of bars that move so far that stop and target have room for their costs within two of them.
+    """
+    risk = RiskSettings(reenter_after_bars=0, stop_atr=Decimal(1), target_atr=Decimal(2))
+    given = {"cycles": 6, "seed": 42, "symbols": ("ETH/USDT",), "timeframe": "1h", "desk": DeskSettings(risk=risk)}
+    return options(**given | over)
 
 
 def timed(**over: Any) -> RunOptions:

@@ -53,7 +53,7 @@ async def written(database: Database) -> None:
     await _approved(database)
     await run(database, busy(policy=a_tight_policy()), run_id=REFUSED)
     await _forked(database)
-    await run(database, busy(market="file:candles", symbols=(SWAP,), cycles=24), run_id=PERPETUAL)
+    await run(database, busy(market="file:candles", symbols=(SWAP,), timeframe="5m", cycles=24), run_id=PERPETUAL)
 
 
 async def _approved(database: Database) -> None:

@@ -240,7 +240,7 @@ async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_t
         assert await orders(database) == [(0, "buy")]
         assert await kinds(database) == [("halt", "Ada"), ("flattened", "agentctl")]
         stands = await Controls(database).state("r1")
-        assert (stands.state, stands.reason) == ("halted", "all is flat but 2.8162 of ETH/USDT, after: a doubt")
+        assert (stands.state, stands.reason) == ("halted", "all is flat but 2.8615 of ETH/USDT, after: a doubt")
         await identical(database)
 
 
@@ -400,7 +400,7 @@ async def test_entries_shrink_with_drawdown_and_never_exceed_what_the_gate_allow
     assert sized <= {"pass", "warn"}
 
 
-LOSING: dict[str, Any] = {"drawdown": {"share_of_high": "0.0002", "sizes_fall_from": "1"}}
+LOSING: dict[str, Any] = {"drawdown": {"share_of_high": "0.0004", "sizes_fall_from": "1"}}
 """Reached in cycle 5, with a position that was entered in cycle 4."""
 
 

@@ -98,7 +98,7 @@ async def test_a_stop_is_at_the_exchange_in_the_cycle_in_which_its_position_was_
     assert wrong == []
     assert last is not None
     assert last.record.unprotected == ()
-    assert (entry.request.type, stop.request.type, stop.state) == ("market", "stop", OrderState.WORKING)
+    assert (entry.request.type, stop.request.type, stop.state) == ("limit", "stop", OrderState.WORKING)
     assert waiting == stop.request.quantity
     assert seconds_bare(held.positions[symbol], orders, until=last.record.as_of + timedelta(minutes=1)) < 5
 
@@ -169,7 +169,7 @@ async def test_the_kill_switch_leaves_stops_at_the_exchange_and_places_the_one_t
             waiting = stops_waiting(live)
     assert wrong == []
     assert list(waiting) == [BTC]
-    assert [order.request.type for order in orders] == ["market", "stop"]
+    assert [order.request.type for order in orders] == ["limit", "stop"]
 
 
 async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_placed_before_anything_else() -> None:
@@ -231,7 +231,7 @@ async def test_a_run_that_is_asked_to_stop_while_an_exit_is_refused_ends_with_th
             async with live.opened() as desk:
                 result = await drive(await live.begin(database, desk), cycles=6, listen=hear, stop=stop)
             orders = await sent(database)
-    exits = [order.state for order in orders if order.request.type == "market"][1:]
+    exits = [order.state for order in orders if order.request.type == "market"]
     assert (result.status, exits) == ("interrupted", [OrderState.REJECTED])
     assert list(stops_waiting(live)) == [BTC]
 

@@ -281,9 +281,9 @@ def test_nothing_is_allowed_when_halted_stale_or_unknown(proposal: Proposal, wor
         proposal.symbol in world.suspended,
         world.sessions.get(proposal.symbol) in ("closed", "maintenance"),
         world.clock_skew_ms is not None and abs(world.clock_skew_ms) > 1_000,
-        world.mode == "live" and (world.armed is None or world.armed.until <= NOW),
     )
     doubts_of_entries = (
+        world.mode == "live" and (world.armed is None or world.armed.until <= NOW),
         world.trading_state == "reducing",
         world.clock_skew_ms is None,
         None in (marks.day_start, marks.week_start, marks.high),

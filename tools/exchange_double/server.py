@@ -13,10 +13,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from tools.exchange_double.double import ExchangeDouble
+from tools.exchange_double.double import Reply
 from tools.exchange_double.sockets import Connection
 from tools.exchange_double.wire import Request
 
@@ -26,10 +27,31 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """`SO_LINGER` with no time: closing sends RST, as when a machine goes away."""
 
 
+class Streams(Protocol):
+    """What is done with clients that stay connected. See `tools.exchange_double.sockets.Sockets`."""
+
+    def connect(self, target: str, send: Callable[[str | None], None], /) -> Connection | None: ...
+
+    def receive(self, connection: Connection, text: str, /) -> None: ...
+
+    def leave(self, connection: Connection, /) -> None: ...
+
+    def close_all(self) -> None: ...
+
+
+class Served(Protocol):
+    """What can be served: an `ExchangeDouble`, or a recorded exchange."""
+
+    @property
+    def sockets(self) -> Streams: ...
+
+    def respond(self, request: Request) -> Reply: ...
+
+
 class Server:
     """Serves one double while entered. `url` is where; `sleep` is how a slow answer waits."""
 
-    def __init__(self, double: ExchangeDouble, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, double: Served, *, sleep: Sleep = asyncio.sleep) -> None:
         self._double = double
         self._sleep = sleep
         self._loop = asyncio.new_event_loop()

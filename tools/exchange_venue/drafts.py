@@ -68,9 +68,9 @@ def objection(order: OrderRequest, listed: Listed, quirks: Quirks, *, currency: 
     if order.reduce_only and not listed.swap and order.side == "buy":
         return "on spot there is no short position that a buy could reduce"
     price = order.limit_price or order.trigger_price  # a market order's notional is the venue's to say
-    if why := too_small(order.quantity, instrument, type=order.type, price=price) or too_large(
-        order.quantity, instrument, type=order.type, price=price
-    ):
+    if why := too_small(order.quantity, instrument, type=order.type, price=price, reduces=order.reduce_only):
+        return why
+    if why := too_large(order.quantity, instrument, type=order.type, price=price):
         return why
     checks: list[tuple[str, Decimal | None, Decimal]] = [
         ("quantity", order.quantity, instrument.lot_size),

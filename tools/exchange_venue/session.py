@@ -26,7 +26,7 @@ from tools.exchange_venue.health import Health
 from tools.exchange_venue.keys import ExchangeKeys
 from tools.exchange_venue.pace import RATE, RESERVE, Pace
 from tools.exchange_venue.quirks.quirks import Quirks
-from tools.exchange_venue.wire import Flight, WrongSend, guarded, in_flight
+from tools.exchange_venue.wire import Flight, Listen, WrongSend, guarded, in_flight
 from tools.plumbing import Sleep
 
 T = TypeVar("T")
@@ -53,8 +53,12 @@ class Session:
         sandbox: bool,
         base_url: str | None,
         settings: Mapping[str, object],
+        listen: Listen | None = None,
     ) -> None:
-        """`settings` are ccxt's own, over ours. Raises `UsageError` for an exchange that ccxt does not know."""
+        """`settings` are ccxt's own, over ours; `listen` hears each request.
+
+        Raises `UsageError` for an exchange that ccxt does not know.
+        """
         self.exchange = quirks.exchange
         self._secrets = keys.words()
         self._quirks = quirks
@@ -76,6 +80,7 @@ class Session:
             },
         )
         self._ccxt = self._connection.ccxt
+        self._ccxt.listen = listen
         self._sandbox = sandbox
         self._base_url = base_url
         # What it tells of currencies needs a signature before the clocks are compared, and is not needed.

@@ -42,6 +42,7 @@ from tools.exchange_venue.quirks import quirks_of
 from tools.exchange_venue.reading import readable
 from tools.exchange_venue.sent import SentOrders
 from tools.exchange_venue.session import Session
+from tools.exchange_venue.wire import Listen
 from tools.plumbing import Sleep
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
@@ -71,8 +72,10 @@ class ExchangeVenue:
         base_url: str | None = None,
         patience_s: float = PATIENCE_S,
         settings: Mapping[str, object] | None = None,
+        listen: Listen | None = None,
     ) -> None:
-        """`exchange` is one of ccxt's ids; `base_url` stands in for its host, and `settings` are ccxt's own.
+        """`exchange` is one of ccxt's ids; `base_url` stands in for its host, and `settings` are ccxt's own. `listen`
+        hears each request with its answer, as a `Recorder` does.
 
         Raises `UsageError` for an exchange that ccxt does not know, and for no symbols.
         """
@@ -87,6 +90,7 @@ class ExchangeVenue:
             sandbox=sandbox,
             base_url=base_url,
             settings=settings or {},
+            listen=listen,
         )
         self._check = check
         self._symbols = tuple(dict.fromkeys(symbols))
@@ -127,6 +131,11 @@ class ExchangeVenue:
     def currency(self) -> str:
         """The account's, in which its symbols are priced."""
         return self._currency
+
+    @property
+    def market_ids(self) -> frozenset[str]:
+        """What the exchange calls its symbols; empty before they were read."""
+        return frozenset(str(self._session.market(symbol)["id"]) for symbol in self._listed)
 
     @property
     def market_data(self) -> ExchangeClient:

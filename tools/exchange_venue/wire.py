@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -50,7 +50,26 @@ class Flight:
             return None
 
 
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """One HTTP request and what came back, keys and signatures and all: for who takes those out of it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    """Of the request."""
+    body: str
+    at: datetime
+    """When it was sent, by our clock."""
+    status: int | None = None
+    """`None` where no answer came."""
+    answer: str = ""
+
+
+Listen = Callable[[Heard], None]
+
 _FLIGHT: ContextVar[Flight | None] = ContextVar("flight", default=None)
+_HEARD: ContextVar[Heard | None] = ContextVar("heard", default=None)
 
 
 class WrongSend(RuntimeError):
@@ -77,10 +96,15 @@ def in_flight(flight: Flight) -> Generator[Flight]:
 def guarded(client: type[Any], wall: Clock) -> type[Any]:
     """ccxt's class `client`, guarded, with our clock for its own and numbers sent as they were given."""
     milliseconds = staticmethod(lambda: (wall.now() - _EPOCH) // timedelta(milliseconds=1))
-    return type(client.__name__, (_Guarded, client), {"milliseconds": milliseconds, "logger": _SILENT})
+    own = {"milliseconds": milliseconds, "logger": _SILENT, "wall": wall}
+    return type(client.__name__, (_Guarded, client), own)
 
 
 class _Guarded:
+    wall: Clock
+    listen: Listen | None = None
+    """Hears every request once it has come to its end."""
+
     async def fetch(
         self,
         url: str,
@@ -97,14 +121,29 @@ class _Guarded:
             headers = {**(headers or {}), **flight.headers}
         if flight is not None:
             flight.status, flight.body = None, ""
-        answer: object = await super().fetch(url, method, headers, body)  # type: ignore[misc]
+        with self._listening(Heard(method=method, url=url, headers=headers or {}, body=body or "", at=self.wall.now())):
+            answer: object = await super().fetch(url, method, headers, body)  # type: ignore[misc]
         return answer
+
+    @contextmanager
+    def _listening(self, heard: Heard) -> Generator[None]:
+        if self.listen is None:
+            yield
+            return
+        token = _HEARD.set(heard)
+        try:
+            yield
+        finally:
+            _HEARD.reset(token)
+            self.listen(heard)
 
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any
     ) -> str:
         if flight := _FLIGHT.get():
             flight.status, flight.body = code, body
+        if heard := _HEARD.get():
+            heard.status, heard.answer = code, body
         told: str = super().on_rest_response(code, reason, url, method, headers, body, *more)  # type: ignore[misc]
         return told
 
