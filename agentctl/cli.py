@@ -85,6 +85,10 @@ def run(
     policy: Annotated[Path | None, typer.Option(help="A policy file, or a profile.  [default: conservative]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.  [default: 7]")] = None,
     cash: Annotated[str | None, typer.Option(help="Paper cash at the start.  [default: 100000]")] = None,
+    fee_bps: Annotated[
+        str | None,
+        typer.Option(metavar="BPS", help="Paper: the fee of every fill, in basis points.  [default: as [paper] says]"),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, the beginning of it, or last.")
     ] = None,
@@ -132,6 +136,7 @@ def run(
             reason=reason,
             seed=seed,
             cash=cash,
+            fee_bps=fee_bps,
             resume=resume,
             live=live,
             adopt=adopt,

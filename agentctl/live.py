@@ -19,7 +19,17 @@ from domain.digest import plain
 from domain.order import Fill
 from domain.text import reveal, visible
 from graphs.brake import BRAKE, Brake
-from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
+from graphs.events import (
+    ControlRead,
+    CycleEnded,
+    CycleStarted,
+    Event,
+    GateSpoke,
+    Liquidated,
+    MarketSaid,
+    NodeEnded,
+    NodeStarted,
+)
 from graphs.session import Session
 from graphs.trading import NODES
 from memory.controls import ACTIVE, Control
@@ -60,6 +70,8 @@ class Lines:
                 self._note(event.control)
             case GateSpoke():
                 self.say(gate_line(event))
+            case Liquidated():
+                self.say(liquidation_line(event))
             case MarketSaid():
                 self.say(visible(event.text))
             case CycleEnded():
@@ -113,6 +125,8 @@ class Dashboard:
             case GateSpoke():
                 style = _STYLES[event.verdict.outcome]
                 self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
+            case Liquidated():
+                self._last.append(Text(liquidation_line(event), style="bold red"))
             case MarketSaid():
                 self._market = visible(event.text)
             case CycleEnded():
@@ -181,6 +195,15 @@ def cycle_of(cycle: int, cycles: int | None) -> str:
 
 def fill_line(cycle: int, fill: Fill) -> str:
     return f"cycle {cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}"
+
+
+def liquidation_line(liquidated: Liquidated) -> str:
+    event = liquidated.event
+    side = "long" if event.quantity < 0 else "short"
+    price = plain(event.price) if event.price is not None else ""
+    closed = f"{side} {plain(abs(event.quantity))} closed at {price}, fee {plain(event.fee)}"
+    why = "the margin balance fell to the maintenance margin"
+    return f"cycle {liquidated.cycle}: LIQUIDATED {event.asset}: {closed}; {why}"
 
 
 def money(event: CycleEnded) -> str:

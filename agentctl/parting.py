@@ -38,6 +38,8 @@ class Ended:
     halted_throughout: bool = False
     tried_to_close: bool = False
     """Whether a cycle that was to close the positions came to its end: only such a one says why it could not."""
+    nothing_left: bool = False
+    """Whether it ended because its account was liquidated and can open nothing any more."""
     halt_file: Path | None = None
     """The one that is there: it halts whatever is lifted."""
 
@@ -46,6 +48,10 @@ def parting(ended: Ended) -> Iterator[str]:
     """The last lines of a run that did not fail; none of one that is simply done."""
     result = ended.result
     unfinished = result.status in ("interrupted", "waiting")
+    if ended.nothing_left:
+        left = f"the account was liquidated and has {result.equity.end:,.2f} left, less than the least order takes"
+        yield f"{left}: the run ended after {result.cycles} cycles. Start another: agentctl run"
+        return
     if unfinished:
         yield f"{result.status} after {result.cycles} cycles; nothing is lost"
     if result.trading is not None:

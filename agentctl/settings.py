@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agentctl.lane_tables import LaneTables, default_tables
 from agentctl.output import warn
+from agentctl.paper import PaperSettings
 from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import LaneSettings
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     seed: int = Field(default=7, ge=0)
     cash: Positive = Decimal(100_000)
     """Paper cash at the start, in the quote currency."""
+    paper: PaperSettings = PaperSettings()
     desk: DeskSettings = DeskSettings()
     lanes: LaneTables = Field(default_factory=default_tables)
     """The lanes of the context, by id: what a table `[lanes.ID]` says, over the default lane of that name."""

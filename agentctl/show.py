@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from agentctl.output import print_table
+from agentctl.paper import describe
 from agents.models import RULES
 from domain.decision import Decision
 from domain.digest import plain
@@ -25,6 +26,8 @@ def show_result(result: RunResult) -> None:
     print(f"run {result.run_id} {result.status}: {result.cycles} cycles on {setting}")
     if result.trading is not None:
         print(visible(f"trading: {result.trading.describe}"))
+    if result.costs is not None:
+        print(f"paper costs: {describe(result.costs, symbols=result.symbols)}")
     for note in result.notes:
         print(reveal(f"note: {note}"))
     _show_eras(result)
@@ -50,7 +53,9 @@ def show_result(result: RunResult) -> None:
     )
     print(
         f"equity: {cents(money.start)} to {cents(money.end)} "
-        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
+        f"(realized {cents(money.realized)}"
+        + (f", of it funding {cents(money.funding)}" if money.funding else "")
+        + f", unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
         + (f", brought in {cents(money.contributed)}" if money.contributed else "")
         + f"), {verdict}"
     )

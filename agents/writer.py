@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from agents.reports import missing_report, stated, word_on, worded
 from agents.sending import Approved, exact_copies, exactly, together
@@ -19,7 +19,9 @@ from domain.effects import Effects
 from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable, worth_asking_again
 from domain.instrument import Instrument
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
-from domain.venue import BatchVenue, Outcome, Venue
+from domain.statement import ExternalEvent
+from domain.value import Value, absent
+from domain.venue import BatchVenue, Outcome, SettlingVenue, Venue
 from memory.ledger import Ledger
 from memory.orders import OrderRecord, attached, order_after
 from policy import Policy
@@ -51,6 +53,17 @@ class Live:
     sleep: Sleep
     batch: int = 1
     """How many entries share a request."""
+
+
+class Settled(Value):
+    """What a paper venue tells at a tick: its word on orders that may still trade, and what else moved the account."""
+
+    reports: tuple[OrderReport, ...]
+    events: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
+    """Funding and liquidations."""
+
+
+_SETTLED: Final = TypeAdapter(Settled)
 
 
 class OrderWriter:
@@ -356,22 +369,47 @@ class OrderWriter:
         and the stop that the venue attached to what an order filled is asked about with that.
         """
         at = self._effects.now()
+        await self._withdraw_unsent(at)
+        return await self._booked("venue:reports", None, perform=partial(self._news, at=at))
 
-        async def ask() -> tuple[OrderReport, ...]:
-            news: list[OrderReport] = []
-            orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
-            for order in orders.values():
-                report = await self._ask(order, at=at)
-                if (after := order_after(order, report)) is order:
-                    continue
-                news.append(report)
-                exit = attached(after, None)
-                if exit is not None and exit.client_order_id not in orders:
-                    news.append(await self._ask(exit, at=at))
-            return tuple(news)
+    async def _news(self, *, at: datetime) -> tuple[OrderReport, ...]:
+        news: list[OrderReport] = []
+        orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
+        for order in orders.values():
+            report = await self._ask(order, at=at)
+            if (after := order_after(order, report)) is order:
+                continue
+            news.append(report)
+            exit = attached(after, None)
+            if exit is not None and exit.client_order_id not in orders:
+                news.append(await self._ask(exit, at=at))
+        return tuple(news)
+
+    async def settle(self) -> Settled:
+        """As `sync`, of a venue that funds and liquidates, with what it did so: one answer, booked in one commit.
+
+        Reports come first: what is liquidated in a bar was traded before, in this bar or an earlier one.
+        """
+        at = self._effects.now()
+
+        async def ask() -> Settled:
+            return Settled(reports=await self._news(at=at), events=await self._unbooked())
 
         await self._withdraw_unsent(at)
-        return await self._booked("venue:reports", None, perform=ask)
+        answer = await self._effects.answer("venue:settled", None, returns=_SETTLED, perform=ask)
+        found = answer.value
+        await self._ledger.book_answer(found.reports, events=found.events, cycle=self._cycle, keep=answer.keep)
+        return found
+
+    async def _unbooked(self) -> tuple[ExternalEvent, ...]:
+        """What the venue tells and the books lack: a tick that was cut short may have booked what it tells again."""
+        venue = self._venue
+        if not isinstance(venue, SettlingVenue):
+            return ()
+        events = await venue.settlements()
+        booked = await self._ledger.booked([event.id for event in events])
+        venue.confirm(booked)
+        return tuple(event for event in events if event.id not in booked)
 
     async def withdraw(self, order: OrderRequest, *, reason: str) -> None:
         """Withdraw what this cycle was allowed and did not claim."""

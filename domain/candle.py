@@ -1,4 +1,4 @@
-"""Closed candles, quotes and headlines: what a market shows, each with the time it could be known."""
+"""Closed candles, quotes, funding rates and headlines: what a market shows, each with the time it could be known."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ class Candle:
     low: Decimal
     close: Decimal
     volume: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    """What a perpetual pays at one moment: a long this part of its notional to a short; negative, the other way."""
+
+    at: datetime
+    rate: Decimal
 
 
 class Quote(Value):

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from domain.money import EXACT, ZERO
 from domain.order import Fill
+from domain.statement import ExternalEvent
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
 _RELEASED = Context(prec=60)
@@ -37,6 +38,8 @@ class Position(Value):
     opened_at: Instant | None = None
     stop_price: Positive | None = None
     target_price: Positive | None = None
+    funding: Amount = Field(default=ZERO, exclude_if=absent)
+    """What of `realized` is funding: what a perpetual was paid, less what it paid."""
 
     @property
     def average_price(self) -> Decimal | None:
@@ -56,6 +59,15 @@ class Position(Value):
             traded = self._moved(fill.signed_quantity, price=fill.price, at=fill.at)
             paid = traded._moved(-fill.fee_base, price=fill.price, at=fill.at) if fill.fee_base else traded
             return paid.model_copy(update={"fees": self.fees + fill.fees})
+
+    def settled(self, event: ExternalEvent) -> Position:
+        """This position after a funding or a liquidation of its own."""
+        if event.trade is not None:
+            return self.after(event.trade)
+        with localcontext(EXACT):
+            return self.model_copy(
+                update={"realized": self.realized + event.cash, "funding": self.funding + event.cash}
+            )
 
     def adopting(self, quantity: Decimal, *, price: Decimal, at: datetime) -> Position:
         """This position with signed `quantity` more that was not bought but taken over at `price`, without a fee."""

@@ -25,7 +25,8 @@ from memory.records import CycleRecord, RunHeader, RunRecord
 from memory.tape import Tape
 
 _ASKED: Final = "model:"
-_REPORTED: Final = "venue:reports"
+_REPORTED: Final = ("venue:reports", "venue:settled")
+"""One of them begins each cycle on paper."""
 
 
 async def close_as_it_stands(
@@ -108,6 +109,6 @@ async def matched_until(session: Session, *, before: int) -> datetime | None:
     """
     for number in range(before - 1, -1, -1):
         closed = await anext(session.archive.cycles(session.header.run_id, after=number - 1))
-        if not closed.record.cut_short or await session.tape.bodies(number, _REPORTED):
+        if not closed.record.cut_short or any([await session.tape.bodies(number, name) for name in _REPORTED]):
             return closed.record.as_of
     return None

@@ -53,7 +53,8 @@ class Stock(Value):
     portfolio: Portfolio
     working: tuple[OrderRecord, ...]
     closed: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
-    """What a look at a live account found to have gone flat: by trades of ours or by hand, or as crumbs given up."""
+    """What a look at an account found to have gone flat: by trades of ours or by hand, as crumbs given up, or on paper
+    by a liquidation."""
     suspended: Mapping[Symbol, str] = Field(default={}, exclude_if=absent)
     """Why the venue does not trade these symbols. A position in one is marked as it last was, or at its own price."""
 
@@ -357,7 +358,8 @@ class Cycle:
             portfolio = await ledger.portfolio(marks=marks, as_of=self.as_of)
             if last := self._last_marks(portfolio, suspended):
                 portfolio = await ledger.portfolio(marks={**last, **marks}, as_of=self.as_of)
-            closed = await ledger.closed_trades(cycle=self.number) if self.session.live else ()
+            news = self.session.live or self.session.settles
+            closed = await ledger.closed_trades(cycle=self.number) if news else ()
             return Stock(
                 portfolio=portfolio,
                 working=await self._working(),

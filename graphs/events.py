@@ -9,6 +9,7 @@ from datetime import datetime
 from domain.decision import Decision, Proposal
 from domain.order import Fill
 from domain.portfolio import Portfolio
+from domain.statement import ExternalEvent
 from memory.controls import Control
 from policy import Verdict
 
@@ -69,7 +70,15 @@ class MarketSaid:
     text: str
 
 
-Event = CycleStarted | ControlRead | NodeStarted | NodeEnded | GateSpoke | CycleEnded | MarketSaid
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """A position on paper that was closed because the account could not keep it."""
+
+    cycle: int
+    event: ExternalEvent
+
+
+Event = CycleStarted | ControlRead | NodeStarted | NodeEnded | GateSpoke | CycleEnded | Liquidated | MarketSaid
 Listener = Callable[[Event], None]
 
 

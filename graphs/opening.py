@@ -16,13 +16,14 @@ from domain.clock import Clock, CycleClock, TickClock
 from domain.digest import canonical
 from domain.errors import LedgerBroken, NotFound, UsageError
 from domain.portfolio import Portfolio
-from domain.venue import Market, Suspends, Venue
+from domain.venue import MakesQuotes, Market, Suspends, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.cut_short import close_as_it_stands, matched_until
 from graphs.dated_quotes import last_quotes
 from graphs.eras import NOTHING, Change, this_version
 from graphs.live import TICKET_TTL_S, LiveDesk, require_same
 from graphs.options import RunOptions
+from graphs.perpetuals import on_paper, require_rates
 from graphs.session import RunSettings, Session
 from graphs.wall import WallClock
 from memory.acts import HOUSE, Acts
@@ -33,6 +34,7 @@ from memory.records import Era, RunHeader, RunRecord
 from memory.standing_at import stand_at
 from memory.tape import Recording, Tape
 from policy import TicketOffice
+from tools.costs import PaperCosts
 from tools.market import open_market
 from tools.paper import PaperVenue
 from tools.paper_order import RestoredOrder
@@ -63,9 +65,11 @@ def one_currency(quotes: Iterable[str]) -> str:
 
 
 async def prepare(
-    options: RunOptions, *, run_id: str, at: datetime, opener: OpenMarket = open_market
+    options: RunOptions, *, run_id: str, at: datetime, opener: OpenMarket = open_market, live: bool = False
 ) -> tuple[RunHeader, Market, LanguageModel]:
     """Everything that can be wrong with a run's options is found here, before anything is written.
+
+    Unless it will go `live`, perpetuals get their terms, with the margin tiers and the rates that the market tells.
 
     Raises `NotFound` for an unknown graph and what the market and the model raise.
     """
@@ -74,14 +78,18 @@ async def prepare(
     model = open_model(options.model, asking=True, prices=options.prices)
     timeframe = Timeframe(options.timeframe) if options.timeframe else None
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
+    _quote_by(options.costs, market)
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currency = one_currency(i.quote for i in instruments.values())
+    costs = options.costs.model_copy(update={"perpetuals": None})
+    if not live:
+        costs, instruments = await on_paper(options.costs, instruments, market=market)
     symbols = options.symbols or tuple(sorted(instruments))
     settings = RunSettings(
         desk=options.desk,
         lanes=options.lanes,
         policy=options.policy,
-        costs=options.costs,
+        costs=costs,
         instruments=instruments,
         prices=options.prices,
     )
@@ -105,6 +113,12 @@ async def prepare(
         created_at=at,
     )
     return header, market, model
+
+
+def _quote_by(costs: PaperCosts, market: Market) -> None:
+    """Have `market` make its quotes as wide as it was set, where it was and where it makes some."""
+    if costs.spread_bps is not None and isinstance(market, MakesQuotes):
+        market.set_spread(costs.spread_bps)
 
 
 async def start(
@@ -147,8 +161,11 @@ async def resume(
     header = record.header
     timeframe = Timeframe(header.timeframe)
     market = opener(header.market, symbols=header.symbols, timeframe=timeframe, seed=header.seed, wall=WallClock())
+    costs = RunSettings.model_validate_json(header.settings).costs
+    _quote_by(costs, market)
     if isinstance(market, Suspends):
         market.expect(RunSettings.model_validate_json(header.era(record.cycles).settings).instruments)
+    require_rates(costs, market)
     forked = [era.from_cycle for era in header.eras if era.at is None]
     if forked and record.cycles < forked[-1]:
         raise UsageError(f"the fork {header.run_id} was cut short before it began", remedy="Fork its parent again")
@@ -191,7 +208,7 @@ async def _take_up(session: Session, *, cycle: int) -> None:
     await session.ledger.open(currency=header.currency, start_cash=header.start_cash, opening=header.opening)
     await session.ledger.check()
     await _recall(session)
-    session.marks |= await _last_marks(session, cycle=cycle - 1)
+    session.marks |= await marks_of(session.archive, header.run_id, cycle=cycle - 1)
     session.quotes |= await last_quotes(session, cycle=cycle - 1)
     await session.archive.discard_open_cycle(header.run_id, cycle=cycle)
     await _restore(session, cycle=cycle)
@@ -297,12 +314,13 @@ def _paper_venue(
         start_cash=header.start_cash,
         check=office.check,
         costs=settings.costs,
+        recorded=settings.instruments,
     )
 
 
-async def _last_marks(session: Session, *, cycle: int) -> Mapping[str, Decimal]:
-    """The mark prices that `cycle` found, as far as its steps are kept."""
-    for step in await session.archive.steps(session.header.run_id, cycle):
+async def marks_of(archive: Archive, run_id: str, *, cycle: int) -> Mapping[str, Decimal]:
+    """The mark prices of what was held that `cycle` found, as far as its steps are kept."""
+    for step in await archive.steps(run_id, cycle):
         found = json.loads(step.body).get("portfolio") if step.node == "tick" and step.body else None
         if found is not None:
             return Portfolio.model_validate_json(json.dumps(found)).marks
@@ -329,11 +347,14 @@ async def _restore(session: Session, *, cycle: int) -> None:
     if not isinstance(session.venue, PaperVenue):
         return
     told = await session.ledger.told(before=cycle)
+    seen_until = await matched_until(session, before=cycle) or _EPOCH
     session.venue.restore(
         [
             RestoredOrder(request=o.request, submitted_at=o.submitted_at, report=o.report)
             for o in told
             if o.submitted_at
         ],
-        seen_until=await matched_until(session, before=cycle) or _EPOCH,
+        # Of a cycle that was cut short before it had asked, the bars come again, and with them what happened in them.
+        events=[event for event in await session.ledger.settled(before=cycle) if event.at <= seen_until],
+        seen_until=seen_until,
     )

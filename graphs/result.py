@@ -15,6 +15,7 @@ from graphs.closing import OpenPosition
 from graphs.eras import EraLine
 from memory.controls import Control
 from memory.orders import OrderRecord
+from tools.costs import PaperCosts
 
 
 class OrderLine(Value):
@@ -54,6 +55,8 @@ class EquityLine(Value):
     realized: Decimal
     unrealized: Decimal
     fees: Decimal
+    funding: Decimal = Field(default=ZERO, exclude_if=absent)
+    """What of `realized` perpetuals were paid, less what they paid."""
     contributed: Decimal = Field(default=ZERO, exclude_if=absent)
     """What was brought in, less what was taken out."""
     reconciled: bool
@@ -99,6 +102,8 @@ class RunResult(Value):
     equity: EquityLine
     cost: Cost
     timings: Timings
+    costs: PaperCosts | None = Field(default=None, exclude_if=absent)
+    """What trading costs, on paper."""
     notes: tuple[str, ...] = ()
     model_failures: Mapping[str, int] = Field(default={}, exclude_if=absent)
     """Questions to the model that gave no opinion, by kind."""

@@ -29,6 +29,7 @@ from graphs.cycle import Cycle
 from graphs.decisions import decisions
 from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, Listener, MarketSaid, NodeEnded, silent
 from graphs.opening import reopen
+from graphs.perpetuals import nothing_left
 from graphs.reconciling import reconcile
 from graphs.retention import Retention
 from graphs.session import Session
@@ -130,6 +131,8 @@ class Runner:
         """Whether a cycle that was to close the positions came to its end."""
         self._outages = 0
         """Since a cycle was last closed."""
+        self.nothing_left = False
+        """Whether the run ended because its account was liquidated, and can open nothing any more."""
 
     @property
     def halted_throughout(self) -> bool:
@@ -218,7 +221,7 @@ class Runner:
             seal = await self.cycle(cycle)
             number += 1
             await self._heed_model(cycle)
-            if number == cycles:
+            if number == cycles or self.nothing_left:
                 break
             if self._retention and self._retention.due(closed=number):
                 await self._retention.prune(session.database, session.header.run_id, closed=number)
@@ -361,10 +364,14 @@ class Runner:
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))
         await self._forget_checkpoint(cycle.number - 1)
+        self.nothing_left = nothing_left(books, session.settings, marks=cycle.marks) and await self._was_liquidated()
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         self.stopwatch.cycle(elapsed_ms, nodes_ms)
         self._listen(CycleEnded(cycle.number, cycle.as_of, made, fills, books, elapsed_ms))
         return seal
+
+    async def _was_liquidated(self) -> bool:
+        return any(event.kind == "liquidation" for event in await self._session.ledger.external())
 
     async def _pass(self, cycle: Cycle, nodes_ms: dict[str, float]) -> CycleState:
         """One pass through the graph, from its first node: what a crashed pass did is on the tape."""

@@ -138,6 +138,11 @@ class Session:
         """Whether it trades with money."""
         return self.header.mode == "live"
 
+    @property
+    def settles(self) -> bool:
+        """Whether its venue funds and liquidates perpetuals: on paper, where a run's costs have terms for them."""
+        return not self.live and self.settings.costs.perpetuals is not None
+
     async def armed(self) -> Arming | None:
         """A person's leave to trade with money here, as it stands now. To be read as an effect."""
         if self.authorization is not None:

@@ -11,6 +11,7 @@ from agents.signal import Scan
 from domain.decision import Episode, Signal, Thesis
 from domain.order import OrderReport
 from domain.portfolio import Portfolio
+from domain.statement import ExternalEvent
 from domain.value import Value
 from graphs.evidence import Evidence
 from graphs.guards import Protection
@@ -31,6 +32,8 @@ class CycleState(TypedDict, total=False):
     reports: Annotated[list[OrderReport], operator.add]
     account: Evidence
     """Of a live desk: what the venue's account showed."""
+    settled: list[ExternalEvent]
+    """Of a desk on paper: what funding and liquidation did to its perpetuals since the last cycle."""
     scan: Scan
     candidate: Signal
     """Only in the input of one research task."""

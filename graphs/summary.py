@@ -50,6 +50,7 @@ async def summary(
         if closed.record.cut_short:
             cut_short.append(closed.record.cycle)
     snapshots = await archive.snapshot_ids(header.run_id)
+    settings = RunSettings.model_validate_json(record.era.settings)
     models = {header.model, *(era.model for era in header.eras)}
     return RunResult(
         run_id=header.run_id,
@@ -70,9 +71,10 @@ async def summary(
         equity=await equity_line(ledger, header.start_cash, figures),
         cost=Cost(tokens=tokens, usd=usd),
         timings=timings,
+        costs=settings.costs if header.mode == "paper" else None,
         notes=notes,
         trading=await _restriction(header.run_id, database, brake or Brake()),
-        open_positions=await still_open(ledger, RunSettings.model_validate_json(record.era.settings), at=as_of),
+        open_positions=await still_open(ledger, settings, at=as_of),
         version=header.version_at(max(0, record.cycles - 1)),
         eras=era_lines(header),
         cut_short=tuple(cut_short),
@@ -109,6 +111,7 @@ async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -
         realized=figures.realized,
         unrealized=figures.unrealized,
         fees=figures.fees,
+        funding=sum((e.cash for e in await ledger.external() if e.own and e.kind == "funding"), Decimal(0)),
         contributed=figures.contributed,
         reconciled=adds_up,
     )

@@ -29,7 +29,7 @@ from domain.text import visible
 from graphs.cycle import Cycle
 from graphs.dated_quotes import dated_quotes
 from graphs.duties import take_on
-from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
+from graphs.events import GateSpoke, Liquidated, MarketSaid, NodeEnded, NodeStarted
 from graphs.evidence import account_in_words, doubt_in_words
 from graphs.gate import AGAIN, gate
 from graphs.guards import Protection
@@ -62,7 +62,9 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     cycle.unguarded = cycle.session.live
     desk = cycle.desk("tick")
     account = await take_account(cycle, desk) if cycle.session.live else None
-    reports = list(account.reports if account is not None else await desk.orders.sync())
+    settled = await desk.orders.settle() if cycle.session.settles else None
+    news = account or settled
+    reports = list(news.reports if news is not None else await desk.orders.sync())
     control = await cycle.look_at_control(desk.effects)
     if control.state != "active":
         taken_back = _taken_back(await cycle.open_orders(desk.effects), flatten=control.flatten)
@@ -81,6 +83,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     if account is not None:
         found["account"] = account
+    if settled is not None and settled.events:
+        found["settled"] = list(settled.events)
     protectable = desk.venue_stops - cycle.suspended.keys()
     if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
         found["bare"] = list(missing)
@@ -233,6 +237,9 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
         if "protection" in update:
             for text in _in_need(update["protection"]):
                 tell(MarketSaid(text))
+        for event in update.get("settled", ()):
+            if event.kind == "liquidation":
+                tell(Liquidated(cycle.number, event))
         if "account" in update and (said := account_in_words(update["account"])):
             tell(MarketSaid(said))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.digest import plain
+from domain.money import ZERO
 from graphs.guards import Protection
 from graphs.state import CycleState
 
@@ -15,6 +16,8 @@ def in_words(node: str, update: CycleState) -> str:
     match node:
         case "tick":
             said = f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
+            if paid := [event.cash for event in update.get("settled", ()) if event.kind == "funding"]:
+                said = f"{said}, funding {plain(sum(paid, ZERO))}"
             if "account" not in update:
                 return said
             return f"{said}, account {'proven' if update['account'].proven else 'NOT PROVEN'}"

@@ -1,6 +1,6 @@
 """Whether an account adds up: cash, holdings, positions and orders against what they came from. Pure.
 
-That is fills, adoptions and what else others did, in the one order in which they were booked.
+That is fills, funding, liquidations, adoptions and what else others did, in the one order of their booking.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
 from domain.money import EXACT, ZERO
+from domain.order import Fill
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
+from memory.external import ADOPTION, position_with
 from memory.fault import Fault
 from memory.moves import Move
 from memory.orders import OrderRecord, position_after
@@ -52,9 +54,9 @@ class Accounts:
     orders: Mapping[str, OrderRecord]
     """Those that the entries since `before` are of; of a whole account all."""
     moves: Sequence[Move]
-    """Fills and adoptions since `before`, in their order."""
+    """What changed positions since `before`, in its order."""
     external: Mapping[int, ExternalEvent]
-    """What others did since `before`, adoptions among it, by the place in the account's order."""
+    """What moved the account besides orders since `before`, by the place in the account's order."""
     events: Sequence[Event]
     ticketed: frozenset[str]
     """The orders that have a ticket."""
@@ -83,36 +85,43 @@ def come_to(
 
 def _moved(folded: Mapping[str, Position], move: Move, orders: Mapping[str, OrderRecord]) -> Mapping[str, Position]:
     """The position that `move` changes, after it; nothing for a fill of an order that is not there."""
-    fill = move.fill
-    before = folded.get(fill.symbol) or Position(symbol=fill.symbol)
-    order = orders.get(fill.client_order_id)
-    if move.adopted:
-        return {fill.symbol: before.adopting(fill.signed_quantity, price=fill.price, at=fill.at)}
-    return {} if order is None else {fill.symbol: position_after(before, fill, order)}
+    before = folded.get(move.symbol) or Position(symbol=move.symbol)
+    if isinstance(move.of, ExternalEvent):
+        return {move.symbol: position_with(before, move.of)}
+    order = orders.get(move.of.client_order_id)
+    return {} if order is None else {move.symbol: position_after(before, move.of, order)}
 
 
 def _due(
     before: Sums, folded: Mapping[str, Position], moves: Sequence[Move], external: Mapping[int, ExternalEvent]
 ) -> Sums:
-    traded = [move.fill for move in moves if not move.adopted]
-    adopted = [move.fill for move in moves if move.adopted]
-    brought = sum((event.cash for event in external.values()), ZERO)
+    traded = [move.of for move in moves if isinstance(move.of, Fill)]
+    others = [event for event in external.values() if not event.own]
+    adopted = [fill for move in moves if _adopts(move) and (fill := move.fill)]
+    brought = sum((event.cash for event in others), ZERO)
     worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
+    liquidated = sum((event.fee for event in external.values()), ZERO)
     held = dict(before.holdings)
-    for event in external.values():
+    for event in others:
         if event.quantity:
             held[event.asset] = held.get(event.asset, ZERO) + event.quantity
     for coin in [fill.commission for fill in traded if fill.commission is not None]:
         held[coin.currency] = held.get(coin.currency, ZERO) - coin.amount
     return Sums(
         entries=before.entries + len({move.n for move in moves} | external.keys()),
-        cash=before.cash + brought + sum((fill.cash for fill in traded), ZERO),
+        cash=before.cash
+        + sum((fill.cash for fill in traded), ZERO)
+        + sum((event.cash for event in external.values()), ZERO),
         realized=sum((position.realized for position in folded.values()), ZERO),
-        fees=before.fees + sum((fill.fees for fill in traded), ZERO),
+        fees=before.fees + sum((fill.fees for fill in traded), ZERO) + liquidated,
         contributed=before.contributed + brought + worth,
         holdings=held,
         positions=folded,
     )
+
+
+def _adopts(move: Move) -> bool:
+    return isinstance(move.of, ExternalEvent) and move.of.kind == ADOPTION
 
 
 def _imbalances(books: Accounts) -> Iterator[Fault]:
@@ -134,7 +143,7 @@ def _imbalances(books: Accounts) -> Iterator[Fault]:
 
 def _gaps(books: Accounts) -> Iterator[Fault]:
     """Entries that don't follow each other: one between them is gone, and nothing says of which table it was."""
-    named = {move.n: ("fills", _key(move)) for move in books.moves if not move.adopted}
+    named = {move.n: ("fills", _key(move)) for move in books.moves if isinstance(move.of, Fill)}
     named |= {n: ("external_events", f"id={event.id}") for n, event in books.external.items()}
     for place, n in enumerate(sorted(named), start=books.before.entries):
         if n != place:
@@ -150,14 +159,14 @@ def _fold(books: Accounts, folded: dict[str, Position]) -> Iterator[Fault]:
         folded |= moved
         for after in moved.values():
             if move.held != after.quantity:
-                table = "external_events" if move.adopted else "fills"
+                table = "fills" if isinstance(move.of, Fill) else "external_events"
                 what = f"says {move.held} is held after it, and the fills make {after.quantity}"
                 yield Fault(table, _key(move), what)
 
 
 def _key(move: Move) -> str:
-    fill = move.fill
-    return f"id={fill.trade_id}" if move.adopted else f"client_order_id={fill.client_order_id} trade_id={fill.trade_id}"
+    of = move.of
+    return f"client_order_id={of.client_order_id} trade_id={of.trade_id}" if isinstance(of, Fill) else f"id={of.id}"
 
 
 def _strays(books: Accounts) -> Iterator[Fault]:
@@ -166,8 +175,8 @@ def _strays(books: Accounts) -> Iterator[Fault]:
         if event.client_order_id not in books.orders:
             yield Fault("orders", f"client_order_id={event.client_order_id}", "is missing, and has events")
     for move in books.moves:
-        if not move.adopted and move.fill.client_order_id not in books.orders:
-            yield Fault("orders", f"client_order_id={move.fill.client_order_id}", "is missing, and has fills")
+        if isinstance(move.of, Fill) and move.of.client_order_id not in books.orders:
+            yield Fault("orders", f"client_order_id={move.of.client_order_id}", "is missing, and has fills")
     for key in sorted(books.ticketed - books.orders.keys()):
         yield Fault("orders", f"client_order_id={key}", "is missing, and has a ticket")
 

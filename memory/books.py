@@ -18,7 +18,13 @@ from domain.money import EXACT, ZERO
 from domain.order import CONTRADICTION, Fill, OrderReport, OrderState, exit_id
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
-from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
+from memory.external import (
+    external_row,
+    holding_rows,
+    moved_symbol,
+    position_with,
+    require_sound,
+)
 from memory.fault import as_written
 from memory.orders import (
     OrderRecord,
@@ -135,7 +141,7 @@ def position_row(account: str, position: Position) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A fill or an event, with the position that it moved and what that held after it."""
+    """A fill or an event, with the position that it changed and what that held after it."""
 
     of: Fill | ExternalEvent
     symbol: str | None = None
@@ -196,7 +202,7 @@ class Books:
         return self.traders.get((fill.symbol, fill.trade_id), fill.client_order_id) != fill.client_order_id
 
     def take(self, event: ExternalEvent) -> bool:
-        """Book what others did on the account; `False` when it was booked before. Raises `LedgerBroken`."""
+        """Book what moved the account besides orders; `False` when it was booked before. Raises `LedgerBroken`."""
         known = self.external.get(event.id)
         if known is not None:
             if known != event:
@@ -204,17 +210,28 @@ class Books:
             return False
         require_sound(event, currency=self.account["currency"])
         self.external[event.id] = event
-        symbol = adopted_symbol(event, currency=self.account["currency"])
+        symbol = moved_symbol(event, currency=self.account["currency"])
         with localcontext(EXACT):
-            brought = event.cash
-            if symbol is not None:
-                brought += self._adopt(event, symbol)
-            if event.quantity:
-                self._hold(event.asset, event.quantity)
             self.account["cash"] += event.cash
-            self.account["contributed"] = (self.account["contributed"] or ZERO) + brought
+            if event.own:
+                self._settle(event)
+            else:
+                brought = event.cash + (self._adopt(event, symbol) if symbol is not None else ZERO)
+                if event.quantity:
+                    self._hold(event.asset, event.quantity)
+                self.account["contributed"] = (self.account["contributed"] or ZERO) + brought
         self._entries.append(_Entry(event, symbol, self.positions[symbol].quantity if symbol else None))
         return True
+
+    def _settle(self, event: ExternalEvent) -> None:
+        """What the venue did to the desk's own position. Raises `LedgerBroken` where it closes more than is held."""
+        before = self.positions.get(event.asset) or Position(symbol=event.asset)
+        left = before.quantity + event.quantity
+        if event.quantity and (left * before.quantity < 0 or abs(left) >= abs(before.quantity)):
+            held = plain(before.quantity)
+            raise LedgerBroken(f"the event {event.id} liquidates {plain(event.quantity)}, and {held} is held")
+        self._move(position_with(before, event))
+        self.account["fees"] += event.fee
 
     def _adopt(self, event: ExternalEvent, symbol: str) -> Decimal:
         """Take over what the event gives up, and return what it was taken over at. Raises `LedgerBroken`.
@@ -228,9 +245,8 @@ class Books:
         given_up = before.quantity * event.quantity > 0 and abs(event.quantity) <= abs(before.quantity)
         if not (taken or given_up):
             raise LedgerBroken(f"the event {event.id} adopts more {event.asset} than is held: {plain(held)}")
-        fill = adopted_fill(event, symbol=symbol)
-        self._move(before.adopting(fill.signed_quantity, price=fill.price, at=event.at))
-        return fill.signed_quantity * fill.price
+        self._move(position_with(before, event))
+        return -event.quantity * (event.price or ZERO)
 
     def _hold(self, asset: str, quantity: Decimal) -> None:
         self.holdings[asset] = self.holdings.get(asset, ZERO) + quantity

@@ -1,23 +1,26 @@
-"""What others did on the account as rows, and what is held beside the desk's own because of it."""
+"""What moved the account besides orders as rows: what others did, what is held beside the desk's own because of it, and
+what the venue did to the desk's own."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from sqlalchemy import RowMapping, Text, bindparam, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import LedgerBroken
-from domain.money import ZERO
+from domain.money import EXACT
 from domain.order import Fill
+from domain.portfolio import Position
 from domain.statement import ExternalEvent, adoption, is_swap
 from memory.fault import as_written
 from memory.schema import external_events, holdings
 from memory.texts import in_parts
 
 ADOPTION = "adoption"
+LIQUIDATION = "liquidation"
 _FIELDS = tuple(ExternalEvent.model_fields)
 
 # Built once: building a statement costs more than running it.
@@ -36,28 +39,50 @@ def require_sound(event: ExternalEvent, *, currency: str) -> None:
         due = adoption(asset, quantity=-event.quantity, price=price, id=event.id, at=event.at).cash
         if event.cash != due:
             raise LedgerBroken(f"the event {event.id} adopts {asset} with cash of {event.cash}, and {due} is due")
+    elif event.kind == LIQUIDATION:
+        if event.price is None or not event.quantity or not is_swap(event.asset) or event.fee < 0:
+            raise LedgerBroken(
+                f"the event {event.id} liquidates nothing: it needs a swap, a quantity, a price and a fee"
+            )
+    elif event.own and event.quantity:
+        raise LedgerBroken(f"the event {event.id} is funding, and moves a quantity")
     elif event.asset == currency and event.quantity:
         raise LedgerBroken(f"the event {event.id} holds {currency} beside the account's own: that is cash")
 
 
-def adopted_symbol(event: ExternalEvent, *, currency: str) -> str | None:
-    """The position that takes over what the event gives up; `None` where it gives up nothing."""
+def moved_symbol(event: ExternalEvent, *, currency: str) -> str | None:
+    """The desk's own position that the event changes; `None` where it changes none."""
+    if event.own:
+        return event.asset
     if event.kind != ADOPTION:
         return None
     return event.asset if is_swap(event.asset) else f"{event.asset}/{currency}"
 
 
-def adopted_fill(event: ExternalEvent, *, symbol: str) -> Fill:
-    """An adoption in the form of a fill, for what folds positions: of no order, and without a fee."""
+def event_fill(event: ExternalEvent, *, symbol: str) -> Fill | None:
+    """An event that moved a position in the form of a fill, of no order; `None` for funding, which moves no quantity.
+
+    An adoption gives up what it says, and has no fee.
+    """
+    if event.own or event.price is None:
+        return event.trade
     return Fill(
         trade_id=event.id,
         client_order_id=ADOPTION,
         symbol=symbol,
         side="sell" if event.quantity > 0 else "buy",
         quantity=abs(event.quantity),
-        price=event.price or ZERO,
+        price=event.price,
         at=event.at,
     )
+
+
+def position_with(position: Position, event: ExternalEvent) -> Position:
+    """The position after an event that changes it."""
+    if event.own or event.price is None:
+        return position.settled(event)
+    with localcontext(EXACT):
+        return position.adopting(-event.quantity, price=event.price, at=event.at)
 
 
 def external_row(event: ExternalEvent) -> dict[str, object]:

@@ -36,7 +36,7 @@ from memory.orders import OrderRecord, fill_from
 from memory.oversight import oversight_faults
 from memory.recognizing import booked, owned, traded, traders
 from memory.records import Before
-from memory.restoring import told
+from memory.restoring import settled, told
 from memory.rows import insert_new
 from memory.schema import accounts, fills, with_digest
 from policy.account import ClosedTrade, EquityMarks
@@ -203,7 +203,7 @@ class Ledger:
         books = await self._books(connection, ids=(), cycle=cycle)
         books.external = await read_external(connection, self._account, ids={event.id for event in events})
         books.holdings = await read_holdings(connection, self._account)
-        if any(event.kind == ADOPTION for event in events):
+        if any(event.own or event.kind == ADOPTION for event in events):
             books.positions = await read_positions(connection, self._account)
         news = [books.take(event) for event in events]
         await books.write(connection)
@@ -332,6 +332,11 @@ class Ledger:
         async with self._database.reading() as connection:
             return await told(connection, self._account, before=before)
 
+    async def settled(self, *, before: int) -> tuple[ExternalEvent, ...]:
+        """Every funding and liquidation that was booked when cycle `before` began. See `memory.restoring`."""
+        async with self._database.reading() as connection:
+            return await settled(connection, self._account, before=before)
+
     async def control(self) -> Control:
         """The trading state in force for the account."""
         async with self._database.reading() as connection:
@@ -352,15 +357,16 @@ class Ledger:
         closed: list[Episode] = []
         async with self._database.reading() as connection:
             recorded = await moves_in(connection, self._account, run_id=self._run_id, cycle=cycle)
-            for symbol in sorted({move.fill.symbol for move in recorded}):
-                now = [move for move in recorded if move.fill.symbol == symbol]
+            for symbol in sorted({move.symbol for move in recorded}):
+                now = [move for move in recorded if move.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
-                ids = {move.fill.client_order_id for move in (*before, *now) if not move.adopted}
+                ids = {move.of.client_order_id for move in (*before, *now) if isinstance(move.of, Fill)}
                 orders = await read_orders(connection, self._account, ids=ids)
                 closed += closed_trades(
-                    [move.fill for move in before],
-                    [move.fill for move in now],
+                    [fill for move in before if (fill := move.fill)],
+                    [fill for move in now if (fill := move.fill)],
                     requests={id: order.request for id, order in orders.items()},
+                    funding=[move.of for move in (*before, *now) if isinstance(move.of, ExternalEvent)],
                 )
         return tuple(closed)
 

@@ -1,19 +1,21 @@
-"""What moved an account's positions: fills and adoptions, in the order in which they were booked."""
+"""What changed an account's positions: fills, adoptions, liquidations and funding, in the order of their booking."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, Table, Text, bindparam, func, select
+from sqlalchemy import RowMapping, Select, Table, Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
 from domain.order import Fill
 from domain.portfolio import Position
-from memory.external import adopted_fill, external_from
+from domain.statement import ExternalEvent
+from memory.external import event_fill, external_from, position_with
 from memory.orders import fill_from
 from memory.schema import external_events, fills
 
@@ -23,12 +25,21 @@ class Move:
     """One entry: its place in the account's order, and what the position held after it."""
 
     n: int
-    fill: Fill
+    of: Fill | ExternalEvent
+    """A fill of an order; or what changed the position without one."""
+    symbol: str
     held: Decimal
-    adopted: bool = False
-    """Taken over and not traded: `fill` only has its form."""
     cycle: int = 0
     """In which it was booked."""
+
+    @property
+    def at(self) -> datetime:
+        return self.of.at
+
+    @property
+    def fill(self) -> Fill | None:
+        """What was traded, or taken over, in the form of a fill; `None` for funding."""
+        return self.of if isinstance(self.of, Fill) else event_fill(self.of, symbol=self.symbol)
 
 
 def _of(table: Table) -> Select[Any]:
@@ -95,11 +106,11 @@ async def moves_in_time(connection: AsyncConnection, account: str, *, symbol: st
         if not found:
             return []
         # Fractions of a second do not sort as text: whole seconds are asked for, which may be too many.
-        first = min(move.fill.at for move in found).replace(microsecond=0, tzinfo=None).isoformat()
+        first = min(move.at for move in found).replace(microsecond=0, tzinfo=None).isoformat()
         beside = await connection.execute(_FIRST_AT, {**span, "before": flat + 1, "at": first})
         crossed = [n for n in beside.one() if n is not None]
         if not crossed:
-            return sorted(found, key=lambda move: (move.fill.at, move.n))
+            return sorted(found, key=lambda move: (move.at, move.n))
         flat = await _flat(connection, {**span, "before": min(crossed)})
 
 
@@ -107,11 +118,7 @@ def folded(symbol: str, moves: Sequence[Move]) -> Position:
     """The position that `moves` make, from flat, without what orders say of exits."""
     position = Position(symbol=symbol)
     for move in moves:
-        fill = move.fill
-        if move.adopted:
-            position = position.adopting(fill.signed_quantity, price=fill.price, at=fill.at)
-        else:
-            position = position.after(fill)
+        position = position.after(move.of) if isinstance(move.of, Fill) else position_with(position, move.of)
     return position
 
 
@@ -124,8 +131,10 @@ async def _read(
     connection: AsyncConnection, statements: list[Select[Any]], parameters: Mapping[str, object]
 ) -> list[Move]:
     traded, taken = [(await connection.execute(query, parameters)).mappings() for query in statements]
-    found = [Move(n=row["n"], fill=fill_from(row), held=row["held"], cycle=row["cycle"]) for row in traded]
-    for row in taken:
-        fill = adopted_fill(external_from(row), symbol=row["symbol"])
-        found.append(Move(n=row["n"], fill=fill, held=row["held"], adopted=True, cycle=row["cycle"]))
+    found = [_move(row, fill_from(row)) for row in traded]
+    found += [_move(row, external_from(row)) for row in taken]
     return sorted(found, key=lambda move: move.n)
+
+
+def _move(row: RowMapping, of: Fill | ExternalEvent) -> Move:
+    return Move(n=row["n"], of=of, symbol=row["symbol"], held=row["held"], cycle=row["cycle"])

@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
 from domain.order import OrderState
+from domain.statement import ExternalEvent
 from memory.books import read_orders
+from memory.external import external_from
 from memory.orders import OrderRecord, sized
-from memory.schema import fills, order_events
+from memory.schema import external_events, fills, order_events
 
 _UNSAID = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING, OrderState.UNKNOWN})
 """States that are not a venue's word."""
@@ -51,3 +53,11 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
         if order.state not in _UNSAID or order.request.attached_to is not None:
             found.append(order)
     return tuple(found)
+
+
+async def settled(connection: AsyncConnection, account: str, *, before: int) -> tuple[ExternalEvent, ...]:
+    """What the venue did to the desk's own perpetuals, as booked before the unfinished cycle `before`."""
+    column = external_events.c
+    booked = select(external_events).where(column.account == account, column.cycle < before).order_by(column.n)
+    events = [external_from(row) for row in (await connection.execute(booked)).mappings()]
+    return tuple(event for event in events if event.own)

@@ -102,7 +102,7 @@ async def _kept(
     for row in (await connection.execute(happened.order_by(event.client_order_id, event.n))).mappings():
         events.setdefault(row["client_order_id"], []).append(row)
     moves = [move for move in await moves_from(connection, recorded, first=0) if move.cycle < cycle]
-    fills = [move.fill for move in moves if not move.adopted]
+    fills = [move.of for move in moves if isinstance(move.of, Fill)]
     now = await read_orders(connection, recorded)
     then = {
         key: order_then(now[key], mine, [fill for fill in fills if fill.client_order_id == key])
@@ -114,7 +114,7 @@ async def _kept(
     genuine(accounts, account)
     sums = come_to(Sums(entries=0, cash=account["start_cash"]), orders=then, moves=moves, external=external)
     came_to = {"cash": sums.cash, "realized": sums.realized, "fees": sums.fees}
-    brought = {"contributed": sums.contributed if external else None}
+    brought = {"contributed": sums.contributed if any(not event.own for event in external.values()) else None}
     return {
         accounts: [{**account, **came_to, **brought, "account": name}],
         orders: [order_row(name, order.model_copy(update={"run_id": name})) for order in then.values()],

@@ -94,7 +94,7 @@ def rejection(
     if opening <= 0:
         return ""
     rate = instrument.taker_fee
-    cost = opening * price * (1 + rate)
+    cost = opening * price * (books.margin_for(order, opening, price=price) + rate)
     free = books.free_after_closing(order, free_to_close, price=price, rate=rate) - locked_cash
     return "" if cost <= free else f"it may cost {plain(cost)} {instrument.quote}, and {plain(free)} are free"
 

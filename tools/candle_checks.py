@@ -41,16 +41,23 @@ def wrong_text(row: Sequence[str]) -> str:
 def wrong_time(opened_ms: int, *, previous_ms: int | None, timeframe: Timeframe) -> str:
     """Why a bar can't open then, after the one before it; empty when it can."""
     step_ms = milliseconds(timeframe)
-    if opened_ms < _YEAR_2000_MS:
-        return f"timestamp_ms {opened_ms} is before the year 2000: are these seconds?"
-    if opened_ms >= _YEAR_2100_MS:
-        return f"timestamp_ms {opened_ms} is after the year 2100: are these microseconds?"
+    if wrong := wrong_moment(opened_ms):
+        return wrong
     if (opened_ms - (_MONDAY_MS if step_ms % _WEEK_MS == 0 else 0)) % step_ms:
         return f"timestamp_ms {opened_ms} is off the {timeframe} grid"
     if previous_ms is not None and opened_ms == previous_ms:
         return f"timestamp_ms {opened_ms} is there twice"
     if previous_ms is not None and opened_ms < previous_ms:
         return f"timestamp_ms {opened_ms} is not later than {previous_ms} above it: rows must be oldest first"
+    return ""
+
+
+def wrong_moment(moment_ms: int) -> str:
+    """Why a time can't be one in milliseconds; empty where it can."""
+    if moment_ms < _YEAR_2000_MS:
+        return f"timestamp_ms {moment_ms} is before the year 2000: are these seconds?"
+    if moment_ms >= _YEAR_2100_MS:
+        return f"timestamp_ms {moment_ms} is after the year 2100: are these microseconds?"
     return ""
 
 

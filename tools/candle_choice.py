@@ -10,6 +10,7 @@ from domain.candle import Timeframe
 from domain.errors import SymbolUnknown, UsageError
 from tools.candle_files import NAMING, CandleFile
 from tools.candle_forms import json_form
+from tools.funding_files import FundingFile
 from tools.headline_file import NAME as HEADLINES
 from tools.market_file import NAME as MARKET
 from tools.text_file import require_file
@@ -77,6 +78,7 @@ def _there(path: Path) -> tuple[list[CandleFile], tuple[str, ...]]:
     entries = sorted(entry for entry in path.iterdir() if entry.is_file())
     files = [file for file in map(CandleFile.named, entries) if file]
     known = {*(file.path for file in files), path / HEADLINES, path / MARKET}
+    known |= {entry for entry in entries if FundingFile.named(entry)}
     passed = [f"{entry.name}: passed over, not named like candles" for entry in entries if entry not in known]
     if len(passed) > _MOST_NOTES:
         passed[_MOST_NOTES:] = [f"{len(passed) - _MOST_NOTES} more files passed over"]

@@ -1,4 +1,4 @@
-"""The raw rows of a candle file as text, from CSV, gzipped CSV or Parquet, within fixed bounds."""
+"""The raw rows of a file of market data as text, from CSV, gzipped CSV or Parquet, within fixed bounds."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ class Unreadable(Exception):
         self.what = what
 
 
-def rows_of(path: Path, *, most_rows: int = MOST_ROWS) -> Iterator[tuple[int, Sequence[str]]]:
-    """Each row with its line, counted from 1 with the header; in Parquet with its row, from 1.
+def rows_of(
+    path: Path, *, columns: Sequence[str] = COLUMNS, most_rows: int = MOST_ROWS
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Each row with its line, counted from 1 with the header; in Parquet, which holds candles, with its row, from 1.
 
     Raises `Unreadable` for what is not such a file and for more than `most_rows`, and `UsageError`
     when the file can't be opened at all.
     """
-    rows = _parquet_rows(path, most_rows) if path.suffix == ".parquet" else _csv_rows(path)
+    rows = _parquet_rows(path, most_rows) if path.suffix == ".parquet" else _csv_rows(path, columns)
     try:
         for count, row in enumerate(rows, start=1):
             if count > most_rows:
@@ -49,15 +51,15 @@ def rows_of(path: Path, *, most_rows: int = MOST_ROWS) -> Iterator[tuple[int, Se
         raise UsageError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
+def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     line = 1
     try:
         with _opened(path) as handle:
             reader = csv.reader(_lines(handle))
             header = tuple(next(reader, ()))
-            if header != COLUMNS:
-                form = form_of([header, *_first(reader)])
-                raise Unreadable(1, _wrong_columns(header) + (f"; {form}" if form else ""))
+            if header != tuple(columns):
+                form = form_of([header, *_first(reader)]) if columns == COLUMNS else ""
+                raise Unreadable(1, _wrong_columns(header, columns) + (f"; {form}" if form else ""))
             for row in reader:
                 line = reader.line_num
                 yield line, row
@@ -115,8 +117,8 @@ def _parquet_rows(path: Path, most_rows: int) -> Iterator[tuple[int, Sequence[st
         raise Unreadable(1, f"this is not a Parquet file that can be read: {str(error).splitlines()[0]}") from error
 
 
-def _wrong_columns(header: Sequence[str]) -> str:
-    faults = [f"no {name!r}" for name in COLUMNS if name not in header]
-    faults += [f"unknown {name!r}" for name in header if name not in COLUMNS]
+def _wrong_columns(header: Sequence[str], columns: Sequence[str] = COLUMNS) -> str:
+    faults = [f"no {name!r}" for name in columns if name not in header]
+    faults += [f"unknown {name!r}" for name in header if name not in columns]
     what = ", ".join(faults[:8]) or "another order, or one twice"
-    return f"the columns must be {','.join(COLUMNS)} in this order ({what})"
+    return f"the columns must be {','.join(columns)} in this order ({what})"

@@ -1,15 +1,16 @@
-"""What trading costs on paper: fees, slippage, and how much of a bar one account may take."""
+"""What trading costs on paper: fees, slippage, how much of a bar one account may take, and what perpetuals take."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.instrument import Instrument, InstrumentKind
 from domain.money import ZERO
-from domain.value import NonNegative, Share, Value
+from domain.value import NonNegative, Share, Symbol, Value, absent, unset
 
 _FEE_GRAIN = Decimal("1e-8")
 
@@ -19,6 +20,31 @@ class FeeSchedule(Value):
 
     maker: Share
     taker: Share
+
+
+class PerpetualTerms(Value):
+    """What a perpetual takes while it is held. Rates are parts of one of the notional.
+
+    The defaults: nothing is lent; half a per cent is the first tier's maintenance margin of the larger contracts on
+    OKX and Bybit; 1.25 % is what Binance takes of a BTCUSDT position that it liquidates (`liquidationFee`); and one
+    basis point is the interest that is in every funding rate of Binance and OKX, and the most common rate there is.
+    """
+
+    leverage: Annotated[Decimal, Field(ge=1, le=125)] = Decimal(1)
+    """The notional that one of initial margin carries."""
+    maintenance: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.005")
+    """The maintenance margin of what has no tiers of its own."""
+    liquidation_fee: Share = Decimal("0.0125")
+    funding_rate: Annotated[Decimal, Field(ge=-1, le=1)] = Decimal("0.0001")
+    """What a long pays a short every eight hours where no rates are known."""
+    funding_from: Mapping[Symbol, str] = Field(default={}, exclude_if=absent)
+    """Of perpetuals whose rates the market knows, where it has them from; fixed when a run is started."""
+
+    @model_validator(mode="after")
+    def _carries_what_it_opens(self) -> Self:
+        if self.maintenance * self.leverage >= 1:
+            raise ValueError("the maintenance margin is no less than the initial margin: lower leverage or maintenance")
+        return self
 
 
 class PaperCosts(Value):
@@ -34,6 +60,10 @@ class PaperCosts(Value):
     impact_bps: NonNegative = Decimal(10)
     participation: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.1")
     """The most of one bar's volume, as a part of one, that all orders in a symbol take together."""
+    spread_bps: NonNegative | None = Field(default=None, exclude_if=unset)
+    """From bid to ask, where a market has bars and no real quotes; `None` is the bar's own, see `tools.spread`."""
+    perpetuals: PerpetualTerms | None = Field(default=None, exclude_if=unset)
+    """`None` in runs of before there were any: perpetuals are paid in full, and neither funded nor liquidated."""
 
     def fees(self, kind: InstrumentKind) -> FeeSchedule:
         return self.spot if kind == "spot" else self.swap
@@ -49,6 +79,9 @@ def fee(notional: Decimal, rate: Decimal) -> Decimal:
     return (notional * rate).quantize(_FEE_GRAIN, rounding=ROUND_HALF_EVEN)
 
 
-def most_affordable(cash: Decimal, *, price: Decimal, rate: Decimal) -> Decimal:
-    """The quantity, off any grid, whose notional and fee are within `cash`, whichever way the fee rounds."""
-    return max(ZERO, cash - _FEE_GRAIN) / (price * (1 + rate))
+def most_affordable(cash: Decimal, *, price: Decimal, rate: Decimal, margin: Decimal = Decimal(1)) -> Decimal:
+    """The quantity, off any grid, whose margin and fee are within `cash`, whichever way the fee rounds.
+
+    `margin` is the part of the notional that must be there: all of it for what is paid in full.
+    """
+    return max(ZERO, cash - _FEE_GRAIN) / (price * (margin + rate))

@@ -77,6 +77,16 @@ class ExchangeClient:
         return bool(self._ccxt.has.get("fetchTime"))
 
     @property
+    def tells_funding(self) -> bool:
+        """Whether it shows the rates of past fundings."""
+        return self._ccxt.has.get("fetchFundingRateHistory") is True
+
+    @property
+    def tells_margin_tiers(self) -> bool:
+        """Whether it shows to everybody what margin one market takes."""
+        return self._ccxt.has.get("fetchMarketLeverageTiers") is True
+
+    @property
     def precision(self) -> Precision:
         modes: dict[int, Precision] = {2: "places", 3: "digits", 4: "ticks"}
         return modes[self._ccxt.precisionMode]
@@ -107,6 +117,18 @@ class ExchangeClient:
         with self._asking(f"the order book of {symbol}"):
             book = await self._ccxt.fetch_order_book(symbol, _LEVELS)
             return {**book, "timestamp": None if book["timestamp"] is None else _at(book["timestamp"])}
+
+    async def funding_rates(self, symbol: str, *, since: datetime, limit: int) -> Sequence[Row]:
+        """Fundings at `since` or later, no more than `limit`, in any order: `timestamp` and `fundingRate`."""
+        with self._asking(f"funding rates of {symbol}"):
+            rows = await self._ccxt.fetch_funding_rate_history(symbol, (since - _EPOCH) // _MILLISECOND, limit)
+            return [{**row, "timestamp": _at(row["timestamp"])} for row in rows]
+
+    async def margin_tiers(self, symbol: str) -> Sequence[Row]:
+        """ccxt's leverage tiers of one market."""
+        with self._asking(f"margin tiers of {symbol}"):
+            rows: Sequence[Row] = await self._ccxt.fetch_market_leverage_tiers(symbol)
+            return rows
 
     def page(self, symbol: str) -> int:
         """How many bars one request may ask for."""

@@ -14,10 +14,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.candle import Candle, FundingRate, Headline, Quote, Timeframe
 from domain.clock import Clock
 from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
-from domain.instrument import Instrument
+from domain.instrument import Instrument, MarginTier
 from domain.money import BPS
 from domain.venue import Levels
 from tools.breaker import Breaker
@@ -95,6 +95,11 @@ class FailoverMarket:
         each = (f"{market.name}: {note}" for market in (self._primary, self._secondary) for note in market.notes)
         return (*self._notes, *each)
 
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`."""
+        self._primary.set_spread(spread_bps)
+        self._secondary.set_spread(spread_bps)
+
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._primary.watch(tell)
@@ -124,6 +129,19 @@ class FailoverMarket:
 
     async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
         return await self._source(as_of).quote(symbol, as_of=as_of)
+
+    def funding_from(self, symbol: str) -> str:
+        """See `FundingSource`: as with instruments, those of the first exchange."""
+        return self._primary.funding_from(symbol)
+
+    def funding_span(self, symbol: str) -> None:
+        return None
+
+    async def funding(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
+        return await self._primary.funding(symbol, since=since, until=until)
+
+    async def margin_tiers(self, symbol: str) -> tuple[MarginTier, ...]:
+        return await self._primary.margin_tiers(symbol)
 
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
         """None: exchanges have no news."""

@@ -7,18 +7,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
-from domain.candle import Candle, Headline, Quote, Timeframe
+from domain.candle import Candle, FundingRate, Headline, Quote, Timeframe
 from domain.clock import Clock
 from domain.errors import SymbolUnknown, UsageError, VenueUnavailable
-from domain.instrument import Instrument
+from domain.instrument import Instrument, MarginTier
+from domain.statement import is_swap
 from domain.venue import Levels
 from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
-from tools.exchange_instruments import chosen
+from tools.exchange_instruments import chosen, contract_size
 from tools.exchange_look import PATIENCE_S, Look, Observer, Told
+from tools.exchange_perpetuals import MOST_RATES, funding_rates, tells_tiers, tiers_of
 from tools.exchange_stream_health import StreamHealth
 from tools.exchange_ticks import Ticks
 from tools.exchange_urgency import Urgency
@@ -27,6 +30,7 @@ from tools.spread import quote_from
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
 _LOOKS_KEPT = 8
+_UNSHOWN_KEPT = 20
 
 
 class Stream(Told, Protocol):
@@ -99,6 +103,8 @@ class ExchangeMarket:
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
         self._looks: deque[Look] = deque(maxlen=_LOOKS_KEPT)
+        self._spread_bps: Decimal | None = None
+        self._unshown: deque[str] = deque(maxlen=_UNSHOWN_KEPT)
         # One reader at a time: agents ask at once, and a window is brought up by one of them.
         self._turn = asyncio.Lock()
 
@@ -117,12 +123,17 @@ class ExchangeMarket:
         unheard = f"the streams of {self.name} ended, and it was asked instead: {failed}"
         return (
             *self._observer.notes,
+            *self._unshown,
             *(() if self._client.tells_time else (untimed,)),
             *((unheard,) if failed else ()),
         )
 
     def watch(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
+
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`: of moments at which nobody looked."""
+        self._spread_bps = spread_bps
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Asked once. Raises `VenueUnavailable`, `SymbolUnknown` and `UsageError`."""
@@ -184,7 +195,42 @@ class ExchangeMarket:
         bars = await self.candles(symbol, limit=1, until=as_of)
         if not bars:
             raise VenueUnavailable(f"{self.name} showed no bar of {symbol} closed by {as_of:%Y-%m-%d %H:%M}")
-        return quote_from(bars[-1], (await self.instruments())[symbol])
+        return quote_from(bars[-1], (await self.instruments())[symbol], width_bps=self._spread_bps)
+
+    def funding_from(self, symbol: str) -> str:
+        """See `FundingSource.funding_from`: the exchange."""
+        return self.name if self._client.tells_funding and is_swap(symbol) else ""
+
+    def funding_span(self, symbol: str) -> None:
+        return None
+
+    async def funding(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
+        """Asked for where a whole hour has passed since: all fundings are at one."""
+        self._window(symbol)
+        hour = until.replace(minute=0, second=0, microsecond=0)
+        if hour <= since or symbol in self.suspended:
+            return ()
+        async with self._turn, self._client:
+            found = await funding_rates(self._client, symbol, since=since, until=until)
+        if len(found) >= MOST_RATES and found[0].at - since > timedelta(days=1):
+            text = (
+                f"{self.name} showed the last {len(found)} fundings of {symbol}, and those before them are not charged"
+            )
+            self._unshown.append(text)
+            self._tell(text)
+        return found
+
+    async def margin_tiers(self, symbol: str) -> tuple[MarginTier, ...]:
+        """See `MarginSource.margin_tiers`. Raises `VenueUnavailable`, also for tiers that can't be true."""
+        if not (self._client.tells_margin_tiers and tells_tiers(self.name) and is_swap(symbol)):
+            return ()
+        async with self._turn, self._client:
+            rows = await self._client.margin_tiers(symbol)
+            market = (await self._client.markets())[symbol]
+        try:
+            return tiers_of(rows, exchange=self.name, unit=contract_size(market))
+        except (KeyError, ValueError) as error:
+            raise VenueUnavailable(f"{self.name} gave margin tiers of {symbol} that can't be true: {error}") from error
 
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
         """None: exchanges have no news."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from domain.candle import Candle, Quote
 from domain.instrument import Instrument
+from domain.money import ZERO
 from domain.order import OrderState, past_limit
+from domain.statement import is_swap
 from tools.books import Books
 from tools.costs import PaperCosts
 from tools.fills import Chance, at_open, gapped, liquidity, met_within, opens_beyond, resting, taken, within
+from tools.liquidation import Leg
 from tools.paper_order import PaperOrder
+from tools.settlement import Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,18 @@ class Session:
 
 
 def match(
-    orders: Sequence[PaperOrder], *, sessions: Mapping[str, Session], books: Books, costs: PaperCosts
+    orders: Sequence[PaperOrder],
+    *,
+    sessions: Mapping[str, Session],
+    books: Books,
+    costs: PaperCosts,
+    settling: Settling | None = None,
 ) -> Sequence[PaperOrder]:
     """Let one bar of each symbol in `sessions` work on `orders`, which changes them and `books`.
 
     First all opens, then stops, then what else rested, each in order of rank: so fills are made in the order of their
-    times. Returns the stops that came to the book with what entries filled: they were there from then on.
+    times. An account that its bars would liquidate is liquidated after the stops that come before that, and before all
+    else. Returns the stops that came to the book with what entries filled: they were there from then on.
     """
     matching = _Matching(sessions, books=books, costs=costs)
     present = [
@@ -40,20 +50,128 @@ def match(
         for order in sorted(orders, key=lambda order: order.rank)
         if (session := sessions.get(order.request.symbol)) and order.meets(session.bar)
     ]
+    if settling:
+        settling.open(orders, stops=present, trade=matching.open)
     attached: list[PaperOrder] = []
     resters: list[PaperOrder] = []
     for order in present:
+        if not order.state.working:
+            continue
         resters += [] if matching.open(order) else [order]
         if (exit := order.attach()) is not None:
             attached.append(exit)
             resters += [] if matching.open(exit) else [exit]
+    if settling:
+        settling.inside([*orders, *attached], stops=[*present, *attached], trade=matching.rest)
     for order in sorted(resters, key=lambda order: order.request.type != "stop"):
         if order.state.working:
             matching.rest(order)
             if (exit := order.attach()) is not None:
                 attached.append(exit)
                 matching.rest(exit, late=True)
+    if settling:
+        settling.close()
     return attached
+
+
+Trade = Callable[[PaperOrder], object]
+"""Lets an order trade as far as it can."""
+
+
+class Settling:
+    """The perpetuals of an account through one bar of each symbol: see `tools.settlement`.
+
+    On the way of its mark to the point of liquidation a position's stops come first where their price does: the level
+    that lies nearer to where the mark came from is met first.
+    """
+
+    def __init__(
+        self, settlement: Settlement, sessions: Mapping[str, Session], instruments: Mapping[str, Instrument]
+    ) -> None:
+        self._settlement = settlement
+        self._bars = {symbol: session.bar for symbol, session in sessions.items()}
+        self._instruments = instruments
+        self._opened_at = next(iter(self._bars.values())).opened_at
+        self._within = within(next(iter(self._bars.values())))
+
+    def open(self, orders: Sequence[PaperOrder], *, stops: Sequence[PaperOrder], trade: Trade) -> None:
+        """Where the bars open beyond the point of liquidation, that is a gap: all is closed at the open."""
+        jump = self._settlement.legs(self._bars, self._instruments, until_open=True)
+        self._settlement.open(self._bars)
+
+        def call() -> Call | None:
+            there = self._settlement.legs(self._bars, self._instruments)
+            if self._settlement.liquidated_at(there) != 0:
+                return None
+            return Call(there, point=ZERO, way=jump, after=self._settlement.liquidated_at(jump))
+
+        self._stop_or_liquidate(call, orders=orders, stops=stops, trade=trade, at=self._opened_at)
+
+    def inside(self, orders: Sequence[PaperOrder], *, stops: Sequence[PaperOrder], trade: Trade) -> None:
+        """`stops` are those of `orders` on which these bars work."""
+
+        def call() -> Call | None:
+            legs = self._settlement.legs(self._bars, self._instruments)
+            point = self._settlement.liquidated_at(legs)
+            return None if point is None else Call(legs, point=point, way=legs, after=point)
+
+        self._stop_or_liquidate(call, orders=orders, stops=stops, trade=trade, at=self._within)
+
+    def close(self) -> None:
+        self._settlement.close(self._bars)
+
+    def _stop_or_liquidate(
+        self,
+        call: Callable[[], Call | None],
+        *,
+        orders: Sequence[PaperOrder],
+        stops: Sequence[PaperOrder],
+        trade: Trade,
+        at: datetime,
+    ) -> None:
+        left = list(stops)
+        while (due := call()) is not None:
+            stop = due.first_stop(left)
+            if stop is None:
+                return self._liquidate(orders, due, at=at)
+            left.remove(stop)
+            trade(stop)
+        return None
+
+    def _liquidate(self, orders: Sequence[PaperOrder], due: Call, *, at: datetime) -> None:
+        """Orders in perpetuals end with the positions (Binance, "Liquidation Protocols": they are cancelled first).
+
+        Those that were there: a venue that was restarted may have the bars of before an order that it took.
+        """
+        self._settlement.liquidate(due.legs, point=due.point, at=at)
+        for order in orders:
+            if order.state.working and order.submitted_at <= at and is_swap(order.request.symbol):
+                _cancel(order, "the account was liquidated", at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An account that would be liquidated, at `point` of its legs; and the way of the marks that leads there."""
+
+    legs: Sequence[Leg]
+    point: Decimal
+    way: Sequence[Leg]
+    after: Decimal | None
+    """The point of that way before which a stop comes first; `None`: there is none that it does not."""
+
+    def first_stop(self, orders: Sequence[PaperOrder]) -> PaperOrder | None:
+        """The stop on its losing side that the way meets first, before the account is liquidated."""
+        by_symbol = {leg.symbol: leg for leg in self.way}
+        met: list[tuple[Decimal, PaperOrder]] = []
+        for order in orders:
+            request, leg = order.request, by_symbol.get(order.request.symbol)
+            if leg is None or request.trigger_price is None or not (order.state.working and request.protects):
+                continue
+            point = leg.point(request.trigger_price)
+            closes = (request.side == "sell") == (leg.quantity > 0)
+            if closes and point is not None and not order.triggered and (self.after is None or point < self.after):
+                met.append((point, order))
+        return min(met, key=lambda each: (each[0], each[1].rank))[1] if met else None
 
 
 class _Matching:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from domain.candle import Candle, Quote
 from domain.clearance import Check, differences
@@ -14,14 +16,18 @@ from domain.decision import Ticket
 from domain.errors import NotFound, Refused, TicketRefused, VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import TERMINAL, OrderReport, OrderRequest, OrderState
+from domain.order import TERMINAL, Fill, OrderReport, OrderRequest, OrderState
 from domain.portfolio import Portfolio
+from domain.statement import ExternalEvent, is_swap
 from domain.venue import LiveMarket, Market
 from tools.acceptance import rejection, worst_price
+from tools.bar_grid import last_close
 from tools.books import Books
 from tools.costs import PaperCosts
-from tools.matching import Session, match
+from tools.margin import PAID_IN_FULL, Margin
+from tools.matching import Session, Settling, match
 from tools.paper_order import PaperOrder, RestoredOrder
+from tools.settlement import Settlement
 
 
 class PaperVenue:
@@ -40,14 +46,21 @@ class PaperVenue:
         start_cash: Decimal,
         check: Check,
         costs: PaperCosts | None = None,
+        recorded: Mapping[str, Instrument] = MappingProxyType({}),
     ) -> None:
+        """`recorded` are the instruments that a run was started with: their margin tiers hold, and all of one that the
+        market has no more."""
         self._market = market
         self._clock = clock
         self._currency = currency
         self._start_cash = start_cash
         self._check = check
         self._costs = costs or PaperCosts()
-        self._books = Books(start_cash)
+        self._recorded = recorded
+        terms = self._costs.perpetuals
+        tiers = {symbol: instrument.margin_tiers for symbol, instrument in recorded.items() if instrument.margin_tiers}
+        self._books = Books(start_cash, margin=Margin(terms, tiers) if terms else PAID_IN_FULL)
+        self._settlement = Settlement(market, terms, self._books) if terms else None
         self._orders: dict[str, PaperOrder] = {}
         self._open: list[PaperOrder] = []
         self._tickets: dict[str, str] = {}
@@ -56,12 +69,15 @@ class PaperVenue:
         # One question at a time: matching waits for the market, and no bar may be matched twice.
         self._turn = asyncio.Lock()
 
-    def restore(self, orders: Sequence[RestoredOrder], *, seen_until: datetime) -> None:
+    def restore(
+        self, orders: Sequence[RestoredOrder], *, events: Sequence[ExternalEvent] = (), seen_until: datetime
+    ) -> None:
         """Take up the books of an earlier venue: from here on this one does exactly what that one would.
 
-        Bars closed by `seen_until` are not matched again. Orders that no venue ever answered for
-        (submitting, unknown) are not on its books, and are left out; what it attached to an entry is there with that.
-        Tickets that were used are the ledger's to know. Raises `ValueError` on a venue that already has orders.
+        `events` are the fundings and liquidations that it told. Bars closed by `seen_until` are not matched again.
+        Orders that no venue ever answered for (submitting, unknown) are not on its books, and are left out; what it
+        attached to an entry is there with that. Tickets that were used are the ledger's to know. Raises `ValueError` on
+        a venue that already has orders.
         """
         if self._orders:
             raise ValueError("only a new venue can be restored")
@@ -74,9 +90,16 @@ class PaperVenue:
         for order in taken:
             order.exit = self._orders.get(order.request.exit_id)
         self._open = list(taken)
-        made = [(fill.at, order.rank, fill) for order in taken for fill in order.fills]
-        for _, _, fill in sorted(made, key=lambda entry: entry[:2]):
-            self._books.apply(fill)
+        filled = sorted(((order.rank, fill) for order in taken for fill in order.fills), key=lambda e: (e[1].at, e[0]))
+        # In one moment trades come first: what is liquidated in it trades no more.
+        history: list[Fill | ExternalEvent] = [*(fill for _, fill in filled), *events]
+        for made in sorted(history, key=lambda each: each.at):
+            if isinstance(made, Fill):
+                self._books.apply(made)
+            else:
+                self._books.settle(made)
+            if self._settlement:
+                self._settlement.recall(made)
         self._seen_until = seen_until
 
     @property
@@ -85,9 +108,13 @@ class PaperVenue:
         return True
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        """The market's instruments with this venue's fees."""
-        found = await self._market.instruments()
-        return {symbol: self._costs.applied(instrument) for symbol, instrument in found.items()}
+        """The market's instruments with this venue's fees and margin tiers."""
+        found = {**self._recorded, **await self._market.instruments()}
+        return {symbol: self._costs.applied(self._tiered(instrument)) for symbol, instrument in found.items()}
+
+    def _tiered(self, instrument: Instrument) -> Instrument:
+        known = self._recorded.get(instrument.symbol)
+        return instrument.model_copy(update={"margin_tiers": known.margin_tiers}) if known else instrument
 
     async def candles(self, symbol: str, *, limit: int, until: datetime) -> Sequence[Candle]:
         return await self._market.candles(symbol, limit=limit, until=min(until, self._clock.now()))
@@ -164,6 +191,16 @@ class PaperVenue:
             await self._catch_up()
             return [order.report() for order in self._working()]
 
+    async def settlements(self) -> Sequence[ExternalEvent]:
+        """See `SettlingVenue.settlements`; nothing where perpetuals are paid in full."""
+        async with self._turn:
+            await self._catch_up()
+            return self._settlement.events if self._settlement else ()
+
+    def confirm(self, event_ids: Collection[str]) -> None:
+        if self._settlement:
+            self._settlement.confirm(event_ids)
+
     def _working(self) -> list[PaperOrder]:
         """The open orders by rank. Ended ones are dropped on the way, so that a long run stays quick."""
         self._open = sorted((order for order in self._open if order.state.working), key=lambda order: order.rank)
@@ -200,45 +237,84 @@ class PaperVenue:
                 continue
             quote = await self._market.quote(request.symbol, as_of=now)
             opening = max(ZERO, order.remaining - self._books.closing(request))
-            locked += opening * worst_price(request, quote, costs=self._costs) * (1 + instrument.taker_fee)
+            price = worst_price(request, quote, costs=self._costs)
+            margin = self._books.margin_for(request, opening, price=price)
+            locked += opening * price * (margin + instrument.taker_fee)
         return locked
 
     async def _catch_up(self) -> datetime:
-        """Match every bar that has closed by now and was not matched before. Returns now.
+        """Let every bar work that has closed by now and did not before, and every funding. Returns now.
 
         A symbol of which the market shows nothing now is caught up with when it does.
         """
-        now = self._clock.now()
-        working = self._working()
-        if working and now != self._seen_until:
+        now, since = self._clock.now(), self._seen_until
+        followed = self._followed()
+        watching = bool(followed) or (self._settlement is not None and self._settlement.watches(since))
+        if watching and now != since:
             # All is asked before anything is matched: an error leaves the books as they were.
-            sessions = await self._sessions(working, until=now)
+            instruments = await self.instruments()
+            sessions = await self._sessions(followed, instruments, until=now)
+            settled_until = last_close(now, self._market.timeframe)
+            if self._settlement:
+                await self._mark_held(since)
+                there = [s for s in followed if is_swap(s) and s not in self._behind]
+                await self._settlement.read(there, since=since or now, until=settled_until)
             for closed_at in sorted(sessions):
-                bars = sessions[closed_at]
-                for exit in match(self._working(), sessions=bars, books=self._books, costs=self._costs):
-                    self._orders[exit.request.client_order_id] = exit
-                    self._open.append(exit)
+                self._pass(sessions[closed_at], instruments, closed_at=closed_at)
+            if self._settlement:
+                self._settlement.charge(settled_until)
         self._seen_until = now
         return now
 
+    def _pass(
+        self, sessions: Mapping[str, Session], instruments: Mapping[str, Instrument], *, closed_at: datetime
+    ) -> None:
+        """One bar of each symbol, with the fundings before and in it."""
+        settlement, settling = self._settlement, None
+        if settlement:
+            settlement.charge(min(session.bar.opened_at for session in sessions.values()))
+            settling = Settling(settlement, sessions, instruments)
+        for exit in match(self._working(), sessions=sessions, books=self._books, costs=self._costs, settling=settling):
+            self._orders[exit.request.client_order_id] = exit
+            self._open.append(exit)
+        if settlement:
+            settlement.charge(closed_at)
+
+    def _followed(self) -> Mapping[str, Sequence[PaperOrder]]:
+        """The symbols whose bars matter: those with working orders, and perpetuals that are held; with these orders."""
+        followed: dict[str, list[PaperOrder]] = {}
+        for order in self._working():
+            followed.setdefault(order.request.symbol, []).append(order)
+        for symbol in self._books.perpetuals if self._settlement else ():
+            followed.setdefault(symbol, [])
+        return followed
+
+    async def _mark_held(self, moment: datetime | None) -> None:
+        """After a restart, the marks of what is held are those of the last bars before it."""
+        for symbol in self._books.perpetuals.keys() - self._books.marks.keys():
+            with suppress(VenueUnavailable):
+                bars = await self._market.candles(symbol, limit=1, until=moment or self._clock.now())
+                self._books.marks |= {symbol: bars[-1].close} if bars else {}
+
     async def _sessions(
-        self, working: Sequence[PaperOrder], *, until: datetime
+        self,
+        followed: Mapping[str, Sequence[PaperOrder]],
+        instruments: Mapping[str, Instrument],
+        *,
+        until: datetime,
     ) -> Mapping[datetime, Mapping[str, Session]]:
-        """The bars that `working` has not met yet, by when they closed and by symbol."""
-        instruments = await self.instruments()
-        by_symbol: dict[str, list[PaperOrder]] = {}
-        for order in working:
-            by_symbol.setdefault(order.request.symbol, []).append(order)
+        """The bars of what is `followed` that were not met yet, by when they closed and by symbol."""
         found: dict[datetime, dict[str, Session]] = {}
-        for symbol, mine in by_symbol.items():
-            submitted_at = mine[0].submitted_at
-            since = max(submitted_at, self._behind.get(symbol) or self._seen_until or submitted_at)
+        for symbol, mine in followed.items():
+            held = self._settlement is not None and symbol in self._books.perpetuals
+            met = self._behind.get(symbol) or self._seen_until
+            since = max(filter(None, (None if held else mine[0].submitted_at, met)), default=until)
             limit = (until - since) // self._market.timeframe.length + 1
             try:
                 bars = [
                     Session(instruments[symbol], bar, await self._market.quote(symbol, as_of=bar.opened_at))
                     for bar in await self._market.candles(symbol, limit=limit, until=until)
-                    if bar.closed_at > since and any(order.meets(bar) for order in mine)
+                    if bar.closed_at > since and (held or any(order.meets(bar) for order in mine))
                 ]
             except VenueUnavailable:
                 self._behind[symbol] = since

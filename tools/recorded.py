@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from domain.candle import Candle, Headline, Quote, Session, Timeframe
+from domain.candle import Candle, FundingRate, Headline, Quote, Session, Timeframe
 from domain.errors import NotFound, SymbolUnknown, VenueUnavailable
 from domain.instrument import AssetClass, Instrument, InstrumentKind
 from tools.candle_choice import choose
@@ -18,6 +19,7 @@ from tools.candle_files import read_candles, symbols_in
 from tools.candle_problems import Problems
 from tools.candle_series import CandleSeries
 from tools.costs import PaperCosts
+from tools.funding_files import funding_files, read_funding
 from tools.headline_file import NAME as HEADLINES
 from tools.headline_file import read_headlines
 from tools.market_file import NAME as MARKET
@@ -34,6 +36,14 @@ _LOT_DIGITS = 6
 _FINEST_LOT = Decimal("1e-8")
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedFunding:
+    """The rates of one perpetual, oldest first, and the file that they are from."""
+
+    name: str
+    rates: tuple[FundingRate, ...]
+
+
 class FileMarket:
     """Recorded candles of one timeframe and one quote currency, and headlines if they lie beside them."""
 
@@ -46,8 +56,9 @@ class FileMarket:
         headlines: Sequence[Headline] = (),
         notes: Sequence[str] = (),
         assets: Mapping[str, Asset] = _ALL_CRYPTO,
+        funding: Mapping[str, RecordedFunding] = MappingProxyType({}),
     ) -> None:
-        """`assets` are those of symbols that aren't crypto."""
+        """`assets` are those of symbols that aren't crypto, `funding` the rates of perpetuals that are recorded."""
         self._name = name
         self._timeframe = timeframe
         self._series = {symbol: CandleSeries(candles[symbol]) for symbol in sorted(candles)}
@@ -60,6 +71,8 @@ class FileMarket:
         self._hours = {symbol: asset.hours for symbol, asset in assets.items()}
         self._headlines = [h for h in headlines if not h.symbols or not self._series.keys().isdisjoint(h.symbols)]
         self._ticks = sorted({close for series in self._series.values() for close in series.closes})
+        self._spread_bps: Decimal | None = None
+        self._funding = funding
         self.notes = tuple(notes)
         """What a reader should know of the data: gaps by file and line, files that were passed over."""
 
@@ -83,6 +96,13 @@ class FileMarket:
             file.symbol: read_candles(file, hours=assets[file.symbol].hours, problems=problems, notes=notes)
             for file in choice.files
         }
+        rates = funding_files(folder, symbols=candles)
+        funding = {
+            symbol: RecordedFunding(
+                file.path.name, read_funding(file, candles=candles[symbol], problems=problems, notes=notes)
+            )
+            for symbol, file in rates.items()
+        }
         problems.refuse()
         return cls(
             f"file:{path}",
@@ -91,6 +111,7 @@ class FileMarket:
             headlines=read_headlines(folder / HEADLINES),
             notes=notes,
             assets=assets,
+            funding=funding,
         )
 
     @property
@@ -100,6 +121,10 @@ class FileMarket:
     @property
     def timeframe(self) -> Timeframe:
         return self._timeframe
+
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`."""
+        self._spread_bps = spread_bps
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return MappingProxyType(self._instruments)
@@ -111,7 +136,21 @@ class FileMarket:
         bar = self._of(symbol).last(as_of)
         if bar is None:
             raise VenueUnavailable(f"{symbol} has no closed bar before {as_of.isoformat()} in {self._name}")
-        return quote_from(bar, self._instruments[symbol])
+        return quote_from(bar, self._instruments[symbol], width_bps=self._spread_bps)
+
+    def funding_from(self, symbol: str) -> str:
+        """See `FundingSource.funding_from`: the name of the file."""
+        return self._funding[symbol].name if symbol in self._funding else ""
+
+    def funding_span(self, symbol: str) -> tuple[datetime, datetime] | None:
+        rates = self._funding[symbol].rates
+        return rates[0].at, rates[-1].at
+
+    async def funding(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
+        self._of(symbol)
+        rates = self._funding[symbol].rates if symbol in self._funding else ()
+        start = bisect_right(rates, since, key=lambda rate: rate.at)
+        return rates[start : bisect_right(rates, until, key=lambda rate: rate.at)]
 
     async def session(self, symbol: str, *, as_of: datetime) -> Session | None:
         """By its calendar, where it has one: see `TradingHours.decided_at`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 
 from domain.candle import Candle, Headline, Quote, Timeframe
@@ -37,6 +38,7 @@ class SimMarket:
             symbol: SimStory(CHARACTERS[symbol], seed=seed, timeframe=self._timeframe) for symbol in chosen
         }
         self._instruments = {symbol: CHARACTERS[symbol].instrument() for symbol in chosen}
+        self._spread_bps: Decimal | None = None
 
     @property
     def name(self) -> str:
@@ -50,6 +52,10 @@ class SimMarket:
     def notes(self) -> tuple[str, ...]:
         return ()
 
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """See `MakesQuotes.set_spread`."""
+        self._spread_bps = spread_bps
+
     async def instruments(self) -> Mapping[str, Instrument]:
         return MappingProxyType(self._instruments)
 
@@ -60,7 +66,7 @@ class SimMarket:
         found = self._of(symbol).window(limit=1, until=as_of)
         if not found:
             raise VenueUnavailable(f"{symbol} has no closed bar before {as_of.isoformat()} in the simulation")
-        return quote_from(found[0], self._instruments[symbol])
+        return quote_from(found[0], self._instruments[symbol], width_bps=self._spread_bps)
 
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
         found = [headline for story in self._stories.values() for headline in story.headlines(since=since, until=until)]

@@ -18,13 +18,14 @@ def spread_bps(bar: Candle) -> Decimal:
     return min(_WIDEST_BPS, _NARROWEST_BPS + _PART_OF_RANGE * BPS * (bar.high - bar.low) / bar.close)
 
 
-def quote_from(bar: Candle, instrument: Instrument) -> Quote:
+def quote_from(bar: Candle, instrument: Instrument, *, width_bps: Decimal | None = None) -> Quote:
     """Bid and ask around the close, rounded outward to ticks, known since the bar closed.
 
-    The bid is at least one tick and the ask above it, whatever the price.
+    `width_bps` is the whole spread where it was set, and not the bar's own. The bid is at least one tick and the ask
+    above it, whatever the price.
     """
     tick = instrument.tick_size
-    half = bar.close * spread_bps(bar) / BPS / 2
+    half = bar.close * (spread_bps(bar) if width_bps is None else width_bps) / BPS / 2
     bid = max(tick, floor_to(bar.close - half, tick))
     ask = max(bid + tick, ceil_to(bar.close + half, tick))
     return Quote(symbol=instrument.symbol, bid=bid, ask=ask, at=bar.closed_at)

@@ -24,6 +24,7 @@ from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
+from agentctl.paper import one_fee
 from agentctl.parting import Ended, parting, tell_failure
 from agentctl.person import named
 from agentctl.settings import Settings, load
@@ -47,6 +48,7 @@ from graphs.heartbeat import heartbeat
 from graphs.live import require_decided, went_live
 from graphs.opening import OpenMarket, prepare, resume, start
 from graphs.options import RunOptions
+from graphs.perpetuals import outlook as perpetuals_outlook
 from graphs.profiles import policy_in_effect
 from graphs.reconciling import account_venue
 from graphs.retention import Retention
@@ -60,6 +62,7 @@ from memory.database import Database
 from memory.leases import held
 from memory.ledger import Ledger
 from memory.records import EndStatus, RunHeader, RunRecord
+from tools.costs import PaperCosts
 from tools.indicators import load as load_indicators
 from tools.market import open_market
 
@@ -84,6 +87,7 @@ class Asked:
     reason: str
     seed: int | None
     cash: str | None
+    fee_bps: str | None
     resume: str | None
     live: bool
     adopt: str | None
@@ -159,8 +163,8 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
 
 
 def _refuse_with_resume(asked: Asked) -> None:
-    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "adopt")
-    given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
+    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "fee_bps", "adopt")
+    given = [_option(name) for name in fixed if getattr(asked, name) is not None]
     if given:
         raise UsageError(
             f"{', '.join(given)} can't change in a run that goes on",
@@ -169,9 +173,15 @@ def _refuse_with_resume(asked: Asked) -> None:
 
 
 def _refuse_with_live(asked: Asked) -> None:
-    given = [f"--{name}" for name in ("seed", "cash") if getattr(asked, name) is not None]
+    given = [_option(name) for name in ("seed", "cash", "fee_bps") if getattr(asked, name) is not None]
     if given:
-        raise UsageError(f"{', '.join(given)} is of paper", remedy="With --live the account is what it is")
+        raise UsageError(
+            f"{', '.join(given)} is of paper", remedy="With --live the account, and what it costs, is what it is"
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 async def _new(asked: Asked) -> Ended:
@@ -183,7 +193,8 @@ async def _new(asked: Asked) -> Ended:
         model=asked.wanted.model,
         policy=asked.wanted.policy,
         seed=asked.seed,
-        cash=_cash(asked.cash),
+        cash=_number("--cash", asked.cash, example="100000"),
+        paper=one_fee(_number("--fee-bps", asked.fee_bps, example="5")),
         db=asked.db,
         **asked.wanted.tree,
     )
@@ -200,6 +211,7 @@ async def _new(asked: Asked) -> Ended:
         desk=settings.desk,
         lanes=settings.lane_settings,
         prices=settings.prices,
+        costs=PaperCosts() if asked.live else settings.paper.costs,
     )
     now = datetime.now(UTC)
     adopt = _adopted(asked.adopt, options.symbols or ())
@@ -210,7 +222,9 @@ async def _new(asked: Asked) -> Ended:
         health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
         if health.dead:
             raise health.error(options.model)
-        header, market, model = await prepare(options, run_id=new_run_id(now), at=now, opener=at.opener)
+        header, market, model = await prepare(
+            options, run_id=new_run_id(now), at=now, opener=at.opener, live=asked.live
+        )
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
@@ -340,7 +354,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
     halt_file = settings.data_dir / HALT_FILE
     session.brake = Brake(halt_file)
     run_id = session.header.run_id
-    foretold = outlook(session)
+    foretold = (*outlook(session), *perpetuals_outlook(session))
     for each in foretold:
         warn(each)
     keep = settings.archive.keep_cycles
@@ -393,6 +407,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
         tried_to_close=runner.tried_to_close,
+        nothing_left=runner.nothing_left,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
@@ -450,10 +465,10 @@ def _adopted(text: str | None, symbols: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def _cash(text: str | None) -> Decimal | None:
+def _number(option: str, text: str | None, *, example: str) -> Decimal | None:
     if text is None:
         return None
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise UsageError(f"--cash {text!r} is not a number", remedy="Write --cash 100000") from None
+        raise UsageError(f"{option} {text!r} is not a number", remedy=f"Write {option} {example}") from None

@@ -256,6 +256,16 @@ async def test_an_order_that_may_still_fill_is_named_where_nobody_watches_it(ove
     assert list(parting(Ended(result=on_paper))) == []
 
 
+async def test_a_run_with_nothing_left_says_so_and_offers_no_way_on() -> None:
+    result = await a_result(status="finished", mode="paper", open_positions=())
+    poor = result.equity.model_copy(update={"end": Decimal("0.004")})
+    ended = Ended(result=result.model_copy(update={"equity": poor}), nothing_left=True)
+    assert list(parting(ended)) == [
+        "the account was liquidated and has 0.00 left, less than the least order takes: the run ended after "
+        f"{result.cycles} cycles. Start another: agentctl run"
+    ]
+
+
 @pytest.mark.parametrize("tried", [False, True])
 async def test_what_was_not_closed_has_the_reason_of_the_cycles_that_closed_and_no_other(tried: bool) -> None:
     result = await a_result(status="interrupted", market="sim")

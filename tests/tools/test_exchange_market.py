@@ -342,6 +342,20 @@ async def test_before_the_first_tick_an_earlier_moment_is_shown_as_it_was(stage:
     assert len(await market.candles(BTC, limit=324, until=at)) == 324
 
 
+async def test_quotes_of_moments_that_nobody_looked_at_are_as_wide_as_was_set(stage: Stage) -> None:
+    market = stage.market()
+    moment = START - timedelta(hours=2)
+    market.set_spread(Decimal(20))
+    quote = await market.quote(BTC, as_of=moment)
+    bid, ask = quote.mid * Decimal("0.999"), quote.mid * Decimal("1.001")
+    tick = (await market.instruments())[BTC].tick_size
+    assert abs(quote.bid - bid) <= tick
+    assert abs(quote.ask - ask) <= tick
+    at = await anext(market.ticks())
+    assert (await market.quote(BTC, as_of=at)).at > CLOSE  # a real one stays as it is
+    assert (await market.quote(BTC, as_of=at)).ask - (await market.quote(BTC, as_of=at)).bid < 2 * (ask - bid) / 3
+
+
 async def test_markets_are_loaded_once(stage: Stage) -> None:
     market = stage.market()
     await after(market.ticks(), 3)

@@ -47,9 +47,9 @@ async def test_every_recorded_episode_opens(folder, symbols, currency):
 
 
 async def test_files_that_are_not_candles_are_passed_over_and_said_so():
-    market = FileMarket.open(recorded("bear-perp-2025-09-1h"))
-    assert any("BTC-USDT-USDT_funding.csv.gz" in note for note in market.notes)
-    assert set(await market.instruments()) == {"BTC/USDT:USDT", "ETH/USDT:USDT"}
+    market = FileMarket.open(recorded("odd"), symbols=["XRP/USDT:USDT"])
+    assert any("XRP-USDT-USDT_1h-mark.csv.gz: passed over" in note for note in market.notes)
+    assert set(await market.instruments()) == {"XRP/USDT:USDT"}
 
 
 async def test_gaps_stay_gaps_and_are_noted_with_their_line(tmp_path):

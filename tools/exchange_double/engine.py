@@ -81,6 +81,7 @@ class Engine:
         self._matcher.holding = lambda: [stop for stop in self._stops.waiting if stop.holds]
         self._numbered = 0
         self._bars: dict[tuple[str, int], tuple[Bar, ...]] = {}
+        self._fundings: dict[str, dict[datetime, Decimal]] = {}
         self._newest: dict[str, str] = {}
         self._cancel_all_at: dict[str, datetime] = {}
 
@@ -160,6 +161,11 @@ class Engine:
             raise Refused(Reason.NO_MARKET)
         listing, at = self.listings[symbol], self.clock.now()
         return self._matcher.account.fund(listing, rate=Decimal(rate), mark=mark, at=at)
+
+    @_atomic
+    def set_funding(self, symbol: str, rates: Mapping[datetime, Decimal]) -> None:
+        """The rates of all fundings, by their times; each is shown once its time has come. Nobody is charged."""
+        self._fundings[symbol] = dict(sorted(rates.items()))
 
     @_atomic
     def suspend(self, symbol: str) -> None:
@@ -410,6 +416,10 @@ class Engine:
         return self._matcher.leverage[symbol]
 
     @_atomic
+    def fundings(self, symbol: str) -> Mapping[datetime, Decimal]:
+        """The rates of the fundings up to now, the oldest first."""
+        return {at: rate for at, rate in self._fundings.get(symbol, {}).items() if at <= self.clock.now()}
+
     def funds(self) -> Funds:
         """Balances and positions as they stand."""
         return self._matcher.funds()

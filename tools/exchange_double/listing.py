@@ -25,6 +25,8 @@ class Listing:
     taker_fee: Decimal = Decimal("0.001")
     leverage: Decimal = Decimal(10)
     """Of swaps: the notional that one of margin carries."""
+    tiers: tuple[tuple[Decimal, Decimal, Decimal], ...] = ()
+    """Of swaps: the size up to which a tier goes, its maintenance margin and its leverage. Empty: one for any size."""
 
     @property
     def swap(self) -> bool:

@@ -28,6 +28,8 @@ class Operation(StrEnum):
     TICKER = "ticker"
     BOOK = "book"
     CANDLES = "candles"
+    PERPETUALS = "perpetuals"
+    """Past funding rates, and margin tiers."""
     PLACE = "place"
     CANCEL = "cancel"
     CANCEL_AFTER = "cancel_after"

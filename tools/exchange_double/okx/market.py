@@ -1,4 +1,4 @@
-"""OKX's public data: time, status, instruments, tickers, books, candles."""
+"""OKX's public data: time, status, instruments, fundings, position tiers, tickers, books, candles."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def instruments(call: Call) -> Answer:
     """The listings of one kind; futures and options are none."""
     suspended = call.engine.suspended
     return answer([rows.instrument(one, suspended=one.symbol in suspended) for one in call.listings()])
+
+
+def funding_rates(call: Call) -> Answer:
+    """Those of a swap up to now."""
+    listing = call.listing()
+    fundings = call.engine.fundings(listing.symbol)
+    found = page(sorted(fundings, reverse=True), call.query, key=lambda at: int(millis(at)))
+    return answer([rows.funding_rate(listing, rate=fundings[at], at=at) for at in found])
+
+
+def position_tiers(call: Call) -> Answer:
+    """Those of the swap on a pair, by the number of contracts."""
+    pair = call.query.get("uly", "")
+    found = [one for one in call.engine.listed if one.swap and pair == f"{one.base}-{one.quote}"]
+    return answer([row for listing in found for row in rows.position_tiers(listing)])
 
 
 def ticker(call: Call) -> Answer:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
 
 from tools.exchange_double.book import Level
 from tools.exchange_double.candles import Bar
 from tools.exchange_double.engine import Engine
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.text import Row, inst_id, inst_type, millis, text
+
+_ANY_SIZE: Final = Decimal(10_000_000)
+_HALF: Final = Decimal("0.005")
 
 
 def instrument(listing: Listing, *, suspended: bool = False) -> Row:
@@ -40,6 +45,41 @@ def instrument(listing: Listing, *, suspended: bool = False) -> Row:
         "maxLmtSz": "9999999999",
         "maxMktSz": "1000000",
     }
+
+
+def funding_rate(listing: Listing, *, rate: Decimal, at: datetime) -> Row:
+    return {
+        "instType": "SWAP",
+        "instId": inst_id(listing.symbol),
+        "fundingRate": text(rate),
+        "realizedRate": text(rate),
+        "fundingTime": millis(at),
+        "method": "current_period",
+    }
+
+
+def position_tiers(listing: Listing) -> list[Row]:
+    """Each begins where the one before it ends."""
+    found: list[Row] = []
+    least = Decimal(0)
+    for number, (most, maintenance, leverage) in enumerate(listing.tiers or ((_ANY_SIZE, _HALF, listing.leverage),)):
+        row: Row = {
+            "uly": f"{listing.base}-{listing.quote}",
+            "instFamily": f"{listing.base}-{listing.quote}",
+            "instId": "",
+            "tier": str(number + 1),
+            "minSz": text(least),
+            "maxSz": text(most),
+            "mmr": text(maintenance),
+            "imr": text(1 / leverage),
+            "maxLever": text(leverage),
+            "optMgnFactor": "0",
+            "quoteMaxLoan": "",
+            "baseMaxLoan": "",
+        }
+        least = most
+        found.append(row)
+    return found
 
 
 def ticker(listing: Listing, engine: Engine, *, now: datetime) -> Row:

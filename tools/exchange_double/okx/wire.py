@@ -43,6 +43,8 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("GET", "public/time"): _public(Operation.TIME, market.time),
     ("GET", "system/status"): _public(Operation.STATUS, market.status),
     ("GET", "public/instruments"): _public(Operation.INSTRUMENTS, market.instruments),
+    ("GET", "public/funding-rate-history"): _public(Operation.PERPETUALS, market.funding_rates),
+    ("GET", "public/position-tiers"): _public(Operation.PERPETUALS, market.position_tiers),
     ("GET", "market/ticker"): _public(Operation.TICKER, market.ticker),
     ("GET", "market/tickers"): _public(Operation.TICKER, market.tickers),
     ("GET", "market/books"): _public(Operation.BOOK, market.book),
