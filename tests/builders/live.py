@@ -185,7 +185,9 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
         wrong.append(str(error))
     ours = {order.client_order_id: order for order in await ledger.orders()}
     theirs = _theirs(double)
-    wrong += [f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith(("ac", "ax"))]
+    wrong += [
+        f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith(("ac", "ax"))
+    ]
     for key, order in ours.items():
         if key not in theirs:
             if order.filled or order.state in (OrderState.FILLED, OrderState.WORKING, OrderState.PARTIAL):

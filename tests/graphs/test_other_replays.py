@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.runs import NOW, archive, timed, drive, run
+from builders.runs import NOW, archive, drive, run, timed
 from context import DEFAULT_LANES
 from domain.errors import NotFound, UsageError
 from graphs import policy_in_effect, resume

@@ -32,7 +32,10 @@ _NOT_SPOKEN = ("pxUsd", "pxVol", "stpMode", "banAmend", "pxAmendType", "tradeQuo
 """Parameters that would change what an order does, and that the double does not know: refused, not passed over."""
 
 _ATTACHABLE = frozenset(
-    {"attachAlgoClOrdId", *(f"{kind}{name}" for kind in ("sl", "tp") for name in ("TriggerPx", "TriggerPxType", "OrdPx"))}
+    {
+        "attachAlgoClOrdId",
+        *(f"{kind}{name}" for kind in ("sl", "tp") for name in ("TriggerPx", "TriggerPxType", "OrdPx")),
+    }
 )
 _BEYOND: dict[tuple[bool, Side], tuple[str, str]] = {
     (True, "buy"): ("51047", "The stop-loss price must be lower than the order price."),
