@@ -16,6 +16,7 @@ from memory.external import LIQUIDATION
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
 Cause = Literal["stop", "target", "liquidation"]
+
 NO_REQUESTS: Final[Mapping[str, OrderRequest]] = {}
 
 

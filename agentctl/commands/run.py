@@ -222,9 +222,8 @@ async def _new(asked: Asked) -> Ended:
         health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
         if health.dead:
             raise health.error(options.model)
-        header, market, model = await prepare(
-            options, run_id=new_run_id(now), at=now, opener=at.opener, live=asked.live
-        )
+        run_id = new_run_id(now)
+        header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=asked.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:

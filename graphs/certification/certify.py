@@ -125,7 +125,9 @@ async def _opened(
     """A run of kind `certify` on the account, in the ledger like any other."""
     policy = certify_policy(intent.symbol, most=intent.most, equity=reading.cash, quantity=reading.largest * 2)
     options = RunOptions(policy=policy, market=bench.exchange, symbols=(intent.symbol,), timeframe=str(TIMEFRAME))
-    header, _, model = await prepare(options, run_id=run_id, at=bench.wall.now(), opener=lambda *_, **__: market)
+    header, _, model = await prepare(
+        options, run_id=run_id, at=bench.wall.now(), opener=lambda *_, **__: market, live=True
+    )
     header = header.model_copy(update={"graph": CERTIFY})
     header = await opened_live(header, bench.desk, database=bench.database, take=lease.take)
     await lease.regain()  # an operator may have read for long, and the loop stood still meanwhile

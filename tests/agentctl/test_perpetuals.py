@@ -24,7 +24,7 @@ min_conviction = "0.2"
 max_position = "0.9"
 risk_per_trade = 1
 stop_atr = 60
-target_atr = 60
+target_atr = 90
 """
 
 

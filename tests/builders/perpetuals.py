@@ -32,7 +32,7 @@ EAGER = DeskSettings(
         max_position=Decimal("0.9"),
         risk_per_trade=Decimal(1),
         stop_atr=Decimal(60),
-        target_atr=Decimal(60),
+        target_atr=Decimal(90),
     ),
 )
 """It takes nearly all that there is, and keeps it: its exits lie far off."""
