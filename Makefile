@@ -1,5 +1,5 @@
 # The habits, one word each. `make check` is what CI runs.
-.PHONY: setup format lint types walls test slow bench kills proofs mutants docs check
+.PHONY: setup format lint types walls test slow bench kills proofs sample mutants docs check
 bin := .venv/bin
 
 setup:
@@ -27,6 +27,7 @@ slow:
 
 bench:
 	$(bin)/python benchmarks/cycle.py
+	$(bin)/python benchmarks/hung_source.py
 	$(bin)/python benchmarks/context_engine.py
 	$(bin)/python benchmarks/archive_growth.py
 	$(bin)/python benchmarks/policy_gate.py
@@ -38,7 +39,10 @@ kills:
 proofs:
 	AGENTCTL_EVERY_POINT=1 $(bin)/pytest -m slow tests/policy/test_proof.py
 
-mutants:
+sample:
+	$(bin)/python tests/mutation/run.py --sample $(or $(SAMPLE),48) --seed $(or $(SEED),0)
+
+mutants: sample
 	$(bin)/python tests/mutation/run.py
 
 docs:

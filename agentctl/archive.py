@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from agentctl.settings import load
+from agentctl.settings import Settings, load
 from domain.errors import NotFound
 from memory.archive import Archive
 from memory.database import Database
@@ -30,9 +30,9 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def reading(db: str | None) -> AsyncGenerator[Database]:
-    """The database of the settings in effect. Raises `NotFound` when there is none: reading makes nothing."""
-    async with await Database.open(load(db=db).database_url, create=False) as database:
+async def reading(db: str | None, *, settings: Settings | None = None) -> AsyncGenerator[Database]:
+    """The database of `settings`, else of those in effect. Raises `NotFound` when there is none: reading makes none."""
+    async with await Database.open((settings or load(db=db)).database_url, create=False) as database:
         yield database
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from domain import toml
 from domain.errors import UsageError
 from tools.exchange_venue import ExchangeKeys
+from tools.text_file import read_text
 
 SECRETS_FILE = "AGENTCTL_SECRETS_FILE"
 """The variable that names a TOML file with a table `[okx]` of `api_key`, `secret` and `password`."""
@@ -50,13 +51,13 @@ def required_keys(exchange: str) -> ExchangeKeys:
 def _from_file(path: Path, exchange: str) -> ExchangeKeys | None:
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"the secrets file {path} can't be read: {error}", remedy=f"Mend {SECRETS_FILE}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(f"the secrets file {path} can be read by others", remedy=f"chmod 600 {path}")
     try:
-        table = tomllib.loads(text).get(exchange)
+        table = toml.loads(text).get(exchange)
         if table is None:
             return None
         keys = ExchangeKeys.model_validate(table)

@@ -172,8 +172,11 @@ def control_line(control: Control) -> str:
 
 
 def cycle_of(cycle: int, cycles: int | None) -> str:
-    """How far a run is; one that closes its positions goes on for some cycles after the last."""
-    return f"cycle {cycle + 1}" + (f" of {cycles}" if cycles is not None and cycle < cycles else "")
+    """A cycle by the number that it has everywhere, and how far the run is with it.
+
+    A run that closes its positions goes on for some cycles after the last.
+    """
+    return f"cycle {cycle}" + (f" ({cycle + 1} of {cycles})" if cycles is not None and cycle < cycles else "")
 
 
 def fill_line(cycle: int, fill: Fill) -> str:

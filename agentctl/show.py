@@ -10,6 +10,7 @@ from agentctl.output import print_table
 from agents.models import RULES
 from domain.decision import Decision
 from domain.digest import plain
+from domain.order import PAST_LIMIT
 from domain.text import reveal, visible
 from graphs.result import OrderLine, RunResult
 
@@ -41,6 +42,8 @@ def show_result(result: RunResult) -> None:
         hidden = len(result.orders) - _ORDERS_SHOWN
         title = f"orders, the last {_ORDERS_SHOWN} of {len(result.orders)}" if hidden > 0 else "orders"
         order_table(title, result.orders[-_ORDERS_SHOWN:])
+    if missed := sum(PAST_LIMIT in order.reason for order in result.orders):
+        print(f"not entered: {missed} times {PAST_LIMIT} before the order could fill")
     money = result.equity
     verdict = (
         "reconciled with every fill and fee" if money.reconciled else "NOT RECONCILED: agentctl positions says why"

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from domain.value import Instant, Value
 from graphs.session import Session
 from memory.private import private_file
@@ -19,6 +17,7 @@ from tools.exchange_market import ExchangeMarket
 from tools.exchange_stream_health import ShardState, StreamHealth
 from tools.exchange_venue import ExchangeVenue
 from tools.exchange_venue.health import Health
+from tools.text_file import read_text
 
 _EVERY_S: Final = 5.0
 _GONE_AFTER: Final = timedelta(seconds=60)
@@ -112,5 +111,5 @@ async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
 def vitals_in(folder: Path) -> Iterator[Vitals]:
     """What runs of this folder say, or said last."""
     for file in sorted(folder.glob("exchange-*.json")):
-        with suppress(OSError, ValidationError):  # gone meanwhile, or of another version
-            yield Vitals.model_validate_json(file.read_text())
+        with suppress(OSError, ValueError):  # gone meanwhile, or of another version
+            yield Vitals.model_validate_json(read_text(file))

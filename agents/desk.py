@@ -21,6 +21,7 @@ from domain.portfolio import Portfolio
 from domain.sizing import OrderCaps
 from memory.orders import OrderRecord
 from policy.market import VenueSignal
+from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox
 
 
@@ -66,6 +67,8 @@ class Desk:
     settings: DeskSettings
     venue_stops: frozenset[str] = frozenset()
     """Symbols in which the venue holds stops for us; in the others they are watched at each tick."""
+    attaches: frozenset[str] = frozenset()
+    """Symbols in which the venue attaches stop and target to an entry, and holds both as one order."""
     suspended: Mapping[str, str] = field(default_factory=dict)
     """By symbol, why the venue does not trade it: nothing is entered or exited there."""
     caps: Mapping[str, OrderCaps] = field(default_factory=dict)
@@ -74,3 +77,5 @@ class Desk:
     """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found in this cycle by venue data alone: for Risk, and for the gate."""
+    dated: Mapping[str, QuoteReading] = field(default_factory=dict)
+    """Quotes of earlier cycles, of symbols that show none in this one: for exits and protection, and nothing else."""

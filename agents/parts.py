@@ -33,7 +33,7 @@ def in_parts(proposals: Sequence[Proposal], desk: Desk) -> list[Proposal]:
 def stop_parts(quantity: Decimal, stop: Decimal, symbol: str, desk: Desk, *, mid: Decimal) -> Sequence[Decimal] | str:
     """In which quantities the venue holds a stop for `quantity`, mostly one; or why it holds none."""
     instrument, caps = desk.instruments[symbol], desk.caps.get(symbol, NO_CAPS)
-    if why := too_small(quantity, instrument, type="stop", price=stop):
+    if why := too_small(quantity, instrument, type="stop", price=stop, reduces=True):
         return why
     parts = divided(quantity, instrument, type="stop", price=max(stop, mid), caps=caps)
     return parts or (quantity,)
@@ -43,5 +43,5 @@ def stuck(position: Position, seen: QuoteReading, desk: Desk) -> str:
     """The end of a sentence about a position that could not be exited now; empty for all others."""
     instrument = desk.instruments[position.symbol]
     quantity = floor_to(abs(position.quantity), instrument.lot_size)
-    why = too_small(quantity, instrument, type="market", price=seen.mid)
+    why = too_small(quantity, instrument, type="market", price=seen.mid, reduces=True)
     return f"; it is too small to exit: {why}" if why else ""

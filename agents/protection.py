@@ -15,18 +15,18 @@ from domain.instrument import Instrument
 from domain.money import ZERO, against, floor_to
 from domain.order import OrderState, Side
 from domain.portfolio import Portfolio, Position
-from domain.value import Value
+from domain.value import NonNegative, Positive, Value
 from memory.orders import OrderRecord
 from tools.bars import MOST_BARS, CandlesParams, candles
 from tools.quotes import QuoteReading
 
 _WORTH_MOVING: Final = Decimal("0.1")
 """Of the distance between entry and stop: a held stop that trails by less stays where it is."""
+_RETRY_AFTER: Final = 12
+"""Cycles until a move of a stop that the venue refused is asked for again, unless the stop has moved on."""
 _UNCONFIRMED: Final = (OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.REJECTED)
-_AT_VENUE: Final = (OrderState.WORKING, OrderState.PARTIAL)
-"""The states in which the venue has said that it holds an order."""
 NO_PLAN: Final = "its plan has no stop"
-NOT_HELD: Final = "the exchange holds no stops in it: only the run watches its stop"
+NOT_HELD: Final = "no stop can be held at the venue: only the run watches its stop"
 
 
 class Guard(Value):
@@ -38,6 +38,8 @@ class Guard(Value):
     """Client order ids of held stops that must go and need no replacement."""
     why: str = ""
     """Why the venue holds no stop for all of the position, as far as that is known before anything is sent."""
+    closing: bool = False
+    """Whether that is because the venue is about to close it."""
 
 
 def exit_side(position: Position) -> Side:
@@ -65,6 +67,14 @@ async def stop_of(position: Position, desk: Desk) -> Decimal | None:
     return min(stop, against(min(closes, default=average) + (stop - average), step=tick, side="buy"))
 
 
+def older(symbol: str, desk: Desk) -> str:
+    """The end of a sentence about what an exit was judged by, where that is no quote of this cycle; empty else."""
+    quote = desk.dated.get(symbol)
+    if quote is None:
+        return ""
+    return f"; judged by a quote of {quote.at:%Y-%m-%d %H:%M:%S} UTC, {plain(quote.age_s)} s old: none came since"
+
+
 def held_stops(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
     """The protective stops that the venue holds for a position, as far as anyone can tell."""
     return [order for order in _exits(position, working) if order.request.protects]
@@ -85,23 +95,44 @@ def bare(portfolio: Portfolio, working: Sequence[OrderRecord], *, venue_stops: C
     ]
 
 
-def unprotected(position: Position, working: Sequence[OrderRecord], *, lot_size: Decimal, why: str) -> str:
-    """Why the venue holds no stop for all that is held; empty where one or several together cover it.
+class Cover(Value):
+    """What of a position its protective stops cover."""
 
-    What is less than a lot can be in no order, and is not missed. `why` is what is known of it already. A stop that
-    the venue has not confirmed covers nothing.
-    """
+    needed: NonNegative
+    """All of it that can be traded: what is less than a lot can be in no order, and is not missed."""
+    at_venue: NonNegative
+    """How much of it stops would close that the venue has confirmed."""
+    in_doubt: tuple[str, ...] = ()
+    """Client order ids of stops that were sent, and that the venue has not confirmed."""
+    trigger_price: Positive | None = None
+    """That of a confirmed one."""
+
+    @property
+    def whole(self) -> bool:
+        return self.at_venue >= self.needed
+
+
+def cover(position: Position, working: Sequence[OrderRecord], *, lot_size: Decimal) -> Cover:
+    """What the stops among `working` cover, one or several together. Without a lot all of a position is needed."""
     held = held_stops(position, working)
-    covered = sum((order.remaining for order in held if order.state in _AT_VENUE), ZERO)
-    needed = floor_to(abs(position.quantity), lot_size)
-    if covered >= needed:
+    confirmed = [order for order in held if order.state.at_venue]
+    return Cover(
+        needed=floor_to(abs(position.quantity), lot_size) if lot_size else abs(position.quantity),
+        at_venue=_together(confirmed),
+        in_doubt=_ids(o for o in held if o.state in (OrderState.SUBMITTING, OrderState.UNKNOWN)),
+        trigger_price=next((order.request.trigger_price for order in confirmed), None),
+    )
+
+
+def unprotected(cover: Cover, *, why: str) -> str:
+    """Why the venue holds no stop for all that is held; empty where it does. `why` is what is known of it already."""
+    if cover.whole:
         return ""
-    doubtful = [order.client_order_id for order in held if order.state not in _AT_VENUE]
-    if doubtful:
-        return f"its stop {doubtful[0]} is in doubt"
-    if covered:
-        return f"its stop covers {plain(covered)} of {plain(needed)}" + (f": {why}" if why else "")
-    return why or "it has no stop at the exchange"
+    if cover.in_doubt:
+        return f"its stop {cover.in_doubt[0]} is in doubt"
+    if cover.at_venue:
+        return f"its stop covers {plain(cover.at_venue)} of {plain(cover.needed)}" + (f": {why}" if why else "")
+    return why or "it has no stop at the venue"
 
 
 def seconds_bare(position: Position, orders: Sequence[OrderRecord], *, until: datetime) -> int:
@@ -147,8 +178,12 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     quantity = floor_to(size - _together(exits), instrument.lot_size)
     too_large = _ids(order for order in held if order.remaining > size)
     if quantity <= 0 and exits:
-        certain = instrument.kind != "swap" and all(order.state in _AT_VENUE for order in exits)
-        return Guard(withdraw=_ids(held) if certain else (), why=_leaving(exits[0]))
+        closing = all(order.state.at_venue for order in exits)
+        return Guard(
+            withdraw=_ids(held) if closing and instrument.kind != "swap" else (),
+            why=_leaving(exits[0]),
+            closing=closing,
+        )
     wanted = stop_parts(quantity, stop, symbol, desk, mid=seen.mid if seen else stop)
     if isinstance(wanted, str):
         return Guard(withdraw=too_large, why=f"position kept, too small for a stop at the venue: {wanted}")
@@ -158,7 +193,7 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     if fits and isinstance(few := stop_parts(rest, stop, symbol, desk, mid=seen.mid if seen else stop), str):
         return Guard(withdraw=spare, why=few if rest else "")
     kept = not too_large and _together(held) >= quantity
-    unclear = instrument.kind == "swap" and any(order.state not in _AT_VENUE for order in exits)
+    unclear = instrument.kind == "swap" and any(not order.state.at_venue for order in exits)
     if kept and (seen is None or not desk.duty.sends or unclear or _passed(stop, side, seen)):
         return Guard()
     if seen is None:
@@ -172,9 +207,10 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         type="stop",
         quantity=rest,
         trigger_price=_waiting(stop, side, seen, instrument=instrument, least=desk.settings.risk.min_stop),
+        target_price=_waiting_target(position.target_price, side, seen) if symbol in desk.attaches else None,
         reduce_only=True,
         reference_price=seen.mid,
-        rationale=f"stop held at the venue, {occasion}",
+        rationale=f"stop held at the venue, {occasion}{older(symbol, desk)}",
         releases=spare,
         cause="protection",
     )
@@ -211,8 +247,9 @@ def put_back(
         back = {
             "quantity": quantity,
             "trigger_price": trigger,
+            "target_price": _waiting_target(proposal.target_price, proposal.side, price),
             "releases": (),
-            "rationale": f"stop put back, {occasion}",
+            "rationale": f"stop put back, {occasion}{older(symbol, desk)}",
         }
         found.append(proposal.model_copy(update=back))
     return found
@@ -254,6 +291,40 @@ def _leaving(order: OrderRecord) -> str:
 
 def _near(trigger: Decimal | None, stop: Decimal, near: Decimal) -> bool:
     return trigger is not None and abs(trigger - stop) <= near
+
+
+def is_move(guard: Guard, position: Position, working: Sequence[OrderRecord]) -> bool:
+    """Whether a stop is only to be moved: what is held covers the position where it is."""
+    proposal = guard.proposal
+    return (
+        proposal is not None
+        and bool(proposal.releases)
+        and _together(held_stops(position, working)) == proposal.quantity
+    )
+
+
+def refused_before(move: Proposal, position: Position, refused: Iterable[OrderRecord], *, cycle: int) -> bool:
+    """Whether the venue refused as much as this move of a stop a short while ago: it would again.
+
+    On spot the stop that is moved is taken away for it.
+    """
+    average, trigger = position.average_price, move.trigger_price
+    if average is None or trigger is None:
+        return False
+    near = abs(average - trigger) * _WORTH_MOVING
+    return any(
+        order.request.protects
+        and (order.request.symbol, order.request.side) == (move.symbol, move.side)
+        and cycle - order.cycle < _RETRY_AFTER
+        and _near(order.request.trigger_price, trigger, near)
+        for order in refused
+    )
+
+
+def _waiting_target(target: Decimal | None, side: Side, seen: QuoteReading) -> Decimal | None:
+    """The target of a stop; none where the market has met it, for then the run exits there itself."""
+    met = target is not None and (seen.bid >= target if side == "sell" else seen.ask <= target)
+    return None if met else target
 
 
 def _passed(stop: Decimal, side: Side, seen: QuoteReading) -> bool:

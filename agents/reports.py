@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import Final
 
 from domain.errors import OrderContradicted, OrderStateUnknown, TicketRefused, VenueUnavailable
-from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState, contradiction
+from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState, contradiction, past_limit
 from domain.venue import Outcome, Venue
 from memory.orders import OrderRecord, contradiction_in
 
 MISSING: Final = "the venue has none by this id"
 """The evidence of a report on an order that the venue denies."""
+NOT_SENT: Final = "not sent: "
+"""How the reason of an order begins that was to be sent and never left: its ticket was refused at the venue's door."""
+
+_UNTRADED: Final = (OrderState.CANCELLED, OrderState.EXPIRED)
 
 
 async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderReport | None:
@@ -28,20 +32,27 @@ async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderRep
     if found is None:
         return missing_report(order.request, proven=venue.resends, at=at)
     why = contradiction_in(order, found)
-    return doubted(order.request, why, at=at) if why else found
+    return doubted(order.request, why, at=at) if why else _explained(found, order.request)
 
 
 def worded(said: Outcome | VenueUnavailable, order: OrderRequest, *, live: bool, at: datetime) -> OrderReport:
     """The report that `said` is. What is neither the venue's word nor proof that nothing went out proves nothing."""
     if isinstance(said, OrderReport):
         why = contradiction(said, order)
-        return doubted(order, why, at=at) if why else said
+        return doubted(order, why, at=at) if why else _explained(said, order)
     if isinstance(said, OrderContradicted):
         return doubted(order, said.message, at=at)
     if not isinstance(said, TicketRefused):
         return stated(order, OrderState.UNKNOWN, reason=said.message, at=at)
-    refused = stated(order, OrderState.REJECTED, reason=f"not sent: {said.message}", at=at)
+    refused = stated(order, OrderState.REJECTED, reason=f"{NOT_SENT}{said.message}", at=at)
     return refused.model_copy(update={"evidence": "it never left"}) if live else refused
+
+
+def _explained(report: OrderReport, order: OrderRequest) -> OrderReport:
+    """With the reason of an end without a trade, where the venue states none: no error, but the market's doing."""
+    if report.state not in _UNTRADED or report.filled or report.reason:
+        return report
+    return report.model_copy(update={"reason": past_limit(order)})
 
 
 def missing_report(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
-from agents.parts import in_parts, stuck
-from agents.protection import exit_side, held_stops, stop_of
-from agents.settings import RiskSettings
+from agents.entry import entry_prices, size
+from agents.parts import in_parts, stop_parts, stuck
+from agents.protection import exit_side, held_stops, older, stop_of
 from domain.decision import Cause, Proposal, Thesis
 from domain.digest import plain
-from domain.instrument import Instrument
-from domain.money import ceil_to, floor_to
+from domain.money import floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
 from domain.sizing import after_fee, greatest, no_way_out, too_small
@@ -21,10 +20,6 @@ from domain.value import Value
 from policy.market import strength_for
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
-
-_DOWN: Final = Context(prec=50, rounding=ROUND_FLOOR)
-"""Sizes are never rounded up, whatever the caller's context is."""
-
 
 _ALL: Final = Decimal(1)
 _HALF: Final = Decimal("0.5")
@@ -41,9 +36,11 @@ class Plan(Value):
 class RiskAgent:
     """Leaves what must be left, then sizes what may be entered.
 
-    Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
-    `max_position` of equity scaled by conviction. Both round down to the lot. Conviction counts no further than venue
-    data alone supports the order, and so an entry that it doesn't support has no size at all.
+    An entry is a limit order close beyond the touch (`agents.entry`), and none where its costs leave too little of its
+    reward. Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
+    `max_position` of equity scaled by conviction; at the worst price that it may fill at, and rounded down to the lot.
+    Conviction counts no further than venue data alone supports the order, and so an entry that it doesn't support has
+    no size at all.
     """
 
     async def __call__(self, theses: Sequence[Thesis], desk: Desk) -> Plan:
@@ -75,7 +72,7 @@ class RiskAgent:
         """
         if why := desk.suspended.get(position.symbol):
             return f"{why}: it can't be exited"
-        seen = await _quote(position.symbol, desk)
+        seen = await _quote(position.symbol, desk) or desk.dated.get(position.symbol)
         if seen is None:
             return "no quote to judge the position by"
         stop = await stop_of(position, desk)
@@ -94,7 +91,7 @@ class RiskAgent:
         self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: Cause, part: Decimal
     ) -> Proposal | str:
         side = exit_side(position)
-        why = _why(cause, thesis, desk)
+        why = _why(cause, thesis, desk) + older(position.symbol, desk)
         held = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o
@@ -106,7 +103,7 @@ class RiskAgent:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
         quantity = floor_to(left, instrument.lot_size)
-        if small := too_small(quantity, instrument, type="market", price=seen.mid):
+        if small := too_small(quantity, instrument, type="market", price=seen.mid, reduces=True):
             return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,
@@ -150,29 +147,23 @@ class RiskAgent:
         read = await desk.tools.call(indicators, IndicatorsParams(symbol=thesis.symbol))
         if seen is None or read.value is None or read.value.atr_14 is None:
             return "no quote or no average true range to size by"
-        price = seen.ask if side == "buy" else seen.bid
-        distance = max(read.value.atr_14 * settings.stop_atr, price * settings.min_stop)
-        if distance <= 0:
-            return "the market does not move: no distance to put a stop at"
+        prices = entry_prices(side, seen, atr=read.value.atr_14, instrument=instrument, settings=settings)
+        if isinstance(prices, str):
+            return prices
         quantity = size(
             equity=desk.portfolio.equity,
-            price=price,
-            distance=distance,
+            price=prices.dearest,
+            risk=prices.risk,
             conviction=min(thesis.conviction, strength) * desk.duty.size_factor,
             instrument=instrument,
             settings=settings,
         )
-        most = greatest(instrument, type="market", price=max(price, seen.mid))
+        most = greatest(instrument, type="limit", price=prices.dearest)
         quantity = quantity if most is None else min(quantity, most)
-        if why := too_small(quantity, instrument, type="market", price=min(price, seen.mid)):
+        if why := too_small(quantity, instrument, type="limit", price=prices.limit):
             return f"too small to trade: {why}"
-        stop, target = exits(side, price, distance, instrument=instrument, settings=settings)
-        below, above = (stop, target) if side == "buy" else (target, stop)
-        if below <= 0:
-            return "the exits would lie below zero"
-        if not below < seen.bid <= seen.ask < above:
-            return "the spread and the tick leave no room for the exits"
-        if why := no_way_out(after_fee(quantity, instrument, side=side), instrument, price=below):
+        left_at = min(prices.stop, prices.target)
+        if why := no_way_out(after_fee(quantity, instrument, side=side), instrument, price=left_at):
             return f"too small to exit again: {why}"
         return Proposal(
             cycle=desk.cycle,
@@ -180,16 +171,18 @@ class RiskAgent:
             agent="risk",
             symbol=thesis.symbol,
             side=side,
-            type="market",
+            type="limit",
             quantity=quantity,
+            limit_price=prices.limit,
             time_in_force="IOC",  # what the first bar does not fill must not buy on when the stop is hit
-            stop_price=stop,
-            target_price=target,
+            stop_price=prices.stop,
+            target_price=prices.target,
             reference_price=seen.mid,
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
             cause="entry",
+            attached=_attachable(quantity, prices.stop, seen, desk),
         )
 
 
@@ -240,6 +233,14 @@ def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
     return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
 
 
+def _attachable(quantity: Decimal, stop: Decimal, seen: QuoteReading, desk: Desk) -> bool:
+    """Whether the venue attaches the exits to an entry: it can, and one order may be for all of it."""
+    if seen.symbol not in desk.attaches:
+        return False
+    parts = stop_parts(quantity, stop, seen.symbol, desk, mid=seen.mid)
+    return not isinstance(parts, str) and len(parts) == 1
+
+
 def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:
     """Whether a thesis is against a position, and sure enough of it."""
     least = desk.settings.risk.min_conviction
@@ -279,32 +280,3 @@ def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, de
     if not _turned(position, thesis, desk):
         return None
     return "thesis" if _strength_for(exit_side(position), position.symbol, desk) > 0 else None
-
-
-def size(
-    *,
-    equity: Decimal,
-    price: Decimal,
-    distance: Decimal,
-    conviction: Decimal,
-    instrument: Instrument,
-    settings: RiskSettings,
-) -> Decimal:
-    """Base quantity by fixed fractional risk (Vince, The Mathematics of Money Management), capped by notional."""
-    if equity <= 0:
-        return Decimal(0)
-    with localcontext(_DOWN):
-        by_risk = equity * settings.risk_per_trade / distance
-        by_notional = equity * settings.max_position * conviction / price
-    return floor_to(min(by_risk, by_notional), instrument.lot_size)
-
-
-def exits(
-    side: Side, price: Decimal, distance: Decimal, *, instrument: Instrument, settings: RiskSettings
-) -> tuple[Decimal, Decimal]:
-    """(stop, target) on the tick grid, each rounded towards the entry."""
-    reach = distance * settings.target_atr / settings.stop_atr
-    tick = instrument.tick_size
-    if side == "buy":
-        return ceil_to(price - distance, tick), floor_to(price + reach, tick)
-    return floor_to(price + distance, tick), ceil_to(price - reach, tick)

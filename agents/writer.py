@@ -16,12 +16,12 @@ from agents.sending import Approved, exact_copies, exactly, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
-from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable, worth_asking_again
 from domain.instrument import Instrument
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
 from domain.venue import BatchVenue, Outcome, Venue
 from memory.ledger import Ledger
-from memory.orders import OrderRecord, order_after
+from memory.orders import OrderRecord, attached, order_after
 from policy import Policy
 from policy.account import Arming
 from policy.recheck import moved
@@ -37,7 +37,6 @@ _PAUSES_S: Final = (0.5, 1.0, 2.0)
 meanwhile has no stop yet."""
 _LATE_PAUSES_S: Final = (4.0, 8.0, 15.0)
 """Once what was filled has its stop. What is still open then is asked about at the next tick."""
-_GONE: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED)
 
 _TEXT: Final = TypeAdapter(str)
 _REPORT: Final = TypeAdapter(OrderReport)
@@ -75,8 +74,10 @@ class OrderWriter:
         policy: Policy,
         instruments: Mapping[str, Instrument],
         brake: Brake,
+        quote_s: float = 1.5,
         live: Live | None = None,
     ) -> None:
+        """`quote_s` is for the venue to show its price, just before an order is sent."""
         self._venue = venue
         self._ledger = ledger
         self._effects = effects
@@ -85,6 +86,7 @@ class OrderWriter:
         self._policy = policy
         self._instruments = instruments
         self._brake = brake
+        self._quote_s = quote_s
         self._live = live
 
     async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
@@ -224,7 +226,7 @@ class OrderWriter:
             await self.cancel(stop, only_ask=not fresh)
             # By the books: they don't believe a venue that denies an order which it named before.
             after = await self._ledger.order(stop.client_order_id)
-            if after.state not in _GONE or after.filled > stop.filled:
+            if not after.state.failed or after.filled > stop.filled:
                 unclear = "its stop at the venue may have sold it"
         return unclear
 
@@ -289,9 +291,13 @@ class OrderWriter:
         if self._live is not None and not order.reduce_only and await self._live.armed() is None:
             return "the live desk is no longer armed"
         try:
-            seen = await self._venue.quote(order.symbol)
-        except VenueUnavailable as error:
-            return f"no quote: {error.message}"
+            async with asyncio.timeout(self._quote_s):
+                seen = await self._venue.quote(order.symbol)
+        except (TimeoutError, VenueUnavailable) as error:
+            if self._live is None or not order.reduce_only or not worth_asking_again(error):
+                said = error.message if isinstance(error, VenueUnavailable) else f"none within {self._quote_s:g} s"
+                return f"no quote: {said}"
+            seen = judged  # an exit is not held back for want of a newer one
         # A real venue's quote is of a moment after `at`, and by its own clock.
         now = max(at, seen.at) if self._live is not None else at
         return moved(order, judged=judged, seen=seen, now=now, policy=self._policy, instruments=self._instruments)
@@ -303,7 +309,8 @@ class OrderWriter:
         return f"trading is {control.in_words}" if refused else ""
 
     async def follow(self, sent: Sequence[OrderRequest], *, late: bool = False) -> tuple[OrderReport, ...]:
-        """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest.
+        """Ask a real venue, with pauses, until every one of these orders has ended, or is one that may rest, and until
+        it has confirmed the stops that it attached to what they filled.
 
         What becomes of an order is seldom known when it is sent. Bounded: what is still open or in doubt after
         3.5 seconds is followed on, `late`, once what was filled meanwhile has its stop, and after half a minute left
@@ -317,6 +324,7 @@ class OrderWriter:
         async def ask_all() -> tuple[OrderReport, ...]:
             kept = [await self._ledger.order(order.client_order_id) for order in sent]
             open_still = [o for o in kept if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
+            open_still += [exit for o in kept if (exit := attached(o, None)) is not None]
             settled: list[OrderReport] = []
             for pause_s in _LATE_PAUSES_S if late else _PAUSES_S:
                 if not open_still:
@@ -329,8 +337,11 @@ class OrderWriter:
                     done = report is not None and (report.state.terminal or _may_rest_in(report.state, order.request))
                     if report is not None and (done or doubted) and report not in settled:
                         settled.append(report)
+                    after = order_after(order, report) if report is not None else order
                     if not done:  # what was doubted is asked for anew, as one of which nothing is known
-                        open_still.append(order_after(order, report) if report is not None and doubted else order)
+                        open_still.append(after if doubted else order)
+                    elif (exit := attached(after, None)) is not None:
+                        open_still.append(exit)
             return tuple(settled)
 
         asked = [order.client_order_id for order in sent]
@@ -341,12 +352,23 @@ class OrderWriter:
 
         Which orders those are is part of the recorded answer: run again after a crash, the ledger already
         knows some of it. An order that was never claimed was never sent, and is withdrawn; one that was
-        sent and that the venue says it never had has expired, where that proves it.
+        sent and that the venue says it never had has expired, where that proves it. What changes nothing is left out,
+        and the stop that the venue attached to what an order filled is asked about with that.
         """
         at = self._effects.now()
 
         async def ask() -> tuple[OrderReport, ...]:
-            return tuple([await self._ask(order, at=at) for order in await self._open() if order.submitted_at])
+            news: list[OrderReport] = []
+            orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
+            for order in orders.values():
+                report = await self._ask(order, at=at)
+                if (after := order_after(order, report)) is order:
+                    continue
+                news.append(report)
+                exit = attached(after, None)
+                if exit is not None and exit.client_order_id not in orders:
+                    news.append(await self._ask(exit, at=at))
+            return tuple(news)
 
         await self._withdraw_unsent(at)
         return await self._booked("venue:reports", None, perform=ask)

@@ -286,7 +286,7 @@ async def gates(url: str) -> list[float]:
                     admissions = []
                     for proposal in proposals:
                         near = facts.about(proposal)
-                        verdict = engine.evaluate(proposal, near)
+                        verdict, ticket = office.judge(proposal, near, engine=engine)
                         require_allowed(verdict.outcome, verdict.reasons)
                         admissions.append(
                             Admission(
@@ -295,7 +295,7 @@ async def gates(url: str) -> list[float]:
                                 verdict_digest=verdict.digest,
                                 outcome=verdict.outcome,
                                 facts_body=canonical(near),
-                                ticket=office.issue(verdict, proposal.order(), now=at),
+                                ticket=ticket,
                             )
                         )
                     await books.keep(admissions)

@@ -58,7 +58,8 @@ class Thesis(Value):
 class Proposal(Value):
     """One order that an agent wants, with why. Prices in quote currency, quantity in base currency.
 
-    Code fills every number. `stop_price` and `target_price` are the exits that Risk will watch.
+    Code fills every number. `stop_price` and `target_price` are the exits of the position that an entry opens: Risk
+    watches them, and the venue where it can. A stop has a target where the venue holds both as one order.
     """
 
     cycle: int
@@ -86,7 +87,10 @@ class Proposal(Value):
     """Protective stops at the venue that this order replaces: it is judged as if they were gone, and they are taken
     away only once it was let through."""
     cause: Cause | None = Field(default=None, exclude_if=absent)
-    """An exit by `thesis` needs the support that an entry needs; all other exits need none."""
+    """What it is for. An exit by `thesis`, and one that does not say, needs the support that an entry needs; one at a
+    stop, a target, a time limit or by an order to close needs none, where that is so."""
+    attached: bool = Field(default=False, exclude_if=absent)
+    """Of entries: the venue is to attach the stop and the target to what is filled."""
 
     @property
     def digest(self) -> str:
@@ -104,6 +108,7 @@ class Proposal(Value):
 
     def order(self) -> OrderRequest:
         """The order this proposal asks for, and nothing besides."""
+        targeted = self.attached or self.type == "stop"
         return OrderRequest(
             client_order_id=self.client_order_id,
             symbol=self.symbol,
@@ -115,6 +120,8 @@ class Proposal(Value):
             reduce_only=self.reduce_only,
             trigger_price=self.trigger_price,
             post_only=self.post_only,
+            stop_price=self.stop_price if self.attached else None,
+            target_price=self.target_price if targeted else None,
         )
 
 
@@ -157,3 +164,5 @@ class Episode(Value):
     profit: Decimal
     """Realised profit less the fees of both sides, in quote currency."""
     fees: Decimal
+    cause: Literal["stop", "target"] | None = Field(default=None, exclude_if=absent)
+    """Which price an order that the venue held met; `None` where the run sent the exit, whose proposal says why."""

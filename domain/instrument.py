@@ -49,6 +49,8 @@ class Instrument(Value):
     market_max_notional: Positive | None = Field(default=None, exclude_if=absent)
     market_without_minimum: bool = Field(default=False, exclude_if=absent)
     """Whether `min_notional` does not bind market orders."""
+    exits_without_minimum: bool = Field(default=False, exclude_if=absent)
+    """Whether `min_notional` does not bind orders that say reduce-only."""
     stop_max_quantity: Positive | None = Field(default=None, exclude_if=absent)
     stop_max_notional: Positive | None = Field(default=None, exclude_if=absent)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from domain.digest import digest, plain
+from domain.digest import digest, plain, sha256
 from domain.money import EXACT, ZERO
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
@@ -40,6 +40,21 @@ class OrderState(StrEnum):
         return self in TERMINAL
 
     @property
+    def at_venue(self) -> bool:
+        """Whether the venue has confirmed that it holds the order."""
+        return self in (OrderState.WORKING, OrderState.PARTIAL)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the venue has taken the order: it waits there, or did what it was for."""
+        return self.at_venue or self is OrderState.FILLED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the order ended before all of it was filled."""
+        return self.terminal and self is not OrderState.FILLED
+
+    @property
     def working(self) -> bool:
         """Whether the order may still trade, as far as anyone can tell."""
         return self not in TERMINAL and self is not OrderState.PLANNED
@@ -51,6 +66,11 @@ NEVER_REPORTED = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.
 
 CONTRADICTION = "contradicts the order"
 """The evidence of a report that takes the place of one which can't be true of its order."""
+
+
+def exit_id(client_order_id: ClientOrderId) -> ClientOrderId:
+    """The client order id of the stop that a venue attaches to the order with this one."""
+    return f"ax{sha256(client_order_id)[:30]}"
 
 
 class OrderRequest(Value):
@@ -68,6 +88,14 @@ class OrderRequest(Value):
     """Of stops: a sell is sent at or below it, a buy at or above."""
     post_only: bool = Field(default=False, exclude_if=absent)
     """Of limit orders: cancelled by the venue where it would trade at once."""
+    stop_price: Positive | None = Field(default=None, exclude_if=absent)
+    """Of entries: the venue attaches a stop at this price to what they fill, with `target_price` where that is given.
+    See `exit_order`."""
+    target_price: Positive | None = Field(default=None, exclude_if=absent)
+    """Of stops, and of entries with one: on the gaining side, where the stop sends as well. One cancels the other."""
+    attached_to: ClientOrderId | None = Field(default=None, exclude_if=absent)
+    """Of a stop that the venue attached to an entry: that entry. It was sent with the entry and has no ticket of its
+    own."""
 
     @model_validator(mode="after")
     def _prices_fit_the_type(self) -> Self:
@@ -77,11 +105,46 @@ class OrderRequest(Value):
             raise ValueError("a stop needs trigger_price, and another order has none")
         if self.post_only and self.type != "limit":
             raise ValueError("only a limit order can be post_only")
+        if self.stop_price is not None and (self.type == "stop" or self.reduce_only):
+            raise ValueError("only an entry has a stop_price")
+        if self.target_price is not None and self.type != "stop" and self.stop_price is None:
+            raise ValueError("a target_price goes with a stop")
+        if self.attached_to is not None and not self.protects:
+            raise ValueError("only a protective stop is attached_to an entry")
         return self
 
     @property
     def digest(self) -> str:
         return digest(self)
+
+    @property
+    def exit_id(self) -> ClientOrderId:
+        """The client order id of the stop that the venue attaches to this order."""
+        return exit_id(self.client_order_id)
+
+    def exit_order(self, quantity: Decimal) -> OrderRequest:
+        """The stop that the venue attaches to `quantity` that this entry filled: one order, its target with it.
+
+        Raises `ValueError` for an order without a stop.
+        """
+        return OrderRequest(
+            client_order_id=self.exit_id,
+            symbol=self.symbol,
+            side="sell" if self.side == "buy" else "buy",
+            type="stop",
+            quantity=quantity,
+            reduce_only=True,
+            trigger_price=self.stop_price,
+            target_price=self.target_price,
+            attached_to=self.client_order_id,
+        )
+
+    def leg(self, price: Decimal) -> Literal["stop", "target"]:
+        """Which price of a stop with a target was met where it filled at `price`: the nearer one."""
+        stop, target = self.trigger_price, self.target_price
+        if stop is None or target is None:
+            return "stop"
+        return "target" if abs(price - target) < abs(price - stop) else "stop"
 
     @property
     def protects(self) -> bool:
@@ -153,11 +216,22 @@ class OrderReport(Value):
     """How much was ordered, as the venue shows it; `None` where it does not say."""
 
 
+PAST_LIMIT = "the market moved past the limit"
+"""In the reason of an order that had to fill at once, within its limit, and did not."""
+
+
+def past_limit(order: OrderRequest) -> str:
+    """Why an order that had to fill at once ended without a trade; empty for any other kind."""
+    if order.limit_price is None or order.time_in_force == "GTC":
+        return ""
+    return f"{order.time_in_force}: {PAST_LIMIT} {plain(order.limit_price)}"
+
+
 def contradiction(report: OrderReport, request: OrderRequest) -> str:
     """What of a venue's report can't be true of the order that was sent; empty where all of it may be.
 
     What a venue leaves out contradicts nothing. It may cut a reduce-only order down to what there is to reduce, and
-    makes none larger.
+    makes none larger. How large a stop is that it attached to an entry is the venue's own word.
     """
     if report.client_order_id != request.client_order_id:
         return f"the venue reports {report.client_order_id}, and {request.client_order_id} was asked for"
@@ -167,15 +241,17 @@ def contradiction(report: OrderReport, request: OrderRequest) -> str:
         return f"the venue reports it as {report.state}, a state that no venue gives"
     if report.side not in (None, request.side):
         return f"the venue reports a {report.side}, and a {request.side} was sent"
-    shown = report.quantity
-    if shown is not None and (shown > request.quantity or (shown < request.quantity and not request.reduce_only)):
-        return f"the venue reports a quantity of {plain(shown)}, and {plain(request.quantity)} was sent"
-    if report.filled > request.quantity:
-        return f"the venue reports {plain(report.filled)} filled, and {plain(request.quantity)} was sent"
-    return _wrong_fills(report.fills, request)
+    shown, most = report.quantity, request.quantity
+    if shown is not None and request.attached_to is not None:
+        most = shown
+    elif shown is not None and (shown > most or (shown < most and not request.reduce_only)):
+        return f"the venue reports a quantity of {plain(shown)}, and {plain(most)} was sent"
+    if report.filled > most:
+        return f"the venue reports {plain(report.filled)} filled, and {plain(most)} was sent"
+    return _wrong_fills(report.fills, request, most=most)
 
 
-def _wrong_fills(fills: tuple[Fill, ...], request: OrderRequest) -> str:
+def _wrong_fills(fills: tuple[Fill, ...], request: OrderRequest, *, most: Decimal) -> str:
     by_id: dict[str, Fill] = {}
     for fill in fills:
         if (fill.client_order_id, fill.symbol, fill.side) != (request.client_order_id, request.symbol, request.side):
@@ -184,6 +260,6 @@ def _wrong_fills(fills: tuple[Fill, ...], request: OrderRequest) -> str:
             return f"the fill {fill.trade_id} comes twice, and differs"
     with localcontext(EXACT):
         filled = sum((fill.quantity for fill in by_id.values()), ZERO)
-    if filled > request.quantity:
-        return f"its fills come to {plain(filled)}, and {plain(request.quantity)} was sent"
+    if filled > most:
+        return f"its fills come to {plain(filled)}, and {plain(most)} was sent"
     return ""

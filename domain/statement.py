@@ -54,6 +54,7 @@ class Statement(Value):
     positions: Mapping[Symbol, Amount] = {}
     """Of swaps, signed; spot is in `balances`."""
     marks: Mapping[Symbol, Positive] = {}
+    """As far as the venue shows them at the moment."""
     open_orders: tuple[OrderReport, ...] = ()
     """Every order of this desk's symbols that may trade, also such as this desk did not send and without id."""
     strangers: int = 0

@@ -223,6 +223,10 @@ class AccountVenue(Venue, Protocol):
         """Whether it takes orders of type `stop` in a symbol, and keeps them when we are gone."""
         ...
 
+    def attaches_stops(self, symbol: str) -> bool:
+        """Whether it attaches a stop to what an entry fills, under an id of ours and with a target beside it."""
+        ...
+
     async def aclose(self) -> None:
         """Let go of connections. Orders stay as they are."""
         ...

@@ -59,6 +59,9 @@ class Books:
     def managed(self, symbol: str) -> Decimal:
         return self._position(symbol).quantity
 
+    def average_price(self, symbol: str) -> Decimal | None:
+        return self._position(symbol).average_price
+
     @property
     def counted(self) -> frozenset[str]:
         """The currencies that this desk counts; others are nobody's business here."""

@@ -8,11 +8,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from agents.protection import held_stops
+from agents.protection import Cover, cover
 from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from domain.value import Amount, NonNegative, Symbol, Value, absent
 from memory.acts import HOUSE
@@ -73,9 +72,8 @@ def open_positions(
     return tuple(
         _open_position(
             position,
-            held_stops(position, working),
+            cover(position, working, lot_size=instruments[symbol].lot_size if symbol in instruments else ZERO),
             stop=stops.get(symbol),
-            lot_size=instruments[symbol].lot_size if symbol in instruments else ZERO,
         )
         for symbol, position in sorted(portfolio.positions.items())
     )
@@ -88,21 +86,14 @@ def unwatched(positions: Sequence[OpenPosition]) -> str:
     return " and ".join([*stops, "all targets, time limits and theses"])
 
 
-def _open_position(
-    position: Position, held: Sequence[OrderRecord], *, stop: Decimal | None, lot_size: Decimal
-) -> OpenPosition:
-    sure = [order for order in held if order.state in (OrderState.WORKING, OrderState.PARTIAL)]
-    doubtful = {OrderState.UNKNOWN, OrderState.SUBMITTING}
-    at_venue = sum((order.remaining for order in sure), ZERO)
-    rest = abs(position.quantity) - at_venue
-    resting = next((order.request.trigger_price for order in sure), None)
+def _open_position(position: Position, cover: Cover, *, stop: Decimal | None) -> OpenPosition:
     return OpenPosition(
         symbol=position.symbol,
         quantity=position.quantity,
         average_price=position.average_price,
-        stop_price=resting or stop or position.stop_price,
+        stop_price=cover.trigger_price or stop or position.stop_price,
         target_price=position.target_price,
-        at_venue=at_venue,
-        guarded=at_venue > 0 and (rest <= 0 or rest < lot_size),
-        in_doubt=any(order.state in doubtful for order in held),
+        at_venue=cover.at_venue,
+        guarded=cover.at_venue > 0 and cover.whole,
+        in_doubt=bool(cover.in_doubt),
     )

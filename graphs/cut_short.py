@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from agents.protection import unprotected
+from agents.protection import cover, unprotected
 from domain.errors import LedgerBroken
 from domain.value import Symbol
 from domain.venue import Market
@@ -71,14 +71,16 @@ async def close_as_it_stands(
 async def _unprotected(
     header: RunHeader, ledger: Ledger, *, cycle: int, as_of: datetime
 ) -> tuple[tuple[Symbol, str], ...]:
-    """Of a live run: what the ledger has no stop at the exchange for. The next cycle looks at once."""
-    if header.mode != "live":
+    """What the ledger has no stop at the venue for. The next cycle looks at once."""
+    if header.mode != "live" and not header.venue_stops:
         return ()
     instruments = RunSettings.model_validate_json(header.era(cycle).settings).instruments
     held = (await ledger.portfolio(marks={}, as_of=as_of)).positions
     working = await ledger.orders(working_only=True)
     left = {
-        symbol: unprotected(position, working, lot_size=instruments[symbol].lot_size, why="the cycle was cut short")
+        symbol: unprotected(
+            cover(position, working, lot_size=instruments[symbol].lot_size), why="the cycle was cut short"
+        )
         for symbol, position in sorted(held.items())
     }
     return tuple((symbol, why) for symbol, why in left.items() if why)

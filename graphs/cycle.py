@@ -14,6 +14,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 from agents.desk import Desk
 from agents.duty import ORDINARY, Duty
 from agents.model import NOTHING, Completion, LanguageModel, Spend, completion_of
+from agents.protection import Cover, cover
+from agents.settings import DeskSettings
 from agents.writer import Live, OrderWriter
 from context import Archived, ContextBook, ModelAnswer, ModelRequest, Snapshot, Synthesis, blobs
 from context.tokenizer import Tokenizer
@@ -37,6 +39,8 @@ from policy.caps import order_caps
 from policy.escalation import Step
 from policy.market import VenueSignal
 from tools.bar_grid import last_close
+from tools.cycle_reads import CycleReads
+from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox
 from tools.view import MarketView
 
@@ -136,6 +140,11 @@ class Cycle:
     """Where the stops of positions were found to stand."""
     unguarded: bool = False
     """Whether a live account may hold a position whose stop is to be placed yet: no pass is ended there."""
+    changed: bool = False
+    """Whether anything was sent since the account was last looked at, or others may have traded on it."""
+    dated: Mapping[str, QuoteReading] = field(default_factory=dict)
+    """Quotes of earlier cycles, of symbols that show none in this one."""
+    reads: CycleReads = field(init=False)
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found by venue data alone. Empty until it has looked."""
     seen: dict[str, Synthesis] = field(default_factory=dict)
@@ -149,6 +158,12 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.session.settings.policy.agent_budget, before=self._used_today, now=self._used)
+        reading = self.session.settings.desk.reading
+        self.reads = CycleReads(
+            cycle_s=float(reading.cycle_s),
+            read_s=float(reading.read_s),
+            monotonic=self.session.plumbing.monotonic,
+        )
         self.book = ContextBook(self.session.settings.lanes, hooks=self.session.hooks)
 
     @property
@@ -176,7 +191,7 @@ class Cycle:
             just_closed=self.just_closed,
             duty=self.duty,
             effects=effects,
-            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing),
+            tools=Toolbox(TOOLS, view=view, effects=effects, plumbing=session.plumbing, reads=self.reads),
             model=RecordedModel(session.model, effects, self, reserving=self.effects(f"{node}:budget", subject)),
             context=self.book.view(f"symbol:{subject}") if subject else self.book,
             orders=OrderWriter(
@@ -188,16 +203,25 @@ class Cycle:
                 policy=session.settings.policy,
                 instruments=session.settings.instruments,
                 brake=lambda: session.brake.reason,
+                quote_s=float(session.settings.desk.reading.read_s),
                 live=self._live,
             ),
             memory=self,
             settings=session.settings.desk,
-            venue_stops=frozenset(session.header.venue_stops),
+            venue_stops=frozenset(session.header.venue_stops if self._may_stop else ()),
+            attaches=frozenset(session.header.attaches if self._may_stop else ()),
             suspended=self.suspended,
             caps={symbol: order_caps(session.settings.policy, symbol) for symbol in session.universe},
             stops=self.stops,
             venue_signals=self.venue_signals,
+            dated=self.dated,
         )
+
+    @property
+    def _may_stop(self) -> bool:
+        """Whether the policy lets stops through: where it does not, the run watches them."""
+        types = self.session.settings.policy.order_type
+        return types is not None and "stop" in types.types
 
     @property
     def _live(self) -> Live | None:
@@ -306,8 +330,11 @@ class Cycle:
             "ledger:working",
             None,
             returns=_ORDERS,
-            perform=lambda: self.session.ledger.orders(working_only=True),
+            perform=self._working,
         )
+
+    async def _working(self) -> tuple[OrderRecord, ...]:
+        return tuple([order.unnamed for order in await self.session.ledger.orders(working_only=True)])
 
     async def take_stock(
         self,
@@ -333,7 +360,7 @@ class Cycle:
             closed = await ledger.closed_trades(cycle=self.number) if self.session.live else ()
             return Stock(
                 portfolio=portfolio,
-                working=await ledger.orders(working_only=True),
+                working=await self._working(),
                 closed=tuple(episode.symbol for episode in closed),
                 suspended=suspended,
             )
@@ -345,6 +372,7 @@ class Cycle:
         self.session.marks.update(self.marks)
         self.working = stock.working
         self.portfolio = stock.portfolio
+        self.changed = self.session.live
         self.reconciled_at = reconciled_at if self.session.live else effects.now()
         traded = {report.symbol for report in reports if report.fills}
         self.just_closed = frozenset((traded | {*stock.closed}) - stock.portfolio.positions.keys())
@@ -356,11 +384,20 @@ class Cycle:
         async def look() -> Stock:
             return Stock(
                 portfolio=await ledger.portfolio(marks=self.marks, as_of=self.as_of),
-                working=await ledger.orders(working_only=True),
+                working=await self._working(),
             )
 
         stock = await effects.once("ledger:stock", None, returns=_STOCK, perform=look)
-        self.working, self.portfolio = stock.working, stock.portfolio
+        self.working, self.portfolio, self.changed = stock.working, stock.portfolio, self.session.live
+
+    def stops_to_see_to(self, settings: DeskSettings) -> bool:
+        """Whether a position lacks a stop for a part of it, or has one that may have to move."""
+        positions = self.portfolio.positions if self.portfolio else {}
+        return settings.risk.trailing or not all(self._cover(position).whole for position in positions.values())
+
+    def _cover(self, position: Position) -> Cover:
+        instrument = self.session.settings.instruments[position.symbol]
+        return cover(position, self.working, lot_size=instrument.lot_size)
 
     def _last_marks(self, portfolio: Portfolio, suspended: Mapping[str, str]) -> Mapping[str, Decimal]:
         """Of positions that nobody prices any more: without these, nothing could be entered beside them."""
@@ -372,9 +409,14 @@ class Cycle:
         return {symbol: mark for symbol, mark in found.items() if mark is not None and mark > 0}
 
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
-        """The prices that what is held now waits for: its stop and its target, where it has them."""
+        """The prices that what is held now waits for: its stop and its target, where it has them.
+
+        On paper without what the venue waits for itself: that is done with the bar, and nobody could be sooner.
+        """
         return {
-            symbol: _levels(held, self.stops.get(symbol, held.stop_price)) for symbol, held in books.positions.items()
+            symbol: _levels(held, self.stops.get(symbol, held.stop_price))
+            for symbol, held in books.positions.items()
+            if self.session.live or not self._cover(held).whole
         }
 
     def episodes(self, symbol: str) -> Sequence[Episode]:

@@ -113,7 +113,7 @@ def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None
     """Whether an exit of so much can be sent, now or once there is a price to judge it by."""
     if instrument is None:
         return left > 0
-    return not too_small(floor_to(left, instrument.lot_size), instrument, type="market", price=mark)
+    return not too_small(floor_to(left, instrument.lot_size), instrument, type="market", price=mark, reduces=True)
 
 
 async def _flattened(cycle: Cycle, but: str) -> Control:

@@ -14,7 +14,7 @@ from agents.reports import MISSING, missing_report, word_on
 from domain.digest import plain
 from domain.errors import NotTold, VenueUnavailable, worth_asking_again
 from domain.money import ZERO, floor_to
-from domain.order import Fill, OrderReport, OrderState
+from domain.order import Fill, OrderReport, OrderState, exit_id
 from domain.sizing import too_small
 from domain.statement import (
     Difference,
@@ -29,7 +29,7 @@ from domain.statement import (
 from domain.value import Instant, Value, absent
 from domain.venue import AccountVenue, Suspends
 from graphs.books import Books
-from memory.orders import OrderRecord, order_after
+from memory.orders import OrderRecord, attached, order_after
 
 DUST: Final = Decimal("1e-8")
 """Of the account's currency, while a swap is held: venues and we round the cost of what was closed differently."""
@@ -119,7 +119,7 @@ async def evidence(look: Look) -> Evidence:
         venue_order_ids={trade.venue_order_id for trade in trades},
     )
     asked = {**ours, **{o.client_order_id: o for o in owners if _misses(o, trades)}}
-    reports = await _words(look, asked.values(), unread)
+    reports = await _words(look, asked, unread)
     later = [trade for trade in trades if trade.at > look.opened_at]
     foreign = await _foreign(look, later, asked=asked, owners=owners, reports=reports, unread=unread)
     fills = _new_fills(reports, asked)
@@ -217,14 +217,21 @@ def doubt_in_words(report: OrderReport) -> str:
     )
 
 
-async def _words(look: Look, orders: Collection[OrderRecord], unread: _Unread) -> dict[str, OrderReport]:
+async def _words(look: Look, orders: dict[str, OrderRecord], unread: _Unread) -> dict[str, OrderReport]:
+    """By id. The stops that the venue attached to what these orders filled are added to `orders`, and asked about."""
     reports: dict[str, OrderReport] = {}
-    for order in orders:
+    left = [*orders.values()]
+    while left:
+        order = left.pop(0)
         report = await word_on(order, look.venue, at=look.at)
         if report is None:
             unread.add(order.request.symbol, f"the order {order.client_order_id}")
-        else:
-            reports[order.client_order_id] = report
+            continue
+        reports[order.client_order_id] = report
+        exit = attached(order_after(order, report), None) if report.fills else None
+        if exit is not None and exit.client_order_id not in orders:
+            orders[exit.client_order_id] = exit
+            left.append(exit)
     return reports
 
 
@@ -330,9 +337,13 @@ async def _is_anothers(
             f"the order {order_id} behind {len(trades)} trades in {symbol}, while one of ours there is missing",
         )
         return False
+    if name and name in map(exit_id, asked):
+        unread.add(symbol, f"the entry behind {len(trades)} trades in {symbol} of the stop {name}")
+        return False
     for order in await look.known.owned(client_order_ids={name} if name else (), venue_order_ids=()):
-        asked[order.client_order_id] = order
-        reports |= await _words(look, [order], unread)
+        found = {order.client_order_id: order}
+        reports |= await _words(look, found, unread)
+        asked |= found
         report = reports.get(order.client_order_id)
         shown = {fill.trade_id for fill in report.fills} if report else set()
         if any(trade.trade_id not in shown for trade in trades):
@@ -417,13 +428,16 @@ def _of_transfers(transfers: Sequence[Transfer], books: Books) -> Iterator[Exter
 
 def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statement) -> Iterator[ExternalEvent]:
     """`events` in their order, and after each what it takes from the desk's own position: a sale by hand of what the
-    desk bought has closed that position, as far as it goes, at the price of the sale."""
+    desk bought has closed that position, as far as it goes, at the price of the sale. What was withdrawn goes at the
+    mark price, and where the venue shows none at what was paid for it."""
     for event in sorted(events, key=lambda each: (each.at, each.id)):
         books = books.after(events=(event,))
         yield event
         symbol = books.symbol_of(event.asset)
-        price = event.price or (statement.marks.get(symbol) if symbol else None)
-        if symbol is None or price is None:
+        if symbol is None:
+            continue
+        price = event.price or statement.marks.get(symbol) or books.average_price(symbol)
+        if price is None:
             continue
         beside, held = books.holdings.get(event.asset, ZERO), books.managed(symbol)
         if beside * held < 0:
@@ -448,7 +462,7 @@ def _dust(books: Books, statement: Statement, *, busy: Collection[str]) -> Itera
             continue
         sellable = floor_to(abs(position.quantity), instrument.lot_size)
         worth = max(price, position.average_price or price)
-        if not too_small(sellable, instrument, type="market", price=worth):
+        if not too_small(sellable, instrument, type="market", price=worth, reduces=True):
             continue
         opened_at = position.opened_at or statement.at
         id = f"dust:{symbol}:{opened_at.isoformat()}"

@@ -73,7 +73,8 @@ async def gate(
             found = await books.standing(
                 sent_since=sent_since(policy, now=seen.now), day_start=day_start(cycle.as_of, policy.day)
             )
-            return found.model_copy(update={"control": session.in_force(found.control)})
+            working = tuple([order.unnamed for order in found.working])
+            return found.model_copy(update={"control": session.in_force(found.control), "working": working})
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
         facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)
@@ -97,11 +98,9 @@ async def _judged(
     for given in proposals:
         proposal, _ = readable(given)
         near = facts.about(proposal)
-        verdict = session.engine.evaluate(given, near)
-        ticket = None
-        if verdict.outcome == "allow":
+        verdict, ticket = session.office.judge(given, near, engine=session.engine)
+        if ticket is not None:
             order = proposal.order()
-            ticket = session.office.issue(verdict, order, now=facts.now)
             released = tuple(o for o in cycle.working if o.client_order_id in proposal.releases)
             approved.append(Approved(order=order, ticket=ticket, judged=near.quotes[order.symbol], releases=released))
             facts = facts.after(proposal)

@@ -1,9 +1,11 @@
-"""What a look at the stops of a live account came to, as it is recorded."""
+"""What a look at the stops of positions came to, as it is recorded."""
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from domain.decision import Proposal
-from domain.value import Symbol, Value
+from domain.value import Symbol, Value, absent
 from policy import Verdict
 
 
@@ -14,4 +16,6 @@ class Protection(Value):
     verdicts: tuple[Verdict, ...] = ()
     unprotected: tuple[tuple[Symbol, str], ...] = ()
     """(symbol, reason), by symbol."""
+    closing: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
+    """Those among them that the venue is about to close: it has confirmed their exits."""
     alerts: tuple[str, ...] = ()

@@ -81,11 +81,24 @@ class ModelHealth:
             return kinds[others[0]]
         return failures[-1] if self.silent_cycles >= _MOST_IN_A_ROW else ""
 
+    def begin(self, failure: str, *, now: datetime) -> None:
+        """Take in what came of a question before the first cycle: its failure, empty where it was answered."""
+        questions = Questions()
+        questions.note(failure)
+        self.close_cycle(questions, now=now)
+
     def pause(self, *, now: datetime) -> str:
         """Why the model is not asked at this moment; empty when it is."""
         if not self.dead or self.asked_again_at is None or now >= self.asked_again_at:
             return ""
         return f"the model can't be asked: {self.dead}; asked again from {self.asked_again_at:%H:%M:%S} UTC on"
+
+    def alert(self, model: str) -> str:
+        """What an operator must know while a live account holds something."""
+        return (
+            f"ALERT: {model} can't be asked: {self.dead}. Reduce-only: no new positions; stops, targets and time "
+            "limits go on, and it is asked again"
+        )
 
     def error(self, model: str) -> ModelUnavailable:
         """What ends a run that has nothing to look after."""

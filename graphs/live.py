@@ -36,8 +36,8 @@ CERTIFY: Final = "certify"
 """The graph of a run that certifies a venue: its steps are fixed (`graphs.certification`), and nothing decides."""
 _TRIES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OURS: Final = re.compile(r"^ac[0-9a-f]{30}$")
-"""The client order ids that proposals have."""
+_OURS: Final = re.compile(r"^a[cx][0-9a-f]{30}$")
+"""The client order ids that proposals have, and stops that were attached to their orders."""
 
 
 class OpenVenue(Protocol):
@@ -147,6 +147,7 @@ async def opened_live(
             ),
             "batch": desk.venue.batch if isinstance(desk.venue, BatchVenue) else 0,
             "venue_stops": tuple(symbol for symbol in header.symbols if desk.venue.holds_stops(symbol)),
+            "attaches": tuple(symbol for symbol in header.symbols if desk.venue.attaches_stops(symbol)),
             "settings": canonical(settings.model_copy(update={"instruments": mine})),
         }
     )

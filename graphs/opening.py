@@ -19,6 +19,7 @@ from domain.portfolio import Portfolio
 from domain.venue import Market, Suspends, Venue
 from graphs.closed import ClosedVenue, RecordedTicks
 from graphs.cut_short import close_as_it_stands, matched_until
+from graphs.dated_quotes import last_quotes
 from graphs.eras import NOTHING, Change, this_version
 from graphs.live import TICKET_TTL_S, LiveDesk, require_same
 from graphs.options import RunOptions
@@ -75,6 +76,7 @@ async def prepare(
     market = opener(options.market, symbols=options.symbols, timeframe=timeframe, seed=options.seed, wall=WallClock())
     instruments = {s: options.costs.applied(i) for s, i in (await market.instruments()).items()}
     currency = one_currency(i.quote for i in instruments.values())
+    symbols = options.symbols or tuple(sorted(instruments))
     settings = RunSettings(
         desk=options.desk,
         lanes=options.lanes,
@@ -90,13 +92,15 @@ async def prepare(
         model=options.model,
         mode="paper",
         seed=options.seed,
-        symbols=options.symbols or tuple(sorted(instruments)),
+        symbols=symbols,
         timeframe=str(market.timeframe),
         currency=currency,
         start_cash=options.cash,
         policy_digest=options.policy.digest,
         settings=canonical(settings),
         planned_cycles=options.planned_cycles,
+        venue_stops=symbols,
+        attaches=symbols,
         version=this_version(),
         created_at=at,
     )
@@ -188,6 +192,7 @@ async def _take_up(session: Session, *, cycle: int) -> None:
     await session.ledger.check()
     await _recall(session)
     session.marks |= await _last_marks(session, cycle=cycle - 1)
+    session.quotes |= await last_quotes(session, cycle=cycle - 1)
     await session.archive.discard_open_cycle(header.run_id, cycle=cycle)
     await _restore(session, cycle=cycle)
     await session.archive.resume_run(header.run_id)

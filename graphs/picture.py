@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
@@ -18,8 +20,8 @@ from memory.admissions import Standing, working_order
 from policy import Facts, Policy
 from policy.account import ClosedTrade, Consent, EquityMarks, Usage
 from policy.market import Bars, Support
-from tools.history import HistoryParams, history
-from tools.quotes import QuoteParams, quote
+from tools.history import History, HistoryParams, history
+from tools.quotes import QuoteParams, QuoteReading, quote
 from tools.sessions import SessionParams, trading_session
 
 _FEWEST_RETURNS: Final = 50
@@ -32,6 +34,8 @@ class Sights:
 
     now: datetime
     quotes: Mapping[str, Quote]
+    dated: frozenset[str]
+    """Symbols whose quote is of an earlier cycle."""
     bars: Mapping[str, Bars]
     sessions: Mapping[str, Session]
     equity_marks: EquityMarks
@@ -43,29 +47,43 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
     """Quotes and bars of `symbols`, and the run's own past. What a market does not show is not there."""
     policy, ledger = cycle.session.settings.policy, cycle.session.ledger
     today = day_start(cycle.as_of, policy.day)
-    quotes: dict[str, Quote] = {}
-    bars: dict[str, Bars] = {}
-    for symbol in sorted(symbols):
-        seen = (await desk.tools.call(quote, QuoteParams(symbol=symbol))).value
-        if seen is not None:
-            quotes[symbol] = Quote(
-                symbol=symbol, bid=seen.bid, ask=seen.ask, bid_size=seen.bid_size, ask_size=seen.ask_size, at=seen.at
-            )
-        told = (await desk.tools.call(history, HistoryParams(symbol=symbol, returns=_returns_wanted(policy)))).value
-        if told is not None:
-            bars[symbol] = Bars(
-                last_close=told.last_close, average_volume=told.average_volume, returns_ppm=told.returns_ppm
-            )
+    looks = await asyncio.gather(*(_look(symbol, desk, returns=_returns_wanted(policy)) for symbol in sorted(symbols)))
+    found = {quote.symbol: quote for quote, _ in looks if quote is not None}
+    dated = {symbol: cycle.dated[symbol] for symbol in symbols if symbol not in found and symbol in cycle.dated}
     return Sights(
         now=desk.effects.now(),
-        quotes=quotes,
-        bars=bars,
+        quotes={symbol: _quote(quote) for symbol, quote in (found | dated).items()},
+        dated=frozenset(dated),
+        bars={past.symbol: _bars(past) for _, past in looks if past is not None},
         sessions=await _sessions(symbols, cycle, desk),
         equity_marks=await ledger.equity_marks(
             cycle.as_of, day_start=today, week_start=week_start(cycle.as_of, policy.day)
         ),
         closed=await ledger.closed_since(cycle.as_of - lookback(policy)),
         usage=await ledger.usage(today),
+    )
+
+
+async def _look(symbol: str, desk: Desk, *, returns: int) -> tuple[QuoteReading | None, History | None]:
+    seen, past = await asyncio.gather(
+        desk.tools.call(quote, QuoteParams(symbol=symbol)),
+        desk.tools.call(history, HistoryParams(symbol=symbol, returns=returns)),
+    )
+    return seen.value, past.value
+
+
+def _quote(seen: QuoteReading) -> Quote:
+    return Quote(
+        symbol=seen.symbol, bid=seen.bid, ask=seen.ask, bid_size=seen.bid_size, ask_size=seen.ask_size, at=seen.at
+    )
+
+
+def _bars(past: History) -> Bars:
+    return Bars(
+        last_close=past.last_close,
+        previous_close=past.previous_close,
+        average_volume=past.average_volume,
+        returns_ppm=past.returns_ppm,
     )
 
 
@@ -98,8 +116,10 @@ def picture(
         suspended=frozenset(cycle.suspended),
         sessions=seen.sessions,
         quotes=seen.quotes,
+        dated=seen.dated,
         bars=seen.bars,
         portfolio=cycle.portfolio,
+        stops=_trailed(cycle),
         working=tuple(map(working_order, standing.working)),
         equity_marks=seen.equity_marks,
         closed=seen.closed,
@@ -118,6 +138,12 @@ def picture(
         venue_signals=cycle.venue_signals,
         consents=consents,
     )
+
+
+def _trailed(cycle: Cycle) -> dict[str, Decimal]:
+    """Of positions, where Risk found stops to stand that have moved since their entries."""
+    held = cycle.portfolio.positions if cycle.portfolio else {}
+    return {s: stop for s, stop in sorted(cycle.stops.items()) if s in held and stop != held[s].stop_price}
 
 
 def sent_since(policy: Policy, *, now: datetime) -> datetime:

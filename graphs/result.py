@@ -28,6 +28,8 @@ class OrderLine(Value):
     state: OrderState
     filled: Decimal
     fee: Decimal
+    reason: str = Field(default="", exclude_if=absent)
+    """Why it is in this state, where that is not plain."""
 
     @staticmethod
     def of(record: OrderRecord) -> OrderLine:
@@ -42,6 +44,7 @@ class OrderLine(Value):
             state=record.state,
             filled=record.filled,
             fee=record.fee,
+            reason=record.reason,
         )
 
 

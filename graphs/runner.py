@@ -14,7 +14,14 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from pydantic import TypeAdapter
 
-from domain.errors import AgentctlError, DatabaseUnavailable, LeaseLost, ServiceUnavailable, UsageError
+from domain.errors import (
+    AgentctlError,
+    DatabaseUnavailable,
+    LeaseLost,
+    ServiceUnavailable,
+    UsageError,
+    VenueUnavailable,
+)
 from domain.venue import LiveMarket
 from graphs.brake import BRAKE
 from graphs.closing import CLOSING, OnExit, open_positions
@@ -35,6 +42,8 @@ _INSTANT: Final = TypeAdapter(datetime)
 _CLOSING_CYCLES: Final = 6
 """In which a run that ends may close its positions: sent, filled, proven, and some that were refused at first."""
 _CLOSING_PATIENCE_S: Final = 60.0
+
+_BRING_UP_S: Final = 30.0
 
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Before each try to take a run up again: a server that is restarted is back within a minute."""
@@ -224,7 +233,7 @@ class Runner:
         hurried = isinstance(market, LiveMarket)
         for _ in range(_CLOSING_CYCLES):
             control = session.in_force(await session.controls.state(session.header.run_id))
-            if control.state == "halted" or not await self._exposed():
+            if control.state == "halted" or not await self._session.ledger.exposed():
                 return
             if hurried and isinstance(market, LiveMarket):
                 market.look_now()
@@ -257,15 +266,10 @@ class Runner:
             self._listen(MarketSaid(f"{session.model.name} answers again: new positions are possible"))
         if not health.dead:
             return
-        if not (session.live and await self._exposed()):
+        if not (session.live and await self._session.ledger.exposed()):
             raise health.error(session.model.name)
         if not dead:
-            self._listen(
-                MarketSaid(
-                    f"ALERT: {session.model.name} can't be asked: {health.dead}. Reduce-only: no new positions; stops, "
-                    "targets and time limits go on, and it is asked again"
-                )
-            )
+            self._listen(MarketSaid(health.alert(session.model.name)))
 
     def _streaming(self) -> AbstractAsyncContextManager[None]:
         market = self._session.market
@@ -276,13 +280,16 @@ class Runner:
 
         Ends with the market, and when a stop is asked for.
         """
-        market, begun_at = self._session.market, await self._session.tape.begun_at(number)
+        session = self._session
+        market, begun_at = session.market, await session.tape.begun_at(number)
         if isinstance(market, LiveMarket):
             market.watch(lambda text: self._listen(MarketSaid(text)))
         if begun_at is not None and not self._stop.asked:
             after = begun_at
+            if isinstance(market, LiveMarket):
+                await self._bring_up(market, until=begun_at)
             yield begun_at
-        elif isinstance(market, LiveMarket) and self._session.live and after is not None and await self._exposed():
+        elif isinstance(market, LiveMarket) and session.live and after is not None and await session.ledger.exposed():
             market.look_now()
         ticks, lease = market.ticks(after=after), self._session.database.lease
         while not self._stop.asked:
@@ -292,11 +299,14 @@ class Runner:
                 return
             yield as_of
 
-    async def _exposed(self) -> bool:
-        """Whether a position is open, or an order from which one may come."""
-        session = self._session
-        held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
-        return bool(held.positions or await session.ledger.orders(working_only=True))
+    async def _bring_up(self, market: LiveMarket, *, until: datetime) -> None:
+        """Have a market that was just opened read its bars before a cycle that was begun goes on: a cycle has little
+        time to read, and expects what a tick brought."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BRING_UP_S):
+                for symbol in self._session.universe:
+                    with suppress(VenueUnavailable):
+                        await market.candles(symbol, limit=1, until=until)
 
     async def _hold_if_braked(self) -> None:
         """Write down that trading is halted, where it can be written: it is so in any case."""
@@ -345,7 +355,8 @@ class Runner:
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
-        working = await session.ledger.orders(working_only=True) if session.live else ()
+        working = await session.ledger.orders(working_only=True) if session.live else cycle.working
+        session.out = tuple(working) if session.live else ()
         session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))

@@ -33,6 +33,7 @@ from memory.armings import Armings
 from memory.controls import Control, Controls
 from memory.database import Database
 from memory.ledger import Ledger
+from memory.orders import OrderRecord
 from memory.records import Era, RunHeader
 from memory.tape import Tape
 from policy import Policy, PolicyEngine, TicketOffice
@@ -44,7 +45,7 @@ from tools.headlines import headlines
 from tools.history import history
 from tools.indicators import indicators
 from tools.plumbing import Plumbing
-from tools.quotes import quote
+from tools.quotes import QuoteReading, quote
 from tools.sessions import trading_session
 from tools.tool import Tool
 
@@ -92,6 +93,8 @@ class Session:
     """Whether the run is ending and closes its positions first."""
     left: tuple[OpenPosition, ...] = ()
     """What was open at the end of the last cycle."""
+    out: tuple[OrderRecord, ...] = ()
+    """Of a live run: the orders that could still trade at the end of the last cycle."""
     wall: Clock = field(default_factory=WallClock)
     """When people are asked and answer. Market time is `clock`."""
     authorization: Arming | None = None
@@ -103,6 +106,8 @@ class Session:
     """The moment of the last cycle."""
     marks: dict[str, Decimal] = field(default_factory=dict)
     """Mark prices as last seen: what is suspended keeps its last one."""
+    quotes: dict[str, QuoteReading] = field(default_factory=dict)
+    """The last one of each symbol, as this process has seen them: see `graphs.dated_quotes`."""
     read_until: datetime | None = None
     """Of a live account: up to when its trades were read and its balances proven, in this process."""
     _episodes: dict[str, deque[Episode]] = field(default_factory=dict)

@@ -36,7 +36,10 @@ class CycleState(TypedDict, total=False):
     """Only in the input of one research task."""
     theses: Annotated[list[Thesis], operator.add]
     bare: list[str]
-    """Of a live desk: symbols of positions that lack their stop at the venue as the cycle begins."""
+    """Symbols of positions that lack their stop at the venue as the cycle begins."""
+    guarded: bool
+    """Where something is held and the venue holds stops, and on a live desk: whether stops are to be seen to whatever
+    is sent."""
     plan: Plan
     verdicts: list[Verdict]
     approved: list[Approved]
@@ -47,6 +50,6 @@ class CycleState(TypedDict, total=False):
     verdicts_again: list[Verdict]
     """On orders that a person let stand."""
     protection: Protection
-    """Of a live desk, as the last look at its stops found and left them."""
+    """As the last look at the stops found and left them."""
     episodes: list[Episode]
     failures: Annotated[list[NodeFailure], operator.add]

@@ -1,7 +1,7 @@
 """The trading graph: tick, Signal, Research for each candidate at once, Risk, gate, Execution, Learning.
 
-Where the gate asks for a person: review, the gate again, and Execution again. A live account's positions get their
-stops before Signal where one lacks it, and after everything that was sent.
+Where the gate asks for a person: review, the gate again, and Execution again. Positions get their stops at the venue
+before Signal where one lacks it, and after everything that was sent.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from agents.risk import Plan, RiskAgent
 from agents.signal import Scan, SignalAgent
 from domain.decision import Proposal
 from domain.errors import LeaseLost, Refused, ServiceUnavailable, worth_asking_again
-from domain.order import CONTRADICTION
+from domain.order import CONTRADICTION, PAST_LIMIT
 from domain.text import visible
 from graphs.cycle import Cycle
+from graphs.dated_quotes import dated_quotes
 from graphs.duties import take_on
 from graphs.events import GateSpoke, MarketSaid, NodeEnded, NodeStarted
 from graphs.evidence import account_in_words, doubt_in_words
@@ -67,11 +68,15 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
         taken_back = _taken_back(await cycle.open_orders(desk.effects), flatten=control.flatten)
         reports += [await desk.orders.cancel(order) for order in taken_back]
     reads = await asyncio.gather(*(desk.tools.call(quote, QuoteParams(symbol=s)) for s in desk.universe))
-    marks = {read.value.symbol: read.value.mid for read in reads if read.value is not None}
+    quotes = {read.value.symbol: read.value for read in reads if read.value is not None}
+    cycle.dated = await dated_quotes([s for s in desk.universe if s not in quotes], cycle)
+    cycle.session.quotes.update(quotes)
+    marks = {symbol: read.mid for symbol, read in quotes.items()}
     proven_at = account.at if account is not None and account.proven else None
     await cycle.take_stock(desk.effects, marks=marks, reports=reports, reconciled_at=proven_at)
     if cycle.portfolio is not None:
-        reports += [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
+        orphans = [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
+        reports, cycle.changed = [*reports, *orphans], cycle.changed or bool(orphans)
     await take_on(cycle, control, desk.effects)
     found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     if account is not None:
@@ -79,6 +84,8 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
     protectable = desk.venue_stops - cycle.suspended.keys()
     if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
         found["bare"] = list(missing)
+    if cycle.session.live or (desk.venue_stops and cycle.portfolio is not None and cycle.portfolio.positions):
+        found["guarded"] = cycle.session.live or cycle.stops_to_see_to(desk.settings)
     cycle.unguarded = "bare" in found and "account" in found
     return found
 
@@ -119,7 +126,7 @@ async def judge(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution(state: CycleState, cycle: Cycle) -> CycleState:
-    cycle.unguarded = cycle.session.live
+    cycle.unguarded, cycle.changed = cycle.session.live, True
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution")))}
 
 
@@ -137,7 +144,7 @@ async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def execution_again(state: CycleState, cycle: Cycle) -> CycleState:
-    cycle.unguarded = cycle.session.live
+    cycle.unguarded, cycle.changed = cycle.session.live, True
     return {"reports": list(await ExecutionAgent()(state["approved"], cycle.desk("execution_again")))}
 
 
@@ -230,6 +237,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             tell(MarketSaid(said))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):
             tell(MarketSaid(doubt_in_words(report)))
+        for report in dict.fromkeys(r for r in update.get("reports", ()) if PAST_LIMIT in r.reason and not r.filled):
+            tell(MarketSaid(f"{report.symbol} was not entered: {report.reason}"))
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         tell(NodeEnded(cycle.number, name, subject, elapsed_ms, in_words(name, update), failed))
         return update
@@ -247,9 +256,10 @@ def _judged(state: CycleState, update: CycleState) -> Iterator[tuple[Proposal, V
 
 
 def _in_need(found: Protection) -> Iterator[str]:
-    """What an operator must know of the stops of a live account."""
+    """What an operator must know of the stops of positions."""
     for symbol, why in found.unprotected:
-        yield f"{symbol} has no stop at the exchange: {why}"
+        if symbol not in found.closing:
+            yield f"{symbol} has no stop at the venue: {why}"
     for text in found.alerts:
         yield f"ALERT: {text}"
 
@@ -276,8 +286,8 @@ def after_gate(state: CycleState) -> str:
 
 
 def after_execution(state: CycleState) -> str:
-    """What is held at an exchange is protected before anybody is waited for."""
-    return "protection" if "account" in state else after_protection(state)
+    """What is held is protected before anybody is waited for."""
+    return "protection" if _protects(state) else after_protection(state)
 
 
 def after_protection(state: CycleState) -> str:
@@ -294,7 +304,13 @@ def after_gate_again(state: CycleState) -> str:
 
 
 def after_execution_again(state: CycleState) -> str:
-    return "protection_again" if "account" in state else "learning"
+    return "protection_again" if _protects(state) else "learning"
+
+
+def _protects(state: CycleState) -> bool:
+    """Whether stops are looked at now: some are to be seen to, or exits were sent that may have replaced some."""
+    exits = any(each.order.reduce_only for each in state.get("approved", ()))
+    return "guarded" in state and (state["guarded"] or exits)
 
 
 def build(*, checkpointer: Checkpointer = None, cycle_of: CycleOf | None = None) -> TradingGraph:

@@ -46,6 +46,7 @@ _LET_THROUGH = (
     .where(
         order_events.c.account == bindparam("account"),
         order_events.c.n == 0,
+        order_events.c.state == OrderState.APPROVED.value,  # what a venue attached was let through with its entry
         order_events.c.at >= bindparam("since", type_=order_events.c.body.type),
     )
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import ColumnElement, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,8 +17,12 @@ from memory.books import account_row, read_orders, read_positions
 from memory.external import external_from, read_holdings
 from memory.fault import Fault
 from memory.moves import moves_from
+from memory.orders import OrderRecord
 from memory.raw import Raw, checked
 from memory.schema import accounts, external_events, fills, holdings, order_events, orders, positions, tickets
+
+_ATTACHED: Final = '"attached_to":'
+"""In canonical JSON: a text that held it would have its quotes escaped."""
 
 
 async def account_faults(connection: AsyncConnection, account: str) -> list[Fault]:
@@ -36,6 +43,8 @@ async def look(
     faults: list[Fault] = []
     booked = await _checked(connection, fills, fills.c.account == account, fills.c.n >= first, faults=faults)
     ids = None if proven is None else {str(row["client_order_id"]) for row in booked}
+    if ids:
+        ids |= await _entries_of(connection, account, ids)
     for table in (accounts, orders, order_events, tickets, external_events, positions, holdings):
         where = [table.c.account == account]
         if table is external_events:
@@ -80,15 +89,43 @@ async def _read(
     if ids is not None:
         happened = happened.where(event.client_order_id.in_(ids))
         ticketed = ticketed.where(tickets.c.client_order_id.in_(ids))
+    known = await read_orders(connection, account, ids=ids)
+    with_ticket = frozenset(await connection.scalars(ticketed))
     return Accounts(
         name=account,
         before=before,
         kept=kept,
-        orders=await read_orders(connection, account, ids=ids),
+        orders=known,
         moves=await moves_from(connection, account, first=before.entries),
         external={row["n"]: external_from(row) for row in (await connection.execute(others)).mappings()},
         events=sorted((Event(*found) for found in await connection.execute(happened)), key=_place),
-        ticketed=frozenset(await connection.scalars(ticketed)),
+        ticketed=with_ticket | _let_through_with_entries(known, with_ticket),
+    )
+
+
+async def _entries_of(connection: AsyncConnection, account: str, ids: Collection[str]) -> set[str]:
+    """The entries to which the venue attached those of the orders `ids` that are stops."""
+    found = await connection.execute(
+        select(orders.c.client_order_id, orders.c.request).where(
+            orders.c.account == account, orders.c.client_order_id.in_(ids), orders.c.request.contains(_ATTACHED)
+        )
+    )
+    named: set[str] = set()
+    for _, body in found:
+        with suppress(ValueError):  # changed, and found so by its digest
+            named.add(str(json.loads(body).get("attached_to")))
+    return named
+
+
+def _let_through_with_entries(known: Mapping[str, OrderRecord], ticketed: Collection[str]) -> frozenset[str]:
+    """Stops that are exactly what an entry with a ticket had the venue attach: that ticket is theirs too."""
+    return frozenset(
+        key
+        for key, order in known.items()
+        if (entry := known.get(order.request.attached_to or "")) is not None
+        and entry.client_order_id in ticketed
+        and entry.request.stop_price is not None
+        and entry.request.exit_order(order.request.quantity) == order.request
     )
 
 

@@ -15,12 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.digest import canonical, plain
 from domain.errors import LedgerBroken
 from domain.money import EXACT, ZERO
-from domain.order import CONTRADICTION, Fill, OrderReport, OrderState
+from domain.order import CONTRADICTION, Fill, OrderReport, OrderState, exit_id
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
 from memory.external import adopted_fill, adopted_symbol, external_row, holding_rows, require_sound
 from memory.fault import as_written
-from memory.orders import OrderRecord, fill_from, fill_row, order_after, order_from, order_row, position_after
+from memory.orders import (
+    OrderRecord,
+    attached,
+    fill_from,
+    fill_row,
+    order_after,
+    order_from,
+    order_row,
+    position_after,
+)
 from memory.rows import Row, insert_new, put
 from memory.schema import accounts, external_events, fills, holdings, order_events, orders, positions, with_digest
 
@@ -161,6 +170,8 @@ class Books:
         Raises `LedgerBroken` for an order that was never approved here: whoever asks about one has made a mistake.
         """
         before = self.orders.get(report.client_order_id)
+        if before is None and report.client_order_id in map(exit_id, self.orders):
+            return False  # a stop that was attached to what the books don't take for filled
         if before is None:
             raise LedgerBroken(f"the venue reports {report.client_order_id}, an order that this ledger never approved")
         others = sorted(fill.trade_id for fill in report.fills if self._is_anothers(fill))
@@ -176,6 +187,9 @@ class Books:
         evidence = {"filled": report.filled, "reason": after.reason, "trades": [fill.trade_id for fill in new]}
         told = {"evidence": report.evidence, "venue_order_id": report.venue_order_id}
         self.change(after, at=report.at, evidence=evidence | {name: word for name, word in told.items() if word})
+        exit = attached(after, self.orders.get(after.request.exit_id)) if new else None
+        if exit is not None:
+            self.change(exit, at=exit.updated_at, evidence={"trades": [fill.trade_id for fill in new]})
         return True
 
     def _is_anothers(self, fill: Fill) -> bool:
@@ -228,9 +242,10 @@ class Books:
         self.positions[after.symbol] = after
 
     def change(self, order: OrderRecord, *, at: datetime, evidence: Row) -> None:
-        """Put `order` in its new state, with an event that says why."""
+        """Put `order` in its new state, with an event that says why, and how large one is whose size may change."""
         self.orders[order.client_order_id] = self._changed[order.client_order_id] = order
-        body = canonical({**evidence, "state": order.state})
+        size = {} if order.request.attached_to is None else {"quantity": order.request.quantity}
+        body = canonical({**evidence, **size, "state": order.state})
         self._events.append(
             {"client_order_id": order.client_order_id, "state": order.state.value, "at": at, "body": body}
         )

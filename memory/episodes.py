@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
+from typing import Final, Literal
 
 from domain.decision import Episode
 from domain.money import EXACT, ZERO
-from domain.order import Fill
+from domain.order import Fill, OrderRequest
 from domain.portfolio import Position
 
 _GRAIN = Decimal("1e-12")
 _SHARE = Context(prec=60)
+NO_REQUESTS: Final[Mapping[str, OrderRequest]] = {}
 
 
-def closed_trades(before: Sequence[Fill], recorded: Sequence[Fill]) -> tuple[Episode, ...]:
-    """The trades in one symbol that `recorded` closed, in order.
+def closed_trades(
+    before: Sequence[Fill], recorded: Sequence[Fill], *, requests: Mapping[str, OrderRequest] = NO_REQUESTS
+) -> tuple[Episode, ...]:
+    """The trades in one symbol that `recorded` closed, in order. `requests` are the orders behind it, by id.
 
     `before` are the fills since the position was last flat; both in the order in which they were
     booked. A fill that flips closes one trade and opens the next, and its fee is shared by quantity.
     """
     with localcontext(EXACT):
-        return tuple(_closed(before, recorded))
+        return tuple(_closed(before, recorded, requests))
 
 
-def _closed(before: Sequence[Fill], recorded: Sequence[Fill]) -> Iterator[Episode]:
+def _closed(
+    before: Sequence[Fill], recorded: Sequence[Fill], requests: Mapping[str, OrderRequest]
+) -> Iterator[Episode]:
     trade: Position | None = None
     notional = ZERO
+    cause: Literal["stop", "target"] | None = None
     for number, fill in enumerate((*before, *recorded)):
         for part in _parts(trade.quantity if trade else ZERO, fill):
             if trade is None:
-                trade, notional = Position(symbol=part.symbol), ZERO
+                trade, notional, cause = Position(symbol=part.symbol), ZERO, None
             if trade.quantity * part.signed_quantity >= 0:
                 notional += part.notional
+            elif fill.client_order_id in requests:  # and no remainder that was written off
+                request = requests[fill.client_order_id]
+                cause = request.leg(fill.price) if request.protects else None
             after = trade.after(part)
             if after.quantity:
                 trade = after
                 continue
             if number >= len(before):
-                yield _episode(trade, after, closing=part, notional=notional)
+                yield _episode(trade, after, closing=part, cause=cause, notional=notional)
             trade = None
 
 
@@ -59,7 +69,9 @@ def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
     yield fill.model_copy(update=rest)
 
 
-def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decimal) -> Episode:
+def _episode(
+    trade: Position, after: Position, *, closing: Fill, cause: Literal["stop", "target"] | None, notional: Decimal
+) -> Episode:
     return Episode(
         symbol=trade.symbol,
         direction="long" if trade.quantity > 0 else "short",
@@ -68,4 +80,5 @@ def _episode(trade: Position, after: Position, *, closing: Fill, notional: Decim
         notional=notional,
         profit=after.realized - after.fees,
         fees=after.fees,
+        cause=cause,
     )

@@ -17,7 +17,7 @@ from domain.effects import Effects
 from domain.errors import LedgerBroken, NotFound, Refused
 from domain.instrument import Instrument
 from domain.money import ZERO
-from domain.order import Fill, OrderReport, OrderRequest, OrderState
+from domain.order import Fill, OrderReport, OrderRequest, OrderState, exit_id
 from domain.portfolio import Portfolio
 from domain.statement import Expected, ExternalEvent
 from memory.activity import Activity, Spent
@@ -178,8 +178,9 @@ class Ledger:
             return (await self._take(connection, events, cycle=cycle) if events else False) or news
 
     async def _report(self, connection: AsyncConnection, reports: Sequence[OrderReport], *, cycle: int) -> bool:
-        books = await self._books(connection, ids={report.client_order_id for report in reports}, cycle=cycle)
         booking = [fill for report in reports for fill in report.fills]
+        ids = {report.client_order_id for report in reports} | {exit_id(fill.client_order_id) for fill in booking}
+        books = await self._books(connection, ids=ids, cycle=cycle)
         if booking:
             books.positions = await read_positions(connection, self._account)
             named = [fill for report in reports if report.venue_order_id for fill in report.fills]
@@ -243,6 +244,13 @@ class Ledger:
             contributed=row["contributed"] or ZERO,
         )
 
+    async def exposed(self) -> bool:
+        """Whether a position is open, or an order from which one may come. Both as one picture of the books."""
+        async with self._database.reading() as connection:
+            held = await read_positions(connection, self._account)
+            working = await read_orders(connection, self._account, states=working_states())
+        return bool(working) or any(position.quantity for position in held.values())
+
     async def holdings(self) -> Mapping[str, Decimal]:
         """What the account holds beside the desk's positions: currencies, and symbols of swaps."""
         async with self._database.reading() as connection:
@@ -280,6 +288,11 @@ class Ledger:
         async with self._database.reading() as connection:
             states = working_states() if working_only else ()
             return tuple((await read_orders(connection, self._account, states=states)).values())
+
+    async def rejected(self) -> tuple[OrderRecord, ...]:
+        """Orders that the venue refused, by the cycle that decided them."""
+        async with self._database.reading() as connection:
+            return tuple((await read_orders(connection, self._account, states=[OrderState.REJECTED.value])).values())
 
     async def order(self, client_order_id: str) -> OrderRecord:
         """Raises `NotFound`."""
@@ -342,7 +355,13 @@ class Ledger:
             for symbol in sorted({move.fill.symbol for move in recorded}):
                 now = [move for move in recorded if move.fill.symbol == symbol]
                 before = await moves_since_flat(connection, self._account, symbol=symbol, before=now[0].n)
-                closed += closed_trades([move.fill for move in before], [move.fill for move in now])
+                ids = {move.fill.client_order_id for move in (*before, *now) if not move.adopted}
+                orders = await read_orders(connection, self._account, ids=ids)
+                closed += closed_trades(
+                    [move.fill for move in before],
+                    [move.fill for move in now],
+                    requests={id: order.request for id, order in orders.items()},
+                )
         return tuple(closed)
 
     async def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 
 from pydantic import Field
@@ -52,6 +52,11 @@ class OrderRecord(Value):
         return self.request.client_order_id
 
     @property
+    def unnamed(self) -> OrderRecord:
+        """Without the run that it is of: runs that decide the same record the same."""
+        return self.model_copy(update={"run_id": ""})
+
+    @property
     def remaining(self) -> Decimal:
         """What may still trade; 0 once the order has ended."""
         return ZERO if self.state.terminal else self.request.quantity - self.filled
@@ -72,6 +77,33 @@ class OrderRecord(Value):
         )
 
 
+def attached(entry: OrderRecord, exit: OrderRecord | None) -> OrderRecord | None:
+    """The stop that the venue attached to `entry`, by what that has filled; `None` where that changes nothing.
+
+    It is there from the entry's first fill on and grows with each, until it has ended: what the entry fills after that
+    needs a stop of its own. The venue has not confirmed it yet. What a fill paid in base is not there to be sold.
+    """
+    if entry.request.stop_price is None or (exit is not None and exit.state.terminal):
+        return None
+    with localcontext(EXACT):
+        bought = sum((fill.quantity - fill.fee_base for fill in entry.fills), ZERO)
+    if bought <= (exit.request.quantity if exit is not None else ZERO):
+        return None
+    if exit is not None:
+        grown = exit.request.model_copy(update={"quantity": bought})
+        return exit.model_copy(update={"request": grown, "updated_at": entry.updated_at})
+    return OrderRecord(
+        request=entry.request.exit_order(bought),
+        proposal=entry.proposal,
+        run_id=entry.run_id,
+        cycle=entry.cycle,
+        agent=entry.agent,
+        state=OrderState.SUBMITTING,
+        submitted_at=entry.submitted_at,
+        updated_at=entry.updated_at,
+    )
+
+
 def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     """The order after one more report; the very same object when that says nothing new.
 
@@ -89,7 +121,23 @@ def order_after(order: OrderRecord, report: OrderReport) -> OrderRecord:
     if why := contradiction_in(order, report):
         return _in_doubt(order, report, why)
     with localcontext(EXACT):
-        return _after(order, report, venue_order_id=_name(order, report))
+        return _after(_sized(order, report), report, venue_order_id=_name(order, report))
+
+
+def sized(order: OrderRecord, event: Mapping[str, str]) -> OrderRecord:
+    """The order as large as the body of an event says that it was; as it is where that says nothing of it."""
+    if "quantity" not in event:
+        return order
+    quantity = Decimal(event["quantity"])
+    return order.model_copy(update={"request": order.request.model_copy(update={"quantity": quantity})})
+
+
+def _sized(order: OrderRecord, report: OrderReport) -> OrderRecord:
+    """The order, and one that the venue attached to an entry as large as the venue made it."""
+    size = report.quantity
+    if order.request.attached_to is None or not size or size == order.request.quantity or order.state.terminal:
+        return order
+    return order.model_copy(update={"request": order.request.model_copy(update={"quantity": size})})
 
 
 def contradiction_in(order: OrderRecord, report: OrderReport) -> str:
@@ -103,8 +151,9 @@ def contradiction_in(order: OrderRecord, report: OrderReport) -> str:
         return f"the venue changed its fill {changed[0]}"
     with localcontext(EXACT):
         filled = sum((fill.quantity for fill in (*order.fills, *_new_fills(order, report))), ZERO)
-    if filled > order.request.quantity:
-        return f"it has fills of {plain(filled)}, and {plain(order.request.quantity)} was ordered"
+    most = _sized(order, report).request.quantity
+    if filled > most:
+        return f"it has fills of {plain(filled)}, and {plain(most)} was ordered"
     return ""
 
 

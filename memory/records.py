@@ -93,7 +93,9 @@ class RunHeader(Value):
     opened_at: Instant | None = Field(default=None, exclude_if=absent)
     """Of a live run: the moment of the statement that its books were opened with, by the venue's clock."""
     venue_stops: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
-    """Of a live run: the symbols in which the venue holds stops; in the others they are watched at each tick."""
+    """The symbols in which the venue holds stops; in the others they are watched at each tick."""
+    attaches: tuple[Symbol, ...] = Field(default=(), exclude_if=absent)
+    """The symbols in which the venue attaches stop and target to an entry, and holds both as one order."""
     batch: int = Field(default=0, exclude_if=absent)
     """Of a live run: how many entries the venue takes in one request; below 2 each goes alone."""
     opening: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
@@ -134,7 +136,7 @@ class RunHeader(Value):
         """
         left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
         given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
-        for late in ("opening", "venue_stops", "batch", "before"):
+        for late in ("opening", "venue_stops", "attaches", "batch", "before"):
             if not given[late]:
                 del given[late]
         return digest(given)
@@ -201,7 +203,7 @@ class CycleRecord(Value):
     step: EscalationStep = "none"
     """How near the cycle found the account to its loss limits."""
     unprotected: tuple[tuple[Symbol, str], ...] = Field(default=(), exclude_if=absent)
-    """Of a live run: the positions for which the venue held no stop when the cycle ended, and why."""
+    """The positions for which the venue held no stop when the cycle ended, and why, where it holds any."""
     cut_short: str = Field(default="", exclude_if=absent)
     """Why it came to no end of its own: what it had done by then stands, and nothing more was decided in it."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import ZERO
 from domain.order import OrderState
 from memory.books import read_orders
-from memory.orders import OrderRecord
+from memory.orders import OrderRecord, sized
 from memory.schema import fills, order_events
 
 _UNSAID = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITTING, OrderState.UNKNOWN})
@@ -22,21 +25,29 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
     cycle itself are as they are: their answers are on the tape, and won't be asked for again.
     """
     event = order_events.c
-    happened = select(event.client_order_id, event.state, event.at).where(
+    happened = select(event.client_order_id, event.state, event.at, event.body).where(
         event.account == account, event.cycle < before
     )
     rows = await connection.execute(happened.order_by(event.client_order_id, event.n))
-    last = {client_order_id: (OrderState(state), at) for client_order_id, state, at in rows}
+    last: dict[str, tuple[OrderState, datetime, str]] = {}
+    names: dict[str, str] = {}
+    for client_order_id, state, at, body in rows:
+        last[client_order_id] = (OrderState(state), at, body)
+        names[client_order_id] = json.loads(body).get("venue_order_id") or names.get(client_order_id, "")
     late = set(
         await connection.scalars(select(fills.c.trade_id).where(fills.c.account == account, fills.c.cycle >= before))
     )
     found = []
     for order in (await read_orders(connection, account)).values():
         if order.cycle < before:
-            state, at = last[order.client_order_id]
+            if order.client_order_id not in last:
+                continue  # a stop of an entry that this cycle filled
+            state, at, body = last[order.client_order_id]
             booked = tuple(fill for fill in order.fills if fill.trade_id not in late)
             filled = sum((fill.quantity for fill in booked), ZERO)
-            order = order.model_copy(update={"state": state, "updated_at": at, "fills": booked, "filled": filled})
-        if order.state not in _UNSAID:
+            name = names[order.client_order_id]
+            then = {"state": state, "updated_at": at, "fills": booked, "filled": filled, "venue_order_id": name}
+            order = sized(order.model_copy(update=then), json.loads(body))
+        if order.state not in _UNSAID or order.request.attached_to is not None:
             found.append(order)
     return tuple(found)

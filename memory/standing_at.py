@@ -22,7 +22,7 @@ from memory.database import Database
 from memory.external import external_from, holding_rows
 from memory.fault import as_written, genuine
 from memory.moves import moves_from
-from memory.orders import OrderRecord, money_of, order_row
+from memory.orders import OrderRecord, money_of, order_row, sized
 from memory.records import RunHeader
 from memory.rows import insert_new
 from memory.schema import (
@@ -137,7 +137,8 @@ async def _tickets(
 
 def order_then(order: OrderRecord, events: Sequence[RowMapping], fills: Sequence[Fill]) -> OrderRecord:
     """An order as these of its events and fills left it, whatever became of it later. `events` in their order."""
-    first = {"state": OrderState.APPROVED, "submitted_at": None, "reason": "", "venue_order_id": ""}
+    sent_at = order.submitted_at if order.request.attached_to is not None else None  # with its entry
+    first = {"state": OrderState.APPROVED, "submitted_at": sent_at, "reason": "", "venue_order_id": ""}
     then: dict[str, Any] = {**first, **money_of(fills), "fills": tuple(fills)}
     for row in events:
         with as_written(order_events, row):
@@ -145,6 +146,7 @@ def order_then(order: OrderRecord, events: Sequence[RowMapping], fills: Sequence
             then |= {"state": OrderState(row["state"]), "updated_at": row["at"]}
         if "ticket" in said:
             then["submitted_at"] = row["at"]
+        order = sized(order, said)
         then["reason"] = said.get("reason", then["reason"])
         named = said.get("venue_order_id", "")
         if named and (order.request.type == "stop" or not then["venue_order_id"]):

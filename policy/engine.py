@@ -38,6 +38,11 @@ class PolicyEngine:
         self._checks = tuple(check.under(policy) for check in ordered)
         self._book: Book | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether every check of the gate is among its own."""
+        return {check.code for check in CHECKS} <= {*self._codes}
+
     def evaluate(self, proposal: Proposal, facts: Facts) -> Verdict:
         """The verdict on `proposal`, with the finding of every check in the order of their codes. Never raises.
 

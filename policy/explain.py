@@ -120,7 +120,7 @@ def _smallest(proposal: Proposal, facts: Facts, instrument: Instrument) -> Decim
     price = proposal.limit_price or proposal.trigger_price or (quote.mid if quote else None)
     held = facts.portfolio.quantity(proposal.symbol) if facts.portfolio else ZERO
     if proposal.reduce_only or held or price is None:
-        return least(instrument, type=proposal.type, price=price)
+        return least(instrument, type=proposal.type, price=price, reduces=proposal.reduce_only)
     exits = [exit for exit in (proposal.stop_price, proposal.target_price, quote.mid if quote else None) if exit]
     exit = min([price, *exits])
     return least_entry(instrument, side=proposal.side, type=proposal.type, price=price, exit=exit)

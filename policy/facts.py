@@ -13,7 +13,7 @@ from domain.digest import digest
 from domain.instrument import Instrument
 from domain.order import OrderState
 from domain.portfolio import Portfolio
-from domain.value import Amount, Instant, Symbol, Value, absent
+from domain.value import Amount, Instant, Positive, Symbol, Value, absent
 from policy.account import (
     Arming,
     ClosedTrade,
@@ -54,11 +54,15 @@ class Facts(Value):
     sessions: Mapping[Symbol, Session] = {}
     """Where a symbol has sessions, which one it is in. Crypto is open unless it says otherwise."""
     quotes: Mapping[Symbol, Quote]
+    dated: frozenset[Symbol] = Field(default=frozenset(), exclude_if=absent)
+    """Symbols that showed no quote in this cycle, and whose quote is an older one: for exits only."""
     bars: Mapping[Symbol, Bars] = {}
     deltas: Mapping[Symbol, Amount] = {}
     """Of options, per unit of the underlying."""
 
     portfolio: Portfolio | None
+    stops: Mapping[Symbol, Positive] = Field(default={}, exclude_if=absent)
+    """Where the stops of positions stand by now that trail, and are no longer where their entries set them."""
     working: tuple[WorkingOrder, ...] = ()
     equity_marks: EquityMarks = EquityMarks()
     closed: tuple[ClosedTrade, ...] = ()
@@ -110,8 +114,10 @@ class Facts(Value):
                 "suspended": self.suspended & near,
                 "sessions": _only(self.sessions, near),
                 "quotes": _only(self.quotes, near),
+                "dated": self.dated & near,
                 "bars": _only(self.bars, near),
                 "deltas": _only(self.deltas, near),
+                "stops": _only(self.stops, {proposal.symbol}),
                 "working": working,
                 "sent": tuple(order for order in self.sent if order.client_order_id != own),
                 "support": _only(self.support, {proposal.symbol}),

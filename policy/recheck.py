@@ -10,9 +10,9 @@ from domain.candle import Quote
 from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import BPS
-from domain.order import OrderRequest
+from domain.order import OrderRequest, Side
 from policy.policy import Policy
-from policy.trigger import met
+from policy.trigger import met, target_met
 
 
 def moved(
@@ -28,7 +28,8 @@ def moved(
 
     The price that it would meet may not have moved against it by more than the drift that the policy
     allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. Nor may
-    it have met the trigger of a stop. RTS 6 Art. 15(1)(a); DESIGN, rule 6.
+    it have met the trigger of a stop, its target, or the exits that an entry brings with it.
+    RTS 6 Art. 15(1)(a); DESIGN, rule 6.
     """
     if policy.market_data is None or policy.price_collar is None:
         return "the policy sets no limit on prices"
@@ -41,6 +42,11 @@ def moved(
         return "the quote is crossed"
     if order.trigger_price is not None and met(order.trigger_price, side=order.side, quote=seen):
         return f"the market has met its trigger {plain(order.trigger_price)}"
+    exit_side: Side = order.side if order.type == "stop" else "sell" if order.side == "buy" else "buy"
+    if order.stop_price is not None and met(order.stop_price, side=exit_side, quote=seen):
+        return f"the market has met its stop {plain(order.stop_price)}"
+    if order.target_price is not None and target_met(order.target_price, side=exit_side, quote=seen):
+        return f"the market has met its target {plain(order.target_price)}"
     against = seen.ask - judged.ask if order.side == "buy" else judged.bid - seen.bid
     band_bps = policy.price_collar.band_bps
     if not order.reduce_only and policy.drift is not None and policy.drift.enabled:

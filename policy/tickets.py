@@ -1,26 +1,36 @@
 """Tickets: leave to send one order once, sealed with a key that only the gate holds.
 
-That a ticket is used once is the ledger's to keep; what it is for, and until when, is kept here.
+That a ticket is used once is the ledger's to keep; what it is for, and until when, is kept here. Inside of one process
+nothing can be kept from code that goes after the key; what goes by the public names gets no ticket without a judgement.
 """
 
 from __future__ import annotations
 
 import hmac
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from domain.clearance import Cleared, cleared
-from domain.decision import Ticket
+from domain.decision import Proposal, Ticket
 from domain.digest import canonical
-from domain.errors import NotExact, TicketRefused, UsageError
-from domain.exact import exact
+from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
+from policy.engine import PolicyEngine
+from policy.facts import Facts
 from policy.verdict import Verdict
 
 _KEY_BYTES = 32
 
 
+class GateResult(NamedTuple):
+    """A verdict, and the ticket that an allow earns."""
+
+    verdict: Verdict
+    ticket: Ticket | None
+
+
 class TicketOffice:
-    """Issues tickets from allows and checks them again at the door of the venue.
+    """Has proposals judged, issues tickets for what is allowed, and checks them again at the door of the venue.
 
     Raises `UsageError` for a key shorter than 32 bytes or a time to live that is not positive.
     """
@@ -33,33 +43,29 @@ class TicketOffice:
         self._key = key
         self._ttl = timedelta(seconds=ttl_s)
 
-    def issue(self, verdict: Verdict, order: OrderRequest, *, now: datetime) -> Ticket:
-        """A ticket for `order`. The same verdict always gives the same id, so it can be used once only.
+    def judge(self, proposal: Proposal, facts: Facts, *, engine: PolicyEngine) -> GateResult:
+        """The verdict of `engine` on `proposal`, and for an allow the ticket of its order, good from `facts.now` on.
 
-        Raises `TicketRefused` unless `verdict` allows exactly this order, both of exact types all the way down.
+        There is no other way to a ticket: a verdict that a caller brings could be made by hand. The same verdict
+        always gives the same id, so it can be used once only. Raises `TicketRefused` for an engine of another class,
+        and for one that lacks a check.
         """
-        try:
-            verdict, order = exact(Verdict, verdict), exact(OrderRequest, order)
-        except NotExact as error:
-            raise TicketRefused(f"no ticket is issued: {error.message}") from None
-        if verdict.outcome != "allow":
-            raise TicketRefused(f"the verdict on {order.client_order_id} is {verdict.outcome}")
-        if verdict.order_digest != order.digest:
-            raise TicketRefused(
-                f"the verdict is on another order than {order.client_order_id}: "
-                f"order_digest is {order.digest}, and the verdict's is {verdict.order_digest}"
-            )
+        if type(engine) is not PolicyEngine or not engine.complete:
+            raise TicketRefused("no ticket is issued: the engine is not the gate's own, with every check")
+        verdict = PolicyEngine.evaluate(engine, proposal, facts)
+        if verdict.outcome != "allow" or verdict.order_digest is None:
+            return GateResult(verdict, None)
         verdict_digest = verdict.digest
         ticket = Ticket(
             id="t" + verdict_digest[:31],
-            client_order_id=order.client_order_id,
-            order_digest=order.digest,
+            client_order_id=verdict.client_order_id,
+            order_digest=verdict.order_digest,
             verdict_digest=verdict_digest,
-            issued_at=now,
-            expires_at=now + self._ttl,
+            issued_at=facts.now,
+            expires_at=facts.now + self._ttl,
             seal="",
         )
-        return ticket.model_copy(update={"seal": self._seal(ticket)})
+        return GateResult(verdict, ticket.model_copy(update={"seal": self._seal(ticket)}))
 
     def check(self, ticket: Ticket, order: OrderRequest, now: datetime) -> Cleared:
         """What may be sent: copies of `order` and of its ticket, which this office issued and which is good at `now`.

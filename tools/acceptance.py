@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from domain.candle import Quote
@@ -27,6 +27,29 @@ def worst_price(order: OrderRequest, quote: Quote, *, costs: PaperCosts) -> Deci
     return quote.ask * (1 + slippage) if order.side == "buy" else quote.bid
 
 
+def would_send_at_once(stop: OrderRequest, quote: Quote) -> str:
+    """Why a stop can't wait on this market, in words; empty where it can."""
+    sells, trigger, target = stop.side == "sell", stop.trigger_price, stop.target_price
+    price = quote.bid if sells else quote.ask
+    if trigger is not None and (price <= trigger if sells else price >= trigger):
+        return f"the market has met its trigger {plain(trigger)}"
+    if target is not None and (price >= target if sells else price <= target):
+        return f"the market has met its target {plain(target)}"
+    return ""
+
+
+def _prices(order: OrderRequest) -> Iterator[tuple[str, Decimal]]:
+    """The prices that an order states."""
+    for name, price in (
+        ("limit price", order.limit_price),
+        ("trigger price", order.trigger_price),
+        ("stop price", order.stop_price),
+        ("target price", order.target_price),
+    ):
+        if price is not None:
+            yield name, price
+
+
 def rejection(
     order: OrderRequest,
     *,
@@ -48,10 +71,13 @@ def rejection(
         return "the quantity or the limit price is larger than any venue counts"
     if not on_grid(order.quantity, instrument.lot_size):
         return f"quantity {plain(order.quantity)} is not a multiple of the lot {plain(instrument.lot_size)}"
-    if order.limit_price is not None and not on_grid(order.limit_price, instrument.tick_size):
-        return f"limit price {plain(order.limit_price)} is not a multiple of the tick {plain(instrument.tick_size)}"
+    for name, level in _prices(order):
+        if not on_grid(level, instrument.tick_size):
+            return f"{name} {plain(level)} is not a multiple of the tick {plain(instrument.tick_size)}"
+    if order.type == "stop" and (why := would_send_at_once(order, quote)):
+        return why
     price = worst_price(order, quote, costs=costs)
-    if why := too_small(order.quantity, instrument, type=order.type, price=price):
+    if why := too_small(order.quantity, instrument, type=order.type, price=price, reduces=order.reduce_only):
         return why
     if why := too_large(order.quantity, instrument, type=order.type, price=price):
         return why

@@ -12,6 +12,7 @@ from tools.candle_files import NAMING, CandleFile
 from tools.candle_forms import json_form
 from tools.headline_file import NAME as HEADLINES
 from tools.market_file import NAME as MARKET
+from tools.text_file import require_file
 
 _MOST_NOTES = 20
 
@@ -65,6 +66,12 @@ def _there(path: Path) -> tuple[list[CandleFile], tuple[str, ...]]:
         if file is None:
             form = f"; {form}" if (form := json_form(path)) else ""
             raise UsageError(f"the name of {path} doesn't say what it holds{form}", remedy=f"Name it {NAMING}")
+        try:
+            require_file(path)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{path} can't be read: {error}", remedy="Name a candle file, or a folder of some"
+            ) from None
         return [file], ()
     # Sorted, since the order of a folder differs between machines.
     entries = sorted(entry for entry in path.iterdir() if entry.is_file())

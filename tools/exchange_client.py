@@ -51,6 +51,8 @@ class ExchangeClient:
             exchange_class(exchange), exchange, settings=settings, base_url=base_url
         )
         self._ccxt: Any = self._connection.ccxt
+        self.answers = 0
+        """How many came so far: whether it says anything at all while one is waited for."""
 
     async def __aenter__(self) -> Self:
         await self._connection.open()
@@ -118,6 +120,7 @@ class ExchangeClient:
 
         try:
             yield
+            self.answers += 1
         except BaseError as error:
             said = visible(str(error), limit=200)
             name = type(error).__name__

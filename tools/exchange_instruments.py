@@ -58,15 +58,19 @@ def carried(
 ) -> tuple[Mapping[str, Row], Mapping[str, str]]:
     """What is listed of the symbols of a run, and why each of them that is `recorded` is not traded now.
 
-    Raises what `listed` does for one that is not recorded, and `VenueUnavailable` for a list without any market of a
-    symbol's kind: that is a broken answer, and nothing was delisted.
+    Raises what `listed` does, for all that are not recorded at once, and `VenueUnavailable` for a list without any
+    market of a symbol's kind: that is a broken answer, and nothing was delisted.
     """
+    faults: list[SymbolUnknown | UsageError] = []
     rows: dict[str, Row] = {}
     suspended: dict[str, str] = {}
     for symbol in symbols:
         why = suspension(markets, symbol, exchange=exchange)
         if not why or symbol not in recorded:
-            rows[symbol] = listed(markets, symbol, exchange=exchange)
+            try:
+                rows[symbol] = listed(markets, symbol, exchange=exchange)
+            except (SymbolUnknown, UsageError) as fault:
+                faults.append(fault)
             continue
         kind = "swap" if ":" in symbol else "spot"
         if not any(market.get(kind) for market in markets.values()):
@@ -74,7 +78,16 @@ def carried(
         suspended[symbol] = why
         if symbol in markets:  # what it may still show of it can be read
             rows[symbol] = markets[symbol]
+    if faults:
+        raise faults[0] if len(faults) == 1 else _together(faults)
     return rows, suspended
+
+
+def _together(faults: Sequence[SymbolUnknown | UsageError]) -> SymbolUnknown | UsageError:
+    """What is wrong with several symbols, as one error."""
+    unknown = any(isinstance(fault, SymbolUnknown) for fault in faults)
+    words = (f"{fault.message} ({fault.remedy[:1].lower()}{fault.remedy[1:]})" for fault in faults)
+    return (SymbolUnknown if unknown else UsageError)("; ".join(words), remedy="Change --symbols")
 
 
 def contract_size(market: Row) -> Decimal:

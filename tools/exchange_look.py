@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from domain.candle import Candle, Quote, Timeframe
 from domain.clock import Clock
@@ -30,6 +30,9 @@ _AHEAD = timedelta(seconds=1)
 """How far a quote may be ahead of our clock and still set the moment; further, the clocks disagree."""
 _SLOW = timedelta(seconds=2)
 """A clock read over a longer way tells nothing of a second."""
+PATIENCE_S: Final = 1.5
+"""For the next answer, once a symbol has been read: one that hangs must not hold up exits in the others. It counts
+from the last answer of all, for an exchange is asked no faster than it allows, and a long list takes its time."""
 _FRESH = timedelta(seconds=2)
 """How old a stream's quote may be: an order book that is asked for is as new as the answer."""
 _NOTES_KEPT = 20
@@ -39,6 +42,10 @@ _LISTED_SOON = timedelta(minutes=10)
 """The same while a symbol is suspended."""
 _LISTED_NOW = timedelta(minutes=1)
 """The same when a symbol did not answer, while others did."""
+
+
+Seen: TypeAlias = tuple[Quote | None, VenueUnavailable | None]
+"""A symbol's quote, or why there is none."""
 
 
 class Told(Protocol):
@@ -79,8 +86,10 @@ class Observer:
         wall: Clock,
         sleep: Sleep,
         stream: Told | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._client = client
+        self._patience_s = patience_s
         self._stream = stream
         self._symbols = symbols
         self._timeframe = timeframe
@@ -182,8 +191,9 @@ class Observer:
             return
         asked_at = self._wall.now()
         try:
-            theirs = await self._client.time()
-        except VenueUnavailable:
+            async with asyncio.timeout(_SLOW.total_seconds()):
+                theirs = await self._client.time()
+        except (TimeoutError, VenueUnavailable):
             return
         way = self._wall.now() - asked_at
         if way <= _SLOW:
@@ -201,7 +211,7 @@ class Observer:
             return None
         there = {symbol for symbol, window in self.windows.items() if window.known_until == close}
         shown = [symbol for symbol in self._symbols if symbol in self._listed]
-        seen = await asyncio.gather(*(self._see(symbol, close=close) for symbol in shown))
+        seen = await self._together({symbol: self._see(symbol, close=close) for symbol in shown})
         failures = [failure for _, failure in seen if failure is not None]
         await self._take_again(failed=0 < len(failures) < len(seen), tell=tell)
         for failure in failures[:1] if len(failures) == len(seen) else failures:
@@ -219,15 +229,41 @@ class Observer:
     async def glance(self) -> Mapping[str, Quote]:
         """The quotes of those symbols that answer, each asked once. Raises what `load` does."""
         await self.load()
-        found = await asyncio.gather(
-            *(self._quote(symbol) for symbol in self._symbols if symbol in self._listed), return_exceptions=True
-        )
-        for answer in found:
-            if isinstance(answer, BaseException) and not isinstance(answer, VenueUnavailable):
-                raise answer
-        return {quote.symbol: quote for quote in found if isinstance(quote, Quote)}
+        asked = {symbol: self._glance(symbol) for symbol in self._symbols if symbol in self._listed}
+        return {quote.symbol: quote for quote, _ in await self._together(asked) if quote is not None}
 
-    async def _see(self, symbol: str, *, close: datetime) -> tuple[Quote | None, VenueUnavailable | None]:
+    async def _glance(self, symbol: str) -> Seen:
+        try:
+            return await self._quote(symbol), None
+        except VenueUnavailable as error:
+            return None, error
+
+    async def _together(self, asked: Mapping[str, Coroutine[Any, Any, Seen]]) -> Sequence[Seen]:
+        """What each symbol shows, in their order. Those that keep the others waiting are given up."""
+        tasks = {symbol: asyncio.ensure_future(look) for symbol, look in asked.items()}
+        pending, answers = {*tasks.values()}, -1
+        try:
+            while pending:
+                done, pending = await asyncio.wait(
+                    pending, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                shown = any(task.done() and task.result()[0] is not None for task in tasks.values())
+                if shown and not done and answers == self._client.answers:
+                    break
+                answers = self._client.answers
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        return [self._given_up(symbol) if task in pending else task.result() for symbol, task in tasks.items()]
+
+    def _given_up(self, symbol: str) -> Seen:
+        exchange = self._client.exchange
+        return None, VenueUnavailable(
+            f"{exchange} did not answer about {symbol} within {self._patience_s:g} s of the other symbols"
+        )
+
+    async def _see(self, symbol: str, *, close: datetime) -> Seen:
         """A symbol's quote when its candles could be read too, else why not."""
         bars, quote = await asyncio.gather(
             self._tried(lambda: self.bring_up(symbol, close=close), again=symbol not in self.suspended),

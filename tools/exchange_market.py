@@ -18,7 +18,7 @@ from tools.bar_grid import last_close
 from tools.exchange_bars import BarWindow
 from tools.exchange_client import ExchangeClient
 from tools.exchange_instruments import chosen
-from tools.exchange_look import Look, Observer, Told
+from tools.exchange_look import PATIENCE_S, Look, Observer, Told
 from tools.exchange_stream_health import StreamHealth
 from tools.exchange_ticks import Ticks
 from tools.exchange_urgency import Urgency
@@ -67,9 +67,10 @@ class ExchangeMarket:
         sleep: Sleep = asyncio.sleep,
         stream: Stream | None = None,
         urgent_every_s: float = 5,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """`stream` tells of the same symbols and bars. Looks that it calls for come `urgent_every_s` after the one
-        before, or later.
+        before, or later. `patience_s` is for a symbol that hangs while the others answer.
 
         Raises `UsageError` for no symbols, a timeframe that the exchange has not, and one without public data.
         """
@@ -84,7 +85,13 @@ class ExchangeMarket:
                 remedy=f"It has {', '.join(client.timeframes)}",
             )
         self._observer = Observer(
-            client, symbols=names, timeframe=self._timeframe, wall=wall, sleep=sleep, stream=stream
+            client,
+            symbols=names,
+            timeframe=self._timeframe,
+            wall=wall,
+            sleep=sleep,
+            stream=stream,
+            patience_s=patience_s,
         )
         self._stream = stream
         self._urgency = Urgency(self.urgent, wall=wall, every_s=urgent_every_s)

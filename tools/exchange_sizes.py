@@ -64,12 +64,21 @@ def _okx(market: Row, unit: Decimal) -> Mapping[str, object]:
 
 def _binance(market: Row, unit: Decimal) -> Mapping[str, object]:
     """`LOT_SIZE` binds every order and `MARKET_LOT_SIZE` market orders besides; a filter for notionals says whether
-    it binds market orders. Its maximum is kept for both: where it does not, that is above what one may be for."""
+    it binds market orders. Its maximum is kept for both: where it does not, that is above what one may be for.
+
+    On futures the minimum does not bind reduce-only orders: its error -4164 says "unless you choose reduce only", and
+    "Minimum order notional limit rule for USDⓈ-M futures" (support article 360033161972) says that they are not
+    affected.
+    """
     filters = part(market, "info").get("filters")
     rows = [row for row in filters if isinstance(row, Mapping)] if isinstance(filters, Iterable) else []
     notional = [row for row in rows if row.get("filterType") in ("MIN_NOTIONAL", "NOTIONAL")]
     binding = [row.get("applyMinToMarket", row.get("applyToMarket", True)) is not False for row in notional]
-    return {**_unified(market, unit), "market_without_minimum": bool(binding) and not any(binding)}
+    return {
+        **_unified(market, unit),
+        "market_without_minimum": bool(binding) and not any(binding),
+        "exits_without_minimum": bool(market.get("swap")),
+    }
 
 
 def _bybit(market: Row, unit: Decimal) -> Mapping[str, object]:

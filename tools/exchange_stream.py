@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self
@@ -17,9 +18,9 @@ from domain.clock import Clock
 from domain.errors import UsageError, VenueUnavailable
 from domain.venue import Levels
 from tools.exchange_bars import Bars
-from tools.exchange_client import ExchangeClient
+from tools.exchange_client import ExchangeClient, Row
 from tools.exchange_feed import ExchangeFeed
-from tools.exchange_instruments import listed
+from tools.exchange_instruments import carried, listed
 from tools.exchange_stream_changes import Change
 from tools.exchange_stream_client import MarketKind, StreamClient, kinds_apart, tells_stops_apart
 from tools.exchange_stream_followers import bars_of, book_of, own_orders
@@ -118,7 +119,7 @@ class ExchangeStream:
         return StreamHealth(
             begun_at=self._begun_at,
             shards=shards,
-            unread=self._intake.quotes.lost,
+            unread=self._intake.lost,
             gaps=sum(shard.gaps for shard in shards),
             backfills=self._filler.backfills,
             polls=self._filler.polls,
@@ -143,31 +144,72 @@ class ExchangeStream:
             for number, shard in enumerate(self._shards):
                 group.create_task(shard.run(after_s=number * self._limits.stagger_s))
             group.create_task(self._filler.run())
+            group.create_task(self._keep_listed())
 
     async def _load(self) -> None:
-        """The markets, asked for until they are there. Raises what `listed` does."""
+        """The markets, asked for until they are there. Raises what `listed` does, where not one symbol trades."""
         while not self._intake.markets:
             try:
                 markets = await self._client.markets()
+                self._take(markets)
             except VenueUnavailable:
                 await self._sleep(self._limits.poll_every_s)
                 continue
-            self._intake.markets = {
-                symbol: listed(markets, symbol, exchange=self._client.exchange) for symbol in self._symbols
-            }
+            if self._intake.idle == {*self._symbols}:
+                listed(markets, self._symbols[0], exchange=self._client.exchange)
+
+    async def _keep_listed(self) -> None:
+        """Read again what is listed after a connection was made anew, and while a symbol does not trade.
+
+        A connection on which one symbol is refused is of no use to the others, however often it is tried.
+        """
+        known = 0
+        while True:
+            await self._sleep(self._limits.relist_every_s)
+            reconnects = sum(shard.health.reconnects for shard in self._shards)
+            if reconnects == known and not self._intake.idle:
+                continue
+            known, before = reconnects, self._intake.idle
+            with suppress(VenueUnavailable):
+                self._take(await self._client.markets(again=True))
+            changed = before ^ self._intake.idle
+            for symbol in changed:
+                self._intake.lose([symbol])
+            for part, shard in zip(self._parts, self._shards, strict=False):
+                if changed & {*part}:
+                    shard.renew()
+
+    def _take(self, markets: Mapping[str, Row]) -> None:
+        """Raises `VenueUnavailable` for a list that is broken, and what `listed` does for a market of another kind."""
+        rows, idle = carried(markets, self._symbols, exchange=self._client.exchange, recorded=frozenset(self._symbols))
+        self._intake.markets = {**self._intake.markets, **rows}
+        self._intake.idle = frozenset(idle)
+
+    def _trading(self, part: Sequence[str]) -> Sequence[str]:
+        return [symbol for symbol in part if symbol not in self._intake.idle]
 
     def _market_shards(self) -> Sequence[Shard]:
-        size, limits = self._limits.per_connection, self._limits
-        parts = [self._symbols[start : start + size] for start in range(0, len(self._symbols), size)]
         return [
             self._shard(
                 f"market {number}",
-                part,
-                [book_of(symbol, self._intake, resync_s=limits.resync_s) for symbol in part]
-                + [bars_of(symbol, self._timeframe, self._intake) for symbol in part],
+                partial(self._trading, part),
+                partial(self._market_followers, part),
                 lost=partial(self._intake.lose, part),
             )
-            for number, part in enumerate(parts, start=1)
+            for number, part in enumerate(self._parts, start=1)
+        ]
+
+    @property
+    def _parts(self) -> Sequence[Sequence[str]]:
+        """The symbols of each connection."""
+        size = self._limits.per_connection
+        return [self._symbols[start : start + size] for start in range(0, len(self._symbols), size)]
+
+    def _market_followers(self, part: Sequence[str]) -> Sequence[Follower]:
+        trading = self._trading(part)
+        return [
+            *[book_of(symbol, self._intake, resync_s=self._limits.resync_s) for symbol in trading],
+            *[bars_of(symbol, self._timeframe, self._intake) for symbol in trading],
         ]
 
     def _order_shards(self) -> Sequence[Shard]:
@@ -178,7 +220,12 @@ class ExchangeStream:
         lost, back = (partial(self._intake.doubt, f"their stream is {state}") for state in ("down", "back"))
         return [
             self._shard(
-                "own orders" if kind is None else f"own orders ({kind})", (), followers, lost=lost, back=back, kind=kind
+                "own orders" if kind is None else f"own orders ({kind})",
+                lambda: (),
+                lambda: followers,
+                lost=lost,
+                back=back,
+                kind=kind,
             )
             for kind in kinds_apart(self._client.exchange, self._symbols)
         ]
@@ -186,8 +233,8 @@ class ExchangeStream:
     def _shard(
         self,
         name: str,
-        symbols: Sequence[str],
-        followers: Sequence[Follower],
+        symbols: Callable[[], Sequence[str]],
+        followers: Callable[[], Sequence[Follower]],
         *,
         lost: Callable[[], None],
         back: Callable[[], None] = lambda: None,

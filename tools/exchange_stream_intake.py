@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain.candle import Candle, Timeframe
 from domain.clock import Clock
@@ -27,9 +27,20 @@ class Intake:
         self.prices = PriceWatch()
         self.changes = Changes()
         self.markets: Mapping[str, Row] = {}
+        self.idle: frozenset[str] = frozenset()
+        """Symbols that do not trade: nobody tells anything of them."""
         self.lacking = asyncio.Event()
         """Set when something was lost that REST should fill in."""
         self._wall = wall
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The symbols that trade, and whose quotes no stream tells at the moment."""
+        return tuple(symbol for symbol in self.quotes.lost if symbol not in self.idle)
+
+    def unread(self, *, at: datetime) -> tuple[str, ...]:
+        """The symbols that trade, and lack a bar which no stream will tell any more."""
+        return tuple(symbol for symbol in self.bars.unread(at=at) if symbol not in self.idle)
 
     def book_told(self, symbol: str, book: Row) -> None:
         """By a stream."""

@@ -22,6 +22,8 @@ class StreamLimits:
     """How often REST is asked for what the streams don't tell at the moment."""
     stale_after_s: float = 5
     """How long a quote that REST gave is shown."""
+    relist_every_s: float = 60
+    """How often it is asked which symbols trade, where a connection was made anew since, or one does not trade."""
     pauses_s: tuple[float, ...] = (0.5, 1, 2, 5, 10, 30)
     """Before a connection is tried again, the last one for good."""
 

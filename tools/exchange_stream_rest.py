@@ -32,9 +32,9 @@ class Filler:
         """Until cancelled."""
         while True:
             self._intake.lacking.clear()
-            quotes, bars = self._intake.quotes.lost, self._intake.bars.unread(at=self._wall.now() - GRACE)
+            quotes, bars = self._intake.lost, self._intake.unread(at=self._wall.now() - GRACE)
             await asyncio.gather(*map(self._quote, quotes), *map(self._bars, bars))
-            self._filled &= frozenset(self._intake.quotes.lost)
+            self._filled &= frozenset(self._intake.lost)
             await self._pause()
 
     async def _pause(self) -> None:

@@ -24,17 +24,18 @@ _SURELY = 2
 class Shard:
     """Runs its followers on one client after another.
 
-    `lost` is told whenever what they told is worth nothing, `back` once a connection has been heard for a while:
-    what happened before that may have been missed.
+    What these are is asked for before each; without any it waits until it is renewed. `lost` is told whenever what
+    they told is worth nothing, `back` once a connection has been heard for a while: what happened before that may have
+    been missed.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        symbols: Sequence[str],
+        symbols: Callable[[], Sequence[str]],
         connect: Callable[[], StreamClient],
-        followers: Sequence[Follower],
+        followers: Callable[[], Sequence[Follower]],
         lost: Callable[[], None],
         back: Callable[[], None],
         limits: StreamLimits,
@@ -42,7 +43,7 @@ class Shard:
         sleep: Sleep,
     ) -> None:
         self._name = name
-        self._symbols = tuple(symbols)
+        self._symbols = symbols
         self._connect = connect
         self._followers = followers
         self._lost = lost
@@ -55,6 +56,7 @@ class Shard:
         self._said = ""
         self._failed = 0
         self._reconnects = 0
+        self._renewed = asyncio.Event()
         self.gaps = 0
 
     @property
@@ -62,7 +64,7 @@ class Shard:
         return ShardHealth(
             name=self._name,
             state=self._state,
-            symbols=self._symbols,
+            symbols=tuple(self._symbols()),
             heard_at=self._heard_at,
             gaps=self.gaps,
             reconnects=self._reconnects,
@@ -73,14 +75,21 @@ class Shard:
         """Until cancelled."""
         await self._sleep(after_s)
         while True:
+            self._renewed.clear()
+            if not (followers := self._followers()):
+                self._state = ShardState.LIVE  # there is nothing to hear
+                await self._renewed.wait()
+                continue
             try:
                 async with self._connect() as client:
-                    await self._follow(client)
+                    await self._follow(client, followers)
             except VenueUnavailable as error:
                 self._said = error.message
             if self._state is not ShardState.DOWN:  # else all is lost since, and has been said
                 self._state = ShardState.DOWN
                 self._lost()
+            if self._renewed.is_set():
+                continue
             pause_s = self._limits.pauses_s[min(self._failed, len(self._limits.pauses_s) - 1)]
             self._failed += 1
             await self._sleep(pause_s)
@@ -91,10 +100,15 @@ class Shard:
         self._state = ShardState.LIVE
         self._failed = 0
 
-    async def _follow(self, client: StreamClient) -> None:
+    def renew(self) -> None:
+        """Connect anew, at once: what is to be followed has changed."""
+        self._failed = 0
+        self._renewed.set()
+
+    async def _follow(self, client: StreamClient, followers: Sequence[Follower]) -> None:
         """All followers at once; the first that fails ends the others. Raises what it raised."""
-        following = [asyncio.create_task(follower(client, self)) for follower in self._followers]
-        tasks = [*following, asyncio.create_task(self._listen(client))]
+        following = [asyncio.create_task(follower(client, self)) for follower in followers]
+        tasks = [*following, asyncio.create_task(self._listen(client)), asyncio.create_task(self._until_renewed())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -105,6 +119,10 @@ class Shard:
         for error in (*bugs, *ended):
             if isinstance(error, Exception):
                 raise error
+
+    async def _until_renewed(self) -> None:
+        await self._renewed.wait()
+        raise VenueUnavailable("what is followed has changed")
 
     async def _listen(self, client: StreamClient) -> None:
         """Give the client up once one of its connections has been silent for too long."""

@@ -13,6 +13,7 @@ from domain.errors import UsageError
 from domain.text import visible
 from domain.value import Instant, Symbol
 from tools.candle_problems import Problems
+from tools.text_file import is_there, require_file
 
 NAME = "headlines.jsonl"
 
@@ -47,11 +48,12 @@ def read_headlines(path: Path) -> Sequence[Headline]:
 
     Raises `MarketDataError` naming each bad line.
     """
-    if not path.is_file():
+    if not is_there(path):
         return ()
     problems = Problems()
     found: dict[str, Headline] = {}
     try:
+        require_file(path)
         with path.open("rb") as handle:
             number = 0
             while (raw := handle.readline(_LONGEST_LINE)) and not problems.enough:
@@ -64,6 +66,8 @@ def read_headlines(path: Path) -> Sequence[Headline]:
                 found[headline.id] = headline
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} can't be read: {error}", remedy="Write one headline a line into it") from None
     problems.refuse()
     return sorted(found.values(), key=lambda headline: (headline.available_at, headline.id))
 

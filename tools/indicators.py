@@ -97,6 +97,16 @@ class Indicators(Value):
     volatility_48: NonNegative | None = None
 
 
+def load() -> None:
+    """Import what indicators are read with: a second that a run takes before its first cycle, and help never does."""
+    import pandas
+    import ta.momentum
+    import ta.trend
+    import ta.volatility
+
+    _ = (pandas, ta)
+
+
 @tool(timeout_s=10, trust="own")
 async def indicators(params: IndicatorsParams, view: MarketView) -> Indicators:
     """Momentum, trend, range and volatility of one symbol at its last closed bar.
@@ -128,7 +138,7 @@ def read(bars: Sequence[Candle], *, symbol: str, timeframe: str) -> Indicators:
 
 
 def _by_ta(bars: Sequence[Candle]) -> dict[str, Decimal | None]:
-    import pandas as pd  # a second of start-up: only where indicators are read
+    import pandas as pd
     from ta.momentum import RSIIndicator
     from ta.trend import MACD, ADXIndicator, EMAIndicator, SMAIndicator
     from ta.volatility import AverageTrueRange, BollingerBands

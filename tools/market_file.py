@@ -12,7 +12,7 @@ from domain import toml
 from domain.errors import UsageError
 from domain.instrument import AssetClass
 from domain.value import Symbol, Value
-from tools.text_file import read_text
+from tools.text_file import is_there, read_text
 from tools.trading_hours import TradingHours, trading_hours
 
 NAME = "market.toml"
@@ -57,7 +57,7 @@ def read_market_file(path: Path, *, there: Collection[str]) -> MarketFile:
 
     Raises `UsageError` with everything that is wrong in it.
     """
-    if not path.is_file():
+    if not is_there(path):
         return MarketFile()
     try:
         stated = MarketFile.model_validate(toml.loads(read_text(path)))

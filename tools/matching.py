@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from domain.candle import Candle, Quote
 from domain.instrument import Instrument
-from domain.order import OrderState
+from domain.order import OrderState, past_limit
 from tools.books import Books
 from tools.costs import PaperCosts
-from tools.fills import Chance, at_open, liquidity, resting
+from tools.fills import Chance, at_open, gapped, liquidity, met_within, opens_beyond, resting, taken, within
 from tools.paper_order import PaperOrder
 
 
@@ -25,21 +26,34 @@ class Session:
     """The one in force when the bar opened."""
 
 
-def match(orders: Sequence[PaperOrder], *, sessions: Mapping[str, Session], books: Books, costs: PaperCosts) -> None:
+def match(
+    orders: Sequence[PaperOrder], *, sessions: Mapping[str, Session], books: Books, costs: PaperCosts
+) -> Sequence[PaperOrder]:
     """Let one bar of each symbol in `sessions` work on `orders`, which changes them and `books`.
 
-    First all opens, then what rested, each in order of rank: so fills are made in the order of their times.
+    First all opens, then stops, then what else rested, each in order of rank: so fills are made in the order of their
+    times. Returns the stops that came to the book with what entries filled: they were there from then on.
     """
     matching = _Matching(sessions, books=books, costs=costs)
     present = [
         order
         for order in sorted(orders, key=lambda order: order.rank)
-        if (session := sessions.get(order.request.symbol)) and session.bar.opened_at >= order.submitted_at
+        if (session := sessions.get(order.request.symbol)) and order.meets(session.bar)
     ]
-    resters = [order for order in present if not matching.open(order)]
-    for order in resters:
+    attached: list[PaperOrder] = []
+    resters: list[PaperOrder] = []
+    for order in present:
+        resters += [] if matching.open(order) else [order]
+        if (exit := order.attach()) is not None:
+            attached.append(exit)
+            resters += [] if matching.open(exit) else [exit]
+    for order in sorted(resters, key=lambda order: order.request.type != "stop"):
         if order.state.working:
             matching.rest(order)
+            if (exit := order.attach()) is not None:
+                attached.append(exit)
+                matching.rest(exit, late=True)
+    return attached
 
 
 class _Matching:
@@ -55,30 +69,67 @@ class _Matching:
     def open(self, order: PaperOrder) -> bool:
         """Trade at the open if the order can; whether it could. Orders that don't wait end here."""
         request, session = order.request, self._sessions[order.request.symbol]
-        left, permitted = self._left[request.symbol], self._all[request.symbol]
-        chance = None
-        if left:
-            depth = (permitted - left + min(order.remaining, left)) / permitted
-            chance = at_open(
-                request,
-                session.bar,
-                instrument=session.instrument,
-                quote=session.quote,
-                costs=self._costs,
-                depth=depth,
-            )
+        if request.type == "stop" and not order.triggered:
+            if session.bar.opened_at < order.submitted_at or not opens_beyond(request, session.bar):
+                return False
+            order.triggered = True
+        left = self._left[request.symbol]
+        chance = self._at_open(order, session) if left else None
         if chance is not None:
             self._trade(order, chance)
         if order.state.working and request.time_in_force != "GTC":
-            _cancel(order, f"{request.time_in_force}: the open had no more at this price", at=session.bar.opened_at)
+            missed = past_limit(request) if left and chance is None else ""
+            reason = missed or f"{request.time_in_force}: the open had no more at this price"
+            _cancel(order, reason, at=session.bar.opened_at)
         return chance is not None
 
-    def rest(self, order: PaperOrder) -> None:
-        """Trade at the limit if the bar went through it."""
+    def _at_open(self, order: PaperOrder, session: Session) -> Chance | None:
+        if order.request.type == "limit" and order.waited(session.bar):
+            return gapped(order.request, session.bar, instrument=session.instrument)
+        return at_open(
+            order.request,
+            session.bar,
+            instrument=session.instrument,
+            quote=session.quote,
+            costs=self._costs,
+            depth=self._depth(order),
+        )
+
+    def rest(self, order: PaperOrder, *, late: bool = False) -> None:
+        """Trade within the bar: at the limit where it went through that, at the price of a stop where it met one.
+
+        `late`: the stop came to the book within the bar, with what its entry filled.
+        """
         session = self._sessions[order.request.symbol]
-        chance = resting(order.request, session.bar, instrument=session.instrument)
+        chance = (
+            self._stopped(order, session, late=late or session.bar.opened_at < order.submitted_at)
+            if order.request.type == "stop"
+            else resting(order.request, session.bar, instrument=session.instrument)
+        )
         if chance is not None and self._left[order.request.symbol]:
             self._trade(order, chance)
+
+    def _stopped(self, order: PaperOrder, session: Session, *, late: bool) -> Chance | None:
+        """What a stop takes where the bar met its price; from then on it is a market order, also where nothing is left
+        to take."""
+        price = None if order.triggered else met_within(order.request, session.bar, late=late)
+        if price is None:
+            return None
+        order.triggered, order.at = True, within(session.bar, first=not late)
+        return taken(
+            order.request,
+            price,
+            instrument=session.instrument,
+            quote=session.quote,
+            costs=self._costs,
+            depth=self._depth(order),
+            at=order.at,
+        )
+
+    def _depth(self, order: PaperOrder) -> Decimal:
+        """The part of the bar's permitted volume that is gone once the order has traded."""
+        left, permitted = self._left[order.request.symbol], self._all[order.request.symbol]
+        return (permitted - left + min(order.remaining, left)) / permitted if permitted else Decimal(1)
 
     def _trade(self, order: PaperOrder, chance: Chance) -> None:
         request, session = order.request, self._sessions[order.request.symbol]

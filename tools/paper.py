@@ -60,13 +60,19 @@ class PaperVenue:
         """Take up the books of an earlier venue: from here on this one does exactly what that one would.
 
         Bars closed by `seen_until` are not matched again. Orders that no venue ever answered for
-        (submitting, unknown) are not on its books, and are left out. Tickets that were used are the ledger's to
-        know. Raises `ValueError` on a venue that already has orders.
+        (submitting, unknown) are not on its books, and are left out; what it attached to an entry is there with that.
+        Tickets that were used are the ledger's to know. Raises `ValueError` on a venue that already has orders.
         """
         if self._orders:
             raise ValueError("only a new venue can be restored")
-        taken = [PaperOrder.restored(order) for order in orders if order.report.state in _ANSWERED]
+        taken = [
+            PaperOrder.restored(order)
+            for order in orders
+            if order.report.state in _ANSWERED or order.request.attached_to is not None
+        ]
         self._orders = {order.request.client_order_id: order for order in taken}
+        for order in taken:
+            order.exit = self._orders.get(order.request.exit_id)
         self._open = list(taken)
         made = [(fill.at, order.rank, fill) for order in taken for fill in order.fills]
         for _, _, fill in sorted(made, key=lambda entry: entry[:2]):
@@ -208,7 +214,10 @@ class PaperVenue:
             # All is asked before anything is matched: an error leaves the books as they were.
             sessions = await self._sessions(working, until=now)
             for closed_at in sorted(sessions):
-                match(self._working(), sessions=sessions[closed_at], books=self._books, costs=self._costs)
+                bars = sessions[closed_at]
+                for exit in match(self._working(), sessions=bars, books=self._books, costs=self._costs):
+                    self._orders[exit.request.client_order_id] = exit
+                    self._open.append(exit)
         self._seen_until = now
         return now
 
@@ -217,18 +226,19 @@ class PaperVenue:
     ) -> Mapping[datetime, Mapping[str, Session]]:
         """The bars that `working` has not met yet, by when they closed and by symbol."""
         instruments = await self.instruments()
-        first: dict[str, datetime] = {}
+        by_symbol: dict[str, list[PaperOrder]] = {}
         for order in working:
-            first.setdefault(order.request.symbol, order.submitted_at)
+            by_symbol.setdefault(order.request.symbol, []).append(order)
         found: dict[datetime, dict[str, Session]] = {}
-        for symbol, submitted_at in first.items():
+        for symbol, mine in by_symbol.items():
+            submitted_at = mine[0].submitted_at
             since = max(submitted_at, self._behind.get(symbol) or self._seen_until or submitted_at)
             limit = (until - since) // self._market.timeframe.length + 1
             try:
                 bars = [
                     Session(instruments[symbol], bar, await self._market.quote(symbol, as_of=bar.opened_at))
                     for bar in await self._market.candles(symbol, limit=limit, until=until)
-                    if bar.closed_at > since and bar.opened_at >= submitted_at
+                    if bar.closed_at > since and any(order.meets(bar) for order in mine)
                 ]
             except VenueUnavailable:
                 self._behind[symbol] = since

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
@@ -12,6 +13,8 @@ from tools.breaker import Breaker
 from tools.bucket import Bucket, Rate
 
 Sleep = Callable[[float], Awaitable[None]]
+Monotonic = Callable[[], float]
+"""Seconds on a clock that nobody sets, for how long something takes."""
 
 
 class Cache:
@@ -45,17 +48,19 @@ class Plumbing:
         clock: Clock,
         *,
         sleep: Sleep = asyncio.sleep,
+        monotonic: Monotonic = time.monotonic,
         cache_entries: int = 1_024,
         break_after: int = 5,
         probe_after_s: float = 30,
     ) -> None:
         self.cache = Cache(cache_entries)
         self.sleep = sleep
+        self.monotonic = monotonic
         self._clock = clock
         self._break_after = break_after
         self._probe_after_s = probe_after_s
         self._buckets: dict[str, Bucket] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -63,7 +68,9 @@ class Plumbing:
     def bucket(self, name: str, rate: Rate) -> Bucket:
         return self._buckets.setdefault(name, Bucket(rate))
 
-    def breaker(self, name: str) -> Breaker:
-        if name not in self._breakers:
-            self._breakers[name] = Breaker(after=self._break_after, probe_after_s=self._probe_after_s)
-        return self._breakers[name]
+    def breaker(self, name: str, symbol: str = "") -> Breaker:
+        """That of a tool in one symbol; without one that of the tool, which any symbol's answer closes."""
+        key = (name, symbol)
+        if key not in self._breakers:
+            self._breakers[key] = Breaker(after=self._break_after, probe_after_s=self._probe_after_s)
+        return self._breakers[key]

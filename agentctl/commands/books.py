@@ -11,10 +11,12 @@ from typing import Literal
 
 from agentctl.archive import reading, run_meant, wait
 from agentctl.output import INTERRUPTED, print_json, print_table
+from agentctl.settings import load_anyway
 from agentctl.show import cents, order_table
 from agents.protection import held_stops, seconds_bare
 from domain.digest import canonical, plain
 from domain.portfolio import Portfolio
+from domain.text import visible
 from domain.value import Value
 from graphs.result import OrderLine
 from memory.archive import Archive
@@ -26,8 +28,10 @@ _GRAIN = Decimal("1e-8")
 
 
 def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool) -> None:
+    settings = load_anyway(db=db, what="the orders")
+
     async def work() -> tuple[str, list[OrderLine]]:
-        async with reading(db) as database:
+        async with reading(db, settings=settings) as database:
             run_id = (await run_meant(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
             return run_id, [OrderLine.of(order) for order in await ledger.orders(working_only=working)]
@@ -43,9 +47,10 @@ def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool
 
 def watch_orders(run: str | None, *, working: bool, db: str | None, as_json: bool) -> None:
     """Print the orders, then each again when its state or fills change. Ends with Ctrl-C, exit code 130."""
+    settings = load_anyway(db=db, what="the orders")
 
     async def follow() -> None:
-        async with reading(db) as database:
+        async with reading(db, settings=settings) as database:
             run_id = (await run_meant(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
             shown: dict[str, OrderLine] = {}
@@ -68,9 +73,10 @@ def _tell(line: OrderLine, at: datetime, *, as_json: bool) -> None:
         print(canonical({"at": at, **line.model_dump()}), flush=True)
         return
     price = f" at {plain(line.price)}" if line.price is not None else ""
+    why = f": {visible(line.reason)}" if line.reason else ""
     print(
         f"{at:%Y-%m-%d %H:%M:%S} {line.client_order_id} {line.state.value}: "
-        f"{line.side} {plain(line.filled)} of {plain(line.quantity)} {line.symbol}{price}, fee {plain(line.fee)}",
+        f"{line.side} {plain(line.filled)} of {plain(line.quantity)} {line.symbol}{price}, fee {plain(line.fee)}{why}",
         flush=True,
     )
 
@@ -97,9 +103,10 @@ def _stops(books: Portfolio, orders: Sequence[OrderRecord]) -> Mapping[str, Stop
 
 def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
     """Raises `LedgerBroken`, exit code 3, when cash and positions are not what the fills make of them."""
+    settings = load_anyway(db=db, what="the positions")
 
     async def work() -> tuple[str, Portfolio, Mapping[str, Decimal], Mapping[str, Stopped]]:
-        async with reading(db) as database:
+        async with reading(db, settings=settings) as database:
             run_id = (await run_meant(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
             await ledger.check()

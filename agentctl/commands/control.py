@@ -14,7 +14,7 @@ from agentctl.commands.status import in_force, scope_in_words
 from agentctl.output import print_json, warn
 from agentctl.person import named
 from agentctl.question import when
-from agentctl.settings import Settings, load, load_to_halt
+from agentctl.settings import Settings, load, load_anyway
 from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
 from domain.value import Value
 from graphs.brake import HALT_FILE, halts
@@ -93,7 +93,7 @@ def halt(
     order = _Order(
         level=meant, by=who, reason=words(reason or "") or f"halted by {who}", run=run, tighten=level is None
     )
-    settings = load_to_halt(db=db)
+    settings = load_anyway(db=db, what="the halt")
     Address.parse(settings.database_url)
     try:
         kept = wait(asyncio.wait_for(_kept(order, settings), _PATIENCE_S))

@@ -18,12 +18,11 @@ from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agentctl.tracing import idle, switched_on
 from agentctl.vitals import vitals_in
-from agents.answers import answer_schema
 from agents.faults import KINDS
 from agents.models import open_model
 from agents.providers import KEYLESS, KEYS, provider_of
-from context import Brief, ContextBook
-from domain.digest import canonical, plain
+from agents.pulse import pulse, spent_on
+from domain.digest import plain
 from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused, UsageError
 from domain.value import Value
 from graphs.brake import HALT_FILE, halts
@@ -36,12 +35,6 @@ class Finding(Value):
     check: str
     ok: bool
     found: str
-
-
-class Pulse(Value):
-    """What a model is asked for, to see that it answers."""
-
-    alive: bool
 
 
 def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bool) -> None:
@@ -184,22 +177,11 @@ def _ready(name: str) -> str:
 
 async def _asked(name: str) -> str:
     """Ask a model one short question. Raises `ModelUnavailable` when it can't be asked."""
-    model = open_model(name, asking=True, prices=load().prices)
-    brief = Brief(
-        system="This is a test of the connection.",
-        instructions="Answer that you are alive.",
-        answer_schema=canonical(answer_schema(Pulse)),
-        subject="",
-    )
-    now = datetime.now(UTC)
-    prompt = ContextBook().synthesize(budget=1_000, tokenizer=model.tokenizer, as_of=now, brief=brief)
-    completion = await model.ask(prompt, Pulse)
-    tokens = completion.input_tokens + completion.output_tokens
-    cost = "a price that is unknown" if completion.cost_usd is None else f"{plain(completion.cost_usd)} USD"
+    completion = await pulse(open_model(name, asking=True, prices=load().prices), at=datetime.now(UTC))
     if completion.failure.partition(":")[0] in KINDS:
         raise ModelUnavailable(f"{name} can't be asked: {completion.failure}")
     said = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
-    return f"{said}; {tokens} tokens at {cost}"
+    return f"{said}; {spent_on(completion)}"
 
 
 def _keys() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -29,12 +30,19 @@ from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.tracing import require_untraced
 from agentctl.vitals import told, vitals_of
+from agents.faults import KINDS
+from agents.models import open_model
+from agents.pricing import Prices
+from agents.pulse import pulse, spent_on
 from domain.errors import Refused, ServiceUnavailable, UsageError
+from domain.symbols import meant_symbol
+from domain.value import SYMBOL_FORM
 from graphs.brake import HALT_FILE, Brake, halts
 from graphs.checkpoints import checkpointer
 from graphs.closing import OnExit
 from graphs.eras import NOTHING, Change, Changes
 from graphs.forking import fork
+from graphs.health import ModelHealth
 from graphs.heartbeat import heartbeat
 from graphs.live import require_decided, went_live
 from graphs.opening import OpenMarket, prepare, resume, start
@@ -43,14 +51,16 @@ from graphs.profiles import policy_in_effect
 from graphs.reconciling import account_venue
 from graphs.retention import Retention
 from graphs.runner import Runner, Status, Stop
-from graphs.session import Session
+from graphs.session import RunSettings, Session
 from graphs.spending import outlook
 from graphs.summary import summary
 from graphs.trading import build
 from memory.armings import Armings
 from memory.database import Database
 from memory.leases import held
+from memory.ledger import Ledger
 from memory.records import EndStatus, RunHeader, RunRecord
+from tools.indicators import load as load_indicators
 from tools.market import open_market
 
 WAITING = 6
@@ -192,20 +202,24 @@ async def _new(asked: Asked) -> Ended:
         prices=settings.prices,
     )
     now = datetime.now(UTC)
+    adopt = _adopted(asked.adopt, options.symbols or ())
     if asked.live:
         require_tradable(options.market)
     async with AsyncExitStack() as stack:
         at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
+        health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
+        if health.dead:
+            raise health.error(options.model)
         header, market, model = await prepare(options, run_id=new_run_id(now), at=now, opener=at.opener)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
-            adopt = _symbols(asked.adopt) or ()
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
             armed = await Armings(database).in_force(header.exchange, at=now)
             agree(header, armed, where=at.where, certification=at.certification)
         await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
         session = await start(header, market, model, database=database, desk=at.desk)
+        session.health = health
         return await _drive(session, settings, cycles=header.planned_cycles, on_exit=asked.on_exit)
 
 
@@ -224,22 +238,52 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
             )
         change = _change(asked, header, settings)
         at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
+        renewed, health = planned(header, change), ModelHealth()
+        if at.desk is not None and (cycles is None or meant.cycles < cycles):
+            health = await _first_question_again(renewed, database)
         if at.desk is not None:
             await lease.take(header.account)
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
-            renewed = planned(header, change)
             changes = changed_in_words(header, renewed)
             agree(renewed, armed, where=at.where, certification=at.certification, changes=changes)
         await lease.regain()  # as in `_new`
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
         )
+        session.health = health
         changed = changed_in_words(header, session.header)
         if not changed and (change is not None or asked.by is not None or asked.reason):
             warn("note: no setting of the run changes, so that nothing of a change is recorded")
         for line in changed:
             warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
         return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
+
+
+async def _first_question(model: str, prices: Prices) -> ModelHealth:
+    """How the model of a live run is, before an exchange is asked for anything: a run that can decide nothing is not
+    begun. It costs one short question; a model that costs nothing is not asked.
+    """
+    health, opened = ModelHealth(), open_model(model, asking=True, prices=prices)
+    if not opened.paid:
+        return health
+    completion = await pulse(opened, at=datetime.now(UTC))
+    health.begin(completion.failure, now=datetime.now(UTC))
+    if completion.failure.partition(":")[0] not in KINDS:
+        warn(f"{model} answers; asked one short question: {spent_on(completion)}")
+    elif not health.dead:
+        warn(f"note: {model} did not answer a first question: {completion.failure}. It is asked again in the cycles")
+    return health
+
+
+async def _first_question_again(header: RunHeader, database: Database) -> ModelHealth:
+    """As before a new run; while the account may hold something, a run goes on without its model, to exit."""
+    era = header.last_era
+    health = await _first_question(era.model, RunSettings.model_validate_json(era.settings).prices)
+    if health.dead:
+        if not await Ledger(database, account=header.run_id, run_id=header.run_id).exposed():
+            raise health.error(era.model)
+        warn(health.alert(era.model))
+    return health
 
 
 def _bound(asked: int | None, record: RunRecord) -> int | None:
@@ -319,6 +363,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 retention=Retention(keep_cycles=keep) if keep else None,
             )
             status: Status | Literal["failed"] = "failed"
+            load_indicators()
             gc.freeze()  # a walk through all that was imported would be a pause of a tenth of a second before an order
             working = asyncio.create_task(runner.run(cycles=cycles))
             _heed_signals(stop, session, watching, working)
@@ -381,13 +426,28 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 
-def _symbols(text: str | None) -> tuple[str, ...] | None:
+def _symbols(text: str | None, *, option: str = "--symbols") -> tuple[str, ...] | None:
     if text is None:
         return None
     symbols = tuple(part.strip() for part in text.split(",") if part.strip())
     if not symbols:
-        raise UsageError("--symbols names none", remedy="Write --symbols BTC/USDT,ETH/USDT")
+        raise UsageError(f"{option} names none", remedy=f"Write {option} BTC/USDT,ETH/USDT")
     return symbols
+
+
+def _adopted(text: str | None, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols of --adopt. Raises `UsageError` naming each that is none, or not among those of the run."""
+    given = _symbols(text, option="--adopt") or ()
+    wrong = [
+        f"{symbol!r} is no symbol{meant_symbol(symbol, there=symbols)}"
+        if re.fullmatch(SYMBOL_FORM, symbol) is None
+        else f"{symbol} is not among --symbols{meant_symbol(symbol, there=symbols)}"
+        for symbol in given
+        if symbol not in symbols
+    ]
+    if wrong:
+        raise UsageError(f"--adopt: {', '.join(wrong)}", remedy="It takes symbols of the run, as --adopt BTC/USDT")
+    return given
 
 
 def _cash(text: str | None) -> Decimal | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from agentctl.archive import reading, run_meant, wait
 from agentctl.output import print_json, print_table
 from agentctl.question import standing, when
-from agentctl.settings import load
+from agentctl.settings import load_anyway
 from domain.text import visible
 from domain.value import Value
 from graphs.brake import HALT_FILE, Brake, braked
@@ -43,10 +43,11 @@ class Status(Value):
 
 def status(*, run: str | None, db: str | None, as_json: bool) -> None:
     """Print what is in force for a run, or for all of them."""
-    file = (load(db=db).data_dir / HALT_FILE).absolute()
+    settings = load_anyway(db=db, what="the status")
+    file = (settings.data_dir / HALT_FILE).absolute()
 
     async def work() -> Status:
-        async with reading(db) as database:
+        async with reading(db, settings=settings) as database:
             account = None if run is None else (await run_meant(database, run)).header.run_id
             return await _status(database, account=account, file=file)
 

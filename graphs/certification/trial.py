@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from agents.execution import ExecutionAgent
-from agents.protection import unprotected
+from agents.protection import cover, unprotected
 from domain.decision import Proposal
 from domain.errors import AgentctlError, Refused
 from domain.order import OrderReport
@@ -104,8 +104,10 @@ class Trial:
             session.archive.note_episode(session.header.run_id, cycle=cycle.number, n=n, episode=episode)
         lots = session.settings.instruments
         bare = {
-            symbol: unprotected(position, working, lot_size=lots[symbol].lot_size, why="a certification is under way")
-            for symbol, position in sorted(books.positions.items())
+            symbol: unprotected(
+                cover(held, working, lot_size=lots[symbol].lot_size), why="a certification is under way"
+            )
+            for symbol, held in sorted(books.positions.items())
         }
         record = CycleRecord(
             cycle=cycle.number,

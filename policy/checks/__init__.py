@@ -32,6 +32,7 @@ from policy.checks.position import position_within
 from policy.checks.reconciliation import lately_reconciled
 from policy.checks.reduce_only import only_reduces
 from policy.checks.repetition import not_repeated
+from policy.checks.reward_risk import reward_covers_risk
 from policy.checks.self_trade import meets_none_of_ours
 from policy.checks.session import session_open
 from policy.checks.short import short_permitted
@@ -77,6 +78,7 @@ CHECKS: tuple[Check, ...] = (
     lately_reconciled,
     only_reduces,
     not_repeated,
+    reward_covers_risk,
     meets_none_of_ours,
     session_open,
     short_permitted,

@@ -26,9 +26,10 @@ def well_formed(case: Case) -> Ruling:
     """Refuse what is no proposal, senseless numbers, what is off the grid, and sizes that the venue does not take.
 
     Refused, never rounded: what is sent is what was proposed. A limit order has a limit price, a stop a
-    trigger price, and no other order has either. What waits is good till cancelled: a stop, and a limit
-    order that is post-only. The sizes of numbers are looked at before anything is computed with them. What can't be
-    copied as a proposal of exact types and validated is refused before, with what is wrong, and no check reads it.
+    trigger price, and no other order has either. An entry that the venue is to attach its exits to has a stop.
+    What waits is good till cancelled: a stop, and a limit order that is post-only. The sizes of numbers are
+    looked at before anything is computed with them. What can't be copied as a proposal of exact types and
+    validated is refused before, with what is wrong, and no check reads it.
     """
     faults = list(_immense(case.proposal)) or list(_unfit(case.proposal))
     if faults:
@@ -53,6 +54,10 @@ def _unfit(proposal: Proposal) -> Iterator[str]:
         yield "a limit order needs a limit price, and another order has none"
     if (proposal.type == "stop") != (proposal.trigger_price is not None):
         yield "a stop needs a trigger price, and another order has none"
+    if proposal.attached and (proposal.type == "stop" or proposal.reduce_only):
+        yield "only an entry has its exits attached"
+    elif proposal.attached and proposal.stop_price is None:
+        yield "an entry that has its exits attached needs a stop price"
     if proposal.post_only and proposal.type != "limit":
         yield "only a limit order can be post-only"
     if (proposal.post_only or proposal.type == "stop") and proposal.time_in_force != "GTC":
@@ -64,13 +69,16 @@ def _off_grid(case: Case) -> Iterator[str]:
     quantity = proposal.quantity
     if not on_grid(quantity, instrument.lot_size):
         yield f"the quantity {plain(quantity)} is no multiple of the lot {plain(instrument.lot_size)}"
-    for name, price in (("price", proposal.limit_price), ("trigger price", proposal.trigger_price)):
+    exits = [("stop price", proposal.stop_price)] if proposal.attached else []
+    exits += [("target price", proposal.target_price)] if proposal.attached or proposal.type == "stop" else []
+    for name, price in (("price", proposal.limit_price), ("trigger price", proposal.trigger_price), *exits):
         if price is not None and not on_grid(price, instrument.tick_size):
             yield f"the {name} {plain(price)} is no multiple of the tick {plain(instrument.tick_size)}"
     price = _stated_price(case)
-    for out_of_size in (too_small, too_large):
-        if why := out_of_size(quantity, instrument, type=proposal.type, price=price):
-            yield why
+    if why := too_small(quantity, instrument, type=proposal.type, price=price, reduces=proposal.reduce_only):
+        yield why
+    if why := too_large(quantity, instrument, type=proposal.type, price=price):
+        yield why
 
 
 def _stated_price(case: Case) -> Decimal:

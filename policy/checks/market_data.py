@@ -19,8 +19,11 @@ from policy.ruling import Ruling, deny
 def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
     """Refuse when the quote is missing, crossed, from the future or too old, and an entry when it jumped.
 
-    A jump is the distance of the middle of the market from the last close. A market that really
-    jumped must still let a position be left.
+    A jump is the distance of the middle of the market from the last close, and from the close before that: just after
+    a bar has closed, and on recorded candles always, the quote is that close itself, and a jump lies within the bar.
+    A market that really jumped must still let a position be left, and is entered again a bar later. While this symbol,
+    or another that is held or has orders working, showed no quote in this cycle, an older one serves exits alone: every
+    entry is refused.
     """
     quote = case.quote
     age_s = case.age_s(quote.at)
@@ -33,9 +36,15 @@ def quote_usable(case: Case, limits: MarketDataLimits) -> Ruling:
         message = f"the quote is {plain(age_s)} s old, and {plain(max_age_s)} s are allowed"
         return Ruling("deny", message, age_s, max_age_s, "s")
     if not case.reducing:
-        last_close = case.bars_of(case.proposal.symbol).last_close
-        jump, allowed = abs(case.mid - last_close), last_close * limits.max_jump_bps / BPS
-        if jump > allowed:
-            message = f"the market is {plain(jump)} from the last close, and {plain(allowed)} is allowed"
-            return Ruling("deny", message, jump, allowed, case.currency)
+        if case.facts.dated:
+            symbols = ", ".join(sorted(case.facts.dated))
+            return deny(f"no quote of {symbols} came in this cycle, and an older one serves exits only")
+        bars = case.bars_of(case.proposal.symbol)
+        for close, name in ((bars.last_close, "the last close"), (bars.previous_close, "the close before the last")):
+            if close is None:
+                continue
+            jump, allowed = abs(case.mid - close), close * limits.max_jump_bps / BPS
+            if jump > allowed:
+                message = f"the market is {plain(jump)} from {name}, and {plain(allowed)} is allowed"
+                return Ruling("deny", message, jump, allowed, case.currency)
     return Ruling("pass", "fresh", age_s, max_age_s, "s")

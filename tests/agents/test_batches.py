@@ -223,7 +223,7 @@ async def test_each_is_looked_at_in_the_same_moment_before_any_is_claimed(databa
     look = office.venue.quote
 
     async def quote(symbol: str) -> Quote:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await waiting.wait()
         assert await states(office, approved) == [OrderState.APPROVED] * 3
         return await look(symbol)

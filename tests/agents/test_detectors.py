@@ -63,6 +63,8 @@ def test_a_trend_needs_its_averages_on_the_same_side() -> None:
     assert trend(RISING | some(plus_di_14="10", minus_di_14="30")) is None
     falling = some(plus_di_14="10", minus_di_14="30", ema_20="99", ema_50="101")
     assert trend(RISING | falling) == Hit("trend", "sell", Decimal("0.8"))
+    assert trend(RISING | falling | some(ema_20="101", ema_50="99")) is None
+    assert trend(RISING | falling | some(adx_14="20.5")) == Hit("trend", "sell", Decimal("0.41"))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,15 @@ def test_a_breakout_needs_momentum_and_a_range_to_measure_by() -> None:
     assert breakout(BROKEN_OUT | some(atr_14="0")) is None
     assert breakout(BROKEN_OUT | some(close="100")) is None
     assert breakout(BROKEN_OUT | some(close="94.5", macd_histogram="-0.1")) == Hit("breakout", "sell", Decimal("0.9"))
+    assert breakout(BROKEN_OUT | some(close="94.5", macd_histogram="0.1")) is None
+    assert breakout(BROKEN_OUT | some(close="94.5", macd_histogram="-0.1", atr_14="2")) == Hit(
+        "breakout", "sell", Decimal("0.65")
+    )
+
+
+@pytest.mark.parametrize(("close", "momentum"), [("104.5", "0.1"), ("105", "0"), ("95", "-0.1"), ("94.5", "0")])
+def test_a_close_at_its_band_or_without_momentum_breaks_out_of_nothing(close: str, momentum: str) -> None:
+    assert breakout(BROKEN_OUT | some(close=close, macd_histogram=momentum)) is None
 
 
 def test_exhaustion_speaks_only_where_there_is_no_trend() -> None:
@@ -92,9 +103,28 @@ def test_exhaustion_speaks_only_where_there_is_no_trend() -> None:
     assert exhaustion(some(rsi_14="85", adx_14="20")) == Hit("exhaustion", "sell", Decimal("0.8"))
     assert exhaustion(some(rsi_14="15", adx_14="26")) is None
     assert exhaustion(some(rsi_14="50", adx_14="20")) is None
+    assert exhaustion(some(rsi_14="85", adx_14="26")) is None
 
 
-@pytest.mark.parametrize(("tone", "side"), [("0.4", "buy"), ("-0.9", "sell"), ("0.39", None), ("0", None)])
+@pytest.mark.parametrize(
+    ("rsi", "found"),
+    [
+        ("29.7", ("buy", "0.31")),
+        ("30", None),
+        ("70", None),
+        ("70.3", ("sell", "0.31")),
+        ("100", ("sell", "1")),
+        ("0", ("buy", "1")),
+    ],
+)
+def test_an_rsi_is_exhausted_beyond_30_and_70_and_not_at_them(rsi: str, found: tuple[Side, str] | None) -> None:
+    hit = Hit("exhaustion", found[0], Decimal(found[1])) if found else None
+    assert exhaustion(some(rsi_14=rsi, adx_14="25")) == hit
+
+
+@pytest.mark.parametrize(
+    ("tone", "side"), [("0.4", "buy"), ("-0.9", "sell"), ("-0.4", "sell"), ("0.39", None), ("-0.39", None), ("0", None)]
+)
 def test_news_speaks_when_it_leans_clearly(tone: str, side: Side | None) -> None:
     found = news(some(sentiment=tone))
     assert (found.side if found else None) == side

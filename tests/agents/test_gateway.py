@@ -216,6 +216,18 @@ async def test_a_provider_that_says_when_is_asked_then_within_the_time_limit(
     assert ("not asked again: that is to wait" in found.failure) is (len(pauses) < 2)
 
 
+async def test_a_request_for_which_nothing_is_set_is_as_the_documentation_says(wire: respx.Router) -> None:
+    naps = Naps()
+    route = wire.post().mock(side_effect=httpx.ConnectError("refused"))
+    model = LiteLLMModel("openai/gpt-4o-mini", api_key=SecretStr(KEY), environ={}, sleep=naps)
+    found = await model.ask(a_prompt(), Opinion)
+    request = route.calls[0].request
+    sent = json.loads(request.content)
+    assert (sent["max_tokens"], sent["temperature"]) == (4_000, 0)
+    assert request.extensions["timeout"] == {"connect": 60, "read": 60, "write": 60, "pool": 60}
+    assert (route.call_count, len(naps.taken), found.retryable) == (3, 2, True)
+
+
 async def test_attempts_are_bounded_and_the_failure_says_that_it_may_pass(wire: respx.Router) -> None:
     route = wire.post().mock(side_effect=httpx.ConnectError("refused"))
     found = await a_model(attempts=2).ask(a_prompt(), Opinion)

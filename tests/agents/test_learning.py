@@ -40,6 +40,12 @@ def test_a_lesson_in_numbers() -> None:
     assert (found.closed_trades, found.win_rate, found.expectancy_bps) == (3, Decimal("0.33"), Decimal("16.7"))
 
 
+def test_a_lesson_is_of_twenty_trades() -> None:
+    found = lesson(BTC, [an_episode(profit="-1"), an_episode(profit="1"), *[an_episode(profit="-1")] * 19])
+    assert found is not None
+    assert (found.closed_trades, found.win_rate) == (20, Decimal("0.05"))
+
+
 def test_trades_without_a_notional_divide_nothing() -> None:
     found = lesson(BTC, [an_episode(notional="0", profit="0")])
     assert found is not None

@@ -19,6 +19,7 @@ from agents.protection import (
     NOT_HELD,
     Guard,
     bare,
+    cover,
     exit_side,
     guard,
     orphaned_stops,
@@ -168,6 +169,12 @@ async def test_why_no_stop_is_asked_for_is_said() -> None:
     assert await guarded(a_position(), **elsewhere) == Guard(why=NOT_HELD)
     assert await guarded(a_position(stop_price=None)) == Guard(why=NO_PLAN)
     assert await guarded(a_position(), seen=None) == Guard(why="there is no quote to judge its stop by")
+
+
+async def test_a_stop_is_placed_by_an_older_quote_where_none_came_and_says_so() -> None:
+    older = a_price(bid="100", ask="100").model_copy(update={"age_s": Decimal(600)})
+    stop = asked(await guarded(a_position(), dated={BTC: older}))
+    assert stop.rationale.endswith("; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since")
 
 
 @pytest.mark.parametrize(
@@ -361,11 +368,11 @@ def test_bare_is_what_could_have_a_stop_at_the_venue_and_has_none() -> None:
     ],
 )
 def test_a_position_is_protected_by_what_the_venue_has_confirmed(working: list[OrderRecord], said: str) -> None:
-    assert unprotected(a_position(), working, lot_size=Decimal("0.01"), why="no reason") == said
+    assert unprotected(cover(a_position(), working, lot_size=Decimal("0.01")), why="no reason") == said
 
 
 def test_what_is_less_than_a_lot_is_not_missed() -> None:
-    assert unprotected(a_position(quantity="0.004"), [], lot_size=Decimal("0.01"), why="too small") == ""
+    assert unprotected(cover(a_position(quantity="0.004"), [], lot_size=Decimal("0.01")), why="too small") == ""
 
 
 def stood(begin_s: int, end_s: int | None = None, *, state: OrderState = OrderState.CANCELLED) -> OrderRecord:

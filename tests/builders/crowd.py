@@ -39,8 +39,7 @@ async def enter(database: Database, n: int) -> Verdict:
             sent=standing.sent,
             instruments={BTC: an_instrument(tick_size="0.001")},
         )
-        verdict = PolicyEngine(POLICY).evaluate(proposal, facts)
-        ticket = office.issue(verdict, proposal.order(), now=NOW) if verdict.outcome == "allow" else None
+        verdict, ticket = office.judge(proposal, facts, engine=PolicyEngine(POLICY))
         admission = Admission(
             proposal=proposal,
             verdict_body=canonical(verdict),

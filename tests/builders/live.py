@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from agents.settings import DeskSettings, ReadingSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.hearing import Alarm
 from builders.runs import a_policy, drive, options
@@ -57,6 +57,9 @@ EAGER = DeskSettings(
 THIN = a_policy(depth={"share_of_touch": 1_000})
 """The packaged policy for a book that shows less than the desk enters, so that orders fill in part."""
 
+UNHURRIED = ReadingSettings(cycle_s=600, read_s=600)
+"""A machine that is busy is no fault."""
+
 CYCLES = 5
 _PATIENT_MS = 20_000
 """Of real time, after which an answer that does not come is given up: long, for a machine that is busy is no fault."""
@@ -71,6 +74,7 @@ class LiveStage:
     exchange: str = "okx"
     agents: DeskSettings = EAGER
     patience_s: float = 30.0
+    reading: ReadingSettings = UNHURRIED
     alarm: Alarm | None = None
     """What calls for looks between bars."""
     calm: timedelta = timedelta(minutes=2)
@@ -108,7 +112,8 @@ class LiveStage:
 
     async def begin(self, database: Database, desk: LiveDesk, *, adopt: Sequence[str] = (), **over: Any) -> Session:
         """A new live run, armed for a day by Ada."""
-        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": self.agents}
+        agents = self.agents.model_copy(update={"reading": self.reading})
+        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": agents}
         given |= {"policy": THIN} | over
         now = self.stage.wall.now()
         header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.market_of(desk))
@@ -185,7 +190,9 @@ async def faults_of_books(live: LiveStage, database: Database) -> list[str]:
         wrong.append(str(error))
     ours = {order.client_order_id: order for order in await ledger.orders()}
     theirs = _theirs(double)
-    wrong += [f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith("ac")]
+    wrong += [
+        f"not in the ledger: {key}" for key in sorted(theirs.keys() - ours.keys()) if key.startswith(("ac", "ax"))
+    ]
     for key, order in ours.items():
         if key not in theirs:
             if order.filled or order.state in (OrderState.FILLED, OrderState.WORKING, OrderState.PARTIAL):
@@ -259,7 +266,9 @@ class Guarded:
 def batches_of(live: LiveStage) -> list[int]:
     """How many orders each request carried in which the exchange took several."""
     placed = live.stage.double.journal.of(Operation.PLACE)
-    return [len(entry.orders) for entry in placed if len(entry.orders) > 1]
+    orders = {order.order_id for order in live.stage.double.engine.orders}
+    sizes = [sum(id in orders for id in entry.orders) for entry in placed]
+    return [size for size in sizes if size > 1]
 
 
 def _theirs(double: ServedDouble) -> dict[str, tuple[Decimal, bool]]:

@@ -105,6 +105,7 @@ class Office:
             policy=policy_in_effect(None),
             instruments=self.instruments,
             brake=lambda: self.brake.reason,
+            quote_s=0.01,
             live=Live(armed=self.armed, sleep=self.sleep, batch=self.batch) if self.live else None,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,19 @@ def options(**over: Any) -> RunOptions:
 
 
 def busy(**over: Any) -> RunOptions:
-    """Six cycles on one symbol, and in them an entry (cycle 0), its exit (3) and another entry (4)."""
-    eager = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
-    return options(**{"cycles": 6, "seed": 2, "symbols": ("ETH/USDT",), "desk": eager} | over)
+    """Six cycles on one symbol, and in them an entry (cycle 0), its exit at its target (3) and another entry (4).
+
+    Of bars that move so far that stop and target have room for their costs within two of them.
+    """
+    risk = RiskSettings(reenter_after_bars=0, stop_atr=Decimal(1), target_atr=Decimal(2))
+    given = {"cycles": 6, "seed": 42, "symbols": ("ETH/USDT",), "timeframe": "1h", "desk": DeskSettings(risk=risk)}
+    return options(**given | over)
+
+
+def timed(**over: Any) -> RunOptions:
+    """Six cycles on one symbol with exits far away: an entry (cycle 0), its exit by time (3) and another entry (4)."""
+    risk = RiskSettings(reenter_after_bars=0, max_hold_bars=3, stop_atr=Decimal(6), target_atr=Decimal(9))
+    return busy(**{"seed": 2, "desk": DeskSettings(risk=risk)} | over)
 
 
 async def run(

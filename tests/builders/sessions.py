@@ -20,6 +20,7 @@ from domain.clock import TickClock
 from domain.decision import Proposal
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
+from domain.money import floor_to
 from domain.venue import Market
 from graphs import build, prepare, start
 from graphs.cycle import Cycle
@@ -145,9 +146,17 @@ async def passed(cycle: Cycle) -> tuple[CycleState, list[Event]]:
 
 
 async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **over: Any) -> Proposal:
-    """A buy of a share of the starting cash, with a stop two per cent away, on a decision that nobody looks up."""
+    """A buy of a share of the starting cash at most 10 bps beyond the ask, with a stop two per cent away and a target
+    five, on a decision that nobody looks up.
+    """
     seen = await cycle.session.market.quote(symbol, as_of=cycle.as_of)
     instrument = cycle.session.settings.instruments[symbol]
+    limit, stop, target = (
+        floor_to(price, instrument.tick_size)
+        for price in (seen.ask * Decimal("1.001"), seen.bid * Decimal("0.98"), seen.ask * Decimal("1.05"))
+    )
+    exit = over.get("reduce_only", False)
+    entry = {} if exit else {"type": "limit", "limit_price": limit, "time_in_force": "IOC", "target_price": target}
     lots = cycle.session.header.start_cash * Decimal(share) / seen.ask // instrument.lot_size
     given = {
         "cycle": cycle.number,
@@ -157,12 +166,13 @@ async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **ov
         "side": "buy",
         "type": "market",
         "quantity": lots * instrument.lot_size,
-        "stop_price": (seen.bid * Decimal("0.98") // instrument.tick_size) * instrument.tick_size,
+        "stop_price": stop,
         "conviction": Decimal("0.8"),
         "reference_price": seen.mid,
         "snapshot": "5" * 64,
+        "cause": "flatten" if over.get("reduce_only") else None,
     }
-    return Proposal.model_validate(given | over)
+    return Proposal.model_validate(given | entry | over)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from domain.clock import TickClock
 from domain.effects import Effects, Unrecorded
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
+from tools.cycle_reads import CycleReads
 from tools.plumbing import Plumbing
 from tools.tool import Tool
 from tools.toolbox import Toolbox
@@ -114,6 +115,7 @@ def a_toolbox(
     clock: TickClock | None = None,
     effects: Effects | None = None,
     plumbing: Plumbing | None = None,
+    reads: CycleReads | None = None,
 ) -> Toolbox:
     clock = clock or TickClock(START)
     return Toolbox(
@@ -121,4 +123,5 @@ def a_toolbox(
         view=view or a_view(),
         effects=effects or Unrecorded(clock),
         plumbing=plumbing or Plumbing(clock, sleep=Naps()),
+        reads=reads,
     )

@@ -261,3 +261,21 @@ def test_items_of_no_score_at_all_never_make_a_larger_budget_carry_less(
         made(items, budget=larger, tokenizer=Pieces(), lanes=lanes).points for larger in range(budget, budget + 8)
     ]
     assert points == sorted(points)
+
+
+def test_a_lane_is_opened_only_where_there_is_room_for_its_heading() -> None:
+    """The better line of a lane of its own fits without its heading, and the lesser one of an open lane does fit."""
+    open_lane, lesser = an_item("open", pinned=True), an_item("less", priority="p3")
+    better = an_item("best", text="Up.", tags=("lane:news-sentiment",), priority="p0")
+    room = synthesized([open_lane, lesser]).tokens.used
+    assert synthesized([better]).selected[0].tokens <= synthesized([lesser]).selected[0].tokens
+    carried = synthesized([open_lane, lesser, better], budget=room)
+    assert [one.item.id for one in carried.selected] == ["open", "less"]
+    assert [drop.item_id for drop in carried.dropped] == ["best"]
+    heading = Pieces().count(prompt.heading("news-sentiment"))
+    carried = synthesized([open_lane, lesser, better], budget=room + heading)
+    assert {one.item.id for one in carried.selected} == {"open", "best"}
+
+
+def synthesized(items: list[ContextItem], *, budget: int = 10_000) -> Synthesis:
+    return ContextBook(items=items).synthesize(budget=budget, tokenizer=Pieces(), as_of=NOON, brief=BRIEF)

@@ -12,12 +12,12 @@ from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.hearing import Alarm
 from builders.live import BTC, a_live_stage, faults_of_books
-from builders.runs import archive, drive, options
+from builders.runs import a_policy, archive, drive, options
 from domain.order import OrderState
 from graphs import prepare, start
 from graphs.events import CycleEnded, Event
 from graphs.replay import replay_run
-from memory import Database, Ledger
+from memory import Archive, Database, Ledger
 
 HOLDS = DeskSettings(
     signal=SignalSettings(threshold="0.1"), risk=RiskSettings(reenter_after_bars=9, min_conviction="0.2")
@@ -36,22 +36,30 @@ def climbs(stage: Stage) -> None:
     stage.touch()
 
 
-async def test_a_target_that_is_reached_between_bars_is_taken_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exchange", ["binance", "okx"])
+async def test_a_target_that_is_reached_between_bars_is_taken_then(tmp_path: Path, exchange: str) -> None:
+    """At OKX by the exchange itself, and else by the run, which looks at once."""
     ended: list[CycleEnded] = []
-    with a_live_stage((BTC,), agents=HOLDS) as live:
+    with a_live_stage((BTC,), exchange=exchange, agents=HOLDS) as live:
         alarm = Alarm(live.stage, at=[START + timedelta(seconds=100)], happens=lambda: climbs(live.stage))
         live.alarm = alarm
         async with archive(tmp_path) as database:
             result = await live.run(database, cycles=2, listen=lambda e: _keep(e, ended))
             wrong = await faults_of_books(live, database)
             orders = await Ledger(database, account="r1", run_id="r1").orders()
+            closed = await Archive(database).episodes("r1")
             report = await replay_run("r1", source=database, progress=lambda done, planned: None)
     assert (result.status, wrong) == ("finished", [])
     first, second = ended
     assert second.as_of - first.as_of < timedelta(seconds=200)
-    entry, exit = (order for order in orders if order.request.type == "market")
-    assert (entry.cycle, exit.cycle, exit.request.side, exit.state) == (0, 1, "sell", OrderState.FILLED)
-    assert second.portfolio.positions[BTC].quantity < entry.request.quantity / 1_000  # what fees in the base leave over
+    entry, exit = (order for order in orders if order.filled)
+    assert (exit.request.side, exit.state) == ("sell", OrderState.FILLED)
+    if exchange == "okx":
+        assert exit.request.attached_to == entry.client_order_id
+        assert [each.cause for each in closed] == ["target"]
+    else:
+        assert (exit.cycle, exit.request.type) == (1, "market")
+    assert second.portfolio.quantity(BTC) < entry.request.quantity / 1_000  # what fees in the base leave over
     assert (report.identical, report.first_difference) == (True, None)
     assert not alarm.hearing.entered
 
@@ -88,12 +96,13 @@ async def test_between_bars_nothing_is_entered_and_no_model_is_asked() -> None:
 
 
 async def test_a_stop_that_only_we_watch_is_heeded_between_bars(tmp_path: Path) -> None:
-    """On paper no venue holds it."""
+    """On paper under a policy that lets no stops through."""
     ended: list[CycleEnded] = []
     with a_stage((BTC,)) as stage:
         alarm = Alarm(stage, at=[START + timedelta(seconds=700)], happens=lambda: falls(stage))
         async with archive(tmp_path) as database:
-            asked = options(market="okx", symbols=(BTC,), cycles=4, desk=HOLDS)
+            unheld = a_policy(order_type={"types": ["limit", "market"], "times_in_force": ["GTC", "IOC"]})
+            asked = options(market="okx", symbols=(BTC,), cycles=4, desk=HOLDS, policy=unheld)
             header, market, model = await prepare(
                 asked, run_id="r1", at=START, opener=lambda spec, **given: alarm.market(symbols=given["symbols"])
             )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from agents.model import Completion, Meter, Spend, completion_of
 from builders.models import a_prompt
+from builders.sessions import a_cycle, a_session
 from builders.tools import START
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer, Utf8Bytes
@@ -136,6 +137,34 @@ async def test_a_reservation_that_outlived_a_crash_counts_as_billed() -> None:
 def test_what_costs_unknown_adds_up_to_unknown() -> None:
     assert Spend(tokens=1, usd=None) + ONE == Spend(tokens=1_001, usd=None)
     assert Spend(tokens=2, usd=None).times(2) == Spend(tokens=4, usd=None)
+
+
+OPINION = {"stance": "hold", "conviction": "0.4"}
+ANSWERED = {"input_tokens": 10, "output_tokens": 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "usd"),
+    [
+        ([ANSWERED | {"cost_usd": "0.5"}, ANSWERED | {"cost_usd": "0.25"}], "0.75"),
+        ([ANSWERED, ANSWERED | {"cost_usd": "0.5"}], None),  # of unknown price, and what was known before or after
+        ([ANSWERED | {"cost_usd": "0.5"}, ANSWERED], None),
+        ([ANSWERED | {"cost_usd": "0.5", "unsettled": {"tokens": 9, "usd": None}}, ANSWERED | {"cost_usd": "1"}], None),
+        ([ANSWERED | {"cost_usd": "0.5", "unsettled": {"tokens": 9, "usd": "2"}}], "2.5"),
+        ([{"failure": "provider: down"}, ANSWERED | {"cost_usd": "0.5"}], "0.5"),  # not billed
+        ([ANSWERED | {"failure": "unreadable: x"}], None),  # billed, at a price that nobody knows
+        ([{"output_tokens": 1, "failure": "unreadable: x"}], None),
+    ],
+)
+async def test_a_cycle_costs_what_its_answers_cost_and_a_price_that_is_unknown_is_not_free(
+    answers: list[dict[str, object]], usd: str | None
+) -> None:
+    async with a_session() as session:
+        cycle = await a_cycle(session)
+        for answer in answers:
+            known = {"answer": None if answer.get("failure") else OPINION} | answer
+            cycle.spent(completion_of(Opinion).model_validate({"model": "priced", **known}))
+    assert cycle.usd == (None if usd is None else Decimal(usd))
 
 
 async def test_an_archive_of_a_version_that_reserved_nothing_plays_on() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from builders.live import BTC, a_live_stage, faults_of_books
 from builders.memory import a_header
-from builders.runs import archive, busy, drive, options
+from builders.runs import archive, drive, options, timed
 from builders.sessions import NOW, MuteMarket
 from graphs import RunResult, Stop, prepare, resume, start
 from graphs.closing import OpenPosition, unwatched
@@ -47,7 +47,7 @@ class ShortMarket(MuteMarket):
 
 async def opened(database: Database, *, bars: int | None = None) -> Session:
     """A run that enters in its first cycle, on a market that may end."""
-    header, market, model = await prepare(busy(), run_id="r1", at=NOW)
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
     return await start(header, market if bars is None else ShortMarket(market, bars=bars), model, database=database)
 
 
@@ -98,15 +98,19 @@ async def test_a_run_that_keeps_its_positions_says_what_is_open() -> None:
     async with await Database.in_memory() as database:
         result = await drive(await opened(database), cycles=2)
     (position,) = result.open_positions
-    assert (position.symbol, position.quantity > 0, position.guarded) == ("ETH/USDT", True, False)
-    assert "watched by the run only" in position.describe("sim")
+    assert (position.symbol, position.quantity > 0, position.guarded) == ("ETH/USDT", True, True)
+    assert "held at sim" in position.describe("sim")
 
 
 async def test_a_run_that_closes_its_positions_does_so_after_its_last_cycle_and_replays(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
         result = await drive(await opened(database), cycles=2, stop=Stop(on_exit="flatten"))
         assert (result.status, symbols(result), 2 < result.cycles <= 2 + MOST) == ("finished", [], True)
-        assert [order.side for order in result.orders] == ["buy", "sell"]
+        assert [(o.type, o.state.value) for o in result.orders] == [
+            ("market", "filled"),
+            ("stop", "cancelled"),
+            ("market", "filled"),
+        ]
         assert result.trading is None, "nothing is halted by that"
         assert await identical(database)
 

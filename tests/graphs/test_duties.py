@@ -13,7 +13,7 @@ from sqlalchemy import delete
 
 from agents.settings import DeskSettings
 from builders.desks import a_position, an_account, out
-from builders.runs import NOW, a_policy, archive, busy, drive, go_on, run
+from builders.runs import NOW, a_policy, archive, busy, drive, go_on, run, timed
 from builders.sessions import BTC, ETH, CrashingCycle, MovedMarket, a_cycle, a_session, an_entry, at_the_gate, passed
 from domain.effects import Unrecorded
 from domain.errors import LedgerBroken, ServiceUnavailable
@@ -36,6 +36,8 @@ from tools.market import open_market
 PROP = policy_in_effect("prop-firm")
 """2 % drawdown from the best; alert, halve, flatten at 70, 90 and 100 % of it; sizes fall from 50 % on."""
 BARE = {"corroboration": {"enabled": False, "minimum_sources": 1}}
+NO_STOPS = {"order_type": {"types": ["limit", "market"], "times_in_force": ["GTC", "IOC"]}}
+"""The venue holds nothing that could sell: the run watches its stops itself."""
 EAGER = DeskSettings.model_validate({"signal": {"threshold": "0"}})
 BUSY = 45
 """A bar of the default simulation at which both symbols are bought."""
@@ -59,7 +61,15 @@ async def kinds(database: Database) -> list[tuple[str, str]]:
 
 
 async def orders(database: Database) -> list[tuple[int, str]]:
-    return [(o.cycle, o.request.side) for o in await Ledger(database, account="r1", run_id="r1").orders()]
+    """What was sent, without the stops that came with entries."""
+    sent = await Ledger(database, account="r1", run_id="r1").orders()
+    return [(o.cycle, o.request.side) for o in sent if o.request.attached_to is None]
+
+
+async def exits(database: Database) -> list[tuple[int, OrderState]]:
+    """What became of the stops that came with entries, by the cycle that decided these."""
+    sent = await Ledger(database, account="r1", run_id="r1").orders()
+    return [(o.cycle, o.state) for o in sent if o.request.attached_to is not None]
 
 
 async def asked_a_model(database: Database) -> set[int]:
@@ -77,10 +87,11 @@ async def identical(database: Database) -> None:
 
 async def test_a_flatten_leaves_everything_then_halts_and_a_person_lets_it_trade_again(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        await run(database, busy(cycles=2))
+        await run(database, timed(cycles=2))
         await halt(database, "flatten")
         await go_on(database, cycles=4)
         assert await orders(database) == [(0, "buy"), (2, "sell")]
+        assert await exits(database) == [(0, OrderState.CANCELLED)]
         assert await kinds(database) == [("halt", "Ada"), ("flattened", "agentctl")]
         assert (await Controls(database).state("r1")).state == "halted"
         assert await asked_a_model(database) == {0, 1}
@@ -94,7 +105,7 @@ async def test_a_flatten_leaves_everything_then_halts_and_a_person_lets_it_trade
 
 async def test_while_trading_is_reducing_positions_are_left_and_none_is_entered(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        await run(database, busy(cycles=2))
+        await run(database, timed(cycles=2))
         await halt(database, "reduce")
         result = await go_on(database, cycles=6)
         assert await orders(database) == [(0, "buy"), (3, "sell")]
@@ -104,21 +115,30 @@ async def test_while_trading_is_reducing_positions_are_left_and_none_is_entered(
 
 async def test_while_trading_is_halted_not_even_a_position_is_left(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
+        await run(database, timed(cycles=2))
+        await halt(database, "halt")
+        await go_on(database, cycles=6)
+        assert (await orders(database), await exits(database)) == ([(0, "buy")], [(0, OrderState.WORKING)])
+        await identical(database)
+
+
+async def test_while_trading_is_halted_the_venue_leaves_a_position_whose_stop_is_met(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
         await run(database, busy(cycles=2))
         await halt(database, "halt")
         await go_on(database, cycles=6)
-        assert await orders(database) == [(0, "buy")]
+        assert (await orders(database), await exits(database)) == ([(0, "buy")], [(0, OrderState.FILLED)])
         await identical(database)
 
 
 async def test_no_run_begins_or_goes_on_where_a_halt_was_lifted_by_hand(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        await run(database, busy(cycles=2))
+        await run(database, timed(cycles=2))
         await Controls(database).halt(scope="*", level="halt", by="Ada", reason="a doubt", at=NOW)
         async with database.transaction() as connection:
             await connection.execute(delete(controls))
         with pytest.raises(LedgerBroken, match=r"controls scope=\*: is missing"):
-            await run(database, busy(), run_id="r2")
+            await run(database, timed(), run_id="r2")
         with pytest.raises(LedgerBroken, match=r"controls scope=\*: is missing"):
             await go_on(database, cycles=4)
         assert [kept.header.run_id for kept in await Archive(database).runs()] == ["r1"]
@@ -212,14 +232,15 @@ def a_fallen_market(spec: str, **given: Any) -> Market:
 
 async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_the_same(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        header, market, model = await prepare(busy(cycles=2, seed=15), run_id="r1", at=NOW, opener=a_coarse_market)
+        asked = busy(cycles=2, seed=15, policy=a_policy(**NO_STOPS))
+        header, market, model = await prepare(asked, run_id="r1", at=NOW, opener=a_coarse_market)
         await drive(await start(header, market, model, database=database), cycles=2)
         await halt(database, "flatten")
         await drive(await resume("r1", database=database, opener=a_fallen_market), cycles=4)
         assert await orders(database) == [(0, "buy")]
         assert await kinds(database) == [("halt", "Ada"), ("flattened", "agentctl")]
         stands = await Controls(database).state("r1")
-        assert (stands.state, stands.reason) == ("halted", "all is flat but 2.8162 of ETH/USDT, after: a doubt")
+        assert (stands.state, stands.reason) == ("halted", "all is flat but 2.8615 of ETH/USDT, after: a doubt")
         await identical(database)
 
 
@@ -228,7 +249,7 @@ async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_t
 
 async def test_a_brake_halts_the_account_before_the_next_cycle_and_the_run_goes_on(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        await run(database, busy(cycles=2))
+        await run(database, timed(cycles=2))
         session = await resume("r1", database=database)
         session.brake.pull("smoke")
         result = await drive(session, cycles=6)
@@ -252,7 +273,7 @@ class DeafControls(Controls):
 
 async def test_a_brake_works_when_it_can_not_be_written_down(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        await run(database, busy(cycles=2))
+        await run(database, timed(cycles=2))
         session = await resume("r1", database=database)
         session.controls = deaf = DeafControls(database)
         session.brake.pull("smoke")
@@ -379,12 +400,12 @@ async def test_entries_shrink_with_drawdown_and_never_exceed_what_the_gate_allow
     assert sized <= {"pass", "warn"}
 
 
-LOSING: dict[str, Any] = {"drawdown": {"share_of_high": "0.0002", "sizes_fall_from": "1"}}
+LOSING: dict[str, Any] = {"drawdown": {"share_of_high": "0.0004", "sizes_fall_from": "1"}}
 """Reached in cycle 5, with a position that was entered in cycle 4."""
 
 
 async def test_a_run_that_reaches_its_limit_sells_all_halts_itself_and_keeps_the_step(tmp_path: Path) -> None:
-    asked = busy(policy=a_policy(**LOSING), cycles=7)
+    asked = timed(policy=a_policy(**LOSING), cycles=7)
     async with archive(tmp_path / "whole") as database:
         whole = await run(database, asked)
         steps = [closed.record.step async for closed in Archive(database).cycles("r1")]

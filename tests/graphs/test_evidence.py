@@ -445,6 +445,16 @@ async def test_a_withdrawal_of_what_the_desk_bought_closes_its_position_at_the_m
     await settled(desk)
 
 
+async def test_a_withdrawal_while_no_mark_is_shown_closes_the_position_at_what_was_paid() -> None:
+    desk = await a_bought()
+    desk.venue.unmarked.add(SPOT)
+    desk.venue.deposit("-4", "BTC", kind="withdrawal")
+    assert (await desk.booked_look()).proven
+    assert desk.held() == (Decimal(1), ZERO)
+    assert desk.books.positions[SPOT].realized == 0
+    await settled(desk)
+
+
 async def test_a_sale_by_hand_waits_until_the_deposit_that_it_may_have_come_from_can_be_read() -> None:
     desk = await a_bought()
     desk.venue.deposit("4", "BTC")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from agents.settings import DeskSettings, ReadingSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.live import THIN
 from builders.policy import finding
@@ -175,6 +175,36 @@ async def test_a_cycle_that_was_cut_short_goes_on_at_its_own_moment(stage: Stage
     assert (result.equity.reconciled, report.identical) == (True, True)
 
 
+async def test_a_cycle_that_goes_on_reads_what_its_tick_brought_before_its_time_counts(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """A market that was just opened reads hundreds of bars first: no part of the time that a cycle has."""
+    hurried = DESK.model_copy(update={"reading": ReadingSettings(cycle_s="0.001", read_s="0.001")})
+    stop, heard = Stop(), list[Event]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, NodeEnded) and (event.cycle, event.node) == (1, "tick"):
+            stop.ask()
+
+    async with archive(tmp_path) as database:
+        cut = await drive(await begun(stage, database, desk=hurried), cycles=2, listen=listen, stop=stop)
+        session = await resume("r1", database=database, cycles=2, opener=stage.opener)
+        await drive(session, cycles=2, listen=heard.append)
+    assert (cut.status, cut.cycles) == ("interrupted", 1)
+    (second,) = [event for event in heard if isinstance(event, CycleEnded)]
+    reasons = [reason for decision in second.decisions for reason in decision.reasons]
+    assert [reason for reason in reasons if "no answer" in reason] == []
+
+
+async def test_a_process_that_goes_on_knows_the_last_quotes(stage: Stage, tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        first = await begun(stage, database)
+        await drive(first, cycles=2)
+        again = await resume("r1", database=database, cycles=3, opener=stage.opener)
+        assert again.quotes == first.quotes
+        assert again.quotes.keys() == {"BTC/USDT", "ETH/USDT"}
+
+
 async def test_while_an_exchange_is_down_nothing_is_decided_and_then_the_run_goes_on(stage: Stage) -> None:
     heard: list[Event] = []
 
@@ -212,7 +242,8 @@ async def test_a_symbol_that_is_not_shown_keeps_its_order_open_and_the_others_tr
         session = await begun(stage, database)
         for cycles in (1, 3, 4):
             result = await drive(session, cycles=cycles, listen=listen)
-            states.append({order.request.symbol: order.state for order in await ledger.orders()})
+            entries = [order for order in await ledger.orders() if order.request.attached_to is None]
+            states.append({order.request.symbol: order.state for order in entries})
         fills = await ledger.fills()
     assert states[1]["BTC/USDT"].working
     assert states[1]["ETH/USDT"] is OrderState.FILLED

@@ -37,6 +37,20 @@ def test_one_that_answered_before_is_dead_when_it_stays_silent(kind: str, cycles
         assert bool(health.dead) is (number == cycles)
 
 
+@pytest.mark.parametrize("kind", ["auth", "quota", "not_found", "no_server", "bad_request"])
+def test_one_that_does_not_answer_before_the_first_cycle_is_dead(kind: str) -> None:
+    health = ModelHealth()
+    health.begin(f"{kind}: no", now=START)
+    assert health.dead == f"{kind}: no"
+
+
+@pytest.mark.parametrize("failure", ["", "unreadable: x", "timeout: x", "rate_limit: x", "unavailable: x"])
+def test_one_that_is_busy_before_the_first_cycle_is_not(failure: str) -> None:
+    health = ModelHealth()
+    health.begin(failure, now=START)
+    assert health.dead == ""
+
+
 @pytest.mark.parametrize("answer", ["", "unreadable: x", "refusal: x", "length: x", "empty: x", "blocked: x"])
 def test_an_answer_of_any_kind_is_of_a_model_that_lives(answer: str) -> None:
     health = ModelHealth()

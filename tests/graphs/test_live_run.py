@@ -29,7 +29,7 @@ async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path:
     assert wrong == []
     assert (result.status, result.mode, result.cycles) == ("finished", "live", CYCLES)
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
-    assert {order.request.type for order in orders} == {"market", "stop"}
+    assert {order.request.type for order in orders} == {"limit", "market", "stop"}
 
 
 async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: s
     assert wrong == []
     assert result.status == "finished"
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
-    assert {order.request.type for order in orders} == {"market", "stop"}
+    assert {order.request.type for order in orders} == {"limit", "market", "stop"}
 
 
 PERPETUALS = (f"{BTC}:USDT", f"{ETH}:USDT")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.protection import seconds_bare
 from agents.reports import stated
 from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from builders.desks import out
 from builders.exchanges import START
 from builders.live import BTC, Guarded, LiveStage, a_live_stage, faults_of_books, stops_waiting, unproven_ends
 from builders.runs import archive, drive
@@ -22,12 +24,14 @@ from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import Stop
 from graphs.brake import Brake
 from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
+from graphs.protection import refused_in_a_row
 from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
 from memory.controls import Level
 from memory.orders import OrderRecord
-from policy import Facts, Verdict
+from policy import Facts, PolicyEngine
+from policy.tickets import GateResult
 from tools.exchange_double.faults import ExitRefused
 from tools.exchange_double.wire import Operation
 
@@ -94,7 +98,7 @@ async def test_a_stop_is_at_the_exchange_in_the_cycle_in_which_its_position_was_
     assert wrong == []
     assert last is not None
     assert last.record.unprotected == ()
-    assert (entry.request.type, stop.request.type, stop.state) == ("market", "stop", OrderState.WORKING)
+    assert (entry.request.type, stop.request.type, stop.state) == ("limit", "stop", OrderState.WORKING)
     assert waiting == stop.request.quantity
     assert seconds_bare(held.positions[symbol], orders, until=last.record.as_of + timedelta(minutes=1)) < 5
 
@@ -165,7 +169,7 @@ async def test_the_kill_switch_leaves_stops_at_the_exchange_and_places_the_one_t
             waiting = stops_waiting(live)
     assert wrong == []
     assert list(waiting) == [BTC]
-    assert [order.request.type for order in orders] == ["market", "stop"]
+    assert [order.request.type for order in orders] == ["limit", "stop"]
 
 
 async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_placed_before_anything_else() -> None:
@@ -227,7 +231,7 @@ async def test_a_run_that_is_asked_to_stop_while_an_exit_is_refused_ends_with_th
             async with live.opened() as desk:
                 result = await drive(await live.begin(database, desk), cycles=6, listen=hear, stop=stop)
             orders = await sent(database)
-    exits = [order.state for order in orders if order.request.type == "market"][1:]
+    exits = [order.state for order in orders if order.request.type == "market"]
     assert (result.status, exits) == ("interrupted", [OrderState.REJECTED])
     assert list(stops_waiting(live)) == [BTC]
 
@@ -243,9 +247,9 @@ class Refusing:
         self._ended = 0
         self._first: Decimal | None = None
         self.refused: list[Decimal] = []
-        self._venue_submit, self._evaluate = session.venue.submit, session.engine.evaluate
+        self._venue_submit, self._gate_judge = session.venue.submit, session.office.judge
         if by_gate:
-            session.engine.evaluate = self._judge  # type: ignore[method-assign]
+            session.office.judge = self._judge  # type: ignore[method-assign]
         else:
             session.venue.submit = self._submit  # type: ignore[method-assign]
 
@@ -253,8 +257,11 @@ class Refusing:
         if not isinstance(event, CycleEnded):
             return
         self._ended += 1
-        if event.cycle == 0 and self._parts:
-            ((symbol, position),) = event.portfolio.positions.items()
+        if event.cycle > 0:
+            return
+        ((symbol, position),) = event.portfolio.positions.items()
+        self._first = position.stop_price
+        if self._parts:
             most = floor_to(abs(position.quantity) * Decimal("0.6"), Decimal("0.0001"))
             one = self._session.settings.instruments[symbol].model_copy(update={"stop_max_quantity": most})
             object.__setattr__(self._session.settings, "instruments", {symbol: one})
@@ -263,8 +270,7 @@ class Refusing:
     def _refuses(self, order: OrderRequest | Proposal) -> bool:
         if order.type != "stop" or order.trigger_price is None:
             return False
-        self._first = self._first or order.trigger_price
-        moved = self._ended > 2 and order.trigger_price > self._first + 100
+        moved = self._ended > 2 and self._first is not None and order.trigger_price > self._first + 100
         refuses = moved and (not self._parts or order.quantity < self._most)
         if refuses:
             self.refused.append(order.quantity)
@@ -276,12 +282,13 @@ class Refusing:
         report = stated(order, OrderState.REJECTED, reason="no", at=self._session.wall.now())
         return report.model_copy(update={"evidence": "51000"})
 
-    def _judge(self, proposal: Proposal, facts: Facts) -> Verdict:
-        verdict = self._evaluate(proposal, facts)
+    def _judge(self, proposal: Proposal, facts: Facts, *, engine: PolicyEngine) -> GateResult:
+        result = self._gate_judge(proposal, facts, engine=engine)
+        verdict = result.verdict
         first, *others = verdict.findings
         denied = (replace(first, outcome="deny", message="no"), *others)
         refused = verdict.model_copy(update={"outcome": "deny", "findings": denied})
-        return refused if self._refuses(proposal) else verdict
+        return GateResult(refused, None) if self._refuses(proposal) else result
 
 
 @pytest.mark.parametrize("refuser", ["venue", "gate"])
@@ -310,3 +317,47 @@ async def test_a_stop_that_is_refused_costs_no_part_of_the_one_that_it_was_to_re
     assert [cycle for cycle, lacking in guarded.seen.items() if lacking] == []
     if refuser == "venue" and not parts:
         assert (report.identical, report.first_difference) == (True, None)
+
+
+# Refusals in a row
+
+
+def an_exit_record(
+    state: OrderState, minute: int, *, sent: bool = True, stop: bool = False, why: str = "", **over: Any
+) -> OrderRecord:
+    moment = START + timedelta(minutes=minute)
+    request = {
+        "client_order_id": f"acexit{minute}",
+        "symbol": BTC,
+        "side": "sell",
+        "type": "stop" if stop else "market",
+        "quantity": "5",
+        "trigger_price": "90" if stop else None,
+        "reduce_only": True,
+    }
+    given = {"state": state, "submitted_at": moment if sent else None, "updated_at": moment, "reason": why}
+    return out(request=request | over, **given)
+
+
+REJECTED, CANCELLED, FILLED = OrderState.REJECTED, OrderState.CANCELLED, OrderState.FILLED
+
+
+@pytest.mark.parametrize(
+    ("orders", "counted"),
+    [
+        ([], []),
+        ([an_exit_record(REJECTED, 1), an_exit_record(REJECTED, 2)], [2, 1]),
+        ([an_exit_record(REJECTED, 1, sent=False), an_exit_record(REJECTED, 2, sent=False)], []),
+        ([an_exit_record(REJECTED, 1, why="not sent: the ticket has expired"), an_exit_record(REJECTED, 2)], [2]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2, sent=False), an_exit_record(REJECTED, 3)], [3, 1]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(FILLED, 2), an_exit_record(REJECTED, 3)], [3]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2), an_exit_record(REJECTED, 3)], [3]),
+        ([an_exit_record(REJECTED, 1), an_exit_record(CANCELLED, 2, stop=True), an_exit_record(REJECTED, 3)], [3, 1]),
+        ([an_exit_record(REJECTED, 1, reduce_only=False), an_exit_record(REJECTED, 2)], [2]),
+    ],
+)
+def test_only_what_the_venue_was_asked_for_is_a_refusal_in_a_row(
+    orders: Sequence[OrderRecord], counted: list[int]
+) -> None:
+    refused = refused_in_a_row(list(reversed(orders)))
+    assert [order.client_order_id for order in refused] == [f"acexit{minute}" for minute in counted]

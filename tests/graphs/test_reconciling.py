@@ -116,6 +116,17 @@ async def test_what_is_adopted_at_the_start_is_the_desks_own() -> None:
         assert (found(state).proven, await held(session)) == (True, (Decimal(5), ZERO))
 
 
+async def test_an_order_that_was_approved_before_a_crash_and_never_sent_does_not_block_its_symbol() -> None:
+    account = an_account()
+    async with a_live_session(account) as session:
+        entry = a_proposal(cycle=0)
+        await admit(session.ledger, an_admission(entry), cycle=0, at=entry.as_of)
+        cycle, state = await ticked(session, account, 1)
+        (order,) = await session.ledger.orders()
+        assert (order.state, order.reason) == (OrderState.CANCELLED, "never sent")
+        assert (found(state).proven, cycle.working) == (True, ())
+
+
 async def test_a_sale_by_hand_closes_what_the_desk_holds() -> None:
     account = an_account()
     async with a_live_session(account, adopt=[BTC]) as session:
@@ -219,6 +230,7 @@ async def judged(
             "target_price": None,
             "reference_price": price.mid,
             "releases": (stop,),
+            "cause": "flatten",
         }
         | over
     )

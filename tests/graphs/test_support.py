@@ -26,7 +26,7 @@ from graphs import RunResult, prepare, start
 from graphs.deciding import decisions_of
 from graphs.gate import gate
 from graphs.replay import replay_run
-from memory import Database
+from memory import Archive, Database
 from policy import Verdict
 
 T = TypeVar("T", bound=BaseModel)
@@ -130,10 +130,11 @@ async def test_no_headline_ends_a_position_that_venue_data_speaks_for(tmp_path: 
     async with archive(tmp_path) as database:
         result = await obeyed(database, market, Obeying("sell", after=1, before="buy"))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
     causes = [each.proposal.cause for each in decided]
     assert causes[0] == "entry"
     assert "thesis" not in causes
-    assert {"stop", "target", "time"} & set(causes)
+    assert {"stop", "target", "time"} & {*causes, *(each.cause for each in closed)}
     kept = [reason for d in result.decisions for reason in d.reasons if reason.startswith("position kept")]
     assert kept
     assert all("venue data supports no sell: its signals come to -" in reason for reason in kept)
@@ -181,11 +182,28 @@ async def test_the_gate_asks_for_the_support_of_this_cycle(
     assert support_of(verdict) == expected
 
 
-@pytest.mark.parametrize(("cause", "outcome"), [("stop", "allow"), ("thesis", "deny"), (None, "allow")])
-async def test_the_gate_refuses_an_unsupported_exit_only_where_it_is_by_thesis(cause: str | None, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("cause", "stop", "trailed", "outcome"),
+    [
+        ("flatten", None, None, "allow"),
+        ("thesis", None, None, "deny"),
+        (None, None, None, "deny"),
+        ("stop", "1", None, "allow"),  # parts of the bid
+        ("stop", "0.9", None, "deny"),
+        ("stop", "0.9", "1", "allow"),  # it trails
+        ("stop", "0.9", "0.95", "deny"),
+    ],
+)
+async def test_the_gate_refuses_an_unsupported_exit_where_it_is_by_thesis_or_does_not_say_what_is_so(
+    cause: str | None, stop: str | None, trailed: str | None, outcome: str
+) -> None:
     async with a_session() as session:
         cycle = await at_the_gate(session)
-        cycle.portfolio = an_account(a_position(BTC, quantity="0.1"), cash="90000", marks={BTC: Decimal(94_000)})
+        bid = (await session.market.quote(BTC, as_of=cycle.as_of)).bid
+        held = a_position(BTC, quantity="0.1", stop_price=bid * Decimal(stop) if stop else None)
+        cycle.portfolio = an_account(held, cash="90000", marks={BTC: Decimal(94_000)})
+        if trailed:
+            cycle.stops[BTC] = bid * Decimal(trailed)
         sale = {"side": "sell", "stop_price": None, "reduce_only": True, "quantity": Decimal("0.1"), "cause": cause}
         (verdict,) = (await gate([await an_entry(cycle, **sale)], cycle)).verdicts
     assert verdict.outcome == outcome
@@ -198,11 +216,12 @@ async def test_the_first_run_of_the_readme_still_shows_what_it_is_there_to_show(
     async with archive(tmp_path) as database:
         result = await run(database, options(seed=7, cycles=60))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
         again = await replay_run("r1", source=database, progress=lambda done, cycles: None)
     assert again.identical, again.first_difference
     allowed = [each.proposal.cause for each in decided if each.verdict.outcome == "allow"]
     assert allowed.count("entry") >= 2
-    assert {"stop", "target"} & set(allowed)
+    assert {"stop", "target"} & (set(allowed) | {each.cause for each in closed})
     declined = [reason for d in result.decisions for reason in d.reasons if "venue data supports no" in reason]
     refused = [f for each in decided for f in each.verdict.findings if f.outcome == "deny" and f.observed is not None]
     assert refused or [reason for reason in declined if reason.rsplit(" ", 1)[1].lstrip("-").replace(".", "").isdigit()]
@@ -214,7 +233,9 @@ async def test_a_recorded_crash_without_headlines_still_trades(tmp_path: Path, e
     async with archive(tmp_path) as database:
         result = await run(database, options(market=f"file:{recorded(episode)}", cycles=500))
         decided = [each async for each in decisions_of("r1", database=database)]
+        closed = await Archive(database).episodes("r1")
     causes = {each.proposal.cause for each in decided if each.verdict.outcome == "allow"}
+    causes |= {each.cause for each in closed}
     assert {order.side for order in result.orders if order.filled} == {"buy", "sell"}
     assert "entry" in causes
     assert causes & {"stop", "target", "time", "thesis"}

@@ -211,6 +211,7 @@ async def test_an_order_that_may_be_out_is_not_withdrawn(database: Database) -> 
     ledger, admission = await a_ledger(database), an_admission()
     await sent(ledger, admission)
     assert not await ledger.withdraw(admission.proposal.client_order_id, reason="", cycle=1, at=at(6))
+    assert (await ledger.order(admission.proposal.client_order_id)).state is OrderState.SUBMITTING
 
 
 async def test_fills_move_cash_and_position_once(database: Database) -> None:

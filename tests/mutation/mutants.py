@@ -1,4 +1,4 @@
-"""What a mutant is: one module of `policy/` with one small change.
+"""What a mutant is: one module with one small change.
 
 The changes are mutmut's operators, whose trampolines can't reach a decorated function (every rule of the
 gate is one), and a few of our own that a gate of limits needs. Texts for people, docstrings and types are
@@ -19,6 +19,8 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from mutmut.mutation import mutators
 
 Operator = tuple[type[cst.CSTNode], Callable[..., Iterable[cst.CSTNode]]]
+_Change = tuple[cst.CSTNode, cst.CSTNode, str, range, bool]
+"""A node and what takes its place; of the mutant: `where`, `lines` and `in_function`."""
 
 _TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _OPPOSITES: dict[type[cst.BaseCompOp], type[cst.BaseCompOp]] = {
@@ -134,7 +136,7 @@ class _Collector(cst.CSTVisitor):
     def __init__(self, places: Mapping[cst.CSTNode, object]) -> None:
         super().__init__()
         self._places = places
-        self.found: list[tuple[cst.CSTNode, cst.CSTNode, str, range, bool]] = []
+        self.found: list[_Change] = []
         self._names: list[str] = []
         self._lines: list[range] = []
         self._bodies = 0
@@ -206,30 +208,52 @@ _NEVER = (
     | m.ImportFrom()
     | m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))])
     | m.Assign(value=m.Call(func=m.Name("TypeVar")) | m.Subscript(value=m.Name("Callable")))
-    | m.Call(func=m.Name("lru_cache"))
+    | m.Call(func=m.Name("lru_cache") | m.Name("dataclass"))
 )
-"""Docstrings, imports, what says to linters which imports are handed on, types, and how much is remembered."""
+"""Docstrings, imports, what says to linters which imports are handed on, types, how much is remembered, and how."""
 _TYPED = m.Call(func=m.Name("cast"))
 """The first argument is a type."""
 _BLOCKS = (m.If(), m.For(), m.While(), m.With(), m.FunctionDef(), m.ClassDef(), m.Try())
 
 
+class Changes:
+    """What can be changed in one module. A change is rendered as a mutant only when it is asked for."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self._before, self._name = path.read_text(), path.relative_to(root).as_posix()
+        wrapper = MetadataWrapper(cst.parse_module(self._before))
+        self._module = wrapper.module
+        places = wrapper.resolve(PositionProvider)
+        # Only the statement that holds the change is rendered again.
+        self._pieces = [self._module.code_for_node(statement) for statement in self._module.body]
+        self._opening, self._closing = self._before.split("".join(self._pieces))
+        self._changes: list[tuple[int, _Change]] = []
+        for index, statement in enumerate(self._module.body):
+            collector = _Collector(places)
+            statement.visit(collector)
+            self._changes += [(index, change) for change in collector.found]
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def mutant(self, number: int) -> Mutant | None:
+        """The change of that number; none when it leaves the text of the module as it is."""
+        index, (node, changed, where, lines, in_function) = self._changes[number]
+        statement = self._module.body[index].deep_replace(node, changed)
+        piece = self._module.code_for_node(cst.ensure_type(statement, cst.CSTNode))
+        after = "".join((self._opening, *self._pieces[:index], piece, *self._pieces[index + 1 :], self._closing))
+        if after == self._before:
+            return None
+        return Mutant(self._name, where, after, _changed_lines(self._before, after), lines, in_function)
+
+
 def mutants_of(root: Path, path: Path) -> list[Mutant]:
     """Every mutant of one module; none twice."""
-    before, name = path.read_text(), path.relative_to(root).as_posix()
-    wrapper = MetadataWrapper(cst.parse_module(before))
-    module, places, made = wrapper.module, wrapper.resolve(PositionProvider), dict[str, Mutant]()
-    # Only the statement that holds the change is rendered again.
-    pieces = [module.code_for_node(statement) for statement in module.body]
-    opening, closing = before.split("".join(pieces))
-    for index, statement in enumerate(module.body):
-        collector = _Collector(places)
-        statement.visit(collector)
-        for node, changed, where, lines, in_function in collector.found:
-            piece = module.code_for_node(cst.ensure_type(statement.deep_replace(node, changed), cst.CSTNode))
-            after = "".join((opening, *pieces[:index], piece, *pieces[index + 1 :], closing))
-            if after != before and after not in made:
-                made[after] = Mutant(name, where, after, _changed_lines(before, after), lines, in_function)
+    changes, made = Changes(root, path), dict[str, Mutant]()
+    for number in range(len(changes)):
+        mutant = changes.mutant(number)
+        if mutant is not None:
+            made.setdefault(mutant.source, mutant)
     return list(made.values())
 
 

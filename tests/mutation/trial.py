@@ -37,6 +37,7 @@ OTHER_PROCESS = (
 )
 """Tests that would hold a mutant against the unchanged program, which no defect in the program could fail."""
 
+UNFIT = "unfit"
 _PYTEST = ["-q", "-o", "addopts=", "--import-mode=importlib", "--assert=plain", "-p", "no:cacheprovider"]
 _PYTEST += ["-p", "no:faulthandler", "-p", "pytest_asyncio.plugin", "-m", "not slow"]
 _MEMORY = 6 * 2**30
@@ -52,7 +53,7 @@ _UNMEASURED_S = 6.0
 class Outcome:
     mutant: Mutant
     result: str
-    """`killed`, `timeout` or `survived`."""
+    """`killed`, `timeout`, `survived`, or `unfit`: it could not be put in place, and nothing was tried."""
     by: str = ""
     """The test that noticed."""
 
@@ -70,8 +71,13 @@ class Suite:
 
 
 def prepare() -> None:
-    """Make the runs of hypothesis the same every time, and short: a failure is enough, however large."""
+    """Make runs of pytest in this process the same every time."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    shorten_properties()
+
+
+def shorten_properties() -> None:
+    """Make the runs of hypothesis the same every time, and short: a failure is enough, however large."""
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     checks = list(hypothesis.HealthCheck)
     hypothesis.settings.register_profile(
@@ -156,6 +162,7 @@ class InPlace:
         for name, lines in measured.lines.items():
             for line in lines:
                 self._where[line].append(name)
+        gc.unfreeze()  # what conftest.py froze isn't among the collector's objects
         self._functions = [thing for thing in gc.get_objects() if isinstance(thing, types.FunctionType)]
         gc.collect()
         gc.freeze()  # so that no child copies what it only looks at
@@ -208,7 +215,7 @@ class InPlace:
 
     def _trial(self, mutant: Mutant) -> str:
         if not _put_in_place(mutant, self._root, self._functions):
-            return "unfit"
+            return UNFIT
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         for name in self._ordered(mutant):
             _bound(self.suite.seconds[name])
@@ -224,8 +231,8 @@ def _fails(item: pytest.Item, after: pytest.Item | None) -> bool:
 def _judged(mutant: Mutant, value: object) -> Outcome:
     if value is None:
         return Outcome(mutant, "timeout")
-    if value in ("", "unfit"):
-        return Outcome(mutant, "survived")
+    if value in ("", UNFIT):
+        return Outcome(mutant, str(value) or "survived")
     return Outcome(mutant, "killed", str(value))
 
 

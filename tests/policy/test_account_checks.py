@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from builders.policy import (
     a_portfolio,
     a_proposal,
     a_quote,
+    a_stop,
     an_exit,
     an_instrument,
     consent_to,
@@ -29,7 +32,7 @@ from builders.policy import (
     some_facts,
     working,
 )
-from domain.decision import Proposal
+from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
 from graphs.profiles import PROFILES, profile
@@ -609,11 +612,98 @@ def test_where_no_detector_looked_nobody_knows_and_nothing_is_entered() -> None:
         assert (judged.outcome, judged.unknown) == ("deny", True)
 
 
-@pytest.mark.parametrize("cause", [None, "entry", "stop", "target", "time", "flatten", "halve", "protection", "thesis"])
-def test_an_exit_needs_support_where_it_is_by_thesis_and_an_entry_whatever_it_says(cause: str | None) -> None:
-    left = grade("SUPPORT", an_exit(cause=cause), held=LONG, venue_signals={BTC: ()})
-    assert left == ("deny" if cause == "thesis" else "pass")
+CAUSES = [None, *get_args(Cause)]
+MATTERS_OF_OPINION = [None, "entry", "thesis"]
+STATE_IT = "state what causes it: stop, target, time, flatten, halve or protection"
+
+
+def holding(quantity: str, *, side: str = "", stops: Mapping[str, str] | None = None, **plan: object) -> Facts:
+    """A position of BTC with such a plan, at 99.5 to 100.5; only `side` is supported."""
+    position = {"symbol": BTC, "quantity": quantity, "cost": Decimal(quantity) * 100} | plan
+    portfolio = a_portfolio(held={BTC: quantity}, positions={BTC: position})
+    speaking = {BTC: signals(side) if side else ()}
+    quotes = {BTC: a_quote(bid="99.5", ask="100.5")}
+    return some_facts(portfolio=portfolio, quotes=quotes, venue_signals=speaking, stops=stops or {})
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_an_entry_needs_support_whatever_it_says(cause: str | None) -> None:
     assert grade("SUPPORT", a_proposal(cause=cause), venue_signals={BTC: ()}) == "deny"
+
+
+@pytest.mark.parametrize("cause", ["flatten", "halve"])
+def test_an_exit_that_an_operator_or_a_loss_limit_asks_for_needs_no_support(cause: str) -> None:
+    assert finding(judge(an_exit(cause=cause), holding("5")), "SUPPORT").outcome == "pass"
+
+
+@pytest.mark.parametrize("cause", MATTERS_OF_OPINION)
+def test_an_exit_by_thesis_needs_support_and_so_does_one_that_states_no_cause(cause: str | None) -> None:
+    leave = an_exit(cause=cause)
+    refused = finding(judge(leave, holding("5", stop_price="105")), "SUPPORT")
+    assert refused.outcome == "deny"
+    assert (STATE_IT in refused.message) is (cause != "thesis")
+    unknown = finding(judge(leave, holding("5").model_copy(update={"venue_signals": {}})), "SUPPORT")
+    assert (unknown.outcome, unknown.unknown, STATE_IT in unknown.message) == ("deny", True, cause != "thesis")
+    assert grade("SUPPORT", leave, held=LONG, venue_signals={BTC: signals("sell")}) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("cause", "plan", "trailed", "outcome"),
+    [
+        ("stop", {"stop_price": "99.5"}, None, "pass"),  # the bid is at it
+        ("stop", {"stop_price": "99.4"}, None, "deny"),
+        ("stop", {"stop_price": "98"}, "99.5", "pass"),  # it trails
+        ("stop", {"stop_price": "98"}, "99.4", "deny"),
+        ("stop", {}, None, "deny"),
+        ("stop", {"target_price": "99"}, None, "deny"),
+        ("target", {"target_price": "99.5"}, None, "pass"),
+        ("target", {"target_price": "99.6"}, None, "deny"),
+        ("target", {}, None, "deny"),
+        ("target", {"stop_price": "100"}, None, "deny"),
+        ("time", {"opened_at": NOW}, None, "pass"),
+        ("time", {}, None, "deny"),
+        ("protection", {"stop_price": "105"}, None, "deny"),  # it is no stop that waits
+    ],
+)
+def test_what_an_exit_says_must_be_so_where_that_can_be_seen(
+    cause: str, plan: dict[str, object], trailed: str | None, outcome: str
+) -> None:
+    stops = {BTC: trailed} if trailed else {}
+    assert finding(judge(an_exit(cause=cause), holding("5", stops=stops, **plan)), "SUPPORT").outcome == outcome
+    supported = holding("5", side="sell", stops=stops, **plan)
+    assert finding(judge(an_exit(cause=cause), supported), "SUPPORT").outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("cause", "plan", "outcome"),
+    [
+        ("stop", {"stop_price": "100.5"}, "pass"),
+        ("stop", {"stop_price": "100.6"}, "deny"),
+        ("target", {"target_price": "100.5"}, "pass"),
+        ("target", {"target_price": "100.4"}, "deny"),
+    ],
+)
+def test_a_short_is_bought_back_where_the_ask_meets_its_plan(cause: str, plan: dict[str, object], outcome: str) -> None:
+    assert finding(judge(an_exit(side="buy", cause=cause), holding("-5", **plan)), "SUPPORT").outcome == outcome
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_stop_that_the_venue_is_to_hold_needs_no_support_but_by_thesis(cause: str | None) -> None:
+    stop = a_stop(cause=cause)
+    assert finding(judge(stop, holding("5")), "SUPPORT").outcome == ("deny" if cause == "thesis" else "pass")
+
+
+def test_a_claim_that_is_not_so_is_named_with_its_numbers() -> None:
+    claims = {
+        "stop": "the exit says that it is at its stop, and 99.5 has not met 95",
+        "target": "the exit says that it is at its target, and the position has none",
+        "time": "the exit says that its time is up, and nobody knows since when the position is held",
+        "protection": "the exit says that it is protection, and is no stop that waits",
+        None: "the exit does not say what causes it",
+    }
+    for cause, words in claims.items():
+        refused = finding(judge(an_exit(cause=cause), holding("5", stop_price="95")), "SUPPORT")
+        assert refused.message == f"venue data supports no sell; {words}: {STATE_IT}"
 
 
 def test_an_exit_by_thesis_is_let_through_with_signals_that_say_the_same() -> None:

@@ -226,8 +226,8 @@ def test_an_order_is_sent_into_a_market_whose_sides_meet() -> None:
 
 
 def test_a_ticket_may_live_for_one_second() -> None:
-    order = a_proposal().order()
-    ticket = TicketOffice(b"k" * 32, ttl_s=1).issue(judge(), order, now=NOW)
+    _, ticket = TicketOffice(b"k" * 32, ttl_s=1).judge(a_proposal(), some_facts(), engine=PolicyEngine(POLICY))
+    assert ticket is not None
     assert ticket.expires_at == NOW + timedelta(seconds=1)
 
 

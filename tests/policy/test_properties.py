@@ -94,10 +94,24 @@ def test_tightening_never_lets_in_what_a_person_spoke_for(
 
 
 def _matter_of_opinion(proposal: Proposal, world: Facts) -> bool:
-    """An order that is no exit, or one that is left because a thesis turned."""
+    """An order that is no exit, one by a thesis that turned, and one that does not say why it is, or not truly."""
     held = world.portfolio.quantity(proposal.symbol) if world.portfolio else Decimal(0)
     leaves = proposal.reduce_only and (held < 0 if proposal.side == "buy" else held > 0)
-    return not leaves or proposal.cause == "thesis"
+    if not leaves or proposal.cause == "thesis":
+        return True
+    assert world.portfolio is not None
+    position, quote = world.portfolio.positions[proposal.symbol], world.quotes[proposal.symbol]
+    # Downwards is against a long, and upwards against a short.
+    price, sign = (quote.bid, 1) if held > 0 else (quote.ask, -1)
+    stop, target = position.stop_price, position.target_price
+    so = {
+        "stop": stop is not None and sign * (price - stop) <= 0,
+        "target": target is not None and sign * (price - target) >= 0,
+        "time": position.opened_at is not None,
+        "flatten": True,
+        "halve": True,
+    }
+    return not proposal.protects and not so.get(proposal.cause or "", False)
 
 
 @settings(few, max_examples=300)

@@ -10,17 +10,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.liars import ATTACKS, AnyText, LyingOrder, LyingTicket, QuietDecimal
-from builders.policy import BTC, ETH, NOW, a_policy, a_proposal, judge, some_facts
-from domain.decision import Ticket
+from builders.liars import AnyText, LyingOrder, LyingTicket, QuietDecimal
+from builders.policy import BTC, ETH, NOW, POLICY, a_policy, a_proposal, judge, some_facts
+from domain.decision import Proposal, Ticket
 from domain.digest import canonical
 from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
-from policy import TicketOffice, Verdict
+from policy import CHECKS, Facts, PolicyEngine, TicketOffice, Verdict
+from policy.check import check
+from policy.ruling import passed
 
 OFFICE = TicketOffice(b"k" * 32, ttl_s=60)
+ENGINE = PolicyEngine(POLICY)
 ORDER = a_proposal().order()
-TICKET = OFFICE.issue(judge(), ORDER, now=NOW)
+
+
+def a_ticket(office: TicketOffice = OFFICE, **over: Any) -> Ticket:
+    verdict, ticket = office.judge(a_proposal(**over), some_facts(), engine=ENGINE)
+    assert verdict == judge(a_proposal(**over))
+    assert ticket is not None
+    return ticket
+
+
+TICKET = a_ticket()
 
 
 def refusal(ticket: Any, **over: object) -> str:
@@ -44,26 +56,39 @@ def test_what_may_be_sent_are_copies_that_nobody_else_holds() -> None:
     assert copies == (ORDER, TICKET)
 
 
-def test_the_same_verdict_gives_the_same_id_at_any_time() -> None:
-    later = OFFICE.issue(judge(), ORDER, now=NOW + timedelta(seconds=5))
-    assert later.id == TICKET.id
-    assert later.seal != TICKET.seal
+def test_the_same_verdict_gives_the_same_id_and_another_one_another() -> None:
+    assert a_ticket() == TICKET
+    assert a_ticket(TicketOffice(b"k" * 32, ttl_s=61)).id == TICKET.id
+    assert a_ticket(quantity="4").id != TICKET.id
 
 
 @pytest.mark.parametrize("outcome", ["deny", "review"])
 def test_only_an_allow_earns_a_ticket(outcome: str) -> None:
-    if outcome == "deny":
-        verdict = judge(facts=some_facts(trading_state="halted"))
-    else:
-        verdict = judge(policy=a_policy(conviction={"minimum": "0.5", "review_below": "0.9"}))
-    assert verdict.outcome == outcome
-    with pytest.raises(TicketRefused, match=outcome):
-        OFFICE.issue(verdict, ORDER, now=NOW)
+    facts = some_facts(trading_state="halted" if outcome == "deny" else "active")
+    policy = a_policy(conviction={"minimum": "0.5", "review_below": "0.9"}) if outcome == "review" else POLICY
+    verdict, ticket = OFFICE.judge(a_proposal(), facts, engine=PolicyEngine(policy))
+    assert (verdict.outcome, ticket) == (outcome, None)
+    assert verdict == judge(facts=facts, policy=policy)
 
 
-def test_an_allow_of_another_order_earns_no_ticket() -> None:
-    with pytest.raises(TicketRefused, match="another order"):
-        OFFICE.issue(judge(), a_proposal(quantity="4").order(), now=NOW)
+class Yes(PolicyEngine):
+    """Allows everything."""
+
+    def evaluate(self, proposal: Proposal, facts: Facts) -> Verdict:
+        return judge().model_copy(update={"client_order_id": proposal.client_order_id})
+
+
+def test_no_ticket_is_issued_on_the_word_of_another_engine() -> None:
+    """Nor can a verdict be handed in that somebody made: the office has it judged."""
+    halted = some_facts(trading_state="halted")
+    for engine in (Yes(POLICY), PolicyEngine(POLICY, checks=CHECKS[1:]), None, judge()):
+        with pytest.raises(TicketRefused, match="the engine is not the gate's own"):
+            OFFICE.judge(a_proposal(), halted, engine=engine)  # type: ignore[arg-type]
+    patched = PolicyEngine(POLICY)
+    patched.evaluate = lambda proposal, facts: judge()  # type: ignore[method-assign]
+    assert OFFICE.judge(a_proposal(), halted, engine=patched).ticket is None
+    more = PolicyEngine(POLICY, checks=[*CHECKS, check(code="ODD", source="a test")(lambda case: passed("odd"))])
+    assert OFFICE.judge(a_proposal(), some_facts(), engine=more).ticket is not None
 
 
 def test_a_ticket_is_good_from_its_issue_until_just_before_its_end() -> None:
@@ -107,27 +132,17 @@ def test_what_is_no_ticket_is_refused(ticket: object) -> None:
     assert "this is no ticket for" in refusal(ticket)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_no_ticket_is_issued_for_what_lies(name: str) -> None:
-    order, _ = ATTACKS[name](a_proposal().order(), TICKET)
-    if type(order) is OrderRequest and order == ORDER:
-        return  # the lie is in the ticket
-    with pytest.raises(TicketRefused):
-        OFFICE.issue(judge(), order, now=NOW)
+class Sure(Proposal):
+    """A proposal of another class."""
 
 
-class Allow(Verdict):
-    """Allows everything."""
+SURE, SIDELESS = Sure.model_validate(a_proposal().model_dump()), a_proposal().model_copy(update={"side": 0})
 
 
-def test_no_ticket_is_issued_on_a_verdict_that_lies() -> None:
-    denial = judge(facts=some_facts(trading_state="halted"))
-    assert denial.order_digest == ORDER.digest
-    assert denial.digest
-    object.__setattr__(denial, "outcome", "allow")
-    for lying in (denial, Allow.model_construct(**{**denial.__dict__}), None):
-        with pytest.raises(TicketRefused, match="no ticket is issued"):
-            OFFICE.issue(lying, ORDER, now=NOW)  # type: ignore[arg-type]
+@pytest.mark.parametrize("proposal", [None, ORDER, SURE, SIDELESS])
+def test_no_ticket_is_issued_for_what_is_no_proposal(proposal: Any) -> None:
+    verdict, ticket = OFFICE.judge(proposal, some_facts(), engine=ENGINE)
+    assert (verdict.outcome, ticket) == ("deny", None)
 
 
 # Whatever is done to an order or a ticket, nothing but the exact judged order comes out of the door.
@@ -192,7 +207,7 @@ def test_no_guessed_seal_fits(seal: str) -> None:
 
 
 def test_a_ticket_of_another_office_is_refused() -> None:
-    other = TicketOffice(b"o" * 32, ttl_s=60).issue(judge(), ORDER, now=NOW)
+    other = a_ticket(TicketOffice(b"o" * 32, ttl_s=60))
     assert "not issued here" in refusal(other)
 
 

@@ -149,6 +149,17 @@ async def test_the_second_one_shows_it_once_the_first_has_failed_often_enough_an
     assert pair.said_of("okx does not answer: the market is shown by myokx now, not by okx") == 1
 
 
+async def test_once_the_second_one_shows_the_market_its_warnings_are_heard(pair: Pair) -> None:
+    market = pair.market()
+    ticks = market.ticks()
+    await anext(ticks)
+    pair.fails(pair.first)
+    pair.second.hide(ETH)
+    await anext(ticks)
+    assert market.active == SECOND
+    assert pair.said_of("myokx has not shown the bar of ETH/USDT that closed at 12:05") == 1
+
+
 async def test_a_failure_that_passes_switches_nothing(pair: Pair) -> None:
     market = pair.market()
     ticks = market.ticks()

@@ -125,6 +125,21 @@ def test_a_recorded_symbol_that_is_gone_is_suspended_and_another_one_is_an_error
         carried(markets, symbols, exchange="okx", recorded={"LTC/USDT"})
 
 
+def test_all_symbols_that_cannot_be_traded_are_named_at_once_each_with_what_may_be_meant() -> None:
+    markets = {"BTC/USDT": a_market(), "ETH/USDT": a_market(active=False), "SOL/USDT": a_market()}
+    symbols = ("BTC/USTD", "ETH/USDT", "SOL/USDT", "QQQ/XYZ")
+    with pytest.raises(SymbolUnknown) as raised:
+        carried(markets, symbols, exchange="okx", recorded=())
+    assert raised.value.message == (
+        "BTC/USTD is not listed on okx (did you mean BTC/USDT, ETH/USDT?); "
+        "ETH/USDT is not trading on okx now (choose another of --symbols); "
+        "QQQ/XYZ is not listed on okx (write spot as BTC/USDT, a perpetual as BTC/USDT:USDT)"
+    )
+    closed = {symbol: a_market(active=False) for symbol in ("ETH/USDT", "SOL/USDT")}
+    with pytest.raises(UsageError, match=r"ETH/USDT is not trading .*; SOL/USDT is not trading"):
+        carried(closed, ("ETH/USDT", "SOL/USDT"), exchange="okx", recorded=())
+
+
 def test_a_list_without_any_market_of_a_kind_delists_nothing() -> None:
     with pytest.raises(VenueUnavailable, match="okx lists no spot markets at all"):
         carried({"BTC/USDT:USDT": a_swap()}, ("BTC/USDT",), exchange="okx", recorded={"BTC/USDT"})

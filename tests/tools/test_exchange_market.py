@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from builders.exchanges import START, Stage, a_stage, bar_at
+from builders.exchanges import START, Hung, Stage, a_stage, bar_at
 from builders.markets import fits
 from domain.candle import Timeframe
 from domain.clock import TickClock
@@ -120,6 +120,22 @@ async def test_what_happens_after_a_tick_is_seen_at_the_next_one_only(stage: Sta
     assert await market.quote(BTC, as_of=first) == quote
     assert await market.candles(BTC, limit=9, until=first) == bars
     assert (await market.quote(BTC, as_of=second - timedelta(seconds=3))) == quote  # the last one known then
+
+
+async def test_a_symbol_that_hangs_does_not_hold_up_the_look_at_the_others(stage: Stage) -> None:
+    stage.double.bystander = hung = Hung(stage.double, BTC)
+    market = stage.market(stage.client(timeout=60_000), patience_s=0.2)
+    words = told(market)
+    at = await anext(market.ticks())
+    assert (await market.quote(ETH, as_of=at)).at == at
+    assert len(await market.candles(BTC, limit=9, until=at)) == 9, "what it did show is there"
+    with pytest.raises(VenueUnavailable, match="okx showed no bid and ask of BTC/USDT"):
+        await market.quote(BTC, as_of=at)
+    assert words == ["okx did not answer about BTC/USDT within 0.2 s of the other symbols"]
+    assert hung.requests == 1, "and it was not asked again in the same look"
+    hung.symbol = ""
+    stage.wall.at += FIVE
+    assert (await market.quote(BTC, as_of=await anext(market.ticks(after=at)))).symbol == BTC
 
 
 async def test_everything_that_closed_while_nobody_looked_is_there_in_order(stage: Stage) -> None:

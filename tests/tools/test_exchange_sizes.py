@@ -145,6 +145,14 @@ def test_binance_says_whether_its_minimum_binds_market_orders(filters: tuple[Any
     }
 
 
+@pytest.mark.parametrize("exchange", ["binance", "binanceusdm", "bybit", "okx"])
+@pytest.mark.parametrize("kind", ["spot", "swap"])
+def test_only_perpetuals_of_binance_let_exits_be_as_small_as_a_lot(exchange: str, kind: str) -> None:
+    market = binance({"filterType": "MIN_NOTIONAL", "notional": "5"}) | {"spot": kind == "spot", "swap": kind == "swap"}
+    found = sizes_of(market, exchange=exchange, unit=ONE)
+    assert found.get("exits_without_minimum", False) is (kind == "swap" and exchange.startswith("binance"))
+
+
 def test_any_exchange_states_what_ccxt_has() -> None:
     market = {"swap": True, "limits": {"amount": {"min": "2", "max": "8"}, "cost": {"min": "1", "max": "9"}}}
     assert sizes_of(market, exchange="gate", unit=Decimal("0.5")) == {

@@ -236,6 +236,47 @@ async def test_symbols_are_spread_over_connections_and_each_fails_alone() -> Non
             assert [bid(stream, symbol) for symbol in symbols] == [60_000, 3_000, 60_000]
 
 
+@pytest.mark.parametrize("exchange", ["okx", "binance", "bybit"])
+async def test_a_symbol_that_is_delisted_is_followed_no_more_and_the_others_go_on(exchange: str) -> None:
+    symbols = ["BTC/USDT", "ETH/USDT"]
+    with a_stream_stage(symbols, exchange=exchange) as stage:
+        async with stage.live(limits=replace(QUICK, relist_every_s=0.05)) as stream:
+            stage.double.engine.delist("ETH/USDT")
+            stage.double.faults.add(SocketClosed(), on=Operation.STREAM_BOOK)
+            stage.touch("60001", "60002")
+            await until(lambda: [shard.symbols for shard in stream.health.shards] == [("BTC/USDT",)])
+            await until(lambda: stream.health.well)
+            reconnects, polls = stream.health.reconnects, stream.health.polls
+            stage.touch("60003", "60004")
+            await until(shows(stream, "60003"))
+            await asyncio.sleep(0.2)
+            assert (stream.health.reconnects, stream.health.polls) == (reconnects, polls)
+            assert (stream.health.well, stream.quote("ETH/USDT"), stream.health.unread) == (True, None, ())
+            stage.double.engine.relist("ETH/USDT")
+            stage.touch("3000", "3001", symbol="ETH/USDT")
+            await until(shows(stream, "3000", "ETH/USDT"))
+            await until(lambda: stream.health.well)
+            assert [shard.symbols for shard in stream.health.shards] == [tuple(symbols)]
+
+
+async def test_a_stream_begins_without_what_is_not_listed_any_more(stage: StreamStage) -> None:
+    async with stage.live(symbols=[SPOT, "DOGE/USDT"]) as stream:
+        assert [shard.symbols for shard in stream.health.shards] == [(SPOT,)]
+        assert (bid(stream), stream.quote("DOGE/USDT"), stream.health.failed) == (60_000, None, "")
+
+
+async def test_where_nothing_is_listed_any_more_nothing_is_followed_until_it_is(stage: StreamStage) -> None:
+    async with stage.live(limits=replace(QUICK, relist_every_s=0.05)) as stream:
+        stage.double.engine.delist(SPOT)
+        stage.double.faults.add(SocketClosed(), on=Operation.STREAM_BOOK)
+        stage.touch("60001", "60002")
+        await until(lambda: [shard.symbols for shard in stream.health.shards] == [()])
+        await until(lambda: stream.health.well)
+        stage.double.engine.relist(SPOT)
+        stage.touch("60003", "60004")
+        await until(shows(stream, "60003"))
+
+
 # Bars.
 
 

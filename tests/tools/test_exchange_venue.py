@@ -50,6 +50,24 @@ async def test_a_perpetual_is_counted_in_base_and_sent_in_contracts(stage: Stage
     assert statement.balances == {"USDT": 100_000 - fill.fee}
 
 
+async def test_a_binance_perpetual_is_exited_below_its_least_notional_and_not_entered() -> None:
+    """0.001 are worth 60, and the least that may be entered is 100."""
+    async with a_stage(exchange="binance", symbol=SWAP, symbols=[SWAP]) as stage:
+        enter = an_order(symbol=SWAP, quantity="0.002", id="enter")
+        assert (await stage.venue.submit(enter, a_ticket(enter))).state is OrderState.FILLED
+        over = {"symbol": SWAP, "quantity": Decimal("0.001")}
+        waits = an_order("sell", id="waits", reduce_only=True, limit="61000").model_copy(update=over)
+        stops = waits.model_copy(
+            update={"client_order_id": "stops", "type": "stop", "limit_price": None, "trigger_price": Decimal(59_000)}
+        )
+        leave = an_order("sell", id="leave", reduce_only=True).model_copy(update=over)
+        small = an_order(id="small", limit="59000").model_copy(update=over)
+        for order, state in ((waits, "working"), (stops, "working"), (leave, "filled")):
+            assert (await stage.venue.submit(order, a_ticket(order))).state.value == state
+        refused = await stage.venue.submit(small, a_ticket(small))
+        assert refused.reason == "not sent: the notional 59 is below the minimum 100"
+
+
 async def test_one_order_is_one_request_that_says_until_when_it_may_be_carried_out(stage: Stage) -> None:
     order = an_order(symbol=SPOT, quantity="0.5")
     await stage.venue.submit(order, a_ticket(order))

@@ -48,6 +48,14 @@ async def test_a_statement_has_what_is_locked_what_is_held_and_what_may_trade(st
     assert portfolio.equity == portfolio.start_cash + portfolio.unrealized
 
 
+async def test_a_statement_is_whole_without_the_mark_of_a_book_that_does_not_come(stage: Stage) -> None:
+    whole = await stage.venue.statement()
+    stage.double.faults.add(ServerError(), on=Operation.BOOK, times=None)
+    found = await stage.venue.statement()
+    assert (whole.marks.keys(), found.marks) == ({SPOT}, {})
+    assert (found.balances, found.positions) == (whole.balances, whole.positions)
+
+
 async def test_trades_are_read_page_by_page_to_the_last_one(stage: Stage) -> None:
     stage.double.engine.set_touch(SPOT, bid="60000", ask="60001", size=1_000)
     for _ in range(205):

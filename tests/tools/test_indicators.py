@@ -237,4 +237,6 @@ async def test_without_a_closed_bar_there_is_nothing_to_read() -> None:
 async def test_indicators_survive_the_tape() -> None:
     view = a_view(StillMarket({BTC: LONG}), as_of=START + 230 * STEP)
     result = await a_toolbox(indicators, view=view).call(indicators, {"symbol": BTC})
+    assert result.value is not None
+    assert None not in result.value.model_dump().values()
     assert indicators.returns.validate_json(result.model_dump_json()) == result

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -141,6 +142,24 @@ async def test_a_marketable_limit_never_pays_more_than_its_limit():
     order = an_order("buy", "1", limit="100.01")
     await run.send(order)
     assert (await run.see(order, after=2)).fills[0].price == Decimal("100.01")
+
+
+@pytest.mark.parametrize(("side", "touch", "missed"), [("buy", "100.005", "100.0049"), ("sell", "99.995", "99.9951")])
+async def test_a_limit_that_the_open_misses_by_one_tick_waits_and_is_filled_when_it_is_traded_through(
+    side, touch, missed
+):
+    run = Run(bars(FLAT, "100 101 99 100"), symbol="ETH/USDT:USDT")
+    orders = {"takes": touch, "waits": missed}
+    for name, limit in orders.items():
+        await run.send(an_order(side, "1", symbol="ETH/USDT:USDT", limit=limit, id=name))
+    run.clock.set(at(2))
+    taken, made = [(await run.venue.find(name, "ETH/USDT:USDT")).fills[0] for name in orders]
+    assert (taken.price, taken.at) == (Decimal(touch), at(1))
+    assert (made.price, made.at) == (Decimal(missed), at(2) - timedelta(microseconds=1))
+    assert (taken.fee, made.fee) == (
+        (taken.price * Decimal("0.0005")).quantize(Decimal("1e-8")),
+        (made.price * Decimal("0.0002")).quantize(Decimal("1e-8")),
+    )
 
 
 async def test_a_limit_below_a_gap_down_fills_at_the_better_open():

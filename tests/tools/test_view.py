@@ -22,8 +22,10 @@ async def test_no_bar_is_newer_than_the_moment_asked_about(tick: int, limit: int
 
 async def test_a_quote_from_the_future_is_no_quote() -> None:
     market = StillMarket(quotes={BTC: a_quote(at=START + timedelta(seconds=1))})
-    with pytest.raises(VenueUnavailable):
+    with pytest.raises(VenueUnavailable, match="as old as the moment asked for"):
         await a_view(market).quote(BTC)
+    now = START + timedelta(seconds=1)
+    assert (await a_view(market, as_of=now).quote(BTC)).at == now
 
 
 async def test_an_old_quote_is_given_with_its_own_time() -> None:

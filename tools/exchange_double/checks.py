@@ -26,12 +26,21 @@ def check(new: NewOrder, listing: Listing, matcher: Matcher) -> None:
         raise Refused(Reason.NO_FUNDS)
 
 
-def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Matcher, *, holds: bool) -> None:
+def check_stop(
+    new: NewOrder,
+    trigger: Trigger,
+    listing: Listing,
+    matcher: Matcher,
+    *,
+    holds: bool,
+    target: Trigger | None = None,
+) -> None:
     """Form, and that it has something to wait for. Whether it can be paid is seen when it triggers.
 
     One that `holds` must be paid for now. Raises `Refused` for the first that fails.
     """
     _check_price(trigger.price, listing)
+    _check_price(target.price if target else None, listing)
     _check_price(new.limit_price, listing)
     if not new.in_quote:
         _check_size(new.quantity, listing)
@@ -39,7 +48,7 @@ def check_stop(new: NewOrder, trigger: Trigger, listing: Listing, matcher: Match
     price = matcher.price(new.symbol, trigger.by)
     if price is None:
         raise Refused(Reason.NO_MARKET)
-    if trigger.reached(price):
+    if trigger.reached(price) or (target is not None and target.reached(price)):
         raise Refused(Reason.WOULD_TRIGGER)
     if holds:
         currency, amount = held_by(new, trigger, listing)

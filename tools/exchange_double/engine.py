@@ -31,8 +31,8 @@ from tools.exchange_double.events import Event, Listener, MarketChanged, OrderCh
 from tools.exchange_double.funds import Funds
 from tools.exchange_double.listing import LISTINGS, Listing
 from tools.exchange_double.matcher import Matcher, limit_of, other
-from tools.exchange_double.orders import Cause, Fill, NewOrder, Order, Reason, Refused, Status
-from tools.exchange_double.stops import Stop, Stops, StopStatus, Trigger
+from tools.exchange_double.orders import Attached, Cause, Fill, NewOrder, Order, Reason, Refused, Status
+from tools.exchange_double.stops import Stop, Stops, StopStatus, Trigger, triggers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -224,10 +224,24 @@ class Engine:
             self.refuses_exits = False
             raise Refused(Reason.BELOW_MINIMUM)
         check(new, listing, self._matcher)
+        if new.attached is not None:
+            self._check_attached(new, new.attached)
         order_id = self._accept(new, listing)
         self._work(order_id, stop_after)
         self._trip()
         return self._matcher.orders[order_id]
+
+    def _check_attached(self, new: NewOrder, attached: Attached) -> None:
+        """Raises `Refused` for an id that was used, and for exits that the order's price or the last has reached."""
+        taken = {order.new.attached.client_order_id for order in self.orders if order.new.attached is not None}
+        if attached.client_order_id in taken or self.find_stop(client_order_id=attached.client_order_id):
+            raise Refused(Reason.DUPLICATE_ID)
+        price = new.limit_price or self._matcher.last_price(new.symbol)
+        if price is None:
+            raise Refused(Reason.NO_MARKET)
+        trigger, target = triggers(attached, sells=new.side == "buy")
+        if trigger.reached(price) or (target is not None and target.reached(price)):
+            raise Refused(Reason.WOULD_TRIGGER)
 
     @_atomic
     def place_stop(
@@ -241,6 +255,7 @@ class Engine:
         stop_after: Decimal | None = None,
         same_order: bool = False,
         holds: bool = False,
+        target: Trigger | None = None,
     ) -> Stop:
         """Accept a stop: `new` is placed once the price reaches `trigger`. See `place` and `Stop` for the rest.
 
@@ -258,9 +273,9 @@ class Engine:
         order = self.find(client_order_id=client_order_id) if same_order else None
         if order is not None and (order.open or not ids_unique_when_open):
             raise Refused(Reason.DUPLICATE_ID)
-        check_stop(new, trigger, listing, self._matcher, holds=holds)
-        apart, at = str(5_000_000_000_000_000_000 + len(self._stops.all)), self.clock.now()
-        stop_id = self._next_order_id() if same_order else apart
+        check_stop(new, trigger, listing, self._matcher, holds=holds, target=target)
+        at = self.clock.now()
+        stop_id = self._next_order_id() if same_order else self._next_stop_id()
         self.accepted.append(stop_id)
         return self._stops.put(
             Stop(
@@ -268,6 +283,7 @@ class Engine:
                 client_order_id=client_order_id,
                 new=new,
                 trigger=trigger,
+                target=target,
                 created_at=at,
                 updated_at=at,
                 form=form,
@@ -420,6 +436,40 @@ class Engine:
     def _order_changed(self, order: Order) -> None:
         self._untold.append(OrderChanged(order))
         self._market_changed(order.new.symbol)
+        if order.new.attached is not None and order.filled and not order.open:
+            self._attach(order, order.new.attached)
+
+    def _attach(self, entry: Order, attached: Attached) -> None:
+        """Put the stop that came with an order: for all that it filled, and on spot for what of it is not the fee."""
+        listing, sells, at = self.listings[entry.new.symbol], entry.new.side == "buy", self.clock.now()
+        paid_in_base = entry.fee if entry.fee_currency == listing.base else ZERO
+        size = floor_to(entry.filled - paid_in_base, listing.lot_size)
+        if not size:
+            return
+        trigger, target = triggers(attached, sells=sells)
+        stop_id = self._next_stop_id()
+        self.accepted.append(stop_id)
+        self._stops.put(
+            Stop(
+                stop_id=stop_id,
+                client_order_id=attached.client_order_id,
+                new=NewOrder(
+                    symbol=entry.new.symbol,
+                    side="sell" if sells else "buy",
+                    type="market",
+                    quantity=size,
+                    reduce_only=listing.swap,
+                ),
+                trigger=trigger,
+                target=target,
+                created_at=at,
+                updated_at=at,
+                form=attached.form,
+            )
+        )
+
+    def _next_stop_id(self) -> str:
+        return str(5_000_000_000_000_000_000 + len(self._stops.all))
 
     def _market_changed(self, symbol: str) -> None:
         self._changes[symbol] += 1

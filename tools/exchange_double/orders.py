@@ -64,6 +64,17 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """The stop that comes with an order, once that has ended with something filled."""
+
+    client_order_id: str
+    stop_price: Decimal
+    target_price: Decimal | None
+    form: str
+    """See `Stop`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
     """What a client asks for. `quantity` is in base units or contracts; in quote currency with `in_quote`."""
 
@@ -79,6 +90,8 @@ class NewOrder:
     """Of market buys on spot: spend `quantity` instead of buying it."""
     client_order_id: str = ""
     tag: str = ""
+    attached: Attached | None = None
+    """What is to be done with what this fills."""
 
     def __post_init__(self) -> None:
         if (self.type == "limit") != (self.limit_price is not None):

@@ -7,14 +7,14 @@ the order that it holds is placed as any other: it may be refused then, and the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 from domain.order import Side
-from tools.exchange_double.orders import NewOrder, Reason
+from tools.exchange_double.orders import Attached, NewOrder, Reason
 
 TriggerBy = Literal["last", "mark"]
 """Which price is watched."""
@@ -43,6 +43,17 @@ class Trigger:
         return (side == "sell") == (self.direction == "below")
 
 
+def triggers(attached: Attached, *, sells: bool) -> tuple[Trigger, Trigger | None]:
+    """What the exits of an order wait for: the stop, and the target where there is one."""
+    losing: Literal["below", "above"] = "below" if sells else "above"
+    gaining: Literal["below", "above"] = "above" if sells else "below"
+    target = attached.target_price
+    return (
+        Trigger(price=attached.stop_price, direction=losing),
+        None if target is None else Trigger(price=target, direction=gaining),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """One stop and what became of it. Every change makes a new value."""
@@ -56,6 +67,10 @@ class Stop:
     """It holds back what its order will pay with, as that order would. Of spot only."""
     new: NewOrder
     trigger: Trigger
+    target: Trigger | None = None
+    """Beyond it on the other side: whichever is reached first places the order, and the other is gone."""
+    met: Trigger | None = None
+    """Which was reached."""
     created_at: datetime
     updated_at: datetime
     form: str = ""
@@ -71,6 +86,10 @@ class Stop:
     @property
     def waiting(self) -> bool:
         return self.status is StopStatus.WAITING
+
+    def reached(self, price: Decimal) -> Trigger | None:
+        """What this price reaches: the trigger, or else the target."""
+        return next((each for each in (self.trigger, self.target) if each and each.reached(price)), None)
 
 
 class Stops:
@@ -115,6 +134,6 @@ class Stops:
         """The oldest that waits for no more than what `price` says of its symbol."""
         for stop in self.waiting:
             seen = price(stop.new.symbol, stop.trigger.by)
-            if seen is not None and stop.trigger.reached(seen):
-                return stop
+            if seen is not None and (met := stop.reached(seen)) is not None:
+                return replace(stop, met=met)
         return None

@@ -6,9 +6,11 @@ compares it with books looks again before believing in a difference.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from domain.clock import Clock
 from domain.errors import VenueUnavailable
@@ -22,10 +24,14 @@ from tools.exchange_numbers import exact
 from tools.exchange_venue import rows
 from tools.exchange_venue.listed import EXACT, Listed
 from tools.exchange_venue.lookup import Lookup
+from tools.exchange_venue.pace import RATE
 from tools.exchange_venue.quirks.quirks import Listing, Quirks
 from tools.exchange_venue.reading import readable
 from tools.exchange_venue.rows import could_be_ours
 from tools.exchange_venue.session import Session
+
+_MARK_S: Final = 1.5
+"""For the books of all symbols, besides the time that an exchange may be asked in: one that hangs costs no more."""
 
 
 class Account:
@@ -63,10 +69,12 @@ class Account:
         balances = await self._balances()
         positions = await self._positions(listed)
         marks = {symbol: mark for symbol, (_, mark, _) in positions.items() if mark is not None}
-        for symbol, one in listed.items():
-            held = positions[symbol][0] if symbol in positions else balances.get(one.instrument.base, ZERO)
-            if symbol not in marks and (held or not one.swap):
-                marks[symbol] = await self.mid(one)
+        unmarked = [
+            one
+            for symbol, one in listed.items()
+            if symbol not in marks and (not one.swap or balances.get(one.instrument.base) or symbol in positions)
+        ]
+        marks |= await self._mids(unmarked)
         return Statement(
             at=self._wall.now(),
             balances=balances,
@@ -113,6 +121,20 @@ class Account:
             fees=ZERO,
             start_cash=max(ZERO, start),
         )
+
+    async def _mids(self, wanted: Sequence[Listed]) -> Mapping[str, Decimal]:
+        """Of those whose book comes in time. What is held stands in balances: without a mark it is no less certain."""
+        limit_s = _MARK_S + len(wanted) / RATE.per_s
+
+        async def mid(one: Listed) -> Decimal | None:
+            try:
+                async with asyncio.timeout(limit_s):
+                    return await self.mid(one)
+            except (TimeoutError, VenueUnavailable):
+                return None
+
+        found = await asyncio.gather(*(mid(one) for one in wanted))
+        return {one.symbol: mark for one, mark in zip(wanted, found, strict=True) if mark is not None}
 
     async def mid(self, one: Listed) -> Decimal:
         asked_at = self._wall.now()

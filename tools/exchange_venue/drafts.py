@@ -40,13 +40,14 @@ class Draft:
 def draft(order: OrderRequest, listed: Listed, quirks: Quirks) -> Draft:
     """Call it for an order that `objection` has nothing against."""
     make = quirks.stop if order.type == "stop" and quirks.stop else quirks.order
+    targeted = order.type == "stop" and order.target_price is not None
     return Draft(
         symbol=order.symbol,
-        type="limit" if order.type == "limit" else "market",
+        type=quirks.targeted if targeted else "limit" if order.type == "limit" else "market",
         side=order.side,
         amount=text(listed.in_theirs(order.quantity)),
         price=None if order.limit_price is None else text(order.limit_price),
-        params=make(order),
+        params={**make(order), **(quirks.attached(order) if quirks.attached and order.stop_price else {})},
     )
 
 
@@ -60,19 +61,23 @@ def objection(order: OrderRequest, listed: Listed, quirks: Quirks, *, currency: 
         return f"{order.symbol} is priced in {instrument.quote}, and the account is in {currency}"
     if order.type == "stop" and quirks.stop is None:
         return f"stops are not held at {quirks.exchange}"
+    if (order.stop_price or order.target_price) and quirks.attached is None:
+        return f"stops are not attached to entries at {quirks.exchange}, and have no targets"
     if order.type != "limit" and order.time_in_force == "FOK":
         return f"a {order.type} order is filled as far as it goes, and can't be FOK"
     if order.reduce_only and not listed.swap and order.side == "buy":
         return "on spot there is no short position that a buy could reduce"
     price = order.limit_price or order.trigger_price  # a market order's notional is the venue's to say
-    if why := too_small(order.quantity, instrument, type=order.type, price=price) or too_large(
-        order.quantity, instrument, type=order.type, price=price
-    ):
+    if why := too_small(order.quantity, instrument, type=order.type, price=price, reduces=order.reduce_only):
+        return why
+    if why := too_large(order.quantity, instrument, type=order.type, price=price):
         return why
     checks: list[tuple[str, Decimal | None, Decimal]] = [
         ("quantity", order.quantity, instrument.lot_size),
         ("limit_price", order.limit_price, instrument.tick_size),
         ("trigger_price", order.trigger_price, instrument.tick_size),
+        ("stop_price", order.stop_price, instrument.tick_size),
+        ("target_price", order.target_price, instrument.tick_size),
     ]
     for name, value, step in checks:
         if value is not None and not on_grid(value, step):

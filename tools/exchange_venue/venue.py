@@ -194,6 +194,9 @@ class ExchangeVenue:
         """Whether a stop waits at the exchange. Where it can't, it must be watched from here."""
         return self._quirks.stop is not None
 
+    def attaches_stops(self, symbol: str) -> bool:
+        return self._quirks.attached is not None
+
     @property
     def batch(self) -> int:
         """Not all that the exchange takes: each is looked at first, and must not wait long for its turn after that."""

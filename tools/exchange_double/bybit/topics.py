@@ -47,7 +47,7 @@ def _private(topic: str, engine: Engine) -> Feed:
 
 
 def _listing(engine: Engine, category: str, market: str) -> Listing:
-    for listing in engine.listings.values():
+    for listing in engine.listed:
         if category_of(listing) == category and symbol_id(listing.symbol) == market:
             return listing
     raise LookupError(market)

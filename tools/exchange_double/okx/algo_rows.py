@@ -52,7 +52,7 @@ def stop(row: Stop, *, listing: Listing, became: Order | None, leverage: Decimal
         **_prices(row),
         "actualPx": text(became.value / became.filled) if became and became.filled else "",
         "actualSz": text(became.filled) if became else "0",
-        "actualSide": ("sl" if row.trigger.is_stop_loss(new.side) else "tp") if triggered else "",
+        "actualSide": ("sl" if (row.met or row.trigger).is_stop_loss(new.side) else "tp") if triggered else "",
         "triggerTime": millis(row.updated_at) if triggered else "",
         "last": text(last),
         "cTime": millis(row.created_at),
@@ -62,8 +62,11 @@ def stop(row: Stop, *, listing: Listing, became: Order | None, leverage: Decimal
 
 def _prices(row: Stop) -> Row:
     """The trigger and the price of the order, under the names of this kind of stop; the other names are empty."""
-    trigger, limit = row.trigger, row.new.limit_price
-    empty = {name: "" for kind in NAMES.values() for name in kind}
-    kind = "trigger" if row.form == "trigger" else "sl" if trigger.is_stop_loss(row.new.side) else "tp"
-    at, by, price = NAMES[kind]
-    return {**empty, at: text(trigger.price), by: trigger.by, price: "-1" if limit is None else text(limit)}
+    limit = row.new.limit_price
+    prices: Row = {name: "" for kind in NAMES.values() for name in kind}
+    for trigger in (row.trigger, row.target):
+        if trigger is not None:
+            kind = "trigger" if row.form == "trigger" else "sl" if trigger.is_stop_loss(row.new.side) else "tp"
+            at, by, price = NAMES[kind]
+            prices |= {at: text(trigger.price), by: trigger.by, price: "-1" if limit is None else text(limit)}
+    return prices

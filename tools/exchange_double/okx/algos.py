@@ -38,14 +38,16 @@ _BEYOND: dict[tuple[str, Side], tuple[str, str]] = {
 
 
 def place(call: Call) -> Answer:
-    """One stop: `conditional` with a stop loss or a take profit, or `trigger`."""
+    """One stop: `conditional` with a stop loss or a take profit, `oco` with both, or `trigger`."""
     fields = call.fields()
     row = _row(fields)
     try:
         new, trigger = _new_order(fields, call), _trigger(fields, call)
+        target = _trigger(fields, call, kind="tp") if fields["ordType"] == "oco" else None
         placed = call.engine.place_stop(
             new,
             trigger,
+            target=target,
             client_order_id=client_id(fields, "algoClOrdId"),
             form=str(fields["ordType"]),
             ids_unique_when_open=call.effects.ids_unique_when_open,
@@ -144,7 +146,7 @@ def _row(fields: Mapping[str, object]) -> Row:
 
 def _refused(refused: Refused, fields: Mapping[str, object]) -> Row:
     code, message = REFUSALS[refused.reason]
-    if refused.reason is Reason.WOULD_TRIGGER and fields.get("ordType") == "conditional":
+    if refused.reason is Reason.WOULD_TRIGGER and fields.get("ordType") in ("conditional", "oco"):
         code, message = _BEYOND["sl" if fields.get("slTriggerPx") else "tp", side_of(fields)]
     elif refused.reason is Reason.DUPLICATE_ID:
         code, message = "51068", "algoClOrdId already exists within algoClOrdId and attachAlgoClOrdId."
@@ -184,9 +186,11 @@ def _new_order(fields: Mapping[str, object], call: Call) -> NewOrder:
     )
 
 
-def _trigger(fields: Mapping[str, object], call: Call) -> Trigger:
-    """A stop loss is beyond the price on the losing side and a take profit on the other; a `trigger` on either."""
-    at, watched, _ = _names(fields)
+def _trigger(fields: Mapping[str, object], call: Call, *, kind: str = "") -> Trigger:
+    """A stop loss is beyond the price on the losing side and a take profit on the other; a `trigger` on either. `kind`
+    names one of the two of an `oco`, and without it is that of the stop.
+    """
+    at, watched, _ = rows.NAMES[kind] if kind else _names(fields)
     price, by = decimal(fields, at), _WATCHED.get(str(fields.get(watched) or "last"))
     if by is None:
         raise wrong(watched)
@@ -202,9 +206,13 @@ def _names(fields: Mapping[str, object]) -> tuple[str, str, str]:
     """The names of the trigger's price, of what it watches and of the order's price in this request."""
     if fields["ordType"] == "trigger":
         return ("triggerPx", "triggerPxType", "orderPx")
-    if fields["ordType"] != "conditional":
+    if fields["ordType"] not in ("conditional", "oco"):
         raise wrong("ordType")
     loss, profit = bool(fields.get("slTriggerPx")), bool(fields.get("tpTriggerPx"))
+    if fields["ordType"] == "oco":
+        if fields.get("tpOrdPx") != fields.get("slOrdPx"):
+            raise OkxError("51000", "Parameter tpOrdPx error: the double does not speak two prices")
+        return rows.NAMES["sl"]
     if loss == profit:
         raise OkxError("51000", "Parameter slTriggerPx error: one of slTriggerPx and tpTriggerPx")
     return rows.NAMES["sl" if loss else "tp"]

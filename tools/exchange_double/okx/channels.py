@@ -24,7 +24,7 @@ Endpoint = Mapping[str, Channel]
 
 
 def _listing(arg: Row, engine: Engine) -> Listing:
-    found = {inst_id(listing.symbol): listing for listing in engine.listings.values()}
+    found = {inst_id(listing.symbol): listing for listing in engine.listed}
     return found[str(arg.get("instId", ""))]
 
 

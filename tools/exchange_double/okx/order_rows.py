@@ -7,7 +7,7 @@ from decimal import Decimal
 from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.errors import CANCEL_SOURCES
 from tools.exchange_double.okx.text import Row, inst_id, inst_type, millis, text
-from tools.exchange_double.orders import Fill, Order, Status
+from tools.exchange_double.orders import Attached, Fill, Order, Status
 from tools.exchange_double.stops import Stop
 
 _STATES = {
@@ -17,7 +17,7 @@ _STATES = {
     Status.CANCELLED: "canceled",
 }
 
-_SOURCES = {"trigger": "6", "conditional": "7"}
+_SOURCES = {"trigger": "6", "conditional": "7", "oco": "7"}
 """Which kind of stop an order was."""
 
 
@@ -70,7 +70,7 @@ def order(row: Order, *, listing: Listing, leverage: Decimal, stop: Stop | None 
         "cancelSourceReason": reason,
         "algoId": stop.stop_id if stop else "",
         "algoClOrdId": stop.client_order_id if stop else "",
-        "attachAlgoOrds": [],
+        "attachAlgoOrds": [_attached(new.attached)] if new.attached else [],
         "attachAlgoClOrdId": "",
         "slTriggerPx": "",
         "slOrdPx": "",
@@ -79,6 +79,20 @@ def order(row: Order, *, listing: Listing, leverage: Decimal, stop: Stop | None 
         "stpMode": "cancel_maker",
         "cTime": millis(row.created_at),
         "uTime": millis(row.updated_at),
+    }
+
+
+def _attached(exit: Attached) -> Row:
+    target = exit.target_price
+    return {
+        "attachAlgoClOrdId": exit.client_order_id,
+        "slTriggerPx": text(exit.stop_price),
+        "slTriggerPxType": "last",
+        "slOrdPx": "-1",
+        "tpTriggerPx": text(target),
+        "tpTriggerPxType": "last" if target else "",
+        "tpOrdPx": "-1" if target else "",
+        "failCode": "",
     }
 
 

@@ -12,7 +12,7 @@ from tools.exchange_double.listing import Listing
 from tools.exchange_double.okx.call import Call, answer, decimal
 from tools.exchange_double.okx.errors import REFUSALS, OkxError, missing, wrong
 from tools.exchange_double.okx.text import Row, millis
-from tools.exchange_double.orders import NewOrder, Order, Reason, Refused
+from tools.exchange_double.orders import Attached, NewOrder, Order, Reason, Refused
 from tools.exchange_double.wire import Answer
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -26,9 +26,24 @@ _TYPES: dict[str, tuple[OrderType, TimeInForce]] = {
 }
 """OKX's order types: what they are, and how long they last."""
 
+_NOTHING: Mapping[str, object] = {}
 _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
-_NOT_SPOKEN = ("attachAlgoOrds", "pxUsd", "pxVol", "stpMode", "banAmend", "pxAmendType", "tradeQuoteCcy")
+_NOT_SPOKEN = ("pxUsd", "pxVol", "stpMode", "banAmend", "pxAmendType", "tradeQuoteCcy")
 """Parameters that would change what an order does, and that the double does not know: refused, not passed over."""
+
+_ATTACHABLE = frozenset(
+    {
+        "attachAlgoClOrdId",
+        *(f"{kind}{name}" for kind in ("sl", "tp") for name in ("TriggerPx", "TriggerPxType", "OrdPx")),
+    }
+)
+_BEYOND: dict[tuple[bool, Side], tuple[str, str]] = {
+    (True, "buy"): ("51047", "The stop-loss price must be lower than the order price."),
+    (True, "sell"): ("51049", "The stop-loss price must be higher than the order price."),
+    (False, "buy"): ("51051", "The stop-loss price must be lower than the best ask price."),
+    (False, "sell"): ("51053", "The stop-loss price must be higher than the best bid price."),
+}
+"""To exits that the price of a limit order, or the market's, has reached already."""
 
 
 def place(call: Call) -> Answer:
@@ -73,7 +88,7 @@ def _place(requests: Sequence[Mapping[str, object]], call: Call) -> Answer:
             )
             row |= {"ordId": placed.order_id, "sCode": "0", "sMsg": "Order placed"}
         except (OkxError, Refused) as error:
-            row |= _refused(error)
+            row |= _refused(error, fields)
         rows.append(row)
     return in_rows(rows)
 
@@ -104,8 +119,10 @@ def _row(fields: Mapping[str, object], call: Call) -> Row:
     }
 
 
-def _refused(error: OkxError | Refused) -> Row:
+def _refused(error: OkxError | Refused, fields: Mapping[str, object] = _NOTHING) -> Row:
     code, message = (error.code, error.message) if isinstance(error, OkxError) else REFUSALS[error.reason]
+    if isinstance(error, Refused) and error.reason is Reason.WOULD_TRIGGER:
+        code, message = _BEYOND[fields.get("ordType") != "market", side_of(fields)]
     return {"sCode": code, "sMsg": message}
 
 
@@ -154,6 +171,33 @@ def _new_order(fields: Mapping[str, object], call: Call) -> NewOrder:
         in_quote=in_quote,
         client_order_id=client_id(fields, "clOrdId"),
         tag=str(fields.get("tag", "")),
+        attached=_attached(fields),
+    )
+
+
+def _attached(fields: Mapping[str, object]) -> Attached | None:
+    """The one stop that comes with an order: at market, on the last price, with a target or without. Raises `OkxError`
+    for what OKX would not take, and for what the double does not speak.
+    """
+    given = fields.get("attachAlgoOrds") or []
+    if not given:
+        return None
+    if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], Mapping):
+        raise wrong("attachAlgoOrds")
+    exit: Mapping[str, object] = given[0]
+    if unknown := sorted(set(exit) - _ATTACHABLE):
+        raise OkxError("51000", f"Parameter {unknown[0]} error: the double does not speak it")
+    targeted = bool(exit.get("tpTriggerPx"))
+    for kind in ("sl", "tp") if targeted else ("sl",):
+        if exit.get(f"{kind}OrdPx") != "-1":
+            raise wrong(f"{kind}OrdPx")
+        if exit.get(f"{kind}TriggerPxType", "last") != "last":
+            raise wrong(f"{kind}TriggerPxType")
+    return Attached(
+        client_order_id=client_id(exit, "attachAlgoClOrdId"),
+        stop_price=decimal(exit, "slTriggerPx"),
+        target_price=decimal(exit, "tpTriggerPx") if targeted else None,
+        form="oco" if targeted else "conditional",
     )
 
 

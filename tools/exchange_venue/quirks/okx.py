@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from domain.digest import plain
 from domain.errors import Refused, VenueUnavailable
 from domain.order import OrderRequest
 from domain.statement import KeyRights, Transfer, TransferKind
@@ -62,12 +63,27 @@ def order(wanted: OrderRequest) -> Params:
 
 
 def stop(wanted: OrderRequest) -> Params:
-    """A conditional order at market, on the last price. ccxt would send one on spot as a margin order."""
+    """A conditional order at market, on the last price; with a target `oco`. ccxt would send one on spot as a margin
+    order."""
+    target: Params = {} if wanted.target_price is None else {"takeProfitPrice": str(wanted.target_price)}
     return {
         **order(wanted),
         "stopLossPrice": str(wanted.trigger_price),
+        **target,
         "algoClOrdId": wanted.client_order_id,
     }
+
+
+def attached(wanted: OrderRequest) -> Params:
+    """One algo order, which OKX places once the order is filled, or ends with a part of it filled: `conditional`, or
+    `oco` with a target. Under this id it is listed, found and cancelled as others are. ccxt's own words for it leave
+    out the id.
+    """
+    exit: Params = {"attachAlgoClOrdId": wanted.exit_id}
+    for kind, price in (("sl", wanted.stop_price), ("tp", wanted.target_price)):
+        if price is not None:
+            exit |= {f"{kind}TriggerPx": plain(price), f"{kind}TriggerPxType": "last", f"{kind}OrdPx": "-1"}
+    return {"attachAlgoOrds": [exit]}
 
 
 def stops_apart(symbol: str) -> bool:
@@ -127,7 +143,7 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
                 wanted = {
                     "instType": "SWAP" if market["swap"] else "SPOT",
                     "instId": market["id"],
-                    **({"ordType": "conditional"} if listing.stop else {}),
+                    **({"ordType": "conditional,oco"} if listing.stop else {}),
                     **({"state": state} if state else {}),
                     **({"begin": str(millis(listing.since))} if listing.since and not listing.stop else {}),
                     **params,
@@ -312,6 +328,8 @@ OKX = replace(
     headers=headers,
     order=order,
     stop=stop,
+    targeted="oco",
+    attached=attached,
     stops_apart=stops_apart,
     batch=batch,
     placed=placed,

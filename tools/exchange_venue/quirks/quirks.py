@@ -128,6 +128,11 @@ class Quirks:
     order: Callable[[OrderRequest], Params]
     stop: Callable[[OrderRequest], Params] | None = None
     """Of a stop market order; without, the venue holds none for us."""
+    targeted: str = "market"
+    """What ccxt calls the type of a stop with a target."""
+    attached: Callable[[OrderRequest], Params] | None = None
+    """Of an entry with a stop, what goes beside the rest; without, the venue attaches none under an id of ours, and
+    holds no target with a stop."""
     stops_apart: Callable[[str], bool]
     """Whether waiting stops of this symbol have lists and addresses of their own."""
     batch: Callable[[str], int]
