@@ -33,6 +33,7 @@ def certify_policy(symbol: str, *, most: Decimal, equity: Decimal, quantity: Dec
             "depth": {"share_of_touch": 1_000},
             "short": {"allow": False},
             "stop": {"required": True},
+            "reward_risk": {"enabled": False, "minimum": 0, "slippage_bps": 0},
             "market_data": {"max_age_s": 30, "max_jump_bps": 2_000},
             "reconciliation": {"max_age_s": 60},
             "clock": {"max_skew_ms": 1_000},

@@ -12,7 +12,7 @@ from domain.digest import plain
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
 from domain.money import BPS, EXACT, ZERO, floor_to
-from domain.order import Fill, OrderReport, OrderRequest, OrderState
+from domain.order import Fill, OrderReport, OrderRequest, OrderState, exit_id
 from domain.sizing import too_small
 from domain.venue import AccountVenue
 from graphs.certification.holding import Holding, held_before
@@ -33,12 +33,16 @@ class Steps:
     """Runs them, one method a group, each in a cycle of its own. `witness` is a venue that has sent nothing: it knows
     an order as the next process would, by our id alone."""
 
+    _entry_id = ""
+
     def __init__(self, trial: Trial, table: Table, *, witness: AccountVenue, instrument: Instrument) -> None:
         self._trial = trial
         self._table = table
         self._witness = witness
         self._instrument = instrument
         self._venue = account_venue(trial.session.venue)
+        self._attaches = trial.symbol in trial.session.header.attaches
+        """Whether the stop goes out with the entry, as that of a live run does."""
 
     async def far_limit(self) -> bool:
         """Whether an order was placed, found, listed and taken back."""
@@ -90,24 +94,29 @@ class Steps:
                     reference_price=self._quote().mid,
                     rationale="certification: the least entry",
                     cause="entry",
+                    attached=self._attaches,
                 )
                 filled.append(await self._place(cycle, proposal, row, node="entry", into=OrderState.FILLED))
 
-            entered = await self._table.run("entry", enter)
-            return entered and await self._table.run("fill", lambda row: self._trades(filled[0], row))
+            if not await self._table.run("entry", enter):
+                return False
+            self._entry_id = filled[0].client_order_id
+            return await self._table.run("fill", lambda row: self._trades(filled[0], row))
 
     async def stop(self) -> str:
-        """The client order id of the stop that waits; empty where none does."""
+        """The client order id of the stop that waits, attached to the entry where the venue does that; empty where
+        none does."""
         async with self._trial.cycle() as cycle:
-            placed: list[Proposal] = []
+            id = exit_id(self._entry_id) if self._attaches else ""
 
-            async def protect(row: Row) -> None:
-                placed.append(self._stop(cycle, bps=STOP_BPS))
-                await self._place(cycle, placed[0], row, node="stop", into=OrderState.WORKING)
+            async def place(row: Row) -> None:
+                nonlocal id
+                proposal = self._stop(cycle, bps=STOP_BPS)
+                id = proposal.client_order_id
+                await self._place(cycle, proposal, row, node="stop", into=OrderState.WORKING)
 
-            if not await self._table.run("stop", protect):
+            if not await self._table.run("stop", (lambda row: self._attached(id, row)) if self._attaches else place):
                 return ""
-            id = placed[0].client_order_id
             found = await self._table.run("find stop", lambda row: self._find_stop(id, row))
             return id if found else ""
 
@@ -146,7 +155,7 @@ class Steps:
         quote = self._trial.market.quoted
         quantity = floor_to(max(ZERO, self._trial.held(cycle)), self._instrument.lot_size)
         price = None if quote is None else quote.bid
-        if not quantity or too_small(quantity, self._instrument, type="market", price=price):
+        if not quantity or too_small(quantity, self._instrument, type="market", price=price, reduces=True):
             return None
         return self._trial.propose(
             cycle,
@@ -197,6 +206,14 @@ class Steps:
             cause="protection",
             releases=releases,
         )
+
+    async def _attached(self, id: str, row: Row) -> None:
+        """The stop that went out with the entry must wait by now."""
+        order = await self._trial.order(id)
+        row.sent = f"with the entry: {in_words(order.request)}"
+        row.answered = said(order.report)
+        if order.state is not OrderState.WORKING:
+            raise StepFailed(f"{said(order.report)}, and must be working")
 
     async def _find(self, id: str, row: Row) -> None:
         row.sent = f"which order is {id}?"
@@ -327,6 +344,7 @@ def in_words(order: OrderRequest) -> str:
     """As an operator reads it."""
     price = f" at {plain(order.limit_price)}" if order.limit_price is not None else ""
     trigger = f" below {plain(order.trigger_price)}" if order.trigger_price is not None else ""
+    attached = f", with a stop at {plain(order.stop_price)}" if order.stop_price is not None else ""
     flags = [
         order.time_in_force if order.type == "limit" else "",
         "post-only" if order.post_only else "",
@@ -334,7 +352,7 @@ def in_words(order: OrderRequest) -> str:
     ]
     marks = "".join(f", {flag}" for flag in flags if flag)
     what = f"{order.side} {plain(order.quantity)} {order.symbol} {order.type}"
-    return f"{what}{price}{trigger}{marks} ({order.client_order_id})"
+    return f"{what}{price}{trigger}{marks}{attached} ({order.client_order_id})"
 
 
 def said(report: OrderReport) -> str:

@@ -104,8 +104,10 @@ class Trial:
             session.archive.note_episode(session.header.run_id, cycle=cycle.number, n=n, episode=episode)
         lots = session.settings.instruments
         bare = {
-            symbol: unprotected(cover(position, working, lot_size=lots[symbol].lot_size), why="certifying")
-            for symbol, position in sorted(books.positions.items())
+            symbol: unprotected(
+                cover(held, working, lot_size=lots[symbol].lot_size), why="a certification is under way"
+            )
+            for symbol, held in sorted(books.positions.items())
         }
         record = CycleRecord(
             cycle=cycle.number,

@@ -57,8 +57,10 @@ def _doubt(case: Case) -> str:
             if price > stop if sells else price < stop:
                 return f"the exit says that it is at its stop, and {plain(price)} has not met {plain(stop)}"
         case "target":
-            target = position.target_price
+            target, limit = position.target_price, case.proposal.limit_price
             price = case.quote.bid if sells else case.quote.ask
+            if limit is not None:  # it may wait there
+                price = max(price, limit) if sells else min(price, limit)
             if target is None:
                 return "the exit says that it is at its target, and the position has none"
             if price < target if sells else price > target:

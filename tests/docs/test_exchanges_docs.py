@@ -77,6 +77,7 @@ def test_what_the_package_says_of_an_exchange_is_what_its_dialect_does(facts: Ex
     dialect = quirks_of(facts.exchange)
     assert (facts.batch_spot, facts.batch_swap) == (dialect.batch("BTC/USDT"), dialect.batch("BTC/USDT:USDT"))
     assert (dialect.stop is not None) is facts.stops.startswith("held")
+    assert (dialect.attached is not None) is facts.attached_stops.startswith("attached")
 
 
 def test_no_exchange_is_certified_that_nobody_has_certified() -> None:

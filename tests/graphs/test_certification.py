@@ -145,16 +145,24 @@ TROUBLES = (
     ),
     Trouble(
         name="the stop is refused",
-        at={"stop": least("1"), "exit": least("0.00001")},
+        at={"stop": least("1"), "exit": least("0.000001")},
         fails=("stop",),
         why="rejected",
         cleaned=False,
+        exchange="bybit",
+    ),
+    Trouble(
+        name="the stop that was attached to the entry is gone",
+        at={"find stop": lambda double: double.engine.cancel_stop(double.engine.stops[-1].stop_id)},
+        fails=("find stop",),
+        why="cancelled",
     ),
     Trouble(
         name="the answer to the stop is lost and the stop is not there",
         at={"stop": lost(Reset(accepted=False), Operation.PLACE)},
         fails=("stop",),
         why="unknown",
+        exchange="bybit",
     ),
     Trouble(
         name="no cancel gets through",
@@ -204,8 +212,9 @@ TROUBLES = (
     Trouble(
         name="the connection is lost while a position is held",
         at={"stop": lambda double: double.faults.add(Reset(accepted=True), times=None), "clean up": over},
-        fails=("stop", "exit"),
-        why="no quote",
+        fails=("stop",),
+        why="unknown",
+        exchange="bybit",
     ),
 )
 

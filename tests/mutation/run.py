@@ -92,11 +92,11 @@ def _sampled(folder: Path, given: argparse.Namespace, start: float) -> int:
         trees.append(copy_of(REPOSITORY, folder / str(number)))
     mutants = sample(trees[0], rooms=rooms, count=given.sample, seed=given.seed, argued=argued())
     tell(f"{len(mutants)} mutants of {', '.join(rooms)}, seed {given.seed}")
-    measured = measure(trees[0], rooms=rooms, mutants=mutants, workers=given.workers, tell=tell)
+    until = start + 60 * given.minutes
+    measured = measure(trees[0], rooms=rooms, mutants=mutants, workers=given.workers, until=until, tell=tell)
     for name in sorted(measured.failed):
         tell(f"fails without a mutant, and is left out: {name}")
     outcomes = []
-    until = start + 60 * given.minutes
     for outcome in try_all(trees, mutants, measured, limit_s=given.limit, until=until, tell=tell):
         outcomes.append(outcome)
         tell(f"{len(outcomes)}/{len(mutants)} {outcome}")

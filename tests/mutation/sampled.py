@@ -89,16 +89,24 @@ def copy_of(repository: Path, folder: Path) -> Path:
     return root
 
 
-def measure(root: Path, *, rooms: Sequence[str], mutants: Sequence[Mutant], workers: int, tell: Tell) -> Measured:
-    """Run the tests of `rooms` once. Raises `SystemExit` when they can't be run."""
+def measure(
+    root: Path, *, rooms: Sequence[str], mutants: Sequence[Mutant], workers: int, until: float, tell: Tell
+) -> Measured:
+    """Run the tests of `rooms` once. Raises `SystemExit` when they can't be run, or not by `until`."""
     measured = Measured()
     files = sorted({str(root / mutant.path) for mutant in mutants})
     for room in rooms:
         start = time.monotonic()
+        tell(f"{room}: its tests run without a mutant")
         with tempfile.TemporaryDirectory(prefix="reach-") as folder:
             environment = _environment(root) | {"MUTATION_FILES": json.dumps(files), "MUTATION_OUT": folder}
             command = [*_PYTEST, "-n", str(workers), "--dist", "worksteal", f"tests/{room}"]
-            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+            try:
+                done = subprocess.run(
+                    command, cwd=root, env=environment, capture_output=True, text=True, timeout=max(1, until - start)
+                )
+            except subprocess.TimeoutExpired:
+                raise SystemExit(f"the time was up before the tests of {room} had run: give more --minutes") from None
             parts = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
         if not parts:
             raise SystemExit(f"the tests of {room} could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -106,7 +106,8 @@ def _matter_of_opinion(proposal: Proposal, world: Facts) -> bool:
     stop, target = position.stop_price, position.target_price
     so = {
         "stop": stop is not None and sign * (price - stop) <= 0,
-        "target": target is not None and sign * (price - target) >= 0,
+        "target": target is not None
+        and any(sign * (at - target) >= 0 for at in (price, proposal.limit_price or price)),
         "time": position.opened_at is not None,
         "flatten": True,
         "halve": True,

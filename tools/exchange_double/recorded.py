@@ -25,7 +25,7 @@ from tools.exchange_double.wire import Answer, Request, gateway_page
 from tools.exchange_venue.recording import Recording, WireCall
 from tools.exchange_venue.scrubbing import Raw, asked
 
-_ID = re.compile(r"\bac[0-9a-f]{30}\b")
+_ID = re.compile(r"\ba[cx][0-9a-f]{30}\b")
 _MOMENT = re.compile(r"1\d{12}")
 """Milliseconds: when something is asked for is no part of what is asked for."""
 

@@ -23,7 +23,7 @@ _SIGNS = re.compile(r"(?i)sign|key|token|nonce|pass|secret|timestamp|recvwindow"
 """Names of parameters that sign a request, or are different each time."""
 _HARMLESS = frozenset({"user-agent", "accept", "accept-encoding", "content-type", "connection", "x-simulated-trading"})
 """Headers that a request without a signature has too."""
-_OURS = re.compile(r"^ac[0-9a-f]{30}$")
+_OURS = re.compile(r"^a[cx][0-9a-f]{30}$")
 _IP = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"
 )
@@ -32,7 +32,7 @@ _MAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 _MARKET = ("instId", "symbol")
 _CURRENCY = ("ccy", "asset", "coin", "currency")
 _ORDER_IDS: Final = (
-    *("clOrdId", "algoClOrdId", "ordId", "algoId"),
+    *("clOrdId", "algoClOrdId", "attachAlgoClOrdId", "ordId", "algoId"),
     *("clientOrderId", "origClientOrderId", "clientAlgoId", "orderId", "actualOrderId"),
     *("orderLinkId",),
 )
@@ -46,6 +46,7 @@ _ORDER = """
     triggerPx actualSz actualPx actualSide actualPrice reduceOnly closeOnTrigger closePosition stopOrderType
     orderFilter positionIdx isWorking cTime uTime createTime createdTime updatedTime updateTime transactTime
     workingTime triggerTime cancelSource cancelSourceReason rejectReason failCode failReason cancelType ordIdList
+    attachAlgoOrds
 """
 _TRADE = """
     tradeId billId id execId execType execPrice execQty execTime execFee execValue feeCurrency isMaker isBuyer

@@ -75,9 +75,9 @@ def stop(wanted: OrderRequest) -> Params:
 
 
 def attached(wanted: OrderRequest) -> Params:
-    """One algo order, which OKX places once the order is filled, or ends with a part of it filled: `conditional`, or
-    `oco` with a target. Under this id it is listed, found and cancelled as others are. ccxt's own words for it leave
-    out the id.
+    """One algo order, which OKX places once the order is filled, or ends with a part of it filled: `conditional`,
+    or `oco` with a target. Under this id it is listed, found and cancelled as others are. ccxt leaves out the id in
+    its own words for it.
     """
     exit: Params = {"attachAlgoClOrdId": wanted.exit_id}
     for kind, price in (("sl", wanted.stop_price), ("tp", wanted.target_price)):
