@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from agentctl.settings import Settings, load
 from domain.errors import NotFound
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import RunRecord
+from memory.archive.archive import Archive
+from memory.store.database import Database
+from memory.store.records import RunRecord
 
 T = TypeVar("T")
 

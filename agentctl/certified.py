@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from domain.errors import UsageError
-from memory.private import private_file, private_folder
-from tools.exchange_venue.known import Certified, certification_line
+from memory.store.private import private_file, private_folder
+from venues.exchange.account.known import Certified, certification_line
 
 _FILE = "certified.json"
 _RECORDINGS = "certifications"

@@ -20,11 +20,11 @@ from agents.settings import DeskSettings
 from context import LaneSettings
 from context.lane import Lane
 from domain.errors import AgentctlError, NotFound, UsageError
-from graphs.eras import Change, Changes, SettingChange, era_changes, this_version
-from graphs.profiles import policy_in_effect
-from graphs.session import RunSettings
-from memory.records import Era, RunHeader
-from tools.text_file import read_text
+from graphs.session.eras import Change, Changes, SettingChange, era_changes, this_version
+from graphs.session.profiles import policy_in_effect
+from graphs.session.session import RunSettings
+from memory.store.records import Era, RunHeader
+from venues.files.text_file import read_text
 
 _SHOWN: Final = 6
 _LINES: Final = 12

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from domain import toml
 from domain.errors import UsageError
-from tools.exchange_venue import ExchangeKeys
-from tools.text_file import read_text
+from venues.exchange.account import ExchangeKeys
+from venues.files.text_file import read_text
 
 SECRETS_FILE = "AGENTCTL_SECRETS_FILE"
 """The variable that names a TOML file with a table `[okx]` of `api_key`, `secret` and `password`."""

@@ -18,8 +18,9 @@ from domain.decision import Outcome
 from domain.digest import plain
 from domain.order import Fill
 from domain.text import reveal, visible
-from graphs.brake import BRAKE, Brake
-from graphs.events import (
+from graphs.session.session import Session
+from graphs.session.trading_halt import BRAKE, Brake
+from graphs.trading.events import (
     ControlRead,
     CycleEnded,
     CycleStarted,
@@ -30,9 +31,8 @@ from graphs.events import (
     NodeEnded,
     NodeStarted,
 )
-from graphs.session import Session
-from graphs.trading import NODES
-from memory.controls import ACTIVE, Control
+from graphs.trading.graph import NODES
+from memory.operators.controls import ACTIVE, Control
 
 _LINES = 8
 """Of what the gate said and what was filled, how much stays in view."""

@@ -25,19 +25,19 @@ from domain.digest import plain
 from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
 from domain.venue import Market
-from graphs.live import LiveDesk
-from graphs.opening import OpenMarket, one_currency
-from graphs.session import RunSettings
-from graphs.wall import WallClock
-from memory.records import RunHeader
+from graphs.runs.open import OpenMarket, one_currency
+from graphs.runs.open_live import LiveDesk
+from graphs.session.clocks import WallClock
+from graphs.session.session import RunSettings
+from memory.store.records import RunHeader
 from policy.account import Arming
-from tools.exchange_connection import exchange_class
-from tools.exchange_failover import FailoverMarket
-from tools.exchange_instruments import chosen
-from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.exchange_venue.wire import Listen
-from tools.market import Reach, exchange_market, exchanges, is_exchange
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
+from venues.exchange.connection import exchange_class
+from venues.exchange.failover import FailoverMarket
+from venues.exchange.guarded_client import Listen
+from venues.exchange.instruments import chosen
+from venues.exchange.market import DEFAULT_TIMEFRAME, ExchangeMarket
+from venues.open import Reach, exchange_market, exchanges, is_exchange
 
 
 def require_tradable(market: str) -> None:

@@ -13,7 +13,7 @@ from domain.errors import UsageError
 from domain.money import BPS, ZERO
 from domain.statement import is_swap
 from domain.value import NonNegative, Value
-from tools.costs import FeeSchedule, PaperCosts, PerpetualTerms
+from venues.costs import FeeSchedule, PaperCosts, PerpetualTerms
 
 _DEFAULTS: Final = PaperCosts()
 _TERMS: Final = PerpetualTerms()

@@ -15,14 +15,14 @@ from agentctl.question import Question
 from domain.digest import plain
 from domain.order import OrderState
 from domain.text import visible
-from graphs.closing import OnExit, OpenPosition, unwatched
-from graphs.result import OrderLine, RunResult, resume_command
-from graphs.session import Session
-from graphs.summary import still_open
-from memory.acts import EVERYWHERE
-from memory.controls import Control
-from memory.records import RunHeader
-from tools.market import is_exchange
+from graphs.archive.result import OrderLine, RunResult, resume_command
+from graphs.archive.summary import still_open
+from graphs.session.ending import OnExit, OpenPosition, unwatched
+from graphs.session.session import Session
+from memory.operators.audit_log import EVERYWHERE
+from memory.operators.controls import Control
+from memory.store.records import RunHeader
+from venues.open import is_exchange
 
 _PATIENCE_S: Final = 5.0
 """For the books of a run that failed: what failed may be the database."""

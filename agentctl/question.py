@@ -11,12 +11,12 @@ from domain.digest import plain
 from domain.errors import Refused
 from domain.order import OrderRequest
 from domain.value import Value
-from graphs.deciding import archived_facts
-from graphs.session import RunSettings
-from memory.approvals import Approval
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import VerdictRecord
+from graphs.archive.verdicts import archived_facts
+from graphs.session.session import RunSettings
+from memory.archive.archive import Archive
+from memory.operators.approvals import Approval
+from memory.store.database import Database
+from memory.store.records import VerdictRecord
 from policy import Finding, Verdict
 from policy.case import Case
 from policy.ruling import FactMissing

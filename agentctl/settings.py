@@ -27,7 +27,7 @@ from domain.errors import UsageError
 from domain.symbols import meant_symbol
 from domain.text import visible
 from domain.value import SYMBOL_FORM, Positive, Symbol, Value
-from tools.text_file import is_there, read_text, require_file
+from venues.files.text_file import is_there, read_text, require_file
 
 CONFIG_FILE = "agentctl.toml"
 _PREFIX: Final = "AGENTCTL_"

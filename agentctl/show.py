@@ -13,7 +13,7 @@ from domain.decision import Decision
 from domain.digest import plain
 from domain.order import PAST_LIMIT
 from domain.text import reveal, visible
-from graphs.result import OrderLine, RunResult
+from graphs.archive.result import OrderLine, RunResult
 
 _ORDERS_SHOWN = 12
 _REASONS_SHOWN = 5

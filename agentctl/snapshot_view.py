@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentctl.page import grid, page, paragraph, preformatted
 from domain.digest import plain
-from graphs.snapshots import Replayed
+from graphs.archive.snapshots import Replayed
 
 TableOf = tuple[str, tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]
 """Title, columns, rows, and the columns of numbers."""

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from domain.value import Instant, Value
-from graphs.session import Session
-from memory.private import private_file
-from tools.exchange_failover import FailoverMarket
-from tools.exchange_market import ExchangeMarket
-from tools.exchange_stream_health import ShardState, StreamHealth
-from tools.exchange_venue import ExchangeVenue
-from tools.exchange_venue.health import Health
-from tools.text_file import read_text
+from graphs.session.session import Session
+from memory.store.private import private_file
+from venues.exchange.account import ExchangeVenue
+from venues.exchange.account.health import Health
+from venues.exchange.failover import FailoverMarket
+from venues.exchange.market import ExchangeMarket
+from venues.exchange.stream_health import ShardState, StreamHealth
+from venues.files.text_file import read_text
 
 _EVERY_S: Final = 5.0
 _GONE_AFTER: Final = timedelta(seconds=60)

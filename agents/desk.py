@@ -19,7 +19,7 @@ from domain.effects import Effects
 from domain.instrument import Instrument
 from domain.portfolio import Portfolio
 from domain.sizing import OrderCaps
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from policy.market import VenueSignal
 from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox

@@ -16,7 +16,7 @@ from domain.money import ZERO, against, floor_to
 from domain.order import OrderState, Side
 from domain.portfolio import Portfolio, Position
 from domain.value import NonNegative, Positive, Value
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from tools.bars import MOST_BARS, CandlesParams, candles
 from tools.quotes import QuoteReading
 

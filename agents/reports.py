@@ -8,7 +8,7 @@ from typing import Final
 from domain.errors import OrderContradicted, OrderStateUnknown, TicketRefused, VenueUnavailable
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState, contradiction, past_limit
 from domain.venue import Outcome, Venue
-from memory.orders import OrderRecord, contradiction_in
+from memory.ledger.orders import OrderRecord, contradiction_in
 
 MISSING: Final = "the venue has none by this id"
 """The evidence of a report on an order that the venue denies."""
@@ -61,7 +61,7 @@ def missing_report(
     """Of an order that the venue denies: EXPIRED where that is `proven`, and else UNKNOWN.
 
     A venue through which nothing can be late proves it by saying so. An exchange may hide an order that it has, so
-    there it takes the account too: see `graphs.evidence`. `name` is the venue's own id of an order that it named.
+    there it takes the account too: see `graphs.account.survey`. `name` is the venue's own id of an order that it named.
     """
     state = OrderState.EXPIRED if proven else OrderState.UNKNOWN
     report = stated(order, state, reason=reason, at=at)

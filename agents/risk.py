@@ -68,7 +68,7 @@ class RiskAgent:
         """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go.
 
         It names the held stops that it replaces, which would sell the same twice: they stay until it was let through.
-        Stops themselves are placed and moved by `graphs.protection`, once it is known what the exits came to.
+        Stops themselves are placed and moved by `graphs.trading.protection`, once it is known what the exits came to.
         """
         if why := desk.suspended.get(position.symbol):
             return f"{why}: it can't be exited"

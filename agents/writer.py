@@ -22,8 +22,8 @@ from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
 from domain.statement import ExternalEvent
 from domain.value import Value, absent
 from domain.venue import BatchVenue, Outcome, SettlingVenue, Venue
-from memory.ledger import Ledger
-from memory.orders import OrderRecord, attached, order_after
+from memory.ledger.ledger import Ledger
+from memory.ledger.orders import OrderRecord, attached, order_after
 from policy import Policy
 from policy.account import Arming
 from policy.recheck import moved

@@ -25,9 +25,9 @@ from domain.candle import Candle, Headline, Quote
 from domain.instrument import Instrument
 from domain.venue import Market
 from graphs import Runner, RunOptions, build, policy_in_effect, prepare, start
-from graphs.events import CycleEnded, CycleStarted, Event
+from graphs.trading.events import CycleEnded, CycleStarted, Event
 from memory import Database
-from tools.market import open_market
+from venues.open import open_market
 
 CYCLES = 6
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")

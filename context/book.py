@@ -9,13 +9,13 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from context.brief import Brief
-from context.composing import compose
+from context.compose import compose
 from context.entry import Age, Entry
 from context.hooks import Hooks, ItemEvicted, ItemUpserted, LaneRefreshed, Synthesized
 from context.item import ContextItem
 from context.lane import DEFAULT_LANES, LaneSettings
+from context.lane_index import Shelves
 from context.score import Scale
-from context.shelf import Shelves
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
 from domain.errors import UsageError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from context.duplicates import raised
 from context.entry import Entry, Order
-from context.shelf import HIDDEN, Place, Shelf, Shelves
+from context.lane_index import HIDDEN, Place, Shelf, Shelves
 from context.synthesis import Dropped
 
 _RETOLD = -1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -91,3 +91,15 @@ class Headline(Value):
     symbols: tuple[Symbol, ...] = ()
     available_at: Instant
     trust: Literal["untrusted"] = "untrusted"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+_WEEK = timedelta(weeks=1)
+
+
+def last_close(at: datetime, timeframe: Timeframe) -> datetime:
+    """The newest moment, `at` included, at which a bar of this timeframe closes and the next one opens."""
+    length = timeframe.length
+    origin = EPOCH if length % _WEEK else _MONDAY
+    return origin + (at - origin) // length * length

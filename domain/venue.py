@@ -95,7 +95,7 @@ class LiveMarket(Market, Protocol):
 
 @runtime_checkable
 class MakesQuotes(Protocol):
-    """A market that makes quotes out of bars where it has no real ones: see `tools.spread`."""
+    """A market that makes quotes out of bars where it has no real ones: see `venues.quote_from_bar`."""
 
     def set_spread(self, spread_bps: Decimal) -> None:
         """From now on the quotes that it makes are so wide, from bid to ask."""

@@ -11,16 +11,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
-from memory.audit import account_faults
-from memory.database import Database, dropped
-from memory.eras import era_faults
-from memory.fault import Fault
-from memory.highwater import high_faults
-from memory.oversight import oversight_faults
-from memory.pruning import prune_faults
-from memory.raw import Raw, checked
-from memory.records import PRUNED, RunHeader
-from memory.schema import (
+from memory.archive.eras import era_faults
+from memory.archive.high_water import high_faults
+from memory.archive.pruning import prune_faults
+from memory.ledger.audit import account_faults
+from memory.operators.faults import oversight_faults
+from memory.store.blobs import in_parts, named_by
+from memory.store.database import Database, dropped
+from memory.store.fault import Fault
+from memory.store.raw_rows import Raw, checked
+from memory.store.records import PRUNED, RunHeader
+from memory.store.schema import (
     accounts,
     blobs,
     cycles,
@@ -37,8 +38,7 @@ from memory.schema import (
     tickets,
     verdicts,
 )
-from memory.seal import SEALED, Leaf, leaf_key, leaves_from, seal
-from memory.texts import in_parts, named_by
+from memory.store.seal import SEALED, Leaf, leaf_key, leaves_from, seal
 
 _WRITTEN = (orders, order_events, fills, external_events)
 """Tables of accounts whose rows say which run wrote them."""

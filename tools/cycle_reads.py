@@ -8,7 +8,7 @@ from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from typing import Any, Final
 
-from tools.plumbing import Monotonic
+from tools.resilience import Monotonic
 from tools.result import Failure, ToolResult
 
 _NOT_ASKED: Final = frozenset[Failure | None]({None, "open_circuit", "rate_limited"})

@@ -16,7 +16,7 @@ from itertools import pairwise
 from domain.candle import Candle
 from domain.money import reading
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
-from tools.errors import ToolFailed
+from tools.result import ToolFailed
 from tools.tool import tool
 from tools.view import MarketView
 

@@ -9,16 +9,15 @@ from typing import Any, TypeVar, cast, overload
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from domain.breaker import Breaker
 from domain.digest import canonical
 from domain.effects import Effects
 from domain.errors import NotFound, VenueUnavailable, worth_asking_again
 from domain.text import visible
 from domain.value import Value
-from tools.breaker import Breaker
 from tools.cycle_reads import CycleReads
-from tools.errors import ToolRetry
-from tools.plumbing import Plumbing
-from tools.result import UNANSWERED, ToolResult, failure_of, words_of
+from tools.resilience import Plumbing
+from tools.result import UNANSWERED, ToolResult, ToolRetry, failure_of, words_of
 from tools.tool import Tool
 from tools.view import MarketView
 

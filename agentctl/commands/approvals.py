@@ -13,11 +13,11 @@ from agentctl.question import Question, open_question, order_in_words, standing,
 from agentctl.question_view import show_question
 from domain.errors import Refused
 from domain.text import visible
-from memory.acts import Acts, required
-from memory.approvals import Approval, Approvals
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import RunRecord
+from memory.archive.archive import Archive
+from memory.operators.approvals import Approval, Approvals
+from memory.operators.audit_log import Acts, required
+from memory.store.database import Database
+from memory.store.records import RunRecord
 
 _ANSWERS = frozenset({"approve", "reject"})
 _LOOK_BACK = 1_000

@@ -13,10 +13,10 @@ from agentctl.settings import load
 from agentctl.whereto import describe, require_private
 from domain.candle import Timeframe
 from domain.errors import UsageError
-from memory.armings import Armings
-from memory.database import Database
+from memory.operators.armings import Armings
+from memory.store.database import Database
 from policy.account import Arming
-from tools.exchange_venue import destination_of
+from venues.exchange.account import destination_of
 
 
 def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | None, as_json: bool) -> None:

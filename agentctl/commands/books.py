@@ -19,13 +19,13 @@ from domain.portfolio import Portfolio
 from domain.statement import is_swap
 from domain.text import visible
 from domain.value import Value
-from graphs.opening import marks_of
-from graphs.perpetuals import PositionMargin, margins_now
-from graphs.result import OrderLine
-from graphs.session import RunSettings
-from memory.archive import Archive
-from memory.ledger import Ledger
-from memory.orders import OrderRecord
+from graphs.archive.result import OrderLine
+from graphs.runs.open import marks_of
+from graphs.session.perpetuals import PositionMargin, margins_now
+from graphs.session.session import RunSettings
+from memory.archive.archive import Archive
+from memory.ledger.ledger import Ledger
+from memory.ledger.orders import OrderRecord
 
 _LOOK_EVERY_S = 1.0
 _GRAIN = Decimal("1e-8")

@@ -29,14 +29,14 @@ from domain.symbols import meant_symbol
 from domain.text import visible
 from domain.value import SYMBOL_FORM, Value
 from graphs.certification import ABOUT, Bench, Certification, Intent, Step, StepResult, certify
-from graphs.eras import this_version
-from graphs.wall import WallClock
-from memory.armings import Armings
-from memory.database import Database
+from graphs.session.clocks import WallClock
+from graphs.session.eras import this_version
+from memory.operators.armings import Armings
+from memory.store.database import Database
 from policy.account import Arming
-from tools.exchange_venue.known import KNOWN, Certified
-from tools.exchange_venue.recording import Recorder, Recording
-from tools.exchange_venue.scrubbing import Owner
+from venues.exchange.account.known import KNOWN, Certified
+from venues.exchange.account.recording import Recorder, Recording
+from venues.exchange.account.scrubbing import Owner
 
 AUTHORIZED_FOR: Final = timedelta(minutes=15)
 """How long what an operator typed holds: a certification takes a minute or two."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentctl.output import print_json, print_table
 from agentctl.settings import Settings, load
-from memory.address import Address
+from memory.store.url import Address
 
 
 def show_config(*, as_json: bool) -> None:

@@ -17,12 +17,12 @@ from agentctl.question import when
 from agentctl.settings import Settings, load, load_anyway
 from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
 from domain.value import Value
-from graphs.brake import HALT_FILE, halts
-from memory.acts import EVERYWHERE, words
-from memory.address import Address
-from memory.controls import LEVEL_NAMES, Control, Controls, Level
-from memory.database import Database
-from memory.private import private_file, private_folder
+from graphs.session.trading_halt import HALT_FILE, halts
+from memory.operators.audit_log import EVERYWHERE, words
+from memory.operators.controls import LEVEL_NAMES, Control, Controls, Level
+from memory.store.database import Database
+from memory.store.private import private_file, private_folder
+from memory.store.url import Address
 
 _PATIENCE_S = 10
 """How long the database may take to keep a halt, before it is taken for out of reach."""

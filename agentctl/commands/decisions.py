@@ -20,14 +20,14 @@ from domain.digest import jsonable, plain
 from domain.errors import NotFound, Refused, UsageError
 from domain.text import reveal
 from domain.value import Value
-from graphs.deciding import Decided, decisions_of, explained, last_of
-from graphs.profiles import policy_in_effect
-from memory.database import Database
-from memory.records import VerdictRecord
-from memory.verdicts import find_verdict
+from graphs.archive.verdicts import Decided, decisions_of, explained, last_of
+from graphs.session.profiles import policy_in_effect
+from memory.archive.verdicts import find_verdict
+from memory.store.database import Database
+from memory.store.records import VerdictRecord
 from policy import Facts, PolicyEngine, Verdict
 from policy.explain import Explanation, Spoken
-from tools.text_file import read_text
+from venues.files.text_file import read_text
 
 T = TypeVar("T", bound=Value)
 

@@ -9,7 +9,7 @@ from agentctl.archive import reading, run_meant, snapshot_meant, wait
 from agentctl.output import print_json, print_table
 from agentctl.page import grid, page, paragraph, write_page
 from domain.errors import NotFound, Refused
-from graphs.diff import Diff, diff_runs, diff_snapshots
+from graphs.archive.diff import Diff, diff_runs, diff_snapshots
 
 _SHOWN = 40
 _COLUMNS = ("cycle", "symbol", "what", "left", "right")

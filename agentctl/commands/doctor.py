@@ -25,10 +25,10 @@ from agents.pulse import pulse, spent_on
 from domain.digest import plain
 from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused, UsageError
 from domain.value import Value
-from graphs.brake import HALT_FILE, halts
-from graphs.profiles import policy_in_effect
-from memory.archive import Archive
-from memory.database import Database
+from graphs.session.profiles import policy_in_effect
+from graphs.session.trading_halt import HALT_FILE, halts
+from memory.archive.archive import Archive
+from memory.store.database import Database
 
 
 class Finding(Value):

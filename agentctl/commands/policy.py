@@ -11,8 +11,8 @@ from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from domain.errors import Refused
 from domain.text import visible
-from graphs.deciding import Comparison, compare_policies
-from graphs.profiles import PROFILES, policy_file, policy_in_effect, profile
+from graphs.archive.verdicts import Comparison, compare_policies
+from graphs.session.profiles import PROFILES, policy_file, policy_in_effect, profile
 from policy import CHECKS, Policy
 from policy.difference import Change, changes
 from policy.file import PolicyFile, toml

@@ -14,11 +14,11 @@ from agentctl.settings import load
 from domain.digest import plain
 from domain.errors import Refused, ServiceUnavailable
 from domain.value import Value
-from graphs.evidence import Evidence
-from graphs.live import require_same
-from graphs.reconciling import survey
-from graphs.session import RunSettings
-from memory.ledger import Ledger
+from graphs.account.survey import Evidence
+from graphs.runs.open_live import require_same
+from graphs.session.session import RunSettings
+from graphs.trading.reconciliation import survey
+from memory.ledger.ledger import Ledger
 
 _NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
 

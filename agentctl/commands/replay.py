@@ -14,11 +14,11 @@ from agentctl.changes import prompt_text
 from agentctl.output import print_json, print_table, steadily
 from domain.digest import plain
 from domain.errors import Refused
-from graphs.asking import ForkReport, ask_again
-from graphs.profiles import policy_in_effect
-from graphs.replay import ReplayReport, replay_run
-from graphs.snapshots import SnapshotReport, replay_snapshot
-from graphs.whatif import WhatIfReport, judge_again
+from graphs.archive.ask_again import ForkReport, ask_again
+from graphs.archive.snapshots import SnapshotReport, replay_snapshot
+from graphs.archive.what_if import WhatIfReport, judge_again
+from graphs.runs.replay import ReplayReport, replay_run
+from graphs.session.profiles import policy_in_effect
 
 _SHOWN = 40
 

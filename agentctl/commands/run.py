@@ -38,33 +38,33 @@ from agents.pulse import pulse, spent_on
 from domain.errors import Refused, ServiceUnavailable, UsageError
 from domain.symbols import meant_symbol
 from domain.value import SYMBOL_FORM
-from graphs.brake import HALT_FILE, Brake, halts
-from graphs.checkpoints import checkpointer
-from graphs.closing import OnExit
-from graphs.eras import NOTHING, Change, Changes
-from graphs.forking import fork
-from graphs.health import ModelHealth
-from graphs.heartbeat import heartbeat
-from graphs.live import require_decided, went_live
-from graphs.opening import OpenMarket, prepare, resume, start
-from graphs.options import RunOptions
-from graphs.perpetuals import outlook as perpetuals_outlook
-from graphs.profiles import policy_in_effect
-from graphs.reconciling import account_venue
-from graphs.retention import Retention
-from graphs.runner import Runner, Status, Stop
-from graphs.session import RunSettings, Session
-from graphs.spending import outlook
-from graphs.summary import summary
-from graphs.trading import build
-from memory.armings import Armings
-from memory.database import Database
-from memory.leases import held
-from memory.ledger import Ledger
-from memory.records import EndStatus, RunHeader, RunRecord
-from tools.costs import PaperCosts
+from graphs.archive.summary import summary
+from graphs.runs.checkpoints import checkpointer
+from graphs.runs.dead_man_switch import heartbeat
+from graphs.runs.fork import fork
+from graphs.runs.open import OpenMarket, prepare, resume, start
+from graphs.runs.open_live import require_decided, went_live
+from graphs.runs.retention import Retention
+from graphs.runs.runner import Runner, Status, Stop
+from graphs.session.ending import OnExit
+from graphs.session.eras import NOTHING, Change, Changes
+from graphs.session.model_costs import outlook
+from graphs.session.model_health import ModelHealth
+from graphs.session.options import RunOptions
+from graphs.session.perpetuals import outlook as perpetuals_outlook
+from graphs.session.profiles import policy_in_effect
+from graphs.session.session import RunSettings, Session
+from graphs.session.trading_halt import HALT_FILE, Brake, halts
+from graphs.trading.graph import build
+from graphs.trading.reconciliation import account_venue
+from memory.ledger.ledger import Ledger
+from memory.operators.armings import Armings
+from memory.store.database import Database
+from memory.store.leases import held
+from memory.store.records import EndStatus, RunHeader, RunRecord
 from tools.indicators import load as load_indicators
-from tools.market import open_market
+from venues.costs import PaperCosts
+from venues.open import open_market
 
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""

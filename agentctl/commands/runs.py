@@ -5,11 +5,11 @@ from __future__ import annotations
 from agentctl.archive import reading, run_meant, wait
 from agentctl.output import print_json, print_table
 from agentctl.show import show_result
-from graphs.result import RunResult
-from graphs.summary import summary
-from graphs.timing import recorded_timings
-from memory.archive import Archive
-from memory.records import RunRecord
+from graphs.archive.result import RunResult
+from graphs.archive.summary import summary
+from graphs.runs.timing import recorded_timings
+from memory.archive.archive import Archive
+from memory.store.records import RunRecord
 
 
 def list_runs(*, limit: int, db: str | None, as_json: bool) -> None:

@@ -12,12 +12,12 @@ from agentctl.person import named
 from agentctl.snapshot_view import snapshot_page, tables
 from domain.errors import NotFound, Refused
 from domain.text import reveal
-from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
-from memory.archive import Archive
-from memory.database import Database
-from memory.leases import held
-from memory.pruning import Pruned, prune_snapshots
-from memory.records import SnapshotRecord
+from graphs.archive.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
+from memory.archive.archive import Archive
+from memory.archive.pruning import Pruned, prune_snapshots
+from memory.store.database import Database
+from memory.store.leases import held
+from memory.store.records import SnapshotRecord
 
 
 def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool) -> None:

@@ -12,12 +12,12 @@ from agentctl.question import standing, when
 from agentctl.settings import load_anyway
 from domain.text import visible
 from domain.value import Value
-from graphs.brake import HALT_FILE, Brake, braked
-from memory.acts import EVERYWHERE, Act, Acts
-from memory.approvals import Approval, Approvals
-from memory.controls import Control, Controls, LatchRecord
-from memory.database import Database
-from memory.leases import LeaseRecord, leases_in_force
+from graphs.session.trading_halt import HALT_FILE, Brake, braked
+from memory.operators.approvals import Approval, Approvals
+from memory.operators.audit_log import EVERYWHERE, Act, Acts
+from memory.operators.controls import Control, Controls, LatchRecord
+from memory.store.database import Database
+from memory.store.leases import LeaseRecord, leases_in_force
 
 _ACTS_SHOWN = 10
 _ACTS_READ = 10_000

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.clock import Clock
+from domain.clock import Clock, Sleep
 from domain.venue import AccountVenue
 from graphs.certification.market import VenueMarket
 from graphs.certification.reading import Intent
 from graphs.certification.report import Watch
-from graphs.live import LiveDesk
-from graphs.session import Session
-from memory.database import Database
+from graphs.runs.open_live import LiveDesk
+from graphs.session.session import Session
+from memory.store.database import Database
 from policy.account import Arming
-from tools.plumbing import Plumbing, Sleep
+from tools.resilience import Plumbing
 
 
 class Stop(Protocol):

@@ -18,13 +18,13 @@ from graphs.certification.settling import Settled, settle
 from graphs.certification.steps import Steps
 from graphs.certification.table import Table
 from graphs.certification.trial import Trial
-from graphs.eras import this_version
-from graphs.live import CERTIFY, opened_live
-from graphs.opening import prepare, start
-from graphs.options import RunOptions
-from graphs.session import Session
-from memory.leases import Lease, held
-from memory.records import EndStatus
+from graphs.runs.open import prepare, start
+from graphs.runs.open_live import CERTIFY, opened_live
+from graphs.session.eras import this_version
+from graphs.session.options import RunOptions
+from graphs.session.session import Session
+from memory.store.leases import Lease, held
+from memory.store.records import EndStatus
 
 
 async def certify(bench: Bench, *, symbol: str, most: Decimal | None, run_id: str) -> Certification:

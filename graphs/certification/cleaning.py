@@ -13,8 +13,8 @@ from graphs.certification.holding import held_before
 from graphs.certification.steps import Steps, in_words, said
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed, Trial
-from graphs.session import Session
-from memory.orders import OrderRecord
+from graphs.session.session import Session
+from memory.ledger.orders import OrderRecord
 
 _PAUSES_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Before each look: longer than an exchange is left alone for after failures, and than an order may be in doubt."""

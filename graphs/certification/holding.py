@@ -10,7 +10,7 @@ from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import EXACT, ZERO
 from domain.statement import Statement, Trade
-from memory.records import RunHeader
+from memory.store.records import RunHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from domain.value import NonNegative, Positive, Symbol, Value
 from graphs.certification.sizes import allowed, entry, far_limit
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed
-from graphs.live import LiveDesk, account_of
+from graphs.runs.open_live import LiveDesk, account_of
 
 _MOST_SKEW: Final = timedelta(seconds=1)
 _MILLISECOND: Final = timedelta(milliseconds=1)

@@ -12,17 +12,17 @@ from graphs.certification.report import Step, StepResult
 from graphs.certification.steps import Steps
 from graphs.certification.table import Table
 from graphs.certification.trial import Trial
-from graphs.cut_short import close_as_it_stands
-from graphs.eras import this_version
-from graphs.live import CERTIFY
-from graphs.opening import resume
-from graphs.session import RunSettings
-from memory.archive import Archive
-from memory.database import Database
-from memory.leases import held
-from memory.ledger import Ledger
-from memory.records import RunHeader
-from memory.tape import Tape
+from graphs.runs.cut_short import close_as_it_stands
+from graphs.runs.open import resume
+from graphs.runs.open_live import CERTIFY
+from graphs.session.eras import this_version
+from graphs.session.session import RunSettings
+from memory.archive.archive import Archive
+from memory.archive.tape import Tape
+from memory.ledger.ledger import Ledger
+from memory.store.database import Database
+from memory.store.leases import held
+from memory.store.records import RunHeader
 from policy.account import Arming
 
 

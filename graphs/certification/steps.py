@@ -15,13 +15,13 @@ from domain.money import BPS, EXACT, ZERO, floor_to
 from domain.order import Fill, OrderReport, OrderRequest, OrderState, exit_id
 from domain.sizing import too_small
 from domain.venue import AccountVenue
+from graphs.account.survey import DUST, account_in_words
 from graphs.certification.holding import Holding, held_before
 from graphs.certification.sizes import NEARER_BPS, STOP_BPS, entry, far_limit, stop_below
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed, Trial
-from graphs.cycle import Cycle
-from graphs.evidence import DUST, account_in_words
-from graphs.reconciling import account_venue
+from graphs.trading.cycle import Cycle
+from graphs.trading.reconciliation import account_venue
 
 _LOOKS_S: Final = (5.0, 15.0, 30.0)
 """Between looks at an account of which not all was told: an exchange is left alone for a while after failures."""

@@ -16,16 +16,16 @@ from agents.protection import cover, unprotected
 from domain.decision import Proposal
 from domain.errors import AgentctlError, Refused
 from domain.order import OrderReport
+from graphs.account.survey import Evidence
 from graphs.certification.market import VenueMarket
 from graphs.certification.rules import AGENT
-from graphs.cycle import Cycle
-from graphs.evidence import Evidence
-from graphs.gate import gate
-from graphs.session import Session
-from graphs.trading import tick
-from memory.orders import OrderRecord
-from memory.records import CycleRecord, Figures
-from memory.tape import MOMENT
+from graphs.session.session import Session
+from graphs.trading.cycle import Cycle
+from graphs.trading.gate import gate
+from graphs.trading.graph import tick
+from memory.archive.tape import MOMENT
+from memory.ledger.orders import OrderRecord
+from memory.store.records import CycleRecord, Figures
 from policy.market import VenueSignal
 
 _INSTANT: Final = TypeAdapter(datetime)

@@ -17,11 +17,11 @@ from agentctl.cli import main
 from builders.money import Desk, a_desk
 from builders.processes import Agentctl
 from domain.errors import UsageError
-from tools.exchange_double.faults import ExitRefused
-from tools.exchange_double.stops import StopStatus
-from tools.exchange_double.wire import Operation
-from tools.exchange_venue.known import Certified
-from tools.exchange_venue.recording import Recording
+from exchange_double.faults import ExitRefused
+from exchange_double.stops import StopStatus
+from exchange_double.wire import Operation
+from venues.exchange.account.known import Certified
+from venues.exchange.account.recording import Recording
 
 CERTIFY = ["doctor", "--exchange", "okx", "--certify", "--real"]
 ARM = ["arm", "okx", "--for", "15m", "--reason", "a certification"]

@@ -14,7 +14,7 @@ import pytest
 from agentctl.cli import main
 from agentctl.snapshot_view import bar
 from memory import Database
-from memory.leases import held
+from memory.store.leases import held
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
-from memory.controls import LatchRecord, latch
-from memory.database import Database
+from memory.operators.controls import LatchRecord, latch
+from memory.store.database import Database
 
 UNREACHABLE = "postgresql://127.0.0.1:1/none"
 BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\n'

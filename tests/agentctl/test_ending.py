@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import graphs.trading
+import graphs.trading.graph
 from agentctl.cli import main
 from agentctl.output import INTERRUPTED
 from agentctl.parting import Ended, parting, tell_failure
@@ -21,9 +21,9 @@ from builders.sessions import NOW
 from domain.digest import plain
 from domain.order import OrderState
 from graphs import RunResult, prepare, start
-from graphs.closing import OnExit
-from graphs.cycle import Cycle
-from graphs.state import CycleState
+from graphs.session.ending import OnExit
+from graphs.trading.cycle import Cycle
+from graphs.trading.state import CycleState
 from memory import Database
 
 REFUSED = 3

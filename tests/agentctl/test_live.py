@@ -12,8 +12,8 @@ from agentctl.live import Dashboard, Lines, cycle_of, gate_line
 from builders.memory import a_fill, a_proposal
 from builders.policy import a_stop, an_exit, judge
 from builders.sessions import NOW, a_session
-from graphs.brake import Brake
-from graphs.events import CycleEnded, CycleStarted, GateSpoke, MarketSaid
+from graphs.session.trading_halt import Brake
+from graphs.trading.events import CycleEnded, CycleStarted, GateSpoke, MarketSaid
 
 SAID = MarketSaid("waiting for the bar that closes at 12:05 UTC, in 4 min 32 s")
 

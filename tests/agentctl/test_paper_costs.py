@@ -12,7 +12,7 @@ from agentctl.cli import main
 from agentctl.paper import PaperSettings
 from agentctl.settings import load
 from domain.errors import UsageError
-from tools.costs import FeeSchedule, PaperCosts, PerpetualTerms
+from venues.costs import FeeSchedule, PaperCosts, PerpetualTerms
 
 
 def call(*arguments: str) -> int:

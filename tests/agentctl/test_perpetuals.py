@@ -12,7 +12,7 @@ from agentctl.paper import PaperSettings
 from agentctl.settings import load
 from builders.perpetuals import SWAP, a_perpetual
 from domain.errors import UsageError
-from tools.costs import PerpetualTerms
+from venues.costs import PerpetualTerms
 
 EAGER = """
 [desk.signal]

@@ -15,8 +15,8 @@ import pytest
 from agentctl.cli import main
 from agentctl.vitals import Vitals, told, vitals_in
 from builders.patience import until
-from tools.exchange_stream_health import ShardHealth, ShardState, StreamHealth
-from tools.exchange_venue.health import Health
+from venues.exchange.account.health import Health
+from venues.exchange.stream_health import ShardHealth, ShardState, StreamHealth
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -26,8 +26,8 @@ from domain.candle import Quote
 from domain.errors import SymbolUnknown, TicketRefused
 from domain.order import OrderReport, OrderRequest, OrderState
 from memory import Database, Tape
-from memory.schema import tape as tape_rows
-from memory.tape import Recording
+from memory.archive.tape import Recording
+from memory.store.schema import tape as tape_rows
 
 BTC, ETH, SOL = SYMBOLS = "BTC/USDT", "ETH/USDT", "SOL/USDT"
 

@@ -17,7 +17,7 @@ from builders.tools import BTC
 from domain.instrument import Instrument
 from domain.money import on_grid
 from domain.order import Side
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 
 
 def decimals(low: int, high: int) -> st.SearchStrategy[Decimal]:

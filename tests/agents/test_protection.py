@@ -36,7 +36,7 @@ from domain.money import ZERO, on_grid
 from domain.order import OrderState
 from domain.portfolio import Position
 from domain.sizing import OrderCaps
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from tools.bars import Bar, Bars
 
 TRAILING = risk_settings(trailing=True, max_hold_bars=1_000)

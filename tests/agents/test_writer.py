@@ -33,9 +33,9 @@ from domain.digest import plain
 from domain.errors import TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from memory import Database, Ledger, Tape
-from memory.controls import Level
-from memory.schema import tape as tape_rows
-from memory.tape import Recording
+from memory.archive.tape import Recording
+from memory.operators.controls import Level
+from memory.store.schema import tape as tape_rows
 
 
 @pytest.fixture

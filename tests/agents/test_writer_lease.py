@@ -12,8 +12,8 @@ from builders.office import BTC, Office
 from domain.errors import LeaseLost
 from domain.order import OrderState
 from memory import Database
-from memory.leases import Holder, Lease, held
-from memory.schema import leases
+from memory.store.leases import Holder, Lease, held
+from memory.store.schema import leases
 
 
 @pytest.fixture

@@ -12,17 +12,16 @@ from typing import Protocol
 from builders.exchanges import FAST
 from builders.live import LiveStage
 from domain.clearance import Check
-from domain.clock import Clock
+from domain.clock import Clock, Sleep
 from domain.venue import AccountVenue
+from exchange_double.recorded import RecordedExchange
 from graphs.certification import Bench, Certification, Intent, Step, StepResult, certify
-from graphs.live import LiveDesk
+from graphs.runs.open_live import LiveDesk
 from memory import Database
 from policy.account import Arming
-from tools.exchange_double.recorded import RecordedExchange
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.exchange_venue.recording import Recorder, Recording
-from tools.exchange_venue.scrubbing import Owner
-from tools.plumbing import Sleep
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
+from venues.exchange.account.recording import Recorder, Recording
+from venues.exchange.account.scrubbing import Owner
 
 KEYS = ExchangeKeys(api_key="double-key", secret="double-secret", password="double-passphrase")
 

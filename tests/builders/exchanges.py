@@ -9,15 +9,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain.candle import Timeframe
+from domain.candle import Timeframe, last_close
 from domain.clock import Clock
-from tools.bar_grid import last_close
-from tools.exchange_client import ExchangeClient
-from tools.exchange_double.candles import Bar
-from tools.exchange_double.faults import Timeout
-from tools.exchange_double.served import ServedDouble, binance_double, bybit_double, okx_double
-from tools.exchange_double.wire import Operation, Request
-from tools.exchange_market import ExchangeMarket
+from exchange_double.candles import Bar
+from exchange_double.faults import Timeout
+from exchange_double.served import ServedDouble, binance_double, bybit_double, okx_double
+from exchange_double.wire import Operation, Request
+from venues.exchange.client import ExchangeClient
+from venues.exchange.market import ExchangeMarket
 
 START = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
 """Half a minute after a bar of any length up to an hour has closed."""

@@ -23,21 +23,21 @@ from domain.errors import LedgerBroken
 from domain.money import floor_to
 from domain.order import OrderState
 from domain.portfolio import Portfolio
+from exchange_double.served import ServedDouble
+from exchange_double.stops import StopStatus
+from exchange_double.wire import Operation
 from graphs import RunResult, prepare, resume, start
-from graphs.events import CycleEnded, Event, Listener, silent
-from graphs.evidence import Evidence
-from graphs.live import LiveDesk, went_live
-from graphs.opening import OpenMarket
-from graphs.reconciling import survey
-from graphs.session import RunSettings, Session
+from graphs.account.survey import Evidence
+from graphs.runs.open import OpenMarket
+from graphs.runs.open_live import LiveDesk, went_live
+from graphs.session.session import RunSettings, Session
+from graphs.trading.events import CycleEnded, Event, Listener, silent
+from graphs.trading.reconciliation import survey
 from memory import Archive, Database, Ledger
-from memory.armings import Armings
-from tools.exchange_double.served import ServedDouble
-from tools.exchange_double.stops import StopStatus
-from tools.exchange_double.wire import Operation
-from tools.exchange_market import ExchangeMarket
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.plumbing import Plumbing
+from memory.operators.armings import Armings
+from tools.resilience import Plumbing
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
+from venues.exchange.market import ExchangeMarket
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 

@@ -15,9 +15,9 @@ import pytest
 from agentctl.cli import main
 from builders.exchanges import Stage
 from domain.candle import Timeframe
-from graphs.wall import WallClock
-from tools.exchange_double.served import ServedDouble, okx_double
-from tools.exchange_double.wire import Credentials
+from exchange_double.served import ServedDouble, okx_double
+from exchange_double.wire import Credentials
+from graphs.session.clocks import WallClock
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 

@@ -20,13 +20,13 @@ from domain.errors import OrderStateUnknown, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import policy_in_effect
-from graphs.brake import Brake
+from graphs.session.trading_halt import Brake
 from memory import Controls, Database, Ledger, Tape
-from memory.controls import Level
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
+from memory.operators.controls import Level
 from policy.account import Arming
-from tools.paper import PaperVenue
-from tools.recorded import FileMarket
+from venues.files.market import FileMarket
+from venues.paper.venue import PaperVenue
 
 BTC = "BTC/USDT"
 JUDGED = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=at(5))

@@ -11,9 +11,9 @@ from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.runs import options
 from domain.candle import Timeframe
 from graphs import RunOptions, policy_in_effect
-from tools.costs import PaperCosts, PerpetualTerms
-from tools.sim_path import CHARACTERS
-from tools.sim_story import SimStory
+from venues.costs import PaperCosts, PerpetualTerms
+from venues.sim.path import CHARACTERS
+from venues.sim.story import SimStory
 
 SWAP = "ETH/USDT:USDT"
 FIRST_CYCLE = datetime(2025, 1, 1, 23, 30, tzinfo=UTC)

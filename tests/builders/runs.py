@@ -13,11 +13,11 @@ from typing import Any
 from agents.settings import DeskSettings, RiskSettings
 from domain.clock import Clock
 from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
-from graphs.events import Listener, silent
-from graphs.summary import summary
-from graphs.trading import TradingGraph
+from graphs.archive.summary import summary
+from graphs.trading.events import Listener, silent
+from graphs.trading.graph import TradingGraph
 from memory import Database
-from memory.records import EndStatus
+from memory.store.records import EndStatus
 from policy import Policy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,17 +23,17 @@ from domain.instrument import Instrument
 from domain.money import floor_to
 from domain.venue import Market
 from graphs import build, prepare, start
-from graphs.cycle import Cycle
-from graphs.events import Event
-from graphs.live import LiveDesk, went_live
-from graphs.session import Session
-from graphs.state import CycleState
-from graphs.trading import tick
-from graphs.wall import RunningClock
+from graphs.runs.open_live import LiveDesk, went_live
+from graphs.session.clocks import RunningClock
+from graphs.session.session import Session
+from graphs.trading.cycle import Cycle
+from graphs.trading.events import Event
+from graphs.trading.graph import tick
+from graphs.trading.state import CycleState
 from memory import Database
-from memory.armings import Armings
+from memory.operators.armings import Armings
 from policy import TicketOffice
-from tools.plumbing import Plumbing
+from tools.resilience import Plumbing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BTC, ETH = "BTC/USDT", "ETH/USDT"

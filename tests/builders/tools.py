@@ -14,7 +14,7 @@ from domain.effects import Effects, Unrecorded
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
 from tools.cycle_reads import CycleReads
-from tools.plumbing import Plumbing
+from tools.resilience import Plumbing
 from tools.tool import Tool
 from tools.toolbox import Toolbox
 from tools.view import MarketView

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from graphs.certification import ABOUT, STEPS
-from tools.exchange_venue.known import KNOWN, ExchangeFacts, certification_line
-from tools.exchange_venue.quirks import quirks_of
-from tools.exchange_venue.recording import Recording
+from venues.exchange.account.dialects import quirks_of
+from venues.exchange.account.known import KNOWN, ExchangeFacts, certification_line
+from venues.exchange.account.recording import Recording
 
 PAGE = (Path(__file__).parents[2] / "docs/exchanges.md").read_text("utf-8")
 each = pytest.mark.parametrize("facts", KNOWN.values(), ids=lambda facts: facts.exchange)

@@ -12,7 +12,7 @@ from agentctl.paper import PaperSettings
 from agentctl.settings import load
 from domain.digest import plain
 from domain.money import BPS
-from tools.costs import PaperCosts
+from venues.costs import PaperCosts
 
 PAGE = (Path(__file__).parents[2] / "docs/paper.md").read_text("utf-8")
 

@@ -15,14 +15,7 @@ from builders.live import a_live_stage
 from builders.runs import archive
 from domain.digest import plain
 from domain.errors import Refused, UsageError
-from graphs.certification import STEPS, Step
-from graphs.certification.rules import certify_policy
-from graphs.replay import replay_run
-from memory import Archive, Database, Ledger
-from memory.controls import Controls
-from memory.leases import held
-from memory.verify import verify
-from tools.exchange_double.faults import (
+from exchange_double.faults import (
     ClockSkew,
     ExitRefused,
     Fault,
@@ -31,12 +24,19 @@ from tools.exchange_double.faults import (
     ServerError,
     Timeout,
 )
-from tools.exchange_double.orders import NewOrder
-from tools.exchange_double.recorded import recorded_exchange
-from tools.exchange_double.served import ServedDouble
-from tools.exchange_double.stops import StopStatus
-from tools.exchange_double.wire import READS_ORDERS, Operation
-from tools.exchange_venue.recording import Recording
+from exchange_double.orders import NewOrder
+from exchange_double.recorded import recorded_exchange
+from exchange_double.served import ServedDouble
+from exchange_double.stops import StopStatus
+from exchange_double.wire import READS_ORDERS, Operation
+from graphs.certification import STEPS, Step
+from graphs.certification.rules import certify_policy
+from graphs.runs.replay import replay_run
+from memory import Archive, Database, Ledger
+from memory.operators.controls import Controls
+from memory.store.leases import held
+from memory.verify import verify
+from venues.exchange.account.recording import Recording
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 

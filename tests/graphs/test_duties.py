@@ -22,16 +22,16 @@ from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from domain.venue import Market
 from graphs import policy_in_effect, prepare, resume, start
-from graphs.duties import take_on
-from graphs.gate import gate
-from graphs.replay import replay_run
-from graphs.session import Session
-from graphs.state import CycleState
-from graphs.trading import judge, research, risk, signal
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.trading.constraints import take_on
+from graphs.trading.gate import gate
+from graphs.trading.graph import judge, research, risk, signal
+from graphs.trading.state import CycleState
 from memory import Acts, Archive, Controls, Database, Ledger
-from memory.controls import Control, Level
-from memory.schema import controls
-from tools.market import open_market
+from memory.operators.controls import Control, Level
+from memory.store.schema import controls
+from venues.open import open_market
 
 PROP = policy_in_effect("prop-firm")
 """2 % drawdown from the best; alert, halve, flatten at 70, 90 and 100 % of it; sizes fall from 50 % on."""

@@ -21,9 +21,9 @@ from domain.money import ZERO
 from domain.order import CONTRADICTION, OrderRequest, OrderState, Side
 from domain.portfolio import Position
 from domain.statement import Difference, ExternalEvent, Statement, Trade, adoption
-from graphs.books import Books
-from graphs.evidence import Evidence, Look, account_in_words, doubt_in_words, evidence
-from memory.orders import OrderRecord, order_after
+from graphs.account.books import Books
+from graphs.account.survey import Evidence, Look, account_in_words, doubt_in_words, evidence
+from memory.ledger.orders import OrderRecord, order_after
 
 CASH = Decimal(10_000)
 
@@ -44,7 +44,7 @@ class Bookkeeper:
         venue.wallet["USDT"] = CASH
         return cls(venue, the_books(venue.instruments_))
 
-    # `graphs.evidence.Known`
+    # `graphs.account.survey.Known`
 
     async def orders(self, *, working_only: bool = False) -> tuple[OrderRecord, ...]:
         return tuple(order for order in self.orders_.values() if order.state.working or not working_only)

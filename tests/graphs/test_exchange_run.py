@@ -19,13 +19,13 @@ from builders.processes import agentctl
 from builders.runs import NOW, a_policy, archive, drive, options
 from domain.errors import VenueUnavailable
 from domain.order import OrderState
+from exchange_double.faults import Maintenance
 from graphs import RunResult, Stop, prepare, resume, start
-from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
-from graphs.replay import replay_run
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.trading.events import CycleEnded, Event, MarketSaid, NodeEnded
 from memory import Archive, Database, Ledger
 from policy import Verdict
-from tools.exchange_double.faults import Maintenance
 
 DESK = DeskSettings(
     signal=SignalSettings(threshold="0.1"), risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2")

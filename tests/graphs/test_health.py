@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from builders.tools import START
-from graphs.health import ModelHealth, Questions
+from graphs.session.model_health import ModelHealth, Questions
 
 
 def asked(*failures: str) -> Questions:

@@ -19,12 +19,12 @@ from builders.sessions import MuteMarket, a_cycle, a_session, passed
 from domain.candle import Quote
 from domain.instrument import Instrument
 from domain.venue import Market
-from graphs.cycle import Cycle
-from graphs.events import CycleEnded, Event
-from graphs.replay import replay_run
-from graphs.trading import tick
+from graphs.runs.replay import replay_run
+from graphs.trading.cycle import Cycle
+from graphs.trading.events import CycleEnded, Event
+from graphs.trading.graph import tick
 from memory import Archive, Ledger
-from memory.records import CycleRecord
+from memory.store.records import CycleRecord
 
 BUSY = 45
 """A bar of the simulation at which both symbols trend."""

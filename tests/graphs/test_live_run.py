@@ -13,11 +13,11 @@ from builders.live import BTC, CYCLES, ETH, a_live_stage, batches_of, faults_of_
 from builders.memory import a_cycle, a_header, some_figures
 from builders.runs import archive, drive
 from domain.order import OrderState
-from graphs.events import silent
-from graphs.live import account_of
-from graphs.replay import replay_run
+from graphs.runs.open_live import account_of
+from graphs.runs.replay import replay_run
+from graphs.trading.events import silent
 from memory import Archive, Database, Ledger
-from memory.armings import Armings
+from memory.operators.armings import Armings
 
 
 async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path: Path) -> None:

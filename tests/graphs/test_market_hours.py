@@ -19,12 +19,12 @@ from domain.digest import plain
 from domain.instrument import Instrument
 from domain.money import ZERO
 from graphs import prepare, start
-from graphs.gate import gate
-from graphs.replay import replay_run
+from graphs.runs.replay import replay_run
+from graphs.trading.gate import gate
 from memory import Archive, Database
 from policy import Verdict
 from tools import trading_hours
-from tools.recorded import FileMarket
+from venues.files.market import FileMarket
 
 EAGER = DeskSettings(
     signal=SignalSettings(threshold="0.1"), risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2")

@@ -11,15 +11,15 @@ from builders.runs import NOW, archive, drive, run, timed
 from context import DEFAULT_LANES
 from domain.errors import NotFound, UsageError
 from graphs import policy_in_effect, resume
-from graphs.asking import ask_again
-from graphs.diff import diff_runs, diff_snapshots
-from graphs.eras import Changes
-from graphs.forking import fork
-from graphs.replay import replay_run
-from graphs.snapshots import verify_chain
-from graphs.whatif import judge_again
+from graphs.archive.ask_again import ask_again
+from graphs.archive.diff import diff_runs, diff_snapshots
+from graphs.archive.snapshots import verify_chain
+from graphs.archive.what_if import judge_again
+from graphs.runs.fork import fork
+from graphs.runs.replay import replay_run
+from graphs.session.eras import Changes
 from memory import Archive, Database
-from memory.pruning import prune_snapshots
+from memory.archive.pruning import prune_snapshots
 from policy import Policy
 
 ASKED = timed()

@@ -19,10 +19,10 @@ from builders.runs import NOW, busy, drive, run
 from builders.servers import EMPTY, tell
 from domain.errors import DatabaseUnavailable, LeaseLost
 from graphs import RunResult, prepare, start
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Database
-from memory.leases import held
-from tools.plumbing import Plumbing
+from memory.store.leases import held
+from tools.resilience import Plumbing
 
 TERMINATED = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

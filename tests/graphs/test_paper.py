@@ -7,7 +7,7 @@ from decimal import Decimal
 from builders.desks import supporting
 from builders.runs import a_policy
 from domain.decision import Proposal
-from graphs.paper import PaperDesk
+from graphs.runs.paper_desk import PaperDesk
 
 ETH = "ETH/USDT"
 BARE = a_policy(corroboration={"enabled": False, "minimum_sources": 1})

@@ -19,14 +19,14 @@ from builders.runs import NOW, archive, drive, go_on, options, run
 from domain.digest import canonical
 from domain.errors import UsageError
 from domain.statement import ExternalEvent
+from exchange_double.faults import Maintenance
+from exchange_double.wire import Operation
 from graphs import RunOptions, RunResult, prepare, resume, start
-from graphs.events import Event, Liquidated
-from graphs.perpetuals import margins_now, nothing_left, outlook
-from graphs.replay import replay_run
-from graphs.session import RunSettings
+from graphs.runs.replay import replay_run
+from graphs.session.perpetuals import margins_now, nothing_left, outlook
+from graphs.session.session import RunSettings
+from graphs.trading.events import Event, Liquidated
 from memory import Archive, Database, Ledger
-from tools.exchange_double.faults import Maintenance
-from tools.exchange_double.wire import Operation
 
 FIVE = timedelta(minutes=5)
 OFTEN = "0.001"

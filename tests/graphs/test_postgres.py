@@ -15,9 +15,9 @@ from agents.settings import DeskSettings, RiskSettings
 from builders.runs import archive, go_on, options, run
 from builders.servers import EMPTY, tell
 from graphs import RunResult, Stop, replay_run
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Database
-from memory.leases import held
+from memory.store.leases import held
 
 ASKED = options(cycles=12, seed=8, desk=DeskSettings(risk=RiskSettings(reenter_after_bars=0)))
 

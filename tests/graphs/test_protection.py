@@ -21,19 +21,19 @@ from builders.runs import archive, drive
 from domain.decision import Proposal, Ticket
 from domain.money import floor_to
 from domain.order import OrderReport, OrderRequest, OrderState
+from exchange_double.faults import ExitRefused
+from exchange_double.wire import Operation
 from graphs import Stop
-from graphs.brake import Brake
-from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
-from graphs.protection import refused_in_a_row
-from graphs.replay import replay_run
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.session.trading_halt import Brake
+from graphs.trading.events import CycleEnded, Event, MarketSaid, NodeStarted
+from graphs.trading.protection import refused_in_a_row
 from memory import Archive, Database, Ledger
-from memory.controls import Level
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
+from memory.operators.controls import Level
 from policy import Facts, PolicyEngine
 from policy.tickets import GateResult
-from tools.exchange_double.faults import ExitRefused
-from tools.exchange_double.wire import Operation
 
 SHORTS = DeskSettings(
     signal=SignalSettings(threshold="0.1"),

@@ -16,9 +16,9 @@ from builders.processes import NO_NETWORK, agentctl
 from builders.runs import archive, options, run
 from domain.errors import MarketDataError, UsageError
 from graphs import RunResult
-from graphs.wall import WallClock
+from graphs.session.clocks import WallClock
 from memory import Archive, Database, Ledger
-from tools.market import open_market
+from venues.open import open_market
 
 EPISODES = {
     "calm-2024-10-1m": {},

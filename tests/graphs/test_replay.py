@@ -19,9 +19,9 @@ from builders.memory import oversee
 from builders.processes import NO_NETWORK, agentctl
 from builders.runs import archive, busy, run
 from graphs import RunResult, Stop
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Ledger
-from memory.schema import external_events, holdings, leases, metadata
+from memory.store.schema import external_events, holdings, leases, metadata
 
 CYCLES = 8
 ASKED = busy(cycles=CYCLES)

@@ -18,9 +18,9 @@ from builders.power_cuts import PowerCut, mortal
 from builders.runs import NOW, archive, busy, drive
 from domain.order import OrderState
 from graphs import prepare, resume, start
-from graphs.eras import Changes, era_lines, this_version
-from graphs.forking import fork
-from graphs.replay import ReplayReport, replay_run
+from graphs.runs.fork import fork
+from graphs.runs.replay import ReplayReport, replay_run
+from graphs.session.eras import Changes, era_lines, this_version
 from memory import Archive, Database, Ledger
 from memory.verify import verify
 

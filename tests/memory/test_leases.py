@@ -20,8 +20,8 @@ from builders.servers import tell
 from domain.errors import LeaseLost, UsageError
 from domain.order import OrderState
 from memory import Database, Ledger
-from memory.leases import Lease, LeaseRecord, held, lease_of, leases_in_force
-from memory.schema import blobs, leases
+from memory.store.leases import Lease, LeaseRecord, held, lease_of, leases_in_force
+from memory.store.schema import blobs, leases
 
 RUN, ACCOUNT = "r1", "okx:7"
 TESTS = Path(__file__).parents[1]
@@ -166,7 +166,7 @@ def test_what_a_killed_process_of_this_machine_had_is_had_at_once(url: str) -> N
     code = f"""
 import asyncio
 from memory import Database
-from memory.leases import held
+from memory.store.leases import held
 async def main():
     async with await Database.open({url!r}) as database, held(database, "r1", ttl_s=600):
         print("held", flush=True)

@@ -11,8 +11,8 @@ from domain.errors import LedgerBroken
 from domain.portfolio import Portfolio
 from domain.statement import ExternalEvent, funding, liquidation
 from memory import Archive, Database, Fault, Ledger
-from memory.audit import account_faults
-from memory.standing_at import stand_at
+from memory.ledger.audit import account_faults
+from memory.ledger.state_at import stand_at
 from memory.verify import verify
 
 SWAP = "BTC/USDT:USDT"
@@ -134,7 +134,7 @@ async def test_what_would_bring_the_books_apart_is_not_booked(database: Database
 async def test_what_the_rows_say_of_it_is_proven(database: Database) -> None:
     from sqlalchemy import update
 
-    from memory.schema import external_events, with_digest
+    from memory.store.schema import external_events, with_digest
 
     ledger = await a_ledger(database)
     await enter(ledger)

@@ -1,6 +1,6 @@
 """Mutation testing: of all of `policy/`, or with `--sample N` of a few mutants of every room.
 
-Works on a copy of the tree. The whole run fails when a mutant survives that `docs/mutants.md` doesn't argue
+Works on a copy of the tree. The whole run fails when a mutant survives that `tests/mutation/mutants.md` doesn't argue
 equivalent, and when one that it argues about is noticed after all, or is gone. A sampled run reports.
 """
 
@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-LIST = REPOSITORY / "docs" / "mutants.md"
+LIST = Path(__file__).parent / "mutants.md"
 ROOMS = ("agentctl", "agents", "context", "domain", "graphs", "memory", "policy", "tools")
 _ENTRY = re.compile(
     r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S

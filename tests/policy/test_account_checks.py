@@ -35,7 +35,7 @@ from builders.policy import (
 from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
 from policy.account import EquityMarks
 from policy.escalation import escalation, size_factor

@@ -31,7 +31,7 @@ from domain.decision import Proposal
 from domain.instrument import OptionTerms
 from domain.order import OrderState
 from domain.portfolio import Position
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy
 from policy.case import Case
 

@@ -33,7 +33,7 @@ from builders.policy_worlds import (
 from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy, PolicyEngine
 from policy.account import Arming, Consent, SentOrder
 from policy.check import Check

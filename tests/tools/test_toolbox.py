@@ -15,12 +15,11 @@ from domain.clock import TickClock
 from domain.digest import canonical
 from domain.effects import Answer, through
 from domain.errors import NotFound, SymbolUnknown, VenueUnavailable
+from domain.rate import Rate
 from domain.value import Value
-from tools.bucket import Rate
 from tools.cycle_reads import CycleReads
-from tools.errors import ToolFailed, ToolRetry
-from tools.plumbing import Cache, Plumbing
-from tools.result import Failure
+from tools.resilience import Cache, Plumbing
+from tools.result import Failure, ToolFailed, ToolRetry
 from tools.tool import Tool, tool
 from tools.view import MarketView
 
