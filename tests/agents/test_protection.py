@@ -16,7 +16,7 @@ from agents.duty import Duty
 from agents.parts import in_parts
 from agents.protection import (
     NO_PLAN,
-    NOT_HELD,
+    NO_STOP_AT_VENUE,
     Guard,
     bare,
     cover,
@@ -166,7 +166,7 @@ async def test_a_kept_position_gets_its_stop_where_the_venue_holds_them(
 
 async def test_why_no_stop_is_asked_for_is_said() -> None:
     elsewhere = {"venue_stops": frozenset({SWAP})}
-    assert await guarded(a_position(), **elsewhere) == Guard(why=NOT_HELD)
+    assert await guarded(a_position(), **elsewhere) == Guard(why=NO_STOP_AT_VENUE)
     assert await guarded(a_position(stop_price=None)) == Guard(why=NO_PLAN)
     assert await guarded(a_position(), seen=None) == Guard(why="there is no quote to judge its stop by")
 
