@@ -10,10 +10,9 @@ from agents.settings import DeskSettings, RiskSettings, SignalSettings
 from builders.live import THIN, LiveStage, faults_of_books
 from builders.runs import drive, options
 from builders.same_candles import COSTS, SYMBOL, SameMarket, a_played_stage, candles
-from domain.instrument import Instrument
 from graphs import prepare, start
 from graphs.deciding import decisions_of
-from memory import Archive, Database, Ledger
+from memory import Database, Ledger
 
 DESK = DeskSettings(
     signal=SignalSettings(threshold="0.1"),
@@ -45,7 +44,9 @@ class Trade(NamedTuple):
 
 async def trades(database: Database) -> list[Trade]:
     ledger = Ledger(database, account="r1", run_id="r1")
-    causes = {each.proposal.client_order_id: each.proposal.cause async for each in decisions_of("r1", database=database)}
+    causes = {
+        each.proposal.client_order_id: each.proposal.cause async for each in decisions_of("r1", database=database)
+    }
     filled = sorted((o for o in await ledger.orders() if o.filled), key=lambda order: order.fills[0].at)
     found = []
     for entry, exit in zip(filled[::2], filled[1::2], strict=False):
@@ -78,7 +79,9 @@ async def test_the_same_candles_give_the_same_stops_targets_and_exits_on_paper_a
                 await drive(session, cycles=CYCLES)
             assert await faults_of_books(live, database) == []
             there = await trades(database)
-            realized = (await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=stage.wall.at)).realized
+            realized = (
+                await Ledger(database, account="r1", run_id="r1").portfolio(marks={}, as_of=stage.wall.at)
+            ).realized
     here, booked = await on_paper(SameMarket(bars, instruments), cash=cash)
     assert {(trade.cause, trade.gapped) for trade in there} == set(product(("stop", "target"), (False, True)))
     assert here[: len(there)] == there
