@@ -106,6 +106,8 @@ class Cover(Value):
     """Client order ids of stops that were sent, and that the venue has not confirmed."""
     trigger_price: Positive | None = None
     """That of a confirmed one."""
+    targeted: bool = False
+    """Whether each of these has a target with it."""
 
     @property
     def whole(self) -> bool:
@@ -121,6 +123,7 @@ def cover(position: Position, working: Sequence[OrderRecord], *, lot_size: Decim
         at_venue=_together(confirmed),
         in_doubt=_ids(o for o in held if o.state in (OrderState.SUBMITTING, OrderState.UNKNOWN)),
         trigger_price=next((order.request.trigger_price for order in confirmed), None),
+        targeted=bool(confirmed) and all(order.request.target_price is not None for order in confirmed),
     )
 
 
