@@ -28,7 +28,14 @@ from memory import Database
 
 REFUSED = 3
 
-BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\nmax_hold_bars = 3\nstop_atr = 6\ntarget_atr = 9\n'
+BUSY = """seed = 2
+symbols = ["ETH/USDT"]
+[desk.risk]
+reenter_after_bars = 0
+max_hold_bars = 3
+stop_atr = 6
+target_atr = 9
+"""
 """An entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
 
 
@@ -105,14 +112,14 @@ def test_what_is_asked_wrongly_is_refused(capsys: pytest.CaptureFixture[str], ar
 def test_a_run_that_fails_names_what_it_leaves_open_and_how_it_goes_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, _ = graphs.trading.NODES["learning"]
+    real, _ = graphs.trading.graph.NODES["learning"]
 
     async def learning(state: CycleState, cycle: Cycle) -> CycleState:
         if cycle.number == 2:
             raise RuntimeError("the disk is full")
         return await real(state, cycle)
 
-    monkeypatch.setitem(graphs.trading.NODES, "learning", (learning, None))
+    monkeypatch.setitem(graphs.trading.graph.NODES, "learning", (learning, None))
     code, out, err = run(capsys, "--cycles", "5")
     lines = err.splitlines()
     at = lines.index("open positions:")
@@ -152,7 +159,7 @@ async def test_with_its_database_lost_a_run_says_what_it_last_knew(
 async def test_a_run_that_fails_names_every_order_that_may_still_fill(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    header, market, model = await prepare(busy(), run_id="r1", at=NOW)
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
     async with await Database.in_memory() as database:
         session = await start(header, market, model, database=database)
         await drive(session, cycles=2)
