@@ -28,7 +28,14 @@ from memory import Database
 
 REFUSED = 3
 
-BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\nmax_hold_bars = 3\nstop_atr = 6\ntarget_atr = 9\n'
+BUSY = """seed = 2
+symbols = ["ETH/USDT"]
+[desk.risk]
+reenter_after_bars = 0
+max_hold_bars = 3
+stop_atr = 6
+target_atr = 9
+"""
 """An entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from builders.exchanges import START, Stage, Theirs, Wall
 from domain.candle import Candle, Quote, Timeframe
@@ -135,7 +136,7 @@ class PlayedStage(Stage):
         short = any(stop.new.side == "buy" for stop in self.double.engine.waiting_stops)
         path = [bar.open, bar.high, bar.low, bar.close] if short else [bar.open, bar.low, bar.high, bar.close]
         self._trade(path[0])
-        for start, end in zip(path, path[1:], strict=False):
+        for start, end in pairwise(path):
             for price in [*self._waited_for(start, end), end]:
                 self._trade(price)
 
