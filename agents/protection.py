@@ -176,7 +176,8 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         return Guard(why=desk.suspended[symbol])
     if symbol not in desk.venue_stops:
         return Guard(why=NOT_HELD)
-    held, size = held_stops(position, desk.working), abs(position.quantity)
+    held = [_on_lot(order, instrument.lot_size) for order in held_stops(position, desk.working)]
+    size = abs(position.quantity)
     exits = [order for order in _exits(position, desk.working) if not order.request.protects]
     quantity = floor_to(size - _together(exits), instrument.lot_size)
     too_large = _ids(order for order in held if order.remaining > size)
@@ -256,6 +257,14 @@ def put_back(
         }
         found.append(proposal.model_copy(update=back))
     return found
+
+
+def _on_lot(order: OrderRecord, lot_size: Decimal) -> OrderRecord:
+    """A stop as large as the venue makes it: one that was attached and is not confirmed is what was filled."""
+    if order.request.attached_to is None or order.state.at_venue:
+        return order
+    quantity = order.filled + floor_to(order.remaining, lot_size)
+    return order.model_copy(update={"request": order.request.model_copy(update={"quantity": quantity})})
 
 
 def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:

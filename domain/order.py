@@ -73,6 +73,11 @@ def exit_id(client_order_id: ClientOrderId) -> ClientOrderId:
     return f"ax{sha256(client_order_id)[:30]}"
 
 
+def is_exit_id(client_order_id: str) -> bool:
+    """Whether an id is one that `exit_id` gives."""
+    return client_order_id.startswith("ax") and len(client_order_id) == 32
+
+
 class OrderRequest(Value):
     """Exactly what is sent to a venue. Its digest is what a ticket is bound to."""
 

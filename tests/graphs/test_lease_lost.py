@@ -89,7 +89,7 @@ def points(sent: Sequence[int]) -> list[int]:
 
 def test_a_process_that_stood_still_sends_nothing_once_another_has_its_account(tmp_path: Path) -> None:
     sent = left_alone(f"sqlite:///{tmp_path / 'alone.db'}")
-    assert len(sent) > 4
+    assert len(sent) > 3
     for at in points(sent):
         later, said = overtaken(f"sqlite:///{tmp_path / f'{at}.db'}", at=at)
         assert (at, later) == (at, [])

@@ -10,7 +10,7 @@ from typing import Any
 from domain.clearance import Check, Cleared
 from domain.clock import Clock
 from domain.errors import NotFound, OrderContradicted, OrderStateUnknown, Refused, VenueUnavailable
-from domain.order import OrderReport, OrderRequest, OrderState, contradiction
+from domain.order import OrderReport, OrderRequest, OrderState, contradiction, is_exit_id
 from domain.text import visible
 from domain.venue import Outcome
 from venues.exchange.account import rows
@@ -195,8 +195,8 @@ class Orders:
         if sent is not None and sent.refused is not None:
             return sent.refused
         apart = self._quirks.stops_apart(listed.symbol)
-        both = (False, True) if apart else (False,)
-        for stop in both if sent is None else (apart and sent.order.type == "stop",):
+        kind = self._is_stop(client_order_id, sent)
+        for stop in (False, True) if apart and kind is None else (apart and kind is True,):
             name = Name(client_order_id=client_order_id, venue_order_id=sent.venue_order_id if sent else "", stop=stop)
             if await self._cancel(listed.symbol, name):
                 break
@@ -298,11 +298,17 @@ class Orders:
         return Wanted(
             client_order_id=client_order_id,
             venue_order_id=sent.venue_order_id if sent else "",
-            stop=sent.order.type == "stop" if sent else None,
+            stop=self._is_stop(client_order_id, sent),
             sent_at=theirs,
             since=self._session.clock() - _FAR_BACK if theirs is None else theirs - _MARGIN,
             settled=self._wall.now() >= until + self._patience and not (sent and sent.there),
         )
+
+    def _is_stop(self, client_order_id: str, sent: Sent | None) -> bool | None:
+        """Whether an order is a stop; `None` where it may be one or not."""
+        if sent is not None:
+            return sent.order.type == "stop"
+        return True if is_exit_id(client_order_id) else None
 
     def _sent_until(self, sent_at: datetime | None) -> datetime:
         """Until when an order of another process may have been sent: until that gave up, or until we began."""
