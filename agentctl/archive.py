@@ -1,4 +1,4 @@
-"""The archive as commands read it: opened without making one, and the run that was meant."""
+"""The archive as commands read it: opened without making one, and the run that an option names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def reading(db: str | None, *, settings: Settings | None = None) -> AsyncG
         yield database
 
 
-async def run_meant(database: Database, run: str | None) -> RunRecord:
+async def find_run(database: Database, run: str | None) -> RunRecord:
     """The run whose id begins with `run`; the newest for `last`, or when none is named. Raises `NotFound`.
 
     `parent` is the run that the newest one was forked from.
@@ -60,7 +60,7 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-async def snapshot_meant(database: Database, snapshot: str) -> str:
+async def snapshot_id_of(database: Database, snapshot: str) -> str:
     """The id of a snapshot, or its beginning, as given; for `last` that which a list begins with. Raises `NotFound`."""
     if snapshot != LAST:
         return snapshot

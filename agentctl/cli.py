@@ -121,17 +121,17 @@ def run(
     A run that is resumed keeps its settings. --model, --policy, --prompt, --set and --reload change them from its next
     cycle on, which is recorded with --by and --reason; market, symbols and account stay.
     """
-    from agentctl.changes import Wanted
-    from agentctl.commands.run import Asked, run_command
+    from agentctl.changes import ChangeOptions
+    from agentctl.commands.run import RunRequest, run_command
 
     run_command(
-        Asked(
+        RunRequest(
             graph=graph,
             market=market,
             symbols=symbols,
             timeframe=timeframe,
             cycles=cycles,
-            wanted=Wanted(model=model, policy=policy, prompt=prompt, sets=tuple(sets or ()), reload=reload),
+            options=ChangeOptions(model=model, policy=policy, prompt=prompt, sets=tuple(sets or ()), reload=reload),
             by=by,
             reason=reason,
             seed=seed,
@@ -577,10 +577,10 @@ def doctor(
 ) -> None:
     """Check the installation: packages, database, tokenizer, keys, name clashes. Asks only --exchange and --model."""
     if certify and exchange is not None and model is None:
-        from agentctl.commands.certify import Asked, certify_command
+        from agentctl.commands.certify import CertifyRequest, certify_command
 
-        asked = Asked(exchange=exchange, symbol=symbol, most=most, real=real, recording=recording)
-        return certify_command(asked, db=db, as_json=as_json)
+        request = CertifyRequest(exchange=exchange, symbol=symbol, most=most, real=real, recording=recording)
+        return certify_command(request, db=db, as_json=as_json)
     from agentctl.commands.doctor import examine, refuse_of_certification
 
     refuse_of_certification(certify=certify, others=(symbol, most, real or None, recording))

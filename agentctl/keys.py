@@ -38,14 +38,14 @@ def keys_for(exchange: str, environ: Mapping[str, str]) -> ExchangeKeys | None:
 
 def required_keys(exchange: str) -> ExchangeKeys:
     """Raises `UsageError` naming the variables when there are none."""
-    found = keys_for(exchange, os.environ)
-    if found is None:
+    keys = keys_for(exchange, os.environ)
+    if keys is None:
         key, secret, password = names(exchange)
         raise UsageError(
             f"trading on {exchange} needs a key",
             remedy=f"Set {key}, {secret} and, where it has one, {password}; or name a file in {SECRETS_FILE}",
         )
-    return found
+    return keys
 
 
 def _from_file(path: Path, exchange: str) -> ExchangeKeys | None:

@@ -85,10 +85,10 @@ class Lines:
 
     def _note(self, control: Control) -> None:
         """Say how trading is restricted, when that changes."""
-        said = control_line(control)
-        if said != self._restriction and (said or not self._braked):
-            self.say(said or "trading is active again")
-        self._restriction = said
+        line = control_line(control)
+        if line != self._restriction and (line or not self._braked):
+            self.say(line or "trading is active again")
+        self._restriction = line
 
     def heed(self) -> None:
         if not self._braked and (braked := brake_line(self._brake)):
@@ -120,8 +120,8 @@ class Dashboard:
             case NodeStarted():
                 self._agents[event.node] = ("running", "", event.subject)
             case NodeEnded():
-                said = f"{event.subject}: {event.result}" if event.subject else event.result
-                self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", said)
+                text = f"{event.subject}: {event.result}" if event.subject else event.result
+                self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", text)
             case GateSpoke():
                 style = _STYLES[event.verdict.outcome]
                 self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
@@ -167,9 +167,9 @@ def gate_line(event: GateSpoke) -> str:
     """The gate's word on one proposal in one line. A stop that is placed leaves nothing yet."""
     proposal, verdict = event.proposal, event.verdict
     act = "protect" if proposal.protects else "leave" if proposal.reduce_only else "enter"
-    wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
+    order = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
     why = "; ".join(verdict.reasons) or proposal.rationale
-    return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({visible(why)})" if why else "")
+    return f"cycle {event.cycle}: gate: {verdict.outcome}, {order}" + (f" ({visible(why)})" if why else "")
 
 
 def brake_line(brake: Brake) -> str:

@@ -212,8 +212,8 @@ def agree(
 
     Raises `UsageError` when they type something else. Without a terminal the arming is the person's word.
     """
-    said = _in_words(header, armed, where=where, certification=certification)
-    for line in (*said, *(f"  it changes {change}" for change in changes)):
+    lines = _in_words(header, armed, where=where, certification=certification)
+    for line in (*lines, *(f"  it changes {change}" for change in changes)):
         warn(line)
     if sys.stdin.isatty() and not typed(header.account):
         raise UsageError("nothing was started", remedy="Leave --live out to trade on paper")

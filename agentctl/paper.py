@@ -115,14 +115,14 @@ def describe(costs: PaperCosts, *, symbols: Sequence[str]) -> str:
         if swap in kinds
     ]
     spread = "of the quotes, or by the bar" if costs.spread_bps is None else _bps(costs.spread_bps)
-    terms = f"; {_held(costs.perpetuals)}" if costs.perpetuals else ""
+    terms = f"; {_perpetual_terms(costs.perpetuals)}" if costs.perpetuals else ""
     return (
         f"fees {', '.join(fees)}; spread {spread}; slippage {_bps(costs.slippage_bps)}; impact up to "
         f"{_bps(costs.impact_bps)}, for {plain(costs.participation * 100)} % of a bar at most{terms}"
     )
 
 
-def _held(terms: PerpetualTerms) -> str:
+def _perpetual_terms(terms: PerpetualTerms) -> str:
     """What perpetuals take besides."""
     sources = sorted({*terms.funding_from.values()}) or [f"{_bps(terms.funding_rate * BPS)} every 8 hours"]
     return (

@@ -49,8 +49,8 @@ def parting(ended: Ended) -> Iterator[str]:
     result = ended.result
     unfinished = result.status in ("interrupted", "waiting")
     if ended.nothing_left:
-        left = f"the account was liquidated and has {result.equity.end:,.2f} left, less than the least order takes"
-        yield f"{left}: the run ended after {result.cycles} cycles. Start another: agentctl run"
+        reason = f"the account was liquidated and has {result.equity.end:,.2f} left, less than the least order takes"
+        yield f"{reason}: the run ended after {result.cycles} cycles. Start another: agentctl run"
         return
     if unfinished:
         yield f"{result.status} after {result.cycles} cycles; nothing is lost"
@@ -116,8 +116,8 @@ async def tell_failure(session: Session) -> None:
     with suppress(Exception):  # whatever is wrong with the books, what is known is said
         at = session.last_at or header.created_at
         async with asyncio.timeout(_PATIENCE_S):
-            found = await still_open(session.ledger, session.settings, at=at)
-            positions, orders, as_of = found, await session.ledger.orders(working_only=True), ""
+            open_now = await still_open(session.ledger, session.settings, at=at)
+            positions, orders, as_of = open_now, await session.ledger.orders(working_only=True), ""
     for line in failure(header, positions, tuple(map(OrderLine.of, orders)), as_of=as_of):
         warn(line)
 

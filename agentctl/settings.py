@@ -33,7 +33,7 @@ CONFIG_FILE = "agentctl.toml"
 _PREFIX: Final = "AGENTCTL_"
 _ALIKE: Final = 0.8
 """From how much likeness on a variable is taken for a mistyped one; `difflib.SequenceMatcher.ratio`."""
-_SHOWN = 60
+_INPUT_CHARS = 60
 """Characters of a wrong value that are shown."""
 
 
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         return LaneSettings(lanes=tuple(self.lanes.values()))
 
     @property
-    def lanes_given(self) -> LaneSettings | None:
+    def lanes_if_set(self) -> LaneSettings | None:
         """The lanes in effect where any was set, and `None` where nothing speaks of them."""
         return self.lane_settings if "lanes" in self.model_fields_set else None
 
@@ -157,7 +157,7 @@ def _problem(error: ErrorDetails) -> str:
         return f"unknown key{_nearest([str(part) for part in error['loc']])}"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == SYMBOL_FORM:
         return f"{error['input']!r} is no symbol{meant_symbol(str(error['input']))}"
-    return f"{error['msg']} (got {visible(repr(error['input']), limit=_SHOWN)})"
+    return f"{error['msg']} (got {visible(repr(error['input']), limit=_INPUT_CHARS)})"
 
 
 def _nearest(path: Sequence[str]) -> str:
@@ -185,17 +185,17 @@ _OTHER_VARIABLES: Final = frozenset({"SECRETS_FILE", "DEBUG", "EVERY_POINT", "TE
 @cache
 def _variables() -> Mapping[str, str]:
     """Every variable that says something, by its words with one underscore between them."""
-    found = {name: name for name in _OTHER_VARIABLES}
+    variables = {name: name for name in _OTHER_VARIABLES}
 
     def walk(section: type[BaseModel], *path: str) -> None:
         for name, field in section.model_fields.items():
             place, below = (*path, name.upper()), _section(field.annotation)
-            found["_".join(place)] = "__".join(place)
+            variables["_".join(place)] = "__".join(place)
             if below is not None and get_origin(field.annotation) not in (dict, Mapping):
                 walk(below, *place)
 
     walk(Settings)
-    return found
+    return variables
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -203,29 +203,29 @@ def unknown_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
 
     What is wrong below a known first part, as in AGENTCTL_DESK__RSK, is found where its value is read.
     """
-    known, found = _variables(), dict[str, str]()
+    known, unknown = _variables(), dict[str, str]()
     firsts = {whole.partition("__")[0] for whole in known.values()}
     for variable in sorted(environ):
         name = variable.upper().removeprefix(_PREFIX)
         if name == variable.upper() or name.partition("__")[0] in firsts:
             continue
         near = get_close_matches(name.replace("__", "_"), known, n=1, cutoff=_ALIKE)
-        found[variable] = f"{_PREFIX}{known[near[0]]}" if near else ""
-    return found
+        unknown[variable] = f"{_PREFIX}{known[near[0]]}" if near else ""
+    return unknown
 
 
 def _require_known_variables() -> None:
     """Raise `UsageError` for a variable that is surely mistyped, as for a key in the file: a run with money must not
     begin with what somebody believes to have changed. One that may be somebody else's is named, once.
     """
-    found = unknown_variables(os.environ)
-    if wrong := {name: near for name, near in found.items() if near}:
+    unknown = unknown_variables(os.environ)
+    if wrong := {name: near for name, near in unknown.items() if near}:
         raise UsageError(
             "; ".join(f"{name} is no setting" for name in wrong),
             remedy=f"Did you mean {', '.join(wrong.values())}? Rename it, or unset it",
         )
-    if found:
-        _note_once(f"note: {', '.join(found)} is no setting, and changes nothing")
+    if unknown:
+        _note_once(f"note: {', '.join(unknown)} is no setting, and changes nothing")
 
 
 @cache
@@ -255,12 +255,12 @@ def load(**options: object) -> Settings:
 
     Raises `UsageError` naming every field that does not fit.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    stated = {name: value for name, value in options.items() if value is not None}
     _require_known_variables()
     try:
         if is_there(Path(CONFIG_FILE)):
             require_file(Path(CONFIG_FILE))
-        return Settings(**given)  # type: ignore[arg-type]
+        return Settings(**stated)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_problem(e)}" for e in error.errors())
         raise UsageError(

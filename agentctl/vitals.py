@@ -79,7 +79,7 @@ def vitals_of(session: Session) -> Vitals | None:
 
 
 @asynccontextmanager
-async def told(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerator[None]:
+async def publish_vitals(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerator[None]:
     """While entered, a file of `folder` says what `look` finds; gone at the end, it stays when the process dies."""
     first = look()
     if first is None:
@@ -98,12 +98,12 @@ async def told(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerato
 
 async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
     while True:
-        found = look()
-        if found is not None:
+        vitals = look()
+        if vitals is not None:
             draft = file.with_suffix(".new")
             with suppress(OSError):  # what is only told must not end the run; doctor sees by its age that it is old
                 private_file(draft)
-                draft.write_text(found.model_dump_json())
+                draft.write_text(vitals.model_dump_json())
                 draft.replace(file)
         await asyncio.sleep(_EVERY_S)
 

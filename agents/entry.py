@@ -39,10 +39,10 @@ class EntryPrices:
 
 
 def entry_prices(
-    side: Side, seen: QuoteReading, *, atr: Decimal, instrument: Instrument, settings: RiskSettings
+    side: Side, reading: QuoteReading, *, atr: Decimal, instrument: Instrument, settings: RiskSettings
 ) -> EntryPrices | str:
     """The prices of an entry on what the market shows, or why it has none."""
-    touch, spread = seen.ask if side == "buy" else seen.bid, seen.ask - seen.bid
+    touch, spread = reading.ask if side == "buy" else reading.bid, reading.ask - reading.bid
     limit = furthest(side, touch, instrument=instrument, bound_bps=settings.entry_bound_bps)
     if limit is None:
         return "the tick leaves no limit price at the touch"
@@ -65,9 +65,9 @@ def entry_prices(
     )
     if not expected.covers(settings.min_reward_risk):
         return expected.shortfall(settings.min_reward_risk)
-    if not below < min(seen.bid, limit) <= max(seen.ask, limit) < above:
+    if not below < min(reading.bid, limit) <= max(reading.ask, limit) < above:
         return "the spread, the tick and the bound leave no room for the exits"
-    dearest = seen.ask * (1 + settings.entry_bound_bps / BPS)
+    dearest = reading.ask * (1 + settings.entry_bound_bps / BPS)
     return EntryPrices(limit=limit, dearest=dearest, stop=stop, target=target)
 
 

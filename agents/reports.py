@@ -24,27 +24,27 @@ async def word_on(order: OrderRecord, venue: Venue, *, at: datetime) -> OrderRep
     Without proof either way the report is UNKNOWN, and so it is where what the venue says can't be true.
     """
     try:
-        found = await venue.find(order.client_order_id, order.request.symbol, sent_at=order.submitted_at)
+        report = await venue.find(order.client_order_id, order.request.symbol, sent_at=order.submitted_at)
     except OrderStateUnknown as unknown:
         return worded(unknown, order.request, live=True, at=at)
     except VenueUnavailable:
         return None
-    if found is None:
+    if report is None:
         return missing_report(order.request, proven=venue.resends, at=at)
-    why = contradiction_in(order, found)
-    return doubted(order.request, why, at=at) if why else _explained(found, order.request)
+    why = contradiction_in(order, report)
+    return doubted(order.request, why, at=at) if why else _explained(report, order.request)
 
 
-def worded(said: Outcome | VenueUnavailable, order: OrderRequest, *, live: bool, at: datetime) -> OrderReport:
-    """The report that `said` is. What is neither the venue's word nor proof that nothing went out proves nothing."""
-    if isinstance(said, OrderReport):
-        why = contradiction(said, order)
-        return doubted(order, why, at=at) if why else _explained(said, order)
-    if isinstance(said, OrderContradicted):
-        return doubted(order, said.message, at=at)
-    if not isinstance(said, TicketRefused):
-        return stated(order, OrderState.UNKNOWN, reason=said.message, at=at)
-    refused = stated(order, OrderState.REJECTED, reason=f"{NOT_SENT}{said.message}", at=at)
+def worded(outcome: Outcome | VenueUnavailable, order: OrderRequest, *, live: bool, at: datetime) -> OrderReport:
+    """The report that `outcome` is. What is neither the venue's word nor proof that nothing went out proves nothing."""
+    if isinstance(outcome, OrderReport):
+        why = contradiction(outcome, order)
+        return doubted(order, why, at=at) if why else _explained(outcome, order)
+    if isinstance(outcome, OrderContradicted):
+        return doubted(order, outcome.message, at=at)
+    if not isinstance(outcome, TicketRefused):
+        return stated(order, OrderState.UNKNOWN, reason=outcome.message, at=at)
+    refused = stated(order, OrderState.REJECTED, reason=f"{NOT_SENT}{outcome.message}", at=at)
     return refused.model_copy(update={"evidence": "it never left"}) if live else refused
 
 

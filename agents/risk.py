@@ -47,21 +47,21 @@ class RiskAgent:
         by_symbol = {t.symbol: t for t in theses}
         proposals: list[Proposal] = []
         declined: dict[str, str] = {}
-        held = desk.portfolio.positions if desk.portfolio else {}
+        positions = desk.portfolio.positions if desk.portfolio else {}
         halved = riskiest(desk.portfolio) if desk.duty.halve and desk.portfolio else None
-        said: Proposal | str | None
-        for symbol in sorted(held):
-            said = await self._care(held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
-            _note(said, symbol, proposals, declined)
+        outcome: Proposal | str | None
+        for symbol in sorted(positions):
+            outcome = await self._care(positions[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
+            _note(outcome, symbol, proposals, declined)
         if not desk.duty.entries:
-            declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
+            declined |= dict.fromkeys(by_symbol.keys() - positions.keys(), f"no entries: {desk.duty.reason}")
             return _plan(in_parts(proposals, desk), declined)
-        for symbol in sorted(by_symbol.keys() - held.keys()):
+        for symbol in sorted(by_symbol.keys() - positions.keys()):
             try:
-                said = await self._enter(by_symbol[symbol], desk)
+                outcome = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
-                said = f"no size: {type(error).__name__}"
-            _note(said, symbol, proposals, declined)
+                outcome = f"no size: {type(error).__name__}"
+            _note(outcome, symbol, proposals, declined)
         return _plan(in_parts(proposals, desk), declined)
 
     async def _care(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
@@ -72,38 +72,45 @@ class RiskAgent:
         """
         if why := desk.suspended.get(position.symbol):
             return f"{why}: it can't be exited"
-        seen = await _quote(position.symbol, desk) or desk.dated.get(position.symbol)
-        if seen is None:
+        reading = await _quote(position.symbol, desk) or desk.dated.get(position.symbol)
+        if reading is None:
             return "no quote to judge the position by"
         stop = await stop_of(position, desk)
         if stop is not None:
             desk.stops[position.symbol] = stop
-        cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), seen, thesis, desk), _ALL
+        cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), reading, thesis, desk), _ALL
         if desk.duty.flatten:
             cause = "flatten"
         elif cause is None and halve:
             cause, part = "halve", _HALF
         if cause is None:
-            return _kept(position, thesis, desk) + stuck(position, seen, desk)
-        return self._leave(position, thesis, seen, desk, cause=cause, part=part)
+            return _hold_reason(position, thesis, desk) + stuck(position, reading, desk)
+        return self._leave(position, thesis, reading, desk, cause=cause, part=part)
 
     def _leave(
-        self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: Cause, part: Decimal
+        self,
+        position: Position,
+        thesis: Thesis | None,
+        reading: QuoteReading,
+        desk: Desk,
+        *,
+        cause: Cause,
+        part: Decimal,
     ) -> Proposal | str:
         side = exit_side(position)
         why = _why(cause, thesis, desk) + older(position.symbol, desk)
-        held = tuple(order.client_order_id for order in held_stops(position, desk.working))
+        stop_ids = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o
             for o in desk.working
-            if o.request.symbol == position.symbol and o.request.side == side and o.client_order_id not in held
+            if o.request.symbol == position.symbol and o.request.side == side and o.client_order_id not in stop_ids
         )
-        left = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
-        if left <= 0:
+        remaining = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
+        if remaining <= 0:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
-        quantity = floor_to(left, instrument.lot_size)
-        if small := too_small(quantity, instrument, type="market", price=seen.mid, reduces=True):
+        quantity = floor_to(remaining, instrument.lot_size)
+        if small := too_small(quantity, instrument, type="market", price=reading.mid, reduces=True):
             return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,
@@ -114,10 +121,10 @@ class RiskAgent:
             type="market",
             quantity=quantity,
             reduce_only=True,
-            reference_price=seen.mid,
+            reference_price=reading.mid,
             snapshot=thesis.snapshot if thesis else None,
             rationale=why,
-            releases=held,
+            releases=stop_ids,
             cause=cause,
         )
 
@@ -143,11 +150,11 @@ class RiskAgent:
             return f"a trade was closed less than {settings.reenter_after_bars} bars ago"
         if desk.portfolio is None or not desk.portfolio.priced:
             return "the portfolio can't be priced"
-        seen = await _quote(thesis.symbol, desk)
+        reading = await _quote(thesis.symbol, desk)
         read = await desk.tools.call(indicators, IndicatorsParams(symbol=thesis.symbol))
-        if seen is None or read.value is None or read.value.atr_14 is None:
+        if reading is None or read.value is None or read.value.atr_14 is None:
             return "no quote or no average true range to size by"
-        prices = entry_prices(side, seen, atr=read.value.atr_14, instrument=instrument, settings=settings)
+        prices = entry_prices(side, reading, atr=read.value.atr_14, instrument=instrument, settings=settings)
         if isinstance(prices, str):
             return prices
         quantity = size(
@@ -177,12 +184,12 @@ class RiskAgent:
             time_in_force="IOC",  # what the first bar does not fill must not buy on when the stop is hit
             stop_price=prices.stop,
             target_price=prices.target,
-            reference_price=seen.mid,
+            reference_price=reading.mid,
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
             cause="entry",
-            attached=_attachable(quantity, prices.stop, seen, desk),
+            attached=_attachable(quantity, prices.stop, reading, desk),
         )
 
 
@@ -190,11 +197,11 @@ def _plan(proposals: Sequence[Proposal], declined: Mapping[str, str]) -> Plan:
     return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
 
-def _note(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
-    if isinstance(said, Proposal):
-        proposals.append(said)
-    elif said:
-        declined[symbol] = said
+def _note(outcome: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
+    if isinstance(outcome, Proposal):
+        proposals.append(outcome)
+    elif outcome:
+        declined[symbol] = outcome
 
 
 async def _quote(symbol: str, desk: Desk) -> QuoteReading | None:
@@ -233,11 +240,11 @@ def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
     return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
 
 
-def _attachable(quantity: Decimal, stop: Decimal, seen: QuoteReading, desk: Desk) -> bool:
+def _attachable(quantity: Decimal, stop: Decimal, reading: QuoteReading, desk: Desk) -> bool:
     """Whether the venue attaches the exits to an entry: it can, and one order may be for all of it."""
-    if seen.symbol not in desk.attaches:
+    if reading.symbol not in desk.attaches:
         return False
-    parts = stop_parts(quantity, stop, seen.symbol, desk, mid=seen.mid)
+    parts = stop_parts(quantity, stop, reading.symbol, desk, mid=reading.mid)
     return not isinstance(parts, str) and len(parts) == 1
 
 
@@ -247,7 +254,7 @@ def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:
     return thesis is not None and thesis.stance == exit_side(position) and thesis.conviction >= least
 
 
-def _kept(position: Position, thesis: Thesis | None, desk: Desk) -> str:
+def _hold_reason(position: Position, thesis: Thesis | None, desk: Desk) -> str:
     """That a position is kept; and why, where its thesis has turned."""
     if not _turned(position, thesis, desk):
         return "position kept"
@@ -261,13 +268,13 @@ def _why(cause: Cause, thesis: Thesis | None, desk: Desk) -> str:
     return f"halved: {desk.duty.reason}" if cause == "halve" else cause
 
 
-def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> Cause | None:
+def exit_cause(position: Position, reading: QuoteReading, thesis: Thesis | None, desk: Desk) -> Cause | None:
     """Why a position is left now: `stop`, `target`, `time`, or the thesis that turned against it.
 
     A thesis alone ends no position: venue data must say the same.
     """
     long = position.quantity > 0
-    price = seen.bid if long else seen.ask
+    price = reading.bid if long else reading.ask
     if position.stop_price is not None and (price <= position.stop_price if long else price >= position.stop_price):
         return "stop"
     if position.target_price is not None and (

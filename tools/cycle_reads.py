@@ -11,7 +11,7 @@ from typing import Any, Final
 from tools.resilience import Monotonic
 from tools.result import Failure, ToolResult
 
-_NOT_ASKED: Final = frozenset[Failure | None]({None, "open_circuit", "rate_limited"})
+_NO_REQUEST: Final = frozenset[Failure | None]({None, "open_circuit", "rate_limited"})
 """Failures that cost no time, and may be over when the same is asked again; `None` is none."""
 
 
@@ -72,7 +72,7 @@ class CycleReads:
 
     def keep(self, question: Hashable, result: ToolResult[Any], *, symbol: str) -> None:
         """Take note of an answer, performed or played back. One that failed is kept, where somebody was asked."""
-        if result.failure in _NOT_ASKED:
+        if result.failure in _NO_REQUEST:
             return
         self._failed.setdefault(question, result)
         if symbol and result.failure == "timeout":

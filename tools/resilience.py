@@ -21,22 +21,22 @@ class Cache:
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
-        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+        self._answers: OrderedDict[Hashable, object] = OrderedDict()
 
     def get(self, key: Hashable) -> object | None:
-        if key not in self._kept:
+        if key not in self._answers:
             return None
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        self._answers.move_to_end(key)
+        return self._answers[key]
 
     def put(self, key: Hashable, value: object) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._entries:
-            self._kept.popitem(last=False)
+        self._answers[key] = value
+        self._answers.move_to_end(key)
+        if len(self._answers) > self._entries:
+            self._answers.popitem(last=False)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._answers)
 
 
 class Plumbing:

@@ -73,16 +73,16 @@ class Toolbox:
     ) -> ToolResult[R] | ToolResult[Value]:
         """Ask `tool`. Raises `NotFound` for a tool that is not in this box, and nothing else of its own."""
         name = tool if isinstance(tool, str) else tool.name
-        found = self._tools.get(name)
-        if found is None or (not isinstance(tool, str) and found is not tool):
+        registered = self._tools.get(name)
+        if registered is None or (not isinstance(tool, str) and registered is not tool):
             raise NotFound(f"no tool {name!r} here", remedy=f"There are: {', '.join(self._tools) or 'none'}")
         try:
-            asked = found.params.model_validate(params)
+            request = registered.params.model_validate(params)
         except ValidationError as error:
-            return found.failed("invalid", _problems(error))
-        question, symbol = self._question(found, asked), self._symbol(asked)
+            return registered.failed("invalid", _problems(error))
+        question, symbol = self._question(registered, request), self._symbol(request)
         result = await self._effects.once(
-            f"tool:{name}", asked, returns=found.returns, perform=lambda: self._cached(found, asked)
+            f"tool:{name}", request, returns=registered.returns, perform=lambda: self._cached(registered, request)
         )
         self._reads.keep(question, result, symbol=symbol)
         return result
@@ -99,9 +99,9 @@ class Toolbox:
     async def _cached(self, tool: Tool[P, R], params: P) -> ToolResult[R]:
         """Answers are kept for other agents, and failures for the rest of the cycle."""
         cache, question = self._plumbing.cache, self._question(tool, params)
-        kept = cache.get(question) or self._reads.failure(question)
-        if kept is not None:
-            return cast("ToolResult[R]", kept)
+        cached = cache.get(question) or self._reads.failure(question)
+        if cached is not None:
+            return cast("ToolResult[R]", cached)
         with self._reads.under_way():
             result = await self._in_turn(tool, params)
         if result.ok:
@@ -179,5 +179,5 @@ class Toolbox:
 
 def _problems(error: ValidationError) -> str:
     """Every field that does not fit, without repeating what was given."""
-    found = (f"{'.'.join(map(str, each['loc'])) or 'parameters'}: {each['msg']}" for each in error.errors())
-    return visible("; ".join(found), limit=300)
+    problems = (f"{'.'.join(map(str, each['loc'])) or 'parameters'}: {each['msg']}" for each in error.errors())
+    return visible("; ".join(problems), limit=300)

@@ -41,8 +41,8 @@ def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | 
 
     arming = wait(work())
     if as_json:
-        said = {"hosts": where.hosts, "sandbox": where.sandbox, "certification": certification}
-        print_json({"exchange": exchange, **arming.model_dump(), **said})
+        destination = {"hosts": where.hosts, "sandbox": where.sandbox, "certification": certification}
+        print_json({"exchange": exchange, **arming.model_dump(), **destination})
     else:
         print(f"{exchange} is armed by {arming.by} until {when(arming.until)}: runs with --live may enter there")
         print(

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.output import INTERRUPTED, print_json, print_table
 from agentctl.settings import load_anyway
 from agentctl.show import cents, order_table
@@ -37,7 +37,7 @@ def show_orders(run: str | None, *, working: bool, db: str | None, as_json: bool
 
     async def work() -> tuple[str, list[OrderLine]]:
         async with reading(db, settings=settings) as database:
-            run_id = (await run_meant(database, run)).header.run_id
+            run_id = (await find_run(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
             return run_id, [OrderLine.of(order) for order in await ledger.orders(working_only=working)]
 
@@ -56,14 +56,14 @@ def watch_orders(run: str | None, *, working: bool, db: str | None, as_json: boo
 
     async def follow() -> None:
         async with reading(db, settings=settings) as database:
-            run_id = (await run_meant(database, run)).header.run_id
+            run_id = (await find_run(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
-            shown: dict[str, OrderLine] = {}
+            lines: dict[str, OrderLine] = {}
             while True:
                 for order in await ledger.orders(working_only=working):
                     line = OrderLine.of(order)
-                    if shown.get(line.client_order_id) != line:
-                        shown[line.client_order_id] = line
+                    if lines.get(line.client_order_id) != line:
+                        lines[line.client_order_id] = line
                         _tell(line, order.updated_at, as_json=as_json)
                 await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -96,14 +96,14 @@ class Stopped(Value):
 
 
 def _stops(books: Portfolio, orders: Sequence[OrderRecord]) -> Mapping[str, Stopped]:
-    found: dict[str, Stopped] = {}
+    stops: dict[str, Stopped] = {}
     for symbol, position in books.positions.items():
         there = any(order.state.working for order in held_stops(position, orders))
         held_by: Literal["exchange", "run", "nobody"] = (
             "exchange" if there else "run" if position.stop_price else "nobody"
         )
-        found[symbol] = Stopped(held_by=held_by, bare_s=seconds_bare(position, orders, until=books.as_of))
-    return found
+        stops[symbol] = Stopped(held_by=held_by, bare_s=seconds_bare(position, orders, until=books.as_of))
+    return stops
 
 
 _MARGIN_COLUMNS: Final = ("leverage", "margin", "maintenance", "liquidation price", "funding")
@@ -131,12 +131,12 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
         str, Portfolio, Mapping[str, Decimal], Mapping[str, Stopped], Mapping[str, PositionMargin]
     ]:
         async with reading(db, settings=settings) as database:
-            run_id = (await run_meant(database, run)).header.run_id
+            run_id = (await find_run(database, run)).header.run_id
             ledger = Ledger(database, account=run_id, run_id=run_id)
             await ledger.check()
             archive = Archive(database)
             last = await archive.last_cycle(run_id)
-            record = await run_meant(database, run_id)
+            record = await find_run(database, run_id)
             header = record.header
             as_of = last.record.as_of if last else header.created_at
             books = await ledger.portfolio(marks={}, as_of=as_of)
@@ -149,11 +149,11 @@ def show_positions(run: str | None, *, db: str | None, as_json: bool) -> None:
 
     run_id, books, beside, stops, margin = wait(work())
     if as_json:
-        held = {"holdings": beside} if beside else {}
+        holdings = {"holdings": beside} if beside else {}
         protection = {"stops": stops} if stops else {}
         perpetuals = {"perpetuals": margin} if margin else {}
-        found = {**books.model_dump(exclude={"marks"}), **held, **protection, **perpetuals}
-        return print_json({"run_id": run_id, **found, "reconciled": True})
+        fields = {**books.model_dump(exclude={"marks"}), **holdings, **protection, **perpetuals}
+        return print_json({"run_id": run_id, **fields, "reconciled": True})
     rows = [
         (
             p.symbol,

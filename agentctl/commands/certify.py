@@ -54,7 +54,7 @@ class Reported(Value):
 
 
 @dataclass
-class Asked:
+class CertifyRequest:
     """The options as given."""
 
     exchange: str
@@ -64,47 +64,51 @@ class Asked:
     recording: Path | None
 
 
-def certify_command(asked: Asked, *, db: str | None, as_json: bool) -> None:
+def certify_command(request: CertifyRequest, *, db: str | None, as_json: bool) -> None:
     """Exit code 0 when every step passed, 3 when one failed, 5 when the exchange does not answer, 130 when it was
     interrupted.
     """
     require_own_packages()
     settings = load(db=db)
-    require_tradable(asked.exchange)
+    require_tradable(request.exchange)
     require_untraced(os.environ, allowed=settings.live.allow_tracing)
-    symbol = _symbol(asked)
-    _require_asked_for_money(asked, settings)
-    path = asked.recording or recording_path(settings.data_dir, asked.exchange, on=datetime.now(UTC).date())
+    symbol = _symbol(request)
+    _require_asked_for_money(request, settings)
+    path = request.recording or recording_path(settings.data_dir, request.exchange, on=datetime.now(UTC).date())
     if path.exists():
         raise UsageError(f"{path} is there already", remedy="Name another file: --recording FILE")
     try:
-        found = asyncio.run(_certify(asked, settings, symbol=symbol, most=_most(asked.most), path=path))
+        certification = asyncio.run(_certify(request, settings, symbol=symbol, most=_most(request.most), path=path))
     except asyncio.CancelledError:  # what is left was said where it was left
         sys.exit(INTERRUPTED)
-    kept = _keep(found, settings)
+    certified = _keep(certification, settings)
     if as_json:
-        print_json(Reported(passed=found.passed, certified=kept, recording=str(path), certification=found))
+        print_json(
+            Reported(passed=certification.passed, certified=certified, recording=str(path), certification=certification)
+        )
     else:
-        _show(found)
-    for line in _parting(found, settings, kept=kept, path=path):
+        _show(certification)
+    for line in _parting(certification, settings, certified=certified, path=path):
         warn(line)
-    if found.interrupted:
+    if certification.interrupted:
         sys.exit(INTERRUPTED)
-    if not found.passed:
-        sys.exit(ServiceUnavailable.exit_code if found.unreached else Refused.exit_code)
+    if not certification.passed:
+        sys.exit(ServiceUnavailable.exit_code if certification.unreached else Refused.exit_code)
 
 
-async def _certify(asked: Asked, settings: Settings, *, symbol: str, most: Decimal | None, path: Path) -> Certification:
+async def _certify(
+    request: CertifyRequest, settings: Settings, *, symbol: str, most: Decimal | None, path: Path
+) -> Certification:
     wall, stop = WallClock(), Stop()
     recorder = Recorder(wall)
     async with AsyncExitStack() as stack:
         at = await stack.enter_async_context(
-            certifying(asked.exchange, symbol=symbol, settings=settings, listen=recorder)
+            certifying(request.exchange, symbol=symbol, settings=settings, listen=recorder)
         )
         database = await stack.enter_async_context(await Database.open(settings.database_url))
-        armed = await Armings(database).in_force(asked.exchange, at=wall.now())
+        armed = await Armings(database).in_force(request.exchange, at=wall.now())
         bench = Bench(
-            exchange=asked.exchange,
+            exchange=request.exchange,
             desk=at.desk,
             witness=at.witness,
             database=database,
@@ -113,9 +117,9 @@ async def _certify(asked: Asked, settings: Settings, *, symbol: str, most: Decim
             where=at.where,
             sandbox=at.venue.destination.sandbox,
             operator=Operator(
-                asked.exchange,
+                request.exchange,
                 where=at.where,
-                line=line_of(asked.exchange, settings.data_dir),
+                line=line_of(request.exchange, settings.data_dir),
                 armed=armed,
                 confirmed=lambda: _heed_signals(stop, working),
             ),
@@ -125,20 +129,26 @@ async def _certify(asked: Asked, settings: Settings, *, symbol: str, most: Decim
         )
         now = wall.now()
         working = asyncio.create_task(certify(bench, symbol=symbol, most=most, run_id=new_run_id(now)))
-        found: Certification | None = None
+        certification: Certification | None = None
         try:
-            found = await working
+            certification = await working
         finally:
-            _record(recorder, at, found, symbol=symbol, path=path, started_at=now)
-        return found
+            _record(recorder, at, certification, symbol=symbol, path=path, started_at=now)
+        return certification
 
 
 def _record(
-    recorder: Recorder, at: Certifying, found: Certification | None, *, symbol: str, path: Path, started_at: datetime
+    recorder: Recorder,
+    at: Certifying,
+    certification: Certification | None,
+    *,
+    symbol: str,
+    path: Path,
+    started_at: datetime,
 ) -> None:
     """Keep what went over the wire, also of a certification that did not come to its end."""
     base, _, quote = symbol.partition("/")
-    account = found.account.partition(":")[2] if found else ""
+    account = certification.account.partition(":")[2] if certification else ""
     owner = Owner(
         secrets=(*at.keys.words(), account),
         market_ids=at.venue.market_ids,
@@ -150,19 +160,19 @@ def _record(
         sandbox=at.venue.destination.sandbox,
         version=this_version(),
         started_at=started_at,
-        results={row.step: row.result for row in found.steps} if found else {},
+        results={row.step: row.result for row in certification.steps} if certification else {},
         calls=tuple(recorder.calls(owner)),
     ).write(path)
 
 
-def _symbol(asked: Asked) -> str:
-    if asked.symbol is not None:
-        if not re.fullmatch(SYMBOL_FORM, asked.symbol):
-            raise UsageError(f"--symbol {visible(repr(asked.symbol))} is no symbol{meant_symbol(asked.symbol)}")
-        return asked.symbol
-    if asked.exchange not in KNOWN:
-        raise UsageError(f"no usual symbol of {asked.exchange} is known", remedy="Choose: --symbol BTC/USDT")
-    return KNOWN[asked.exchange].least
+def _symbol(request: CertifyRequest) -> str:
+    if request.symbol is not None:
+        if not re.fullmatch(SYMBOL_FORM, request.symbol):
+            raise UsageError(f"--symbol {visible(repr(request.symbol))} is no symbol{meant_symbol(request.symbol)}")
+        return request.symbol
+    if request.exchange not in KNOWN:
+        raise UsageError(f"no usual symbol of {request.exchange} is known", remedy="Choose: --symbol BTC/USDT")
+    return KNOWN[request.exchange].least
 
 
 def _most(text: str | None) -> Decimal | None:
@@ -175,27 +185,27 @@ def _most(text: str | None) -> Decimal | None:
     return most
 
 
-def _require_asked_for_money(asked: Asked, settings: Settings) -> None:
+def _require_asked_for_money(request: CertifyRequest, settings: Settings) -> None:
     """Real money only where that was asked for in so many words."""
-    if not asked.real and not settings.at_exchange(asked.exchange).sandbox:
+    if not request.real and not settings.at_exchange(request.exchange).sandbox:
         raise UsageError(
-            f"exchanges.{asked.exchange}.sandbox is not set: this would trade with real money",
-            remedy=f"Set sandbox = true under [exchanges.{asked.exchange}], with keys of the sandbox; or add --real",
+            f"exchanges.{request.exchange}.sandbox is not set: this would trade with real money",
+            remedy=f"Set sandbox = true under [exchanges.{request.exchange}], with keys of the sandbox; or add --real",
         )
 
 
-def _keep(found: Certification, settings: Settings) -> bool:
+def _keep(certification: Certification, settings: Settings) -> bool:
     """A certification counts where every step passed at the exchange's own address."""
-    if not found.passed or settings.at_exchange(found.exchange).base_url is not None:
+    if not certification.passed or settings.at_exchange(certification.exchange).base_url is not None:
         return False
     keep_certified(
         settings.data_dir,
         Certified(
-            exchange=found.exchange,
-            on=found.at.date(),
-            version=found.version,
-            where="sandbox" if found.sandbox else "real account",
-            symbol=found.symbol,
+            exchange=certification.exchange,
+            on=certification.at.date(),
+            version=certification.version,
+            where="sandbox" if certification.sandbox else "real account",
+            symbol=certification.symbol,
         ),
     )
     return True
@@ -287,13 +297,13 @@ class Operator:
         return self.armed
 
 
-def _show(found: Certification) -> None:
+def _show(certification: Certification) -> None:
     rows = [
         (row.step, _RESULTS[row.result], str(row.elapsed_ms) if row.result != "not run" else "", row.sent, row.answered)
-        for row in found.steps
+        for row in certification.steps
     ]
     print_table(
-        f"{found.symbol} on {found.account or found.exchange}, {found.where}",
+        f"{certification.symbol} on {certification.account or certification.exchange}, {certification.where}",
         ("step", "", "ms", "sent", "answered"),
         rows,
         right=("ms",),
@@ -303,22 +313,22 @@ def _show(found: Certification) -> None:
 _RESULTS: Final = {"pass": "pass", "fail": "FAILED", "not run": "not run"}
 
 
-def _parting(found: Certification, settings: Settings, *, kept: bool, path: Path) -> Sequence[str]:
+def _parting(certification: Certification, settings: Settings, *, certified: bool, path: Path) -> Sequence[str]:
     """The last lines: what is left, what stays, where the recording is, and what it comes to."""
-    lines = [f"LEFT: {line}" for line in found.left]
-    if found.stays:
-        lines.append(f"{found.stays} is too little to be sold, and stays in the account")
+    lines = [f"LEFT: {line}" for line in certification.left]
+    if certification.stays:
+        lines.append(f"{certification.stays} is too little to be sold, and stays in the account")
     lines.append(f"recorded in {path}, without keys, account or other balances")
-    if found.interrupted:
-        lines.append("interrupted: not certified" + ("" if found.left else "; nothing is left open"))
-    elif not found.passed:
-        first = next((row.step for row in found.steps if row.result == "fail"), "a step was not run")
+    if certification.interrupted:
+        lines.append("interrupted: not certified" + ("" if certification.left else "; nothing is left open"))
+    elif not certification.passed:
+        first = next((row.step for row in certification.steps if row.result == "fail"), "a step was not run")
         lines.append(f"NOT certified: {first}")
-    elif kept:
-        lines.append(line_of(found.exchange, settings.data_dir))
+    elif certified:
+        lines.append(line_of(certification.exchange, settings.data_dir))
     else:
         lines.append(
-            f"every step passed. It is not kept as a certification: exchanges.{found.exchange}.base_url puts another "
-            "address in place of the exchange's own"
+            f"every step passed. It is not kept as a certification: exchanges.{certification.exchange}.base_url puts "
+            "another address in place of the exchange's own"
         )
     return lines

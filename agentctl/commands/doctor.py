@@ -55,14 +55,14 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
         "tracing": _tracing,
     }
     if model is not None:
-        checks[f"{model}"] = lambda: wait(_asked(model))
+        checks[f"{model}"] = lambda: wait(_pulse_of(model))
     if venue is not None:
         checks |= {
             f"{venue} keys": lambda: _exchange_keys(venue),
             f"{venue}": lambda: wait(_exchange(venue)),
             f"{venue} certification": lambda: line_of(venue, load().data_dir),
         }
-    findings = [_found(name, check) for name, check in checks.items()]
+    findings = [_finding(name, check) for name, check in checks.items()]
     now = datetime.now(UTC)
     findings += [
         Finding(check="running", ok=each.well(now=now), found=each.in_words(now=now))
@@ -86,7 +86,7 @@ def refuse_of_certification(*, certify: bool, others: Sequence[object]) -> None:
         raise UsageError("--symbol, --most, --real and --recording are of a certification", remedy="Add --certify")
 
 
-def _found(name: str, check: Callable[[], str]) -> Finding:
+def _finding(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(check=name, ok=True, found=check())
     except AgentctlError as error:
@@ -128,13 +128,13 @@ def _halt_file() -> str:
 
 def _tracing() -> str:
     """Fails where the libraries below us send what a run knows elsewhere, unless the settings say that they may."""
-    found, waiting = switched_on(os.environ), idle(os.environ)
-    if found and not load().live.allow_tracing:
+    senders, waiting = switched_on(os.environ), idle(os.environ)
+    if senders and not load().live.allow_tracing:
         raise Refused(
-            f"{'; '.join(found)}. Live runs are refused", remedy="Unset it, or set allow_tracing = true under [live]"
+            f"{'; '.join(senders)}. Live runs are refused", remedy="Unset it, or set allow_tracing = true under [live]"
         )
     unused = f"; {', '.join(waiting)} set, which switches nothing on" if waiting else ""
-    return ("; ".join(found) + ", as [live] allow_tracing says" if found else "nothing is sent elsewhere") + unused
+    return ("; ".join(senders) + ", as [live] allow_tracing says" if senders else "nothing is sent elsewhere") + unused
 
 
 def _exchange_keys(exchange: str) -> str:
@@ -153,7 +153,7 @@ async def _exchange(exchange: str) -> str:
         if not keys_for(exchange, os.environ):
             return f"{where}: answers{skew_ms}; not asked about an account"
         rights, out_of_reach = await venue.rights(), await venue.out_of_reach()
-    said = {True: "may", False: "may not", None: "is not told whether it may"}
+    words = {True: "may", False: "may not", None: "is not told whether it may"}
     if rights.withdraw:
         raise Refused(f"the key of {rights.account} may withdraw", remedy="Make one that may only read and trade")
     if out_of_reach:
@@ -161,7 +161,7 @@ async def _exchange(exchange: str) -> str:
             f"there is no {venue.currency} to trade with, and {plain(out_of_reach)} in the funding account",
             remedy=f"Transfer it to the trading account at {exchange}",
         )
-    key = f"the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
+    key = f"the key of {rights.account} {words[rights.trade]} trade, {words[rights.withdraw]} withdraw"
     return f"{where}: answers{skew_ms}; {key}"
 
 
@@ -175,13 +175,13 @@ def _ready(name: str) -> str:
     return f"{name}: {has}, not asked: agentctl doctor --model {name} does{price}"
 
 
-async def _asked(name: str) -> str:
+async def _pulse_of(name: str) -> str:
     """Ask a model one short question. Raises `ModelUnavailable` when it can't be asked."""
     completion = await pulse(open_model(name, asking=True, prices=load().prices), at=datetime.now(UTC))
     if completion.failure.partition(":")[0] in KINDS:
         raise ModelUnavailable(f"{name} can't be asked: {completion.failure}")
-    said = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
-    return f"{said}; {spent_on(completion)}"
+    text = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
+    return f"{text}; {spent_on(completion)}"
 
 
 def _keys() -> str:

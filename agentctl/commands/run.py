@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from agentctl.archive import new_run_id, run_meant
-from agentctl.changes import Wanted, changed_in_words, differing, hint, planned
+from agentctl.archive import find_run, new_run_id
+from agentctl.changes import ChangeOptions, changed_in_words, differing, hint, planned
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
@@ -30,7 +30,7 @@ from agentctl.person import named
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.tracing import require_untraced
-from agentctl.vitals import told, vitals_of
+from agentctl.vitals import publish_vitals, vitals_of
 from agents.faults import KINDS
 from agents.models import open_model
 from agents.pricing import Prices
@@ -74,7 +74,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunRequest:
     """The options as given; `None` is not given."""
 
     graph: str | None
@@ -82,7 +82,7 @@ class Asked:
     symbols: str | None
     timeframe: str | None
     cycles: int | None
-    wanted: Wanted
+    options: ChangeOptions
     by: str | None
     reason: str
     seed: int | None
@@ -96,17 +96,19 @@ class Asked:
     as_json: bool
 
 
-def run_command(asked: Asked) -> None:
+def run_command(request: RunRequest) -> None:
     require_own_packages()
-    if asked.resume is not None:
-        _refuse_with_resume(asked)
-    elif asked.wanted.reload or asked.by is not None or asked.reason:
+    if request.resume is not None:
+        _refuse_with_resume(request)
+    elif request.options.reload or request.by is not None or request.reason:
         raise UsageError("--reload, --by and --reason are of a run that goes on", remedy="Say which: --resume RUN")
-    elif asked.live:
-        _refuse_with_live(asked)
-    elif asked.adopt is not None:
+    elif request.live:
+        _refuse_with_live(request)
+    elif request.adopt is not None:
         raise UsageError("--adopt is of live runs", remedy="A paper account holds nothing before it starts")
-    conclude(asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked)), as_json=asked.as_json)
+    conclude(
+        asyncio.run(_resume(request, request.resume) if request.resume else _new(request)), as_json=request.as_json
+    )
 
 
 def fork_command(
@@ -123,7 +125,7 @@ def fork_command(
     require_own_packages()
     other = None if policy is None else policy_in_effect(policy)
     settings = load(db=db)
-    changes = Changes(model=model, policy=other, lanes=settings.lanes_given, prices=settings.prices or None)
+    changes = Changes(model=model, policy=other, lanes=settings.lanes_if_set, prices=settings.prices or None)
 
     async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
@@ -131,7 +133,7 @@ def fork_command(
             run_id = new_run_id(now)
             async with held(database, run_id):
                 child = await fork(
-                    (await run_meant(database, run)).header.run_id,
+                    (await find_run(database, run)).header.run_id,
                     from_cycle=from_cycle,
                     changes=changes,
                     run_id=run_id,
@@ -162,21 +164,21 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
         sys.exit(Refused.exit_code)
 
 
-def _refuse_with_resume(asked: Asked) -> None:
+def _refuse_with_resume(request: RunRequest) -> None:
     fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "fee_bps", "adopt")
-    given = [_option(name) for name in fixed if getattr(asked, name) is not None]
-    if given:
+    options = [_option(name) for name in fixed if getattr(request, name) is not None]
+    if options:
         raise UsageError(
-            f"{', '.join(given)} can't change in a run that goes on",
+            f"{', '.join(options)} can't change in a run that goes on",
             remedy="--cycles, --model, --policy, --prompt and --set can; or start a new run",
         )
 
 
-def _refuse_with_live(asked: Asked) -> None:
-    given = [_option(name) for name in ("seed", "cash", "fee_bps") if getattr(asked, name) is not None]
-    if given:
+def _refuse_with_live(request: RunRequest) -> None:
+    options = [_option(name) for name in ("seed", "cash", "fee_bps") if getattr(request, name) is not None]
+    if options:
         raise UsageError(
-            f"{', '.join(given)} is of paper", remedy="With --live the account, and what it costs, is what it is"
+            f"{', '.join(options)} is of paper", remedy="With --live the account, and what it costs, is what it is"
         )
 
 
@@ -184,22 +186,22 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-async def _new(asked: Asked) -> Ended:
+async def _new(request: RunRequest) -> Ended:
     settings = load(
-        market=asked.market,
-        symbols=_symbols(asked.symbols),
-        timeframe=asked.timeframe,
-        cycles=asked.cycles,
-        model=asked.wanted.model,
-        policy=asked.wanted.policy,
-        seed=asked.seed,
-        cash=_number("--cash", asked.cash, example="100000"),
-        paper=one_fee(_number("--fee-bps", asked.fee_bps, example="5")),
-        db=asked.db,
-        **asked.wanted.tree,
+        market=request.market,
+        symbols=_symbols(request.symbols),
+        timeframe=request.timeframe,
+        cycles=request.cycles,
+        model=request.options.model,
+        policy=request.options.policy,
+        seed=request.seed,
+        cash=_number("--cash", request.cash, example="100000"),
+        paper=one_fee(_number("--fee-bps", request.fee_bps, example="5")),
+        db=request.db,
+        **request.options.tree,
     )
     options = RunOptions(
-        graph=asked.graph or "trading",
+        graph=request.graph or "trading",
         market=settings.market,
         symbols=settings.symbols,
         timeframe=settings.timeframe,
@@ -211,19 +213,19 @@ async def _new(asked: Asked) -> Ended:
         desk=settings.desk,
         lanes=settings.lane_settings,
         prices=settings.prices,
-        costs=PaperCosts() if asked.live else settings.paper.costs,
+        costs=PaperCosts() if request.live else settings.paper.costs,
     )
     now = datetime.now(UTC)
-    adopt = _adopted(asked.adopt, options.symbols or ())
-    if asked.live:
+    adopt = _adopted(request.adopt, options.symbols or ())
+    if request.live:
         require_tradable(options.market)
     async with AsyncExitStack() as stack:
-        at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
+        at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=request.live))
         health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
         if health.dead:
             raise health.error(options.model)
         run_id = new_run_id(now)
-        header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=asked.live)
+        header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=request.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
         if at.desk is not None:
@@ -233,26 +235,26 @@ async def _new(asked: Asked) -> Ended:
         await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
         session = await start(header, market, model, database=database, desk=at.desk)
         session.health = health
-        return await _drive(session, settings, cycles=header.planned_cycles, on_exit=asked.on_exit)
+        return await _drive(session, settings, cycles=header.planned_cycles, on_exit=request.on_exit)
 
 
-async def _resume(asked: Asked, run_id: str) -> Ended:
-    settings = load(db=asked.db)
+async def _resume(request: RunRequest, run_id: str) -> Ended:
+    settings = load(db=request.db)
     async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as stack:
-        meant = await run_meant(database, run_id)
-        header = meant.header
+        record = await find_run(database, run_id)
+        header = record.header
         require_decided(header)
         lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
-        cycles = _bound(asked.cycles, meant)
-        if asked.live != (header.mode == "live"):
+        cycles = _bound(request.cycles, record)
+        if request.live != (header.mode == "live"):
             raise UsageError(
                 f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
                 remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
             )
-        change = _change(asked, header, settings)
-        at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
+        change = _change(request, header, settings)
+        at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=request.live))
         renewed, health = planned(header, change), ModelHealth()
-        if at.desk is not None and (cycles is None or meant.cycles < cycles):
+        if at.desk is not None and (cycles is None or record.cycles < cycles):
             health = await _first_question_again(renewed, database)
         if at.desk is not None:
             await lease.take(header.account)
@@ -265,11 +267,11 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         )
         session.health = health
         changed = changed_in_words(header, session.header)
-        if not changed and (change is not None or asked.by is not None or asked.reason):
+        if not changed and (change is not None or request.by is not None or request.reason):
             warn("note: no setting of the run changes, so that nothing of a change is recorded")
         for line in changed:
             warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
-        return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
+        return await _drive(session, settings, cycles=cycles, on_exit=request.on_exit)
 
 
 async def _first_question(model: str, prices: Prices) -> ModelHealth:
@@ -299,26 +301,26 @@ async def _first_question_again(header: RunHeader, database: Database) -> ModelH
     return health
 
 
-def _bound(asked: int | None, record: RunRecord) -> int | None:
+def _bound(cycles: int | None, record: RunRecord) -> int | None:
     """After how many cycles a run that goes on ends; `None` for no end. Raises `UsageError` for fewer than it has."""
     planned = record.header.planned_cycles
-    if asked is None:
+    if cycles is None:
         return None if planned is None else max(planned, record.cycles)
-    if 0 < asked < record.cycles:
+    if 0 < cycles < record.cycles:
         raise UsageError(
-            f"--cycles {asked}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
+            f"--cycles {cycles}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
         )
-    return asked or None
+    return cycles or None
 
 
-def _change(asked: Asked, header: RunHeader, settings: Settings) -> Change | None:
+def _change(request: RunRequest, header: RunHeader, settings: Settings) -> Change | None:
     """What the options change in a run that goes on; where they don't, say in what agentctl.toml differs from it."""
-    changes = asked.wanted.changes(header.last_era, settings)
-    if not asked.wanted.reload and (found := differing(settings, header.last_era)):
-        warn(hint(found))
+    changes = request.options.changes(header.last_era, settings)
+    if not request.options.reload and (differences := differing(settings, header.last_era)):
+        warn(hint(differences))
     if changes == NOTHING:
         return None
-    return Change(changes=changes, by=named(asked.by), at=datetime.now(UTC), reason=asked.reason)
+    return Change(changes=changes, by=named(request.by), at=datetime.now(UTC), reason=request.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +369,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                         venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say, held=session.ledger.require_time
                     )
                 )
-            await beside.enter_async_context(told(settings.data_dir, partial(vitals_of, session)))
+            await beside.enter_async_context(publish_vitals(settings.data_dir, partial(vitals_of, session)))
             runner = Runner(
                 session,
                 build(checkpointer=saver),
@@ -387,11 +389,11 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                     raise
                 status = "interrupted"
             finally:
-                kept: EndStatus = "interrupted" if status == "waiting" else status
+                end_status: EndStatus = "interrupted" if status == "waiting" else status
                 if status == "failed":
                     await tell_failure(session)
                 with suppress(ServiceUnavailable) if status == "failed" else nullcontext():
-                    await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
+                    await session.archive.end_run(run_id, end_status, at=datetime.now(UTC))
     result = await summary(
         await session.archive.run(run_id),
         database=session.database,
@@ -420,7 +422,7 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     """
     loop = asyncio.get_running_loop()
 
-    def asked() -> None:
+    def interrupt() -> None:
         if stop.asked:
             working.cancel()
         elif not working.done():
@@ -436,7 +438,7 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
 
     for each in _STOPS:
         if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # under nohup the run goes on
-            loop.add_signal_handler(each, asked)
+            loop.add_signal_handler(each, interrupt)
     loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 
@@ -451,17 +453,17 @@ def _symbols(text: str | None, *, option: str = "--symbols") -> tuple[str, ...] 
 
 def _adopted(text: str | None, symbols: Sequence[str]) -> tuple[str, ...]:
     """The symbols of --adopt. Raises `UsageError` naming each that is none, or not among those of the run."""
-    given = _symbols(text, option="--adopt") or ()
+    adopted = _symbols(text, option="--adopt") or ()
     wrong = [
         f"{symbol!r} is no symbol{meant_symbol(symbol, there=symbols)}"
         if re.fullmatch(SYMBOL_FORM, symbol) is None
         else f"{symbol} is not among --symbols{meant_symbol(symbol, there=symbols)}"
-        for symbol in given
+        for symbol in adopted
         if symbol not in symbols
     ]
     if wrong:
         raise UsageError(f"--adopt: {', '.join(wrong)}", remedy="It takes symbols of the run, as --adopt BTC/USDT")
-    return given
+    return adopted
 
 
 def _number(option: str, text: str | None, *, example: str) -> Decimal | None:
