@@ -60,7 +60,7 @@ from graphs.trading.reconciliation import account_venue
 from memory.ledger.ledger import Ledger
 from memory.operators.armings import Armings
 from memory.store.database import Database
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 from memory.store.records import EndStatus, RunHeader, RunRecord
 from tools.indicators import load as load_indicators
 from venues.costs import PaperCosts
@@ -129,7 +129,7 @@ def fork_command(
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = new_run_id(now)
-            async with held(database, run_id):
+            async with hold_lease(database, run_id):
                 child = await fork(
                     (await run_meant(database, run)).header.run_id,
                     from_cycle=from_cycle,
@@ -225,7 +225,7 @@ async def _new(asked: Asked) -> Ended:
         run_id = new_run_id(now)
         header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=asked.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
             armed = await Armings(database).in_force(header.exchange, at=now)
@@ -242,7 +242,7 @@ async def _resume(asked: Asked, run_id: str) -> Ended:
         meant = await run_meant(database, run_id)
         header = meant.header
         require_decided(header)
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
         cycles = _bound(asked.cycles, meant)
         if asked.live != (header.mode == "live"):
             raise UsageError(

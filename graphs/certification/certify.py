@@ -23,7 +23,7 @@ from graphs.runs.open_live import CERTIFY, opened_live
 from graphs.session.eras import this_version
 from graphs.session.options import RunOptions
 from graphs.session.session import Session
-from memory.store.leases import Lease, held
+from memory.store.leases import Lease, hold_lease
 from memory.store.records import EndStatus
 
 
@@ -86,7 +86,7 @@ async def _settle_earlier(bench: Bench, account: str) -> None:
 async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Intent, run_id: str) -> _Ended:
     """The steps that send; what is left of them."""
     authorization = bench.operator.confirm(intent)
-    async with held(bench.database, run_id, tell=bench.notice) as lease:
+    async with hold_lease(bench.database, run_id, tell=bench.notice) as lease:
         market = bench.market(intent.symbol)
         session = await _opened(bench, reading, market, intent=intent, run_id=run_id, lease=lease)
         session.authorization = authorization

@@ -346,7 +346,7 @@ async def _restore(session: Session, *, cycle: int) -> None:
     """
     if not isinstance(session.venue, PaperVenue):
         return
-    told = await session.ledger.told(before=cycle)
+    told = await session.ledger.orders_as_of(before=cycle)
     seen_until = await matched_until(session, before=cycle) or _EPOCH
     session.venue.restore(
         [
