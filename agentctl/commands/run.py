@@ -364,7 +364,11 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 sleep = session.plumbing.sleep
                 await beside.enter_async_context(
                     heartbeat(
-                        venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say, held=session.ledger.require_time
+                        venue,
+                        timeout_s=timeout_s,
+                        sleep=sleep,
+                        tell=watching.say,
+                        ensure_lease=session.ledger.require_time,
                     )
                 )
             await beside.enter_async_context(told(settings.data_dir, partial(vitals_of, session)))
@@ -383,7 +387,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
             try:
                 status = await working
             except asyncio.CancelledError:
-                if not stop.asked:
+                if not stop.requested:
                     raise
                 status = "interrupted"
             finally:
@@ -406,7 +410,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
         tried_to_close=runner.tried_to_close,
-        nothing_left=runner.nothing_left,
+        nothing_left=runner.depleted,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
@@ -421,7 +425,7 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     loop = asyncio.get_running_loop()
 
     def asked() -> None:
-        if stop.asked:
+        if stop.requested:
             working.cancel()
         elif not working.done():
             session.closing = stop.on_exit == "flatten"

@@ -68,9 +68,9 @@ async def settle(bench: Bench, run: RunHeader, *, authorization: Arming) -> None
         clean = await Cleaning(trial, table, steps=steps).run()
         with suppress(AgentctlError):
             await session.archive.end_run(run.run_id, "finished" if clean else "failed", at=bench.wall.now())
-        left = await left_by(session)
-    if left:
-        raise Refused(f"certification {run.run_id} left: {'; '.join(left)}")
+        remaining = await left_by(session)
+    if remaining:
+        raise Refused(f"certification {run.run_id} left: {'; '.join(remaining)}")
     bench.notice(f"certification {run.run_id} was killed on its way; nothing is left of it now")
 
 

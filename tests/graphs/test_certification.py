@@ -283,7 +283,7 @@ async def test_stopped_in_any_step_it_ends_after_it_and_leaves_nothing(step: Ste
         double, trials = live.stage.double, Trials.on(live)
 
         def stop(begun: Step) -> None:
-            trials.stop.asked = trials.stop.asked or begun == step
+            trials.stop.requested = trials.stop.requested or begun == step
 
         trials.before = stop
         async with await Database.in_memory() as database:
