@@ -313,7 +313,7 @@ class OrderWriter:
             seen = judged  # an exit is not held back for want of a newer one
         # A real venue's quote is of a moment after `at`, and by its own clock.
         now = max(at, seen.at) if self._live is not None else at
-        return moved(order, judged=judged, seen=seen, now=now, policy=self._policy, instruments=self._instruments)
+        return moved(order, judged=judged, quote_now=seen, now=now, policy=self._policy, instruments=self._instruments)
 
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
