@@ -237,7 +237,7 @@ class Observer:
         except VenueUnavailable as error:
             return None, error
 
-    async def _together(self, looks: Mapping[str, Coroutine[Any, Any, QuoteOrFailure]]) -> Sequence[Reading]:
+    async def _together(self, looks: Mapping[str, Coroutine[Any, Any, QuoteOrFailure]]) -> Sequence[QuoteOrFailure]:
         """What each symbol shows, in their order. Those that keep the others waiting are given up."""
         tasks = {symbol: asyncio.ensure_future(look) for symbol, look in looks.items()}
         pending, answers = {*tasks.values()}, -1
