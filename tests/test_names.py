@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("agentctl", "agents", "context", "domain", "graphs", "memory", "policy", "tools", "venues")
-VAGUE = frozenset(["found", "held", "wanted", "said", "told", "left", "seen", "shown", "kept", "asked", "given", "meant"])
+VAGUE = frozenset(
+    ["found", "held", "wanted", "said", "told", "left", "seen", "shown", "kept", "asked", "given", "meant"]
+)
 MOST = 0.01
 """Of all names bound."""
 
