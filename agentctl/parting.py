@@ -112,7 +112,7 @@ def _not_closed(result: RunResult, *, tried: bool) -> Iterator[str]:
 
 async def tell_failure(session: Session) -> None:
     """Say on stderr that a run failed, what it leaves open and how it goes on: from its books, or else from memory."""
-    header, positions, orders, as_of = session.header, session.left, session.out, " at the end of its last cycle"
+    header, positions, orders, as_of = session.header, session.positions, session.out, " at the end of its last cycle"
     with suppress(Exception):  # whatever is wrong with the books, what is known is said
         at = session.last_at or header.created_at
         async with asyncio.timeout(_PATIENCE_S):

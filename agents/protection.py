@@ -106,6 +106,8 @@ class Cover(Value):
     """Client order ids of stops that were sent, and that the venue has not confirmed."""
     trigger_price: Positive | None = None
     """That of a confirmed one."""
+    targeted: bool = False
+    """Whether each of these has a target with it."""
 
     @property
     def whole(self) -> bool:
@@ -121,6 +123,7 @@ def cover(position: Position, working: Sequence[OrderRecord], *, lot_size: Decim
         at_venue=_together(confirmed),
         in_doubt=_ids(o for o in stops if o.state in (OrderState.SUBMITTING, OrderState.UNKNOWN)),
         trigger_price=next((order.request.trigger_price for order in confirmed), None),
+        targeted=bool(confirmed) and all(order.request.target_price is not None for order in confirmed),
     )
 
 
@@ -175,7 +178,8 @@ def guard(
         return Guard(why=desk.suspended[symbol])
     if symbol not in desk.venue_stops:
         return Guard(why=NO_STOP_AT_VENUE)
-    stops, size = held_stops(position, desk.working), abs(position.quantity)
+    stops = [_on_lot(order, instrument.lot_size) for order in held_stops(position, desk.working)]
+    size = abs(position.quantity)
     exits = [order for order in _exits(position, desk.working) if not order.request.protects]
     quantity = floor_to(size - _together(exits), instrument.lot_size)
     too_large = _ids(order for order in stops if order.remaining > size)
@@ -255,6 +259,14 @@ def put_back(
         }
         proposals.append(proposal.model_copy(update=back))
     return proposals
+
+
+def _on_lot(order: OrderRecord, lot_size: Decimal) -> OrderRecord:
+    """A stop as large as the venue makes it: one that was attached and is not confirmed is what was filled."""
+    if order.request.attached_to is None or order.state.at_venue:
+        return order
+    quantity = order.filled + floor_to(order.remaining, lot_size)
+    return order.model_copy(update={"request": order.request.model_copy(update={"quantity": quantity})})
 
 
 def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:

@@ -313,7 +313,9 @@ class OrderWriter:
             quote_now = judged  # an exit is not held back for want of a newer one
         # A real venue's quote is of a moment after `at`, and by its own clock.
         now = max(at, quote_now.at) if self._live is not None else at
-        return moved(order, judged=judged, seen=quote_now, now=now, policy=self._policy, instruments=self._instruments)
+        return moved(
+            order, judged=judged, quote_now=quote_now, now=now, policy=self._policy, instruments=self._instruments
+        )
 
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""

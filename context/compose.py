@@ -160,8 +160,8 @@ def _choices(ranked: Ranked, number: int, tokenizer: Tokenizer) -> list[_Wording
 def _wordings(entry: Entry, points: int, tokenizer: Tokenizer) -> list[_Wording]:
     """Every wording of one entry. Each carries at least one point, more than an empty place is worth."""
     return [
-        _Wording(entry, line, entry.count(line, tokenizer), max(1, points), max(1, int(points * kept)), n > 0)
-        for n, (line, kept) in enumerate(entry.wordings)
+        _Wording(entry, line, entry.count(line, tokenizer), max(1, points), max(1, int(points * share)), n > 0)
+        for n, (line, share) in enumerate(entry.wordings)
     ]
 
 
@@ -193,7 +193,7 @@ def _dropped(lanes: Sequence[_Counted], picks: Sequence[Sequence[int]]) -> list[
                 dropped[other.number].append(retelling(other.entry, lanes[other.number].ranked, instead=one.entry))
         for n, (one, choices) in enumerate(zip(lane.ranked.optional, lane.wordings, strict=True)):
             pick = chosen[n] if lane.sends else NOTHING
-            told = one.entry if pick == NOTHING else choices[pick].entry
+            instead = one.entry if pick == NOTHING else choices[pick].entry
             if pick == NOTHING:
                 why: Reason = "budget" if lane.sends else "muted"
                 whole = choices[0]
@@ -201,8 +201,8 @@ def _dropped(lanes: Sequence[_Counted], picks: Sequence[Sequence[int]]) -> list[
                     Dropped(one.entry.item.id, lane.lane.id, why, tokens=whole.tokens, score=_score(whole.score))
                 )
             for entry, at in [(one.entry, number), *((other.entry, other.number) for other in one.others)]:
-                if entry is not told:
-                    dropped[at].append(retelling(entry, lanes[at].ranked, instead=told))
+                if entry is not instead:
+                    dropped[at].append(retelling(entry, lanes[at].ranked, instead=instead))
     return dropped
 
 

@@ -104,7 +104,7 @@ class Entry:
     def count(self, text: str, tokenizer: Tokenizer) -> int:
         """Tokens of one of its lines, at least one, counted once per measure."""
         key = tokenizer.name, text
-        found = self._counts.get(key)
-        if found is None:
-            found = self._counts[key] = max(1, tokenizer.count(text))
-        return found
+        tokens = self._counts.get(key)
+        if tokens is None:
+            tokens = self._counts[key] = max(1, tokenizer.count(text))
+        return tokens

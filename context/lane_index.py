@@ -136,10 +136,10 @@ class Shelf:
 
     def notes(self, reason: Reason) -> list[Dropped]:
         """For each item, its line in the list of what was left out for `reason`; made once."""
-        found = self._notes.get(reason)
-        if found is None:
-            found = self._notes[reason] = [Dropped(e.item.id, self.lane.id, reason) for e in self.entries]
-        return found
+        notes = self._notes.get(reason)
+        if notes is None:
+            notes = self._notes[reason] = [Dropped(e.item.id, self.lane.id, reason) for e in self.entries]
+        return notes
 
 
 class Shelves:
@@ -197,8 +197,8 @@ class Shelves:
                 self._tellings.insert(entry, number)
         self.entries = tuple(self._entries.values)
         self.tellings = {
-            told: [(number, self.shelves[number].at(entry)) for entry, number in tellings]
-            for told, tellings in self._tellings.retold()
+            key: [(number, self.shelves[number].at(entry)) for entry, number in tellings]
+            for key, tellings in self._tellings.retold()
         }
 
     def _number(self, entry: Entry) -> int | None:
@@ -223,17 +223,17 @@ class Shelves:
 
 
 Key = TypeVar("Key", str, Age, Order)
-Held = TypeVar("Held")
+Element = TypeVar("Element")
 
 
-class Ordered(Generic[Key, Held]):
+class Ordered(Generic[Key, Element]):
     """Values in the order of their keys, which are unique. One more or one less costs a bisection."""
 
     __slots__ = ("keys", "values")
 
     def __init__(self) -> None:
         self.keys: list[Key] = []
-        self.values: list[Held] = []
+        self.values: list[Element] = []
 
     def at(self, key: Key) -> int:
         """Where the value of `key` stands, or would stand."""
@@ -241,11 +241,11 @@ class Ordered(Generic[Key, Held]):
             return len(self.keys)
         return bisect_left(self.keys, key)
 
-    def get(self, key: Key) -> Held | None:
+    def get(self, key: Key) -> Element | None:
         at = self.at(key)
         return self.values[at] if at < len(self.keys) and self.keys[at] == key else None
 
-    def insert(self, key: Key, value: Held) -> int:
+    def insert(self, key: Key, value: Element) -> int:
         at = self.at(key)
         self.keys.insert(at, key)
         self.values.insert(at, value)

@@ -73,6 +73,11 @@ def exit_id(client_order_id: ClientOrderId) -> ClientOrderId:
     return f"ax{sha256(client_order_id)[:30]}"
 
 
+def is_exit_id(client_order_id: str) -> bool:
+    """Whether an id is one that `exit_id` gives."""
+    return client_order_id.startswith("ax") and len(client_order_id) == 32
+
+
 class OrderRequest(Value):
     """Exactly what is sent to a venue. Its digest is what a ticket is bound to."""
 
@@ -241,11 +246,11 @@ def contradiction(report: OrderReport, request: OrderRequest) -> str:
         return f"the venue reports it as {report.state}, a state that no venue gives"
     if report.side not in (None, request.side):
         return f"the venue reports a {report.side}, and a {request.side} was sent"
-    shown, most = report.quantity, request.quantity
-    if shown is not None and request.attached_to is not None:
-        most = shown
-    elif shown is not None and (shown > most or (shown < most and not request.reduce_only)):
-        return f"the venue reports a quantity of {plain(shown)}, and {plain(most)} was sent"
+    quantity, most = report.quantity, request.quantity
+    if quantity is not None and request.attached_to is not None:
+        most = quantity
+    elif quantity is not None and (quantity > most or (quantity < most and not request.reduce_only)):
+        return f"the venue reports a quantity of {plain(quantity)}, and {plain(most)} was sent"
     if report.filled > most:
         return f"the venue reports {plain(report.filled)} filled, and {plain(most)} was sent"
     return _wrong_fills(report.fills, request, most=most)

@@ -18,7 +18,7 @@ from domain.money import BPS
 from domain.order import Side
 
 _DOWN: Final = Context(prec=100, rounding=ROUND_FLOOR)
-_SHOWN: Final = Decimal("0.01")
+_PRECISION: Final = Decimal("0.01")
 _PERCENT: Final = Decimal(100)
 
 
@@ -36,9 +36,11 @@ class Payoff:
 
     def shortfall(self, ratio: Decimal) -> str:
         """Why `covers` does not hold, in parts of the price. Of an entry whose stop is on its losing side."""
-        reward, risk = (_shown(_DOWN.multiply(part, _PERCENT), over=self.entry) for part in (self.reward, self.risk))
-        found = _shown(self.reward, over=self.risk)
-        return f"reward {reward} % after costs against risk {risk} %: {found} is below {plain(ratio)}"
+        reward, risk = (
+            _ratio_text(_DOWN.multiply(part, _PERCENT), over=self.entry) for part in (self.reward, self.risk)
+        )
+        actual = _ratio_text(self.reward, over=self.risk)
+        return f"reward {reward} % after costs against risk {risk} %: {actual} is below {plain(ratio)}"
 
 
 def round_trip(instrument: Instrument, *, price: Decimal, spread: Decimal, slippage_bps: Decimal) -> Decimal:
@@ -71,5 +73,5 @@ def _one_way(instrument: Instrument, slippage_bps: Decimal) -> Decimal:
     return max(instrument.maker_fee, instrument.taker_fee) + slippage_bps / BPS
 
 
-def _shown(part: Decimal, *, over: Decimal) -> str:
-    return plain(_DOWN.divide(part, over).quantize(_SHOWN, context=_DOWN))
+def _ratio_text(part: Decimal, *, over: Decimal) -> str:
+    return plain(_DOWN.divide(part, over).quantize(_PRECISION, context=_DOWN))

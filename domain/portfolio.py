@@ -76,24 +76,24 @@ class Position(Value):
 
     def _moved(self, traded: Decimal, *, price: Decimal, at: datetime) -> Position:
         """By average cost: cost - realised changes by exactly traded * price, whichever way it goes."""
-        held, left = self.quantity, self.quantity + traded
-        if held * traded >= 0:
-            opened_at = self.opened_at if held else at
+        before, after = self.quantity, self.quantity + traded
+        if before * traded >= 0:
+            opened_at = self.opened_at if before else at
             return self.model_copy(
-                update={"quantity": left, "cost": self.cost + traded * price, "opened_at": opened_at}
+                update={"quantity": after, "cost": self.cost + traded * price, "opened_at": opened_at}
             )
-        if left * held > 0:
-            released = _RELEASED.divide(self.cost * -traded, held).quantize(_GRAIN, context=_RELEASED)
+        if after * before > 0:
+            released = _RELEASED.divide(self.cost * -traded, before).quantize(_GRAIN, context=_RELEASED)
             return self.model_copy(
                 update={
-                    "quantity": left,
+                    "quantity": after,
                     "cost": self.cost - released,
                     "realized": self.realized - traded * price - released,
                 }
             )
-        flat = {"stop_price": None, "target_price": None, "opened_at": at if left else None}
-        realized = self.realized + held * price - self.cost
-        return self.model_copy(update={"quantity": left, "cost": left * price, "realized": realized, **flat})
+        flat = {"stop_price": None, "target_price": None, "opened_at": at if after else None}
+        realized = self.realized + before * price - self.cost
+        return self.model_copy(update={"quantity": after, "cost": after * price, "realized": realized, **flat})
 
 
 class Portfolio(Value):
@@ -127,5 +127,5 @@ class Portfolio(Value):
         return all(symbol in self.marks for symbol in self.positions)
 
     def quantity(self, symbol: str) -> Decimal:
-        held = self.positions.get(symbol)
-        return held.quantity if held else ZERO
+        position = self.positions.get(symbol)
+        return position.quantity if position else ZERO

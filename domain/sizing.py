@@ -119,8 +119,8 @@ def least_entry(instrument: Instrument, *, side: Side, type: OrderType, price: D
     """The smallest entry that the venue takes at `price` and that could be exited at `exit`: see `no_way_out`."""
     lowest = _DOWN.multiply(exit, 1 - MARGIN)
     sellable = max(least(instrument, type=at_exit, price=lowest, reduces=True) for at_exit in _EXITS)
-    kept = after_fee(Decimal(1), instrument, side=side)
-    bought = ceil_to(_UP.divide(sellable, kept), instrument.lot_size) if kept else sellable
+    net = after_fee(Decimal(1), instrument, side=side)
+    bought = ceil_to(_UP.divide(sellable, net), instrument.lot_size) if net else sellable
     return max(bought, least(instrument, type=type, price=price))
 
 

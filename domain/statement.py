@@ -208,11 +208,11 @@ def differences(expected: Expected, statement: Statement, *, dust: Decimal = ZER
     position is flat, so it is allowed from the first close on. Before that, this too must agree exactly.
     """
     pairs = [(expected.balances, statement.balances), (expected.positions, statement.positions)]
-    found = [
+    compared = [
         Difference(asset=asset, ours=ours.get(asset, ZERO), theirs=theirs.get(asset, ZERO))
         for ours, theirs in pairs
         for asset in sorted(ours.keys() | theirs.keys())
     ]
     with localcontext(EXACT):
         allowed = {expected.rounded: dust}
-        return tuple(apart for apart in found if abs(apart.ours - apart.theirs) > allowed.get(apart.asset, ZERO))
+        return tuple(apart for apart in compared if abs(apart.ours - apart.theirs) > allowed.get(apart.asset, ZERO))

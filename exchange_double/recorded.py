@@ -23,7 +23,7 @@ from exchange_double.server import Server
 from exchange_double.sockets import Connection
 from exchange_double.wire import Answer, Request, gateway_page
 from venues.exchange.account.recording import Recording, WireCall
-from venues.exchange.account.scrubbing import Raw, asked
+from venues.exchange.account.scrubbing import Raw, unsigned_params
 
 _ID = re.compile(r"\ba[cx][0-9a-f]{30}\b")
 _MOMENT = re.compile(r"1\d{12}")
@@ -85,7 +85,7 @@ class RecordedExchange:
 
     def respond(self, request: Request) -> Reply:
         raw = Raw(method=request.method, url=request.target, headers={}, body=request.body, answer="")
-        key = _key(request.method, urlsplit(request.target).path, asked(raw), self._live)
+        key = _key(request.method, urlsplit(request.target).path, unsigned_params(raw), self._live)
         call = self._query(key) if request.method == "GET" else self._change(key)
         if call is None:
             self.unmatched.append(" ".join(key))

@@ -105,8 +105,8 @@ class Facts(Value):
         """
         own = proposal.client_order_id
         working = tuple(order for order in self.working if order.client_order_id != own)
-        held = self.portfolio.positions if self.portfolio else {}
-        near = {proposal.symbol, *(order.symbol for order in working), *held}
+        positions = self.portfolio.positions if self.portfolio else {}
+        near = {proposal.symbol, *(order.symbol for order in working), *positions}
         return self.model_copy(
             update={
                 "universe": tuple(symbol for symbol in self.universe if symbol in near),
@@ -135,5 +135,5 @@ class Facts(Value):
         )
 
 
-def _only(found: Mapping[str, T], symbols: Set[str]) -> dict[str, T]:
-    return {symbol: value for symbol, value in found.items() if symbol in symbols}
+def _only(by_symbol: Mapping[str, T], symbols: Set[str]) -> dict[str, T]:
+    return {symbol: value for symbol, value in by_symbol.items() if symbol in symbols}

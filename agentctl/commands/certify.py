@@ -213,7 +213,7 @@ def _keep(certification: Certification, settings: Settings) -> bool:
 
 @dataclass
 class Stop:
-    asked: bool = False
+    requested: bool = False
 
 
 def _heed_signals(stop: Stop, working: asyncio.Task[Certification]) -> None:
@@ -221,10 +221,10 @@ def _heed_signals(stop: Stop, working: asyncio.Task[Certification]) -> None:
     loop = asyncio.get_running_loop()
 
     def heed() -> None:
-        if stop.asked:
+        if stop.requested:
             working.cancel()
         elif not working.done():
-            stop.asked = True
+            stop.requested = True
             warn("stopping after this step, and cleaning up; Ctrl-C again leaves everything as it is")
 
     for each in _STOPS:

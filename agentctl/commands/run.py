@@ -60,7 +60,7 @@ from graphs.trading.reconciliation import account_venue
 from memory.ledger.ledger import Ledger
 from memory.operators.armings import Armings
 from memory.store.database import Database
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 from memory.store.records import EndStatus, RunHeader, RunRecord
 from tools.indicators import load as load_indicators
 from venues.costs import PaperCosts
@@ -131,7 +131,7 @@ def fork_command(
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
             run_id = new_run_id(now)
-            async with held(database, run_id):
+            async with hold_lease(database, run_id):
                 child = await fork(
                     (await find_run(database, run)).header.run_id,
                     from_cycle=from_cycle,
@@ -227,7 +227,7 @@ async def _new(request: RunRequest) -> Ended:
         run_id = new_run_id(now)
         header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=request.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
         if at.desk is not None:
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
             armed = await Armings(database).in_force(header.exchange, at=now)
@@ -244,7 +244,7 @@ async def _resume(request: RunRequest, run_id: str) -> Ended:
         record = await find_run(database, run_id)
         header = record.header
         require_decided(header)
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
         cycles = _bound(request.cycles, record)
         if request.live != (header.mode == "live"):
             raise UsageError(
@@ -366,7 +366,11 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 sleep = session.plumbing.sleep
                 await beside.enter_async_context(
                     heartbeat(
-                        venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say, held=session.ledger.require_time
+                        venue,
+                        timeout_s=timeout_s,
+                        sleep=sleep,
+                        tell=watching.say,
+                        ensure_lease=session.ledger.require_time,
                     )
                 )
             await beside.enter_async_context(publish_vitals(settings.data_dir, partial(vitals_of, session)))
@@ -385,7 +389,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
             try:
                 status = await working
             except asyncio.CancelledError:
-                if not stop.asked:
+                if not stop.requested:
                     raise
                 status = "interrupted"
             finally:
@@ -408,7 +412,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
         tried_to_close=runner.tried_to_close,
-        nothing_left=runner.nothing_left,
+        nothing_left=runner.depleted,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
@@ -423,7 +427,7 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        if stop.asked:
+        if stop.requested:
             working.cancel()
         elif not working.done():
             session.closing = stop.on_exit == "flatten"

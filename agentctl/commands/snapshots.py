@@ -16,7 +16,7 @@ from graphs.archive.snapshots import ChainReport, Replayed, open_snapshot, verif
 from memory.archive.archive import Archive
 from memory.archive.pruning import Pruned, prune_snapshots
 from memory.store.database import Database
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 from memory.store.records import SnapshotRecord
 
 
@@ -122,7 +122,7 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
     async def work() -> Pruned:
         async with reading(db) as database:
             record = await find_run(database, run)
-            async with held(database, record.header.run_id, tell=warn):
+            async with hold_lease(database, record.header.run_id, tell=warn):
                 before = max(0, record.cycles - keep)
                 now = datetime.now(UTC)
                 return await prune_snapshots(

@@ -42,7 +42,7 @@ _cost = itemgetter(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Selection:
     """For each parcel of each bin the number of its choice, or `NOTHING`, and the points of them all."""
 
     picks: list[list[int]]
@@ -61,18 +61,18 @@ class _Work:
     """What is left of the partial selections that a search may look at, and what it has learnt meanwhile."""
 
     def __init__(self, states: int, *, ceiling: int) -> None:
-        self._left = states
+        self._remaining = states
         self.ceiling = ceiling
 
     def spend(self, states: int) -> None:
-        self._left -= states
-        if self._left < 0:
+        self._remaining -= states
+        if self._remaining < 0:
             raise TooMany(self.ceiling)
 
 
 def best(
     bins: Sequence[Bin], priced: Prices, *, capacity: int, above: int = -1, states: int = MAX_STATES
-) -> Found | None:
+) -> Selection | None:
     """The selection with the most points, of those the one with the fewest tokens; None if none has more than `above`.
 
     `priced` are the prices at this capacity. Raises `TooMany` when more than `states` partial selections
@@ -85,32 +85,32 @@ def best(
     ]
     picks = [pick for lane in lanes for pick in lane.likely]
     lanes.sort(key=lambda lane: len(lane.likely))
-    found = _search(lanes, priced, capacity=capacity, above=above, work=_Work(states, ceiling=priced.ceiling))
-    if found is None:
+    state = _search(lanes, priced, capacity=capacity, above=above, work=_Work(states, ceiling=priced.ceiling))
+    if state is None:
         return None
-    _, points, link = found
+    _, points, link = state
     for number, choice in _choices(link):
         picks[number] = choice
-    return Found([picks[start:end] for start, end in pairwise(starts)], -points)
+    return Selection([picks[start:end] for start, end in pairwise(starts)], -points)
 
 
 def _search(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, above: int, work: _Work) -> State | None:
     loss, most = priced.bound * _FIRST_LOSS, priced.bound - above
     while True:
-        found = _within(lanes, priced, capacity=capacity, loss=min(loss, most) + _SLACK, work=work)
+        state = _within(lanes, priced, capacity=capacity, loss=min(loss, most) + _SLACK, work=work)
         # All that lose at most `loss` were looked at, so what loses no more itself can't be beaten.
-        if found and priced.bound + found[1] <= loss:
-            return found if -found[1] > above else None
+        if state and priced.bound + state[1] <= loss:
+            return state if -state[1] > above else None
         if loss >= most:
             return None
-        loss = min(loss * _WIDEN, priced.bound + found[1]) if found else loss * _WIDEN
+        loss = min(loss * _WIDEN, priced.bound + state[1]) if state else loss * _WIDEN
 
 
 def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: float, work: _Work) -> State | None:
     """The best selection among those that lose at most `loss`."""
-    left, lists, gains = loss, [], []
+    remaining, lists, gains = loss, [], []
     for lane in lanes:
-        listed = priced.bound if len(lane.likely) <= FEW else left
+        listed = priced.bound if len(lane.likely) <= FEW else remaining
         states = lane.states(listed, work=work)
         if not states:
             return None
@@ -118,14 +118,14 @@ def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: floa
         # What a lane loses in any case the others have no room for. What it does not list loses `listed`.
         gained = max(lane.bound - listed, max(-points - priced.token * tokens for tokens, points, _ in charged))
         gained = min(lane.bound, gained + _SLACK)
-        left -= lane.bound - gained
+        remaining -= lane.bound - gained
         lists.append(charged)
         gains.append(gained)
-        work.ceiling = min(work.ceiling, priced.ceiling - floor(loss - left))
-        if left < 0:
+        work.ceiling = min(work.ceiling, priced.ceiling - floor(loss - remaining))
+        if remaining < 0:
             return None
     joined: list[State] = [(0, 0, None)]
-    limit, least = capacity - sum(lane.charge(0) for lane in lanes), -left
+    limit, least = capacity - sum(lane.charge(0) for lane in lanes), -remaining
     for lane, charged, gained in zip(lanes[:-1], lists, gains, strict=False):
         limit += lane.charge(0)
         least += gained
@@ -133,16 +133,16 @@ def _within(lanes: Sequence[_Lane], priced: Prices, *, capacity: int, loss: floa
     return _closing(joined, lists[-1], limit=limit + lanes[-1].charge(0))
 
 
-def _closing(left: list[State], right: list[State], *, limit: int) -> State | None:
+def _closing(first: list[State], second: list[State], *, limit: int) -> State | None:
     """The best union of one of each that is charged at most `limit`: for the last lane, no list is needed."""
     best: State | None = None
-    at = len(right) - 1
-    for tokens, points, link in left:
-        while at >= 0 and tokens + right[at][0] > limit:
+    at = len(second) - 1
+    for tokens, points, link in first:
+        while at >= 0 and tokens + second[at][0] > limit:
             at -= 1
         if at < 0:
             break
-        more, extra, other = right[at]
+        more, extra, other = second[at]
         union = (tokens + more, points + extra, (link, other))
         if best is None or (union[1], union[0]) < (best[1], best[0]):
             best = union
@@ -206,8 +206,8 @@ class _Lane:
                     (tokens, points, (link, number, choice))
                     for gain, more, extra, choice in worth
                     if gain >= worth[0][0] - loss
-                    for held, owned, link in states
-                    if -(points := owned - extra) - price * (tokens := held + more) >= least and tokens <= high
+                    for used, owned, link in states
+                    if -(points := owned - extra) - price * (tokens := used + more) >= least and tokens <= high
                 ]
             )
         states = [state for state in states if state[0] <= high]
@@ -215,18 +215,18 @@ class _Lane:
 
 
 def _joined(
-    left: list[State], right: list[State], *, price: float, limit: int, least: float, work: _Work
+    first: list[State], second: list[State], *, price: float, limit: int, least: float, work: _Work
 ) -> list[State]:
     """The undominated unions of two lists that are charged at most `limit` and gain at least `least`."""
-    ranked = [(-points - price * tokens, tokens, points, link) for tokens, points, link in right]
+    ranked = [(-points - price * tokens, tokens, points, link) for tokens, points, link in second]
     ranked.sort(key=itemgetter(0), reverse=True)
     gains = [-gain for gain, _, _, _ in ranked]
-    ends = [bisect_right(gains, -(least + points + price * tokens)) for tokens, points, _ in left]
+    ends = [bisect_right(gains, -(least + points + price * tokens)) for tokens, points, _ in first]
     work.spend(sum(ends))
     return _pareto(
         [
             (tokens + more, points + extra, (link, other))
-            for (tokens, points, link), end in zip(left, ends, strict=True)
+            for (tokens, points, link), end in zip(first, ends, strict=True)
             for _, more, extra, other in ranked[:end]
             if tokens + more <= limit
         ]
@@ -236,9 +236,9 @@ def _joined(
 def _pareto(states: list[State]) -> list[State]:
     """Those for which no other has as many points for as few tokens, by tokens."""
     states.sort(key=_cost)
-    kept, least = [], 1
+    front, least = [], 1
     for state in states:
         if state[1] < least:
-            kept.append(state)
+            front.append(state)
             least = state[1]
-    return kept
+    return front

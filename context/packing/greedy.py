@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from context.packing.exact import NOTHING, Found, TooMany, best
+from context.packing.exact import NOTHING, Selection, TooMany, best
 from context.packing.prices import Bin, Prices, prices
 
 EXCHANGED = 32
@@ -14,7 +14,7 @@ _STATES = 10_000
 """Partial selections looked at for one exchange. Where that is not enough, half as many parcels are tried."""
 
 
-def nearly_best(bins: Sequence[Bin], priced: Prices, *, capacity: int) -> Found:
+def nearly_best(bins: Sequence[Bin], priced: Prices, *, capacity: int) -> Selection:
     """Greedy's selection, with the parcels whose worth is nearest to the prices packed anew. `priced` at `capacity`."""
     picks = _greedy(bins, capacity=capacity)
     near = sorted(
@@ -33,7 +33,7 @@ def nearly_best(bins: Sequence[Bin], priced: Prices, *, capacity: int) -> Found:
         for parcel, pick in zip(b.parcels, chosen, strict=True)
         if pick != NOTHING
     )
-    return Found(picks, points)
+    return Selection(picks, points)
 
 
 def _mend(
@@ -61,17 +61,17 @@ def _exchange(
         places[lane].append(at)
     rest = []
     for b, chosen, ats in zip(bins, picks, places, strict=True):
-        kept = sum(b.parcels[at][pick][0] for at, pick in enumerate(chosen) if pick != NOTHING)
-        kept -= sum(b.parcels[at][chosen[at]][0] for at in ats if chosen[at] != NOTHING)
-        paid = b.heading if kept else 0
-        capacity -= kept + paid
+        fixed = sum(b.parcels[at][pick][0] for at, pick in enumerate(chosen) if pick != NOTHING)
+        fixed -= sum(b.parcels[at][chosen[at]][0] for at in ats if chosen[at] != NOTHING)
+        paid = b.heading if fixed else 0
+        capacity -= fixed + paid
         parcels = [b.parcels[at] for at in ats]
-        rest.append(Bin(parcels, low=max(0, b.low - kept), high=b.high - kept, heading=b.heading - paid))
+        rest.append(Bin(parcels, low=max(0, b.low - fixed), high=b.high - fixed, heading=b.heading - paid))
     now = sum(bins[lane].parcels[at][picks[lane][at]][1] for lane, at in free if picks[lane][at] != NOTHING)
-    found = best(rest, prices(rest, capacity=capacity), capacity=capacity, above=now, states=states)
-    if found is None:
+    selection = best(rest, prices(rest, capacity=capacity), capacity=capacity, above=now, states=states)
+    if selection is None:
         return
-    for chosen, ats, again in zip(picks, places, found.picks, strict=True):
+    for chosen, ats, again in zip(picks, places, selection.picks, strict=True):
         for at, pick in zip(ats, again, strict=True):
             chosen[at] = pick
 
@@ -79,14 +79,14 @@ def _exchange(
 def _greedy(bins: Sequence[Bin], *, capacity: int) -> list[list[int]]:
     """Whole parcels by points per token while they fit."""
     picks = [[NOTHING] * len(b.parcels) for b in bins]
-    held = [0] * len(bins)
-    left = capacity - sum(b.charge(0) for b in bins)
+    used = [0] * len(bins)
+    remaining = capacity - sum(b.charge(0) for b in bins)
     ranked = [(-p[0][1] / p[0][0], lane, at) for lane, b in enumerate(bins) for at, p in enumerate(b.parcels)]
     for _, lane, at in sorted(ranked):
         b, tokens = bins[lane], bins[lane].parcels[at][0][0]
-        charge = b.charge(held[lane] + tokens) - b.charge(held[lane])
-        if held[lane] + tokens <= b.high and charge <= left:
+        charge = b.charge(used[lane] + tokens) - b.charge(used[lane])
+        if used[lane] + tokens <= b.high and charge <= remaining:
             picks[lane][at] = 0
-            held[lane] += tokens
-            left -= charge
+            used[lane] += tokens
+            remaining -= charge
     return picks

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from context.packing.exact import NOTHING, Found, TooMany, best
+from context.packing.exact import NOTHING, Selection, TooMany, best
 from context.packing.greedy import nearly_best
 from context.packing.prices import Bin, Parcel, prices
 
@@ -38,12 +38,12 @@ class Compartment:
     @property
     def reserve(self) -> int:
         """Tokens of its best parcels within the floor. No more is held back, so that none of it lies idle."""
-        held = 0
+        reserved = 0
         for parcel in self.parcels:
             tokens, _ = parcel[0]
-            if held + tokens <= self.floor:
-                held += tokens
-        return held
+            if reserved + tokens <= self.floor:
+                reserved += tokens
+        return reserved
 
     @property
     def reserved(self) -> int:
@@ -66,7 +66,7 @@ def pack(compartments: Sequence[Compartment], *, capacity: int) -> list[list[int
     reserved = sum(compartment.reserved for compartment in compartments)
     if _all_fit(_bins(compartments, reserves, rest=capacity - reserved), capacity=capacity):
         return [[0] * len(c.parcels) for c in compartments]
-    most = Found([[NOTHING] * len(c.parcels) for c in compartments], 0)
+    most = Selection([[NOTHING] * len(c.parcels) for c in compartments], 0)
     for limit in _downwards(capacity, reserved=reserved):
         bins = _bins(compartments, reserves, rest=limit - reserved)
         priced = prices(bins, capacity=limit)
@@ -75,7 +75,7 @@ def pack(compartments: Sequence[Compartment], *, capacity: int) -> list[list[int
         try:
             return (best(bins, priced, capacity=limit, above=most.points) or most).picks
         except TooMany as error:
-            most = max(most, nearly_best(bins, priced, capacity=limit), key=lambda found: found.points)
+            most = max(most, nearly_best(bins, priced, capacity=limit), key=lambda selection: selection.points)
             if error.ceiling <= most.points:
                 break
     return most.picks

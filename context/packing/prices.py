@@ -41,9 +41,9 @@ class Bin:
     def __post_init__(self) -> None:
         object.__setattr__(self, "total", sum(parcel[0][0] for parcel in self.parcels))
 
-    def charge(self, held: int) -> int:
-        """Tokens of the common budget that it takes with parcels of `held` tokens."""
-        charged = max(held, self.low)
+    def charge(self, tokens: int) -> int:
+        """Tokens of the common budget that it takes with parcels of `tokens`."""
+        charged = max(tokens, self.low)
         return self.heading + charged if charged else 0
 
 
@@ -79,7 +79,7 @@ def prices(bins: Sequence[Bin], *, capacity: int) -> Prices:
         return priced
     # Not every lane is worth its heading at this price: there may be one with a lower bound.
     token = _market(bins, ranked, capacity=capacity)
-    return min(priced, _priced(bins, ranked, token=token, capacity=capacity), key=lambda found: found.bound)
+    return min(priced, _priced(bins, ranked, token=token, capacity=capacity), key=lambda candidate: candidate.bound)
 
 
 def _priced(
@@ -92,20 +92,20 @@ def _priced(
         if b.low:
             price = min(price, _density_at(parcels, b.low))
         price = max(price, _density_at(parcels, b.high))
-        kept = sum(max(0.0, *(points - price * tokens for tokens, points in parcel)) for parcel in b.parcels)
+        surplus = sum(max(0.0, *(points - price * tokens for tokens, points in parcel)) for parcel in b.parcels)
         lanes.append(price)
-        used = kept + (price - token) * (b.high if price > token else b.low) - token * b.heading
+        used = surplus + (price - token) * (b.high if price > token else b.low) - token * b.heading
         bounds.append(used if b.low else max(0.0, used))
     return Prices(token=token, lanes=tuple(lanes), bounds=tuple(bounds), bound=token * capacity + sum(bounds))
 
 
 def _market(bins: Sequence[Bin], ranked: Sequence[Sequence[tuple[float, int]]], *, capacity: int) -> float:
     """The price at which what all lanes ask for, each only if it is worth its heading, comes to `capacity`."""
-    asked = [_Demand(b, parcels) for b, parcels in zip(bins, ranked, strict=True)]
+    demands = [_Demand(b, parcels) for b, parcels in zip(bins, ranked, strict=True)]
     least, most = 0.0, max((parcels[0][0] for parcels in ranked if parcels), default=0.0)
     for _ in range(_HALVINGS):
         token = (least + most) / 2
-        if sum(demand.at(token) for demand in asked) > capacity:
+        if sum(demand.at(token) for demand in demands) > capacity:
             least = token
         else:
             most = token
@@ -123,11 +123,11 @@ class _Demand:
 
     def at(self, token: float) -> int:
         b, count = self._bin, bisect_left(self._densities, -token)
-        held, points = self._tokens[count], self._points[count]
-        if held > b.high:
+        tokens, points = self._tokens[count], self._points[count]
+        if tokens > b.high:
             count = bisect_right(self._tokens, b.high) - 1
-            held, points = b.high, self._points[count] - self._densities[count] * (b.high - self._tokens[count])
-        return b.charge(held) if points > token * (held + b.heading) else b.charge(0)
+            tokens, points = b.high, self._points[count] - self._densities[count] * (b.high - self._tokens[count])
+        return b.charge(tokens) if points > token * (tokens + b.heading) else b.charge(0)
 
 
 def _by_density(parcels: Sequence[Parcel]) -> list[tuple[float, int]]:

@@ -202,7 +202,7 @@ async def test_the_dead_mans_switch_fires_by_the_exchanges_clock(double: ServedD
         (("limit", "buy", 10, 60000), "51008", "InsufficientFunds"),
         (("limit", "buy", 0.1, 50000, {"clientOrderId": "not valid"}), "51000", "BadRequest"),
         (("limit", "buy", 0.1, 50000, {"clientOrderId": "taken"}), "51016", "InvalidOrder"),
-        (("limit", "buy", 0.1, 50000, {"stopLoss": {"triggerPrice": 40000}}), "51000", "BadRequest"),
+        (("limit", "buy", 0.1, 50000, {"stpMode": "cancel_taker"}), "51000", "BadRequest"),
         (("limit", "buy", 0.1, 50000, {"marginMode": "cross"}), "51000", "BadRequest"),
     ],
     ids=["too small", "no funds", "bad id", "id taken", "not spoken", "no margin on spot"],

@@ -96,7 +96,7 @@ class Look:
     refusals: list[str] = field(default_factory=list)
     """What the venue refused to tell, as it is found."""
 
-    def not_told(self, error: VenueUnavailable) -> str:
+    def describe(self, error: VenueUnavailable) -> str:
         """In words, for what is unread."""
         if not worth_asking_again(error):
             self.refusals.append(error.message)
@@ -118,46 +118,46 @@ async def evidence(look: Look) -> Evidence:
         client_order_ids={trade.client_order_id for trade in trades if trade.client_order_id},
         venue_order_ids={trade.venue_order_id for trade in trades},
     )
-    asked = {**ours, **{o.client_order_id: o for o in owners if _misses(o, trades)}}
-    reports = await _words(look, asked, unread)
+    orders = {**ours, **{o.client_order_id: o for o in owners if _misses(o, trades)}}
+    reports = await _words(look, orders, unread)
     later = [trade for trade in trades if trade.at > look.opened_at]
-    foreign = await _foreign(look, later, asked=asked, owners=owners, reports=reports, unread=unread)
-    fills = _new_fills(reports, asked)
+    foreign = await _foreign(look, later, orders=orders, owners=owners, reports=reports, unread=unread)
+    fills = _new_fills(reports, orders)
     try:  # a sale by hand is told with the deposits that it may have come from, or not yet
         transfers, untold = await _transfers(look) if look.wide else ((), "")
         statement = await look.venue.statement()
     except VenueUnavailable as error:
-        unread.add("", look.not_told(error))
-        return _told_of(
+        unread.add("", look.describe(error))
+        return _with_unread(
             look, unread, Evidence(at=look.at, reports=tuple(reports.values()), refused=bool(look.refusals))
         )
     books = look.books.after(fills)
-    told = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
-    booked = await look.known.booked([event.id for event in told])
-    news = _each_once([event for event in told if event.id not in booked], unread)
+    candidates = [*_of_trades(foreign, books), *_of_transfers(transfers, books)]
+    booked = await look.known.booked([event.id for event in candidates])
+    news = _each_once([event for event in candidates if event.id not in booked], unread)
     events = tuple(_adopting(news, books, statement))
     ended = {key for key, report in reports.items() if report.state.terminal}
     suspended = _suspended(look.venue)
     busy = {order.request.symbol for key, order in ours.items() if key not in ended} | suspended.keys()
     events += tuple(_dust(books.after(events=events), statement, busy=busy))
-    balances = {asset: held for asset, held in statement.balances.items() if asset in books.counted}
-    positions = {symbol: held for symbol, held in statement.positions.items() if symbol in books.instruments}
-    seen = statement.model_copy(update={"balances": balances, "positions": positions})
-    found = Evidence(
+    balances = {asset: quantity for asset, quantity in statement.balances.items() if asset in books.counted}
+    positions = {symbol: quantity for symbol, quantity in statement.positions.items() if symbol in books.instruments}
+    comparable = statement.model_copy(update={"balances": balances, "positions": positions})
+    account = Evidence(
         at=look.at,
         reports=tuple(reports.values()),
         events=events,
-        differences=differences(books.after(events=events).expected(), seen, dust=DUST),
+        differences=differences(books.after(events=events).expected(), comparable, dust=DUST),
         untold=untold,
         strangers=statement.strangers,
         refused=bool(look.refusals),
     )
-    found = _told_of(look, unread, found)
-    if not found.proven:
-        return found
+    account = _with_unread(look, unread, account)
+    if not account.proven:
+        return account
     settled = {key: report for key, report in reports.items() if report.symbol not in suspended}
-    return found.model_copy(
-        update={"reports": tuple((reports | _without_the_missing(settled, asked, at=look.at)).values())}
+    return account.model_copy(
+        update={"reports": tuple((reports | _without_the_missing(settled, orders, at=look.at)).values())}
     )
 
 
@@ -172,23 +172,23 @@ def _suspended(venue: AccountVenue) -> Mapping[str, str]:
     return venue.suspended if isinstance(venue, Suspends) else {}
 
 
-def _told_of(look: Look, unread: _Unread, found: Evidence) -> Evidence:
-    """`found`, with what was not told, and what of both is of suspended symbols set apart."""
+def _with_unread(look: Look, unread: _Unread, account: Evidence) -> Evidence:
+    """`account`, with what was not told, and what of both is of suspended symbols set apart."""
     suspended = {symbol: why for symbol, why in _suspended(look.venue).items() if symbol in look.books.instruments}
-    apart = [d for d in found.differences if look.books.symbol_of(d.asset) in suspended]
-    said: list[str] = []
+    apart = [d for d in account.differences if look.books.symbol_of(d.asset) in suspended]
+    notes: list[str] = []
     for symbol, why in suspended.items():
         differing = [d for d in apart if look.books.symbol_of(d.asset) == symbol]
         parts = [*unread.get(symbol, ()), *([apart_in_words(differing)] if differing else [])]
-        said.append("; ".join(dict.fromkeys([why, *parts])))
-    return found.model_copy(
+        notes.append("; ".join(dict.fromkeys([why, *parts])))
+    return account.model_copy(
         update={
-            "differences": tuple(d for d in found.differences if d not in apart),
+            "differences": tuple(d for d in account.differences if d not in apart),
             "unread": (
                 *(what for symbol, parts in unread.items() if symbol not in suspended for what in parts),
-                *found.unread,
+                *account.unread,
             ),
-            "suspended": tuple(said),
+            "suspended": tuple(notes),
         }
     )
 
@@ -197,16 +197,18 @@ def apart_in_words(apart: Sequence[Difference]) -> str:
     return "; ".join(f"{each.asset} is {plain(each.ours)} here and {plain(each.theirs)} there" for each in apart)
 
 
-def account_in_words(found: Evidence) -> str:
+def account_in_words(account: Evidence) -> str:
     """What an operator must know of an account; empty where it is as it should be."""
-    said = [f"{e.kind}: {plain(e.quantity)} {e.asset} {e.note}".rstrip() for e in found.events if e.kind != "funding"]
-    said += [f"not traded and not proven, {why}; the rest goes on" for why in found.suspended]
-    if found.unread:
-        said.append(f"not proven, for the venue did not tell {', '.join(found.unread)}; nothing is entered")
-    if found.differences:
-        why = f"; {found.untold}" if found.untold else ""
-        said.append(f"not proven, {apart_in_words(found.differences)}{why}; nothing is entered")
-    return "; ".join(said)
+    notes = [
+        f"{e.kind}: {plain(e.quantity)} {e.asset} {e.note}".rstrip() for e in account.events if e.kind != "funding"
+    ]
+    notes += [f"not traded and not proven, {why}; the rest goes on" for why in account.suspended]
+    if account.unread:
+        notes.append(f"not proven, for the venue did not tell {', '.join(account.unread)}; nothing is entered")
+    if account.differences:
+        why = f"; {account.untold}" if account.untold else ""
+        notes.append(f"not proven, {apart_in_words(account.differences)}{why}; nothing is entered")
+    return "; ".join(notes)
 
 
 def doubt_in_words(report: OrderReport) -> str:
@@ -220,9 +222,9 @@ def doubt_in_words(report: OrderReport) -> str:
 async def _words(look: Look, orders: dict[str, OrderRecord], unread: _Unread) -> dict[str, OrderReport]:
     """By id. The stops that the venue attached to what these orders filled are added to `orders`, and asked about."""
     reports: dict[str, OrderReport] = {}
-    left = [*orders.values()]
-    while left:
-        order = left.pop(0)
+    remaining = [*orders.values()]
+    while remaining:
+        order = remaining.pop(0)
         report = await word_on(order, look.venue, at=look.at)
         if report is None:
             unread.add(order.request.symbol, f"the order {order.client_order_id}")
@@ -231,29 +233,29 @@ async def _words(look: Look, orders: dict[str, OrderRecord], unread: _Unread) ->
         exit = attached(order_after(order, report), None) if report.fills else None
         if exit is not None and exit.client_order_id not in orders:
             orders[exit.client_order_id] = exit
-            left.append(exit)
+            remaining.append(exit)
     return reports
 
 
 async def _trades(look: Look, unread: _Unread) -> list[Trade]:
-    found: list[Trade] = []
+    trades: list[Trade] = []
     for symbol in look.books.instruments:
         try:
-            found += await look.venue.trades(symbol, since=look.since)
+            trades += await look.venue.trades(symbol, since=look.since)
         except VenueUnavailable as error:
-            unread.add(symbol, look.not_told(error))
-    return found
+            unread.add(symbol, look.describe(error))
+    return trades
 
 
 async def _transfers(look: Look) -> tuple[Sequence[Transfer], str]:
     """Those that are in no balance the books were opened with, and why there are none where the venue tells none."""
     try:
-        found = await look.venue.transfers(since=look.since)
+        transfers = await look.venue.transfers(since=look.since)
     except NotTold as error:
         return (), error.message
-    if found is None:
+    if transfers is None:
         return (), "the venue tells no deposits and withdrawals"
-    return [transfer for transfer in found if transfer.at > look.opened_at], ""
+    return [transfer for transfer in transfers if transfer.at > look.opened_at], ""
 
 
 def _misses(order: OrderRecord, trades: Sequence[Trade]) -> bool:
@@ -267,19 +269,19 @@ async def _foreign(
     look: Look,
     trades: Sequence[Trade],
     *,
-    asked: dict[str, OrderRecord],
+    orders: dict[str, OrderRecord],
     owners: Sequence[OrderRecord],
     reports: dict[str, OrderReport],
     unread: _Unread,
 ) -> list[Trade]:
     """The trades of orders that this desk did not send. A stop's trades have the id of the order that it became.
 
-    An order of ours that turns out to be behind a trade is added to `asked`, with the word on it to `reports`.
+    An order of ours that turns out to be behind a trade is added to `orders`, with the word on it to `reports`.
     """
     unclear = {key: report.evidence for key, report in reports.items() if report.state is OrderState.UNKNOWN}
-    doubtful = {asked[key].request.symbol for key, evidence in unclear.items() if evidence != MISSING}
-    doubtful |= {order.request.symbol for key, order in asked.items() if key not in reports}
-    denied = {asked[key].request.symbol for key, evidence in unclear.items() if evidence == MISSING}
+    doubtful = {orders[key].request.symbol for key, evidence in unclear.items() if evidence != MISSING}
+    doubtful |= {order.request.symbol for key, order in orders.items() if key not in reports}
+    denied = {orders[key].request.symbol for key, evidence in unclear.items() if evidence == MISSING}
     own = {i for o in owners for i in (o.client_order_id, o.venue_order_id)}
     own |= {i for report in reports.values() for i in (report.client_order_id, report.venue_order_id)}
     filled = {(fill.symbol, fill.trade_id) for report in reports.values() for fill in report.fills}
@@ -289,7 +291,7 @@ async def _foreign(
         if not {trade.client_order_id, trade.venue_order_id} & (own - {""})
         and (trade.symbol, trade.trade_id) not in filled
     ]
-    found: list[Trade] = []
+    foreign: list[Trade] = []
     for symbol in sorted({trade.symbol for trade in other}):
         new = await _unbooked(look, symbol, [trade for trade in other if trade.symbol == symbol])
         if new and symbol in doubtful:
@@ -297,9 +299,9 @@ async def _foreign(
             continue
         for order_id in dict.fromkeys(trade.venue_order_id for trade in new):
             behind = [trade for trade in new if trade.venue_order_id == order_id]
-            if await _is_anothers(look, behind, denied=symbol in denied, asked=asked, reports=reports, unread=unread):
-                found += behind
-    return found
+            if await _is_anothers(look, behind, denied=symbol in denied, orders=orders, reports=reports, unread=unread):
+                foreign += behind
+    return foreign
 
 
 async def _unbooked(look: Look, symbol: str, trades: Sequence[Trade]) -> list[Trade]:
@@ -314,7 +316,7 @@ async def _is_anothers(
     trades: Sequence[Trade],
     *,
     denied: bool,
-    asked: dict[str, OrderRecord],
+    orders: dict[str, OrderRecord],
     reports: dict[str, OrderReport],
     unread: _Unread,
 ) -> bool:
@@ -329,7 +331,7 @@ async def _is_anothers(
     try:
         name = await look.venue.client_order_id_of(order_id, symbol) if order_id else None
     except VenueUnavailable as error:
-        unread.add(symbol, look.not_told(error))
+        unread.add(symbol, look.describe(error))
         return False
     if name is None and denied:
         unread.add(
@@ -337,16 +339,16 @@ async def _is_anothers(
             f"the order {order_id} behind {len(trades)} trades in {symbol}, while one of ours there is missing",
         )
         return False
-    if name and name in map(exit_id, asked):
+    if name and name in map(exit_id, orders):
         unread.add(symbol, f"the entry behind {len(trades)} trades in {symbol} of the stop {name}")
         return False
     for order in await look.known.owned(client_order_ids={name} if name else (), venue_order_ids=()):
-        found = {order.client_order_id: order}
-        reports |= await _words(look, found, unread)
-        asked |= found
+        ours = {order.client_order_id: order}
+        reports |= await _words(look, ours, unread)
+        orders |= ours
         report = reports.get(order.client_order_id)
-        shown = {fill.trade_id for fill in report.fills} if report else set()
-        if any(trade.trade_id not in shown for trade in trades):
+        trade_ids = {fill.trade_id for fill in report.fills} if report else set()
+        if any(trade.trade_id not in trade_ids for trade in trades):
             unread.add(symbol, f"all trades of the order {order.client_order_id}")
         return False
     return True
@@ -357,20 +359,20 @@ _DENIED_FOR: Final = timedelta(minutes=30)
 
 
 def _without_the_missing(
-    reports: Mapping[str, OrderReport], asked: Mapping[str, OrderRecord], *, at: datetime
+    reports: Mapping[str, OrderReport], orders: Mapping[str, OrderRecord], *, at: datetime
 ) -> dict[str, OrderReport]:
     """`reports` of a look that proved the account: what the venue denies has ended there, and traded nothing.
 
     That takes the venue's word that it has none, by id, among the open, the ended and the traded, and the balances as
     they are without it. Of an order that the venue itself has named it takes that for a while.
     """
-    found = dict(reports)
+    final = dict(reports)
     for key, report in reports.items():
-        order = asked[key]
+        order = orders[key]
         since = order.updated_at if order.state is OrderState.UNKNOWN else at
         if report.evidence == MISSING and (not order.venue_order_id or at - since >= _DENIED_FOR):
-            found[key] = missing_report(order.request, proven=True, at=at, name=order.venue_order_id)
-    return found
+            final[key] = missing_report(order.request, proven=True, at=at, name=order.venue_order_id)
+    return final
 
 
 def _each_once(events: Sequence[ExternalEvent], unread: _Unread) -> list[ExternalEvent]:
@@ -439,9 +441,9 @@ def _adopting(events: Sequence[ExternalEvent], books: Books, statement: Statemen
         price = event.price or statement.marks.get(symbol) or books.average_price(symbol)
         if price is None:
             continue
-        beside, held = books.holdings.get(event.asset, ZERO), books.managed(symbol)
-        if beside * held < 0:
-            taken = max(beside, -held) if beside < 0 else min(beside, -held)
+        beside, managed = books.holdings.get(event.asset, ZERO), books.managed(symbol)
+        if beside * managed < 0:
+            taken = max(beside, -managed) if beside < 0 else min(beside, -managed)
             id, note = f"adoption:{event.id}", f"follows from {event.kind}"
             taking = adoption(event.asset, quantity=taken, price=price, id=id, at=event.at, note=note)
             books = books.after(events=(taking,))

@@ -38,34 +38,38 @@ async def ask_again(snapshot_id: str, *, model: str | None, prompt: str | None, 
     Nothing of the archive changes. Raises `NotFound`, `Refused` for a context that was changed,
     `UsageError` for a model that is unknown or has no key, and `BudgetTooSmall` when the prompt does not fit.
     """
-    kept = await open_snapshot(snapshot_id, database=database)
-    asked = open_model(model or kept.snapshot.request.model, asking=True)
-    brief = kept.synthesis.brief if prompt is None else kept.synthesis.brief.model_copy(update={"instructions": prompt})
+    replayed = await open_snapshot(snapshot_id, database=database)
+    language_model = open_model(model or replayed.snapshot.request.model, asking=True)
+    brief = (
+        replayed.synthesis.brief
+        if prompt is None
+        else replayed.synthesis.brief.model_copy(update={"instructions": prompt})
+    )
     try:
-        answer = await _ask(kept, asked, brief=brief)
+        answer = await _ask(replayed, language_model, brief=brief)
     except BudgetTooSmall as error:
         remedy = "Shorten the --prompt" if prompt is not None else "Choose a --model whose tokenizer counts less"
         raise type(error)(error.message, remedy=f"{remedy}: a context is asked about within its own budget") from None
-    was = kept.snapshot.answer
+    was = replayed.snapshot.answer
     return ForkReport(
-        snapshot=kept.record.id,
-        subject=kept.snapshot.subject,
-        model=kept.snapshot.request.model,
-        asked=asked.name,
+        snapshot=replayed.record.id,
+        subject=replayed.snapshot.subject,
+        model=replayed.snapshot.request.model,
+        asked=language_model.name,
         was=Opinion.model_validate_json(was.body) if was.body else None,
         was_failure=was.failure,
         now=answer.answer,
         now_failure=answer.failure,
-        same_prompt=prompt is None and asked.tokenizer.name == kept.snapshot.tokenizer,
-        reads_prompt=asked.name != RulesModel.name,
+        same_prompt=prompt is None and language_model.tokenizer.name == replayed.snapshot.tokenizer,
+        reads_prompt=language_model.name != RulesModel.name,
         tokens=answer.input_tokens + answer.output_tokens,
     )
 
 
-async def _ask(kept: Replayed, model: LanguageModel, *, brief: Brief) -> Completion[Opinion]:
-    items = kept.synthesis.items
-    book = ContextBook(kept.synthesis.settings, items=items, max_items=max(1, len(items)))
+async def _ask(replayed: Replayed, model: LanguageModel, *, brief: Brief) -> Completion[Opinion]:
+    items = replayed.synthesis.items
+    book = ContextBook(replayed.synthesis.settings, items=items, max_items=max(1, len(items)))
     synthesis = book.synthesize(
-        budget=kept.snapshot.budget, tokenizer=model.tokenizer, as_of=kept.snapshot.as_of, brief=brief
+        budget=replayed.snapshot.budget, tokenizer=model.tokenizer, as_of=replayed.snapshot.as_of, brief=brief
     )
     return await model.ask(synthesis, Opinion)

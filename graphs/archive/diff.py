@@ -51,27 +51,27 @@ class Diff(Value):
 Sides = Mapping[tuple[Aspect, int | None, str], str]
 
 
-async def diff_runs(left: str, right: str, *, database: Database) -> Diff:
+async def diff_runs(first: str, second: str, *, database: Database) -> Diff:
     """Every cycle that either run closed. Both are verified first.
 
     Raises `NotFound`, and `Refused` for a run that was changed since.
     """
-    one, other = await _run(left, database), await _run(right, database)
-    settings = _settings_said(one.header, other.header), _settings_said(other.header, one.header)
-    found = _compare(one.run_id, other.run_id, {**settings[0], **one.said}, {**settings[1], **other.said})
-    shown = tuple(_with_counts(each, one.contexts, other.contexts) for each in found.differences)
-    return found.model_copy(update={"differences": shown})
+    one, other = await _run(first, database), await _run(second, database)
+    settings = _setting_values(one.header, other.header), _setting_values(other.header, one.header)
+    diff = _compare(one.run_id, other.run_id, {**settings[0], **one.values}, {**settings[1], **other.values})
+    differences = tuple(_with_counts(each, one.contexts, other.contexts) for each in diff.differences)
+    return diff.model_copy(update={"differences": differences})
 
 
-async def diff_snapshots(left: str, right: str, *, database: Database) -> Diff:
+async def diff_snapshots(first: str, second: str, *, database: Database) -> Diff:
     """Two archived contexts, item by item, and their answers. Raises `NotFound` and `Refused`."""
-    one, other = await open_snapshot(left, database=database), await open_snapshot(right, database=database)
+    one, other = await open_snapshot(first, database=database), await open_snapshot(second, database=database)
     return _compare(one.record.id, other.record.id, _snapshot(one), _snapshot(other))
 
 
-def _compare(left: str, right: str, mine: Sides, other: Sides) -> Diff:
+def _compare(first: str, second: str, mine: Sides, other: Sides) -> Diff:
     keys = sorted(mine.keys() | other.keys(), key=lambda key: (-1 if key[1] is None else key[1], key[2], key[0]))
-    found = tuple(
+    differences = tuple(
         Difference(
             aspect=key[0],
             cycle=key[1],
@@ -82,7 +82,7 @@ def _compare(left: str, right: str, mine: Sides, other: Sides) -> Diff:
         for key in keys
         if mine.get(key) != other.get(key)
     )
-    return Diff(left=left, right=right, compared=len(keys), differences=found)
+    return Diff(left=first, right=second, compared=len(keys), differences=differences)
 
 
 Contexts = Mapping[tuple[int | None, str], SnapshotRecord]
@@ -91,7 +91,7 @@ Contexts = Mapping[tuple[int | None, str], SnapshotRecord]
 @dataclass(frozen=True, slots=True)
 class _Side:
     header: RunHeader
-    said: Sides
+    values: Sides
     contexts: Contexts
 
     @property
@@ -99,16 +99,16 @@ class _Side:
         return self.header.run_id
 
 
-def _settings_said(mine: RunHeader, other: RunHeader) -> Sides:
+def _setting_values(mine: RunHeader, other: RunHeader) -> Sides:
     """What `mine` was set to at the start, and, where either run has an era that begins later, what it was then.
 
     Of a later cycle that alone which is not as it was before, on either side.
     """
-    said: dict[tuple[Aspect, int | None, str], str] = {}
+    values: dict[tuple[Aspect, int | None, str], str] = {}
     for name in ("graph", "market", "timeframe", "seed"):
-        said["setting", None, name] = str(getattr(mine, name))
+        values["setting", None, name] = str(getattr(mine, name))
     first = [_settings_at(header, 0) for header in (mine, other)]
-    said |= {("setting", None, name): value for name, value in first[0].items()}
+    values |= {("setting", None, name): value for name, value in first[0].items()}
     starts = sorted({era.from_cycle for header in (mine, other) for era in header.eras if era.from_cycle})
     before = first
     for start in starts:
@@ -116,61 +116,61 @@ def _settings_said(mine: RunHeader, other: RunHeader) -> Sides:
         changed = {
             n for was, new in zip(before, now, strict=True) for n in was.keys() | new if was.get(n) != new.get(n)
         }
-        said |= {("setting", start, name): now[0][name] for name in changed if name in now[0]}
+        values |= {("setting", start, name): now[0][name] for name in changed if name in now[0]}
         before = now
-    return said
+    return values
 
 
 def _settings_at(header: RunHeader, cycle: int) -> dict[str, str]:
     era = header.era(cycle)
     settings = RunSettings.model_validate_json(era.settings)
-    said = {
+    values = {
         "version": header.version_at(cycle),
         "model": era.model,
         "policy": settings.policy.digest[:12],
         "lanes": ", ".join(lane.id for lane in settings.lanes.lanes),
     }
-    said |= {name: value for name, value in era_settings(era).items() if name.startswith("desk.")}
-    return said | {name: value for (_, _, name), value in _lanes(settings.lanes).items()}
+    values |= {name: value for name, value in era_settings(era).items() if name.startswith("desk.")}
+    return values | {name: value for (_, _, name), value in _lanes(settings.lanes).items()}
 
 
 async def _run(run: str, database: Database) -> _Side:
     archive = Archive(database)
     record = await whole_run(run, database=database)
     header = record.header
-    said: dict[tuple[Aspect, int | None, str], str] = {}
-    said["length", None, "cycles"] = str(record.cycles)
+    values: dict[tuple[Aspect, int | None, str], str] = {}
+    values["length", None, "cycles"] = str(record.cycles)
     async for closed in archive.cycles(header.run_id):
-        said |= _cycle(closed)
+        values |= _cycle(closed)
     contexts: dict[tuple[int | None, str], SnapshotRecord] = {}
-    for kept in await archive.snapshots(header.run_id, limit=None):
-        contexts[kept.cycle, kept.subject] = kept
-        said["context", kept.cycle, kept.subject] = kept.id[:12]
+    for snapshot in await archive.snapshots(header.run_id, limit=None):
+        contexts[snapshot.cycle, snapshot.subject] = snapshot
+        values["context", snapshot.cycle, snapshot.subject] = snapshot.id[:12]
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
     for order in await ledger.orders():
-        said["order", order.cycle, order.request.symbol] = _order(OrderLine.of(order))
-    return _Side(header, said, contexts)
+        values["order", order.cycle, order.request.symbol] = _order(OrderLine.of(order))
+    return _Side(header, values, contexts)
 
 
 def _lanes(settings: LaneSettings) -> dict[tuple[Aspect, int | None, str], str]:
     """The lanes in their order, and of each what is set, with its state."""
-    said: dict[tuple[Aspect, int | None, str], str] = {
+    values: dict[tuple[Aspect, int | None, str], str] = {
         ("setting", None, "lanes"): ", ".join(lane.id for lane in settings.lanes)
     }
     for lane in settings.lanes:
         chosen = jsonable(lane.model_dump(exclude={"id"}, exclude_defaults=True) | {"state": lane.state})
-        said["setting", None, f"lanes.{lane.id}"] = canonical(chosen)
-    return said
+        values["setting", None, f"lanes.{lane.id}"] = canonical(chosen)
+    return values
 
 
-def _with_counts(found: Difference, mine: Contexts, other: Contexts) -> Difference:
+def _with_counts(difference: Difference, mine: Contexts, other: Contexts) -> Difference:
     """For contexts that differ: how many items each was sent, and how many of them the other was not."""
-    if found.aspect != "context":
-        return found
-    key = (found.cycle, found.symbol)
-    left, right = _sent(mine.get(key)), _sent(other.get(key))
-    said = {"left": _counted(found.left, left, right), "right": _counted(found.right, right, left)}
-    return found.model_copy(update=said)
+    if difference.aspect != "context":
+        return difference
+    key = (difference.cycle, difference.symbol)
+    first, second = _sent(mine.get(key)), _sent(other.get(key))
+    counts = {"left": _counted(difference.left, first, second), "right": _counted(difference.right, second, first)}
+    return difference.model_copy(update=counts)
 
 
 def _sent(record: SnapshotRecord | None) -> frozenset[str] | None:
@@ -189,12 +189,12 @@ def _counted(id: str, sent: frozenset[str] | None, there: frozenset[str] | None)
 
 def _cycle(closed: ClosedCycle) -> dict[tuple[Aspect, int | None, str], str]:
     record = closed.record
-    said: dict[tuple[Aspect, int | None, str], str] = {}
+    values: dict[tuple[Aspect, int | None, str], str] = {}
     for decision in record.decisions:
-        said["stance", record.cycle, decision.symbol] = f"{decision.stance} {plain(decision.conviction)}"
-        said["verdict", record.cycle, decision.symbol] = _verdict(decision)
-    said["equity", record.cycle, ""] = plain(record.figures.equity) if record.figures else "unknown"
-    return said
+        values["stance", record.cycle, decision.symbol] = f"{decision.stance} {plain(decision.conviction)}"
+        values["verdict", record.cycle, decision.symbol] = _verdict(decision)
+    values["equity", record.cycle, ""] = plain(record.figures.equity) if record.figures else "unknown"
+    return values
 
 
 def _verdict(decision: Decision) -> str:
@@ -207,18 +207,18 @@ def _order(order: OrderLine) -> str:
     return f"{order.side} {plain(order.quantity)}{price}, {order.state}"
 
 
-def _snapshot(seen: Replayed) -> Sides:
-    made = seen.synthesis
-    said: dict[tuple[Aspect, int | None, str], str] = {
-        ("setting", None, "model"): seen.snapshot.request.model,
-        ("setting", None, "tokenizer"): seen.snapshot.tokenizer,
-        ("setting", None, "budget"): str(seen.snapshot.budget),
+def _snapshot(replayed: Replayed) -> Sides:
+    made = replayed.synthesis
+    values: dict[tuple[Aspect, int | None, str], str] = {
+        ("setting", None, "model"): replayed.snapshot.request.model,
+        ("setting", None, "tokenizer"): replayed.snapshot.tokenizer,
+        ("setting", None, "budget"): str(replayed.snapshot.budget),
         ("setting", None, "instructions"): made.brief.instructions,
-        ("answer", None, seen.snapshot.subject): seen.snapshot.answer.body or seen.snapshot.answer.failure,
+        ("answer", None, replayed.snapshot.subject): replayed.snapshot.answer.body or replayed.snapshot.answer.failure,
     }
-    said |= _lanes(made.settings)
+    values |= _lanes(made.settings)
     for sent in made.selected:
-        said["item", None, sent.item.id] = sent.line
+        values["item", None, sent.item.id] = sent.line
     for left_out in made.dropped:
-        said["item", None, left_out.item_id] = f"left out: {left_out.reason}"
-    return said
+        values["item", None, left_out.item_id] = f"left out: {left_out.reason}"
+    return values

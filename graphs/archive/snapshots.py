@@ -49,8 +49,8 @@ async def open_snapshot(snapshot_id: str, *, database: Database) -> Replayed:
         raise NotFound(
             f"the snapshot {record.id} was pruned", remedy="Its run still replays: agentctl replay --run RUN"
         )
-    if (found := sha256(record.body)) != record.id:
-        raise Refused(f"the snapshot {record.id} was changed: its content has the digest {found}")
+    if (actual := sha256(record.body)) != record.id:
+        raise Refused(f"the snapshot {record.id} was changed: its content has the digest {actual}")
     try:
         snapshot = Snapshot.model_validate_json(record.body)
     except ValueError:
@@ -76,15 +76,15 @@ async def replay_snapshot(snapshot_id: str, *, database: Database) -> SnapshotRe
     try:
         again = await open_snapshot(snapshot_id, database=database)
     except Refused as error:
-        said = await _by_whom(snapshot_id, error.message, database=database)
-        return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=said)
-    kept = again.snapshot
+        difference = await _by_whom(snapshot_id, error.message, database=database)
+        return SnapshotReport(snapshot=snapshot_id, identical=False, steps=0, first_difference=difference)
+    snapshot = again.snapshot
     steps = 2 + again.texts
-    if kept.request.model == RulesModel.name:
+    if snapshot.request.model == RulesModel.name:
         answer = (await RulesModel().ask(again.synthesis, Opinion)).answer
-        if canonical(answer) != kept.answer.body:
-            said = await _by_whom(again.record.id, "answer", database=database)
-            return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference=said)
+        if canonical(answer) != snapshot.answer.body:
+            difference = await _by_whom(again.record.id, "answer", database=database)
+            return SnapshotReport(snapshot=again.record.id, identical=False, steps=steps, first_difference=difference)
         steps += 1
     return SnapshotReport(snapshot=again.record.id, identical=True, steps=steps, first_difference=None)
 
@@ -121,15 +121,15 @@ async def verify_chain(database: Database, run_ids: Sequence[str]) -> ChainRepor
     count = pruned = 0
     faults: list[str] = []
     for run_id in run_ids:
-        found = [str(fault) for fault in await verify(database, run_id)]
+        run_faults = [str(fault) for fault in await verify(database, run_id)]
         try:
             async for id, body in archive.stored_contexts(run_id):
                 count += 1
                 pruned += body == PRUNED
                 if body != PRUNED and sha256(body) != id:
-                    found.append(f"snapshots id={id}: does not fit its id")
+                    run_faults.append(f"snapshots id={id}: does not fit its id")
         except Refused:  # a text that is none any more: verification has named its row
-            if not found:
+            if not run_faults:
                 raise
-        faults += [f"{run_id}: {fault}" for fault in found]
+        faults += [f"{run_id}: {fault}" for fault in run_faults]
     return ChainReport(runs=len(run_ids), snapshots=count, pruned=pruned, faults=tuple(faults))

@@ -91,8 +91,8 @@ async def still_open(ledger: Ledger, settings: RunSettings, *, at: datetime) -> 
 
 async def _restriction(run_id: str, database: Database, brake: Brake) -> Control | None:
     control = await Controls(database).state(run_id)
-    found = braked(control, brake).model_copy(update={"scope": control.scope})
-    return None if found.state == "active" else found
+    restriction = braked(control, brake).model_copy(update={"scope": control.scope})
+    return None if restriction.state == "active" else restriction
 
 
 async def equity_line(ledger: Ledger, start: Decimal, figures: Figures | None) -> EquityLine:

@@ -93,14 +93,14 @@ async def compare_policies(run_id: str, left: Policy, right: Policy, *, database
     """Each proposal on its own: what an order would have led to later is not played on."""
     engines = PolicyEngine(left), PolicyEngine(right)
     judged, allowed = 0, [0, 0]
-    found: list[Disagreement] = []
+    disagreements: list[Disagreement] = []
     async for decided in decisions_of(run_id, database=database):
         one, other = (engine.evaluate(decided.proposal, decided.facts) for engine in engines)
         judged += 1
         allowed[0] += one.outcome == "allow"
         allowed[1] += other.outcome == "allow"
         if one.outcome != other.outcome:
-            found.append(
+            disagreements.append(
                 Disagreement(
                     cycle=decided.cycle,
                     symbol=decided.proposal.symbol,
@@ -112,7 +112,11 @@ async def compare_policies(run_id: str, left: Policy, right: Policy, *, database
                 )
             )
     return Comparison(
-        run_id=run_id, judged=judged, left_allows=allowed[0], right_allows=allowed[1], disagreements=tuple(found)
+        run_id=run_id,
+        judged=judged,
+        left_allows=allowed[0],
+        right_allows=allowed[1],
+        disagreements=tuple(disagreements),
     )
 
 

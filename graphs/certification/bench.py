@@ -22,7 +22,7 @@ class Stop(Protocol):
     """Whether the certification was asked to end after the step that it is in."""
 
     @property
-    def asked(self) -> bool: ...
+    def requested(self) -> bool: ...
 
 
 class Operator(Protocol):

@@ -23,7 +23,7 @@ from graphs.runs.open_live import CERTIFY, opened_live
 from graphs.session.eras import this_version
 from graphs.session.options import RunOptions
 from graphs.session.session import Session
-from memory.store.leases import Lease, held
+from memory.store.leases import Lease, hold_lease
 from memory.store.records import EndStatus
 
 
@@ -45,10 +45,10 @@ async def certify(bench: Bench, *, symbol: str, most: Decimal | None, run_id: st
         wall=bench.wall,
     )
     ended = _Ended()
-    if await reading.connection() and not bench.stop.asked:
+    if await reading.connection() and not bench.stop.requested:
         await _settle_earlier(bench, reading.account)
         intent = await reading.sizes()
-        if intent is not None and not bench.stop.asked:
+        if intent is not None and not bench.stop.requested:
             ended = await _traded(bench, table, reading, intent=intent, run_id=run_id)
     return Certification(
         run_id=ended.run_id,
@@ -60,8 +60,8 @@ async def certify(bench: Bench, *, symbol: str, most: Decimal | None, run_id: st
         version=this_version(),
         at=at,
         steps=table.rows(),
-        interrupted=bench.stop.asked,
-        left=ended.left,
+        interrupted=bench.stop.requested,
+        left=ended.remaining,
         stays=ended.stays,
     )
 
@@ -71,7 +71,7 @@ class _Ended:
     """How the steps that send ended, where there were any."""
 
     run_id: str = ""
-    left: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
     stays: str = ""
 
 
@@ -86,7 +86,7 @@ async def _settle_earlier(bench: Bench, account: str) -> None:
 async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Intent, run_id: str) -> _Ended:
     """The steps that send; what is left of them."""
     authorization = bench.operator.confirm(intent)
-    async with held(bench.database, run_id, tell=bench.notice) as lease:
+    async with hold_lease(bench.database, run_id, tell=bench.notice) as lease:
         market = bench.market(intent.symbol)
         session = await _opened(bench, reading, market, intent=intent, run_id=run_id, lease=lease)
         session.authorization = authorization
@@ -100,8 +100,8 @@ async def _traded(bench: Bench, table: Table, reading: Reading, *, intent: Inten
         status: EndStatus = "failed"
         try:
             await _steps(bench, table, trial)
-            status = "interrupted" if bench.stop.asked else "finished"
-            return _Ended(run_id=run_id, left=await left_by(session), stays=await stays_of(session))
+            status = "interrupted" if bench.stop.requested else "finished"
+            return _Ended(run_id=run_id, remaining=await left_by(session), stays=await stays_of(session))
         except BaseException:
             for line in await _left_as_known(session):
                 bench.notice(line)
@@ -155,13 +155,13 @@ async def _steps(bench: Bench, table: Table, trial: Trial) -> None:
 
 
 async def _groups(bench: Bench, steps: Steps, *, holds_stops: bool) -> None:
-    if not await steps.far_limit() or bench.stop.asked:
+    if not await steps.far_limit() or bench.stop.requested:
         return
-    if not await steps.entry() or bench.stop.asked:
+    if not await steps.entry() or bench.stop.requested:
         return
     if holds_stops:
         stop_id = await steps.stop()
-        if stop_id and not bench.stop.asked:
+        if stop_id and not bench.stop.requested:
             await steps.amend(stop_id)
-    if not bench.stop.asked and await steps.alone():
+    if not bench.stop.requested and await steps.alone():
         await steps.exit()

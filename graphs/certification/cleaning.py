@@ -10,7 +10,7 @@ from domain.errors import AgentctlError, LeaseLost
 from domain.money import ZERO
 from domain.order import OrderState
 from graphs.certification.holding import held_before
-from graphs.certification.steps import Steps, in_words, said
+from graphs.certification.steps import Steps, in_words, report_line
 from graphs.certification.table import Row, Table
 from graphs.certification.trial import StepFailed, Trial
 from graphs.session.session import Session
@@ -57,13 +57,13 @@ class Cleaning:
                 _add(row, f"cancel {order.client_order_id}")
                 report = await self._trial.cancel(cycle, order, node=f"clean:{order.client_order_id}")
                 if not report.state.terminal:
-                    why = f"{order.client_order_id} is {said(report)}"
+                    why = f"{order.client_order_id} is {report_line(report)}"
             proposal = self._steps.exit_of(cycle)
             if proposal is not None:
                 _add(row, in_words(proposal.order()))
                 report = await self._trial.send(cycle, proposal, node=f"clean:{n}")
                 if report.state is not OrderState.FILLED:
-                    why = f"the sale is {said(report)}"
+                    why = f"the sale is {report_line(report)}"
         return why
 
     async def _regain(self) -> None:
@@ -75,10 +75,10 @@ class Cleaning:
     async def _dirty(self) -> bool:
         """Whether something may trade, or something is held that can be sold."""
         session = self._trial.session
-        held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
+        portfolio = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
         return bool(await out(session)) or any(
             position.quantity >= session.settings.instruments[symbol].lot_size
-            for symbol, position in held.positions.items()
+            for symbol, position in portfolio.positions.items()
         )
 
 
@@ -94,13 +94,13 @@ async def out(session: Session) -> Sequence[OrderRecord]:
 async def left_by(session: Session) -> tuple[str, ...]:
     """What the ledger says is left at the exchange, one line each; empty where nothing is."""
     exchange = session.header.exchange
-    held = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
+    portfolio = await session.ledger.portfolio(marks={}, as_of=session.clock.now())
     lines = [
         f"order {order.client_order_id} ({order.venue_order_id or 'not confirmed'}) may be open at {exchange}: "
         f"{in_words(order.request)}, {order.state.value}"
         for order in await out(session)
     ]
-    for symbol, position in sorted(held.positions.items()):
+    for symbol, position in sorted(portfolio.positions.items()):
         if position.quantity >= session.settings.instruments[symbol].lot_size:
             lines.append(f"{plain(position.quantity)} {symbol} was bought at {exchange} and is not sold")
     if lines:
@@ -118,6 +118,6 @@ async def stays_of(session: Session) -> str:
     if instrument.kind != "spot":
         return ""
     beside = (await session.ledger.holdings()).get(instrument.base, ZERO) - held_before(session.header, instrument)
-    held = (await session.ledger.portfolio(marks={}, as_of=session.clock.now())).quantity(symbol)
-    rest = beside + (held if held < instrument.lot_size else ZERO)
+    quantity = (await session.ledger.portfolio(marks={}, as_of=session.clock.now())).quantity(symbol)
+    rest = beside + (quantity if quantity < instrument.lot_size else ZERO)
     return f"{plain(rest)} {instrument.base}" if rest > ZERO else ""

@@ -22,9 +22,9 @@ class Holding:
 
     @classmethod
     def of(cls, statement: Statement, instrument: Instrument) -> Holding:
-        held = statement.positions if instrument.kind == "swap" else statement.balances
+        amounts = statement.positions if instrument.kind == "swap" else statement.balances
         asset = instrument.symbol if instrument.kind == "swap" else instrument.base
-        return cls(cash=statement.balances.get(instrument.quote, ZERO), quantity=held.get(asset, ZERO))
+        return cls(cash=statement.balances.get(instrument.quote, ZERO), quantity=amounts.get(asset, ZERO))
 
     def after(self, trades: Sequence[Trade], *, swap: bool) -> Holding:
         """With these trades made. A perpetual that is flat again has moved the wallet by what its trades paid."""
@@ -36,14 +36,14 @@ class Holding:
                 quantity += signed - (ZERO if swap else trade.fee_base)
             return Holding(cash=cash, quantity=quantity)
 
-    def differs(self, found: Holding, *, dust: Decimal) -> str:
+    def differs(self, actual: Holding, *, dust: Decimal) -> str:
         """In words what is not as it is here; empty where all is."""
         with localcontext(EXACT):
             parts = [
                 f"{plain(mine)} {name} and the exchange says {plain(theirs)}"
                 for name, mine, theirs, allowed in (
-                    ("in cash", self.cash, found.cash, dust),
-                    ("held", self.quantity, found.quantity, ZERO),
+                    ("in cash", self.cash, actual.cash, dust),
+                    ("held", self.quantity, actual.quantity, ZERO),
                 )
                 if abs(mine - theirs) > allowed
             ]

@@ -75,8 +75,8 @@ class Reading:
     async def _connect(self, row: Row) -> None:
         row.sent = "its time"
         theirs = await self._venue.time()
-        told = "it tells no time" if theirs is None else f"{theirs:%Y-%m-%d %H:%M:%S} UTC"
-        row.answered = f"{told}, from {self._where}"
+        answer = "it tells no time" if theirs is None else f"{theirs:%Y-%m-%d %H:%M:%S} UTC"
+        row.answered = f"{answer}, from {self._where}"
 
     async def _compare(self, row: Row) -> None:
         row.sent = "its time"

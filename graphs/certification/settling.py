@@ -21,7 +21,7 @@ from memory.archive.archive import Archive
 from memory.archive.tape import Tape
 from memory.ledger.ledger import Ledger
 from memory.store.database import Database
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 from memory.store.records import RunHeader
 from policy.account import Arming
 
@@ -51,7 +51,7 @@ async def settle(bench: Bench, run: RunHeader, *, authorization: Arming) -> None
     """Cancel and sell what `run` left. Raises `Refused` naming what is left even then."""
     (symbol,) = run.symbols
     database, market = bench.database, bench.market(symbol)
-    async with held(database, run.run_id, tell=bench.notice) as lease:
+    async with hold_lease(database, run.run_id, tell=bench.notice) as lease:
         await lease.take(run.account)
         record = await Archive(database).run(run.run_id)
         if await Tape(database, run_id=run.run_id).holds(record.cycles):
@@ -68,9 +68,9 @@ async def settle(bench: Bench, run: RunHeader, *, authorization: Arming) -> None
         clean = await Cleaning(trial, table, steps=steps).run()
         with suppress(AgentctlError):
             await session.archive.end_run(run.run_id, "finished" if clean else "failed", at=bench.wall.now())
-        left = await left_by(session)
-    if left:
-        raise Refused(f"certification {run.run_id} left: {'; '.join(left)}")
+        remaining = await left_by(session)
+    if remaining:
+        raise Refused(f"certification {run.run_id} left: {'; '.join(remaining)}")
     bench.notice(f"certification {run.run_id} was killed on its way; nothing is left of it now")
 
 

@@ -27,7 +27,7 @@ _ROOM: Final = Decimal("1.05")
 """Over what the larger order is worth, so that the market may move a little until it is sent."""
 
 _DOWN = Context(prec=60, rounding=ROUND_FLOOR)
-_SHOWN = Context(prec=4, rounding=ROUND_CEILING)
+_DISPLAY = Context(prec=4, rounding=ROUND_CEILING)
 
 
 class Sizes(Value):
@@ -61,7 +61,7 @@ def stop_below(price: Decimal, instrument: Instrument, *, bps: Decimal) -> Decim
 def needed(instrument: Instrument, quote: Quote) -> Decimal:
     """What a certification must be allowed to spend, in quote currency, with some room."""
     largest = max(far_limit(instrument, quote).notional, entry(instrument, quote).notional)
-    return _SHOWN.multiply(largest, _ROOM)
+    return _DISPLAY.multiply(largest, _ROOM)
 
 
 def allowed(instrument: Instrument, quote: Quote, *, most: Decimal | None) -> Decimal:

@@ -71,10 +71,10 @@ class Steps:
             if not await self._table.run("far limit", place):
                 return False
             id = proposal[0].client_order_id
-            found = await self._table.run("find by id", lambda row: self._find(id, row))
+            findable = await self._table.run("find by id", lambda row: self._find(id, row))
             listed = await self._table.run("list", lambda row: self._list([id], row))
             gone = await self._table.run("cancel", lambda row: self._cancel(cycle, id, row, node="far"))
-            return found and listed and gone
+            return findable and listed and gone
 
     async def entry(self) -> bool:
         """Whether the least entry was filled, and its trades are its own."""
@@ -117,8 +117,8 @@ class Steps:
 
             if not await self._table.run("stop", (lambda row: self._attached(id, row)) if self._attaches else place):
                 return ""
-            found = await self._table.run("find stop", lambda row: self._find_stop(id, row))
-            return id if found else ""
+            findable = await self._table.run("find stop", lambda row: self._find_stop(id, row))
+            return id if findable else ""
 
     async def amend(self, stop_id: str) -> bool:
         """Whether the stop was replaced by a nearer one, and that one taken back."""
@@ -143,9 +143,9 @@ class Steps:
             async def leave(row: Row) -> None:
                 proposal = self.exit_of(cycle)
                 if proposal is None:
-                    raise StepFailed(f"nothing of the {plain(self._trial.held(cycle))} that is held can be sold")
+                    raise StepFailed(f"nothing of the {plain(self._trial.position(cycle))} that is held can be sold")
                 await self._place(cycle, proposal, row, node="exit", into=OrderState.FILLED)
-                if rest := self._trial.held(cycle):
+                if rest := self._trial.position(cycle):
                     row.answered += f"; {plain(rest)} {self._instrument.base} is too little to be sold"
 
             return await self._table.run("exit", leave)
@@ -153,7 +153,7 @@ class Steps:
     def exit_of(self, cycle: Cycle) -> Proposal | None:
         """The order that sells what is held; `None` where that is nothing, or too little to be sold."""
         quote = self._trial.market.quoted
-        quantity = floor_to(max(ZERO, self._trial.held(cycle)), self._instrument.lot_size)
+        quantity = floor_to(max(ZERO, self._trial.position(cycle)), self._instrument.lot_size)
         price = None if quote is None else quote.bid
         if not quantity or too_small(quantity, self._instrument, type="market", price=price, reduces=True):
             return None
@@ -185,13 +185,13 @@ class Steps:
         """Send an order that must end up `into` a state. Raises `StepFailed` for another."""
         row.sent = in_words(proposal.order())
         report = await self._trial.send(cycle, proposal, node=node)
-        row.answered = said(report)
+        row.answered = report_line(report)
         if report.state is not into:
-            raise StepFailed(f"{said(report)}, and must be {into.value}")
+            raise StepFailed(f"{report_line(report)}, and must be {into.value}")
         return report
 
     def _stop(self, cycle: Cycle, *, bps: Decimal, releases: tuple[str, ...] = ()) -> Proposal:
-        quantity = floor_to(self._trial.held(cycle), self._instrument.lot_size)
+        quantity = floor_to(self._trial.position(cycle), self._instrument.lot_size)
         if quantity <= 0:
             raise StepFailed("nothing is held that a stop could protect")
         return self._trial.propose(
@@ -211,9 +211,9 @@ class Steps:
         """The stop that went out with the entry must wait by now."""
         order = await self._trial.order(id)
         row.sent = f"with the entry: {in_words(order.request)}"
-        row.answered = said(order.report)
+        row.answered = report_line(order.report)
         if order.state is not OrderState.WORKING:
-            raise StepFailed(f"{said(order.report)}, and must be working")
+            raise StepFailed(f"{report_line(order.report)}, and must be working")
 
     async def _find(self, id: str, row: Row) -> None:
         row.sent = f"which order is {id}?"
@@ -221,9 +221,9 @@ class Steps:
         report = await self._witness.find(id, order.request.symbol, sent_at=order.submitted_at)
         if report is None:
             raise StepFailed("there is no such order")
-        row.answered = said(report)
+        row.answered = report_line(report)
         if report.state is not OrderState.WORKING or report.venue_order_id != order.venue_order_id:
-            raise StepFailed(f"{said(report)}, and it is {said(order.report)}")
+            raise StepFailed(f"{report_line(report)}, and it is {report_line(order.report)}")
 
     async def _find_stop(self, id: str, row: Row) -> None:
         await self._find(id, row)
@@ -248,9 +248,9 @@ class Steps:
                 break
             await self._trial.session.plumbing.sleep(pause_s)
             report = await self._trial.cancel(cycle, await self._trial.order(id), node=f"{node}:{pause_s:g}")
-        row.answered = said(report)
+        row.answered = report_line(report)
         if report.state is not OrderState.CANCELLED or report.filled:
-            raise StepFailed(f"{said(report)}, and must be cancelled with nothing filled")
+            raise StepFailed(f"{report_line(report)}, and must be cancelled with nothing filled")
         await self._list([], row, without=(id,))
 
     async def _trades(self, report: OrderReport, row: Row) -> None:
@@ -286,7 +286,7 @@ class Steps:
             notional = sum((fill.notional for fill in fills), ZERO)
             paid = sum((fill.fees for fill in fills), ZERO)
             too_much = [fill for fill in fills if _above(fill, stated)]
-        bps = _SHOWN.divide(paid * BPS, notional)
+        bps = _DISPLAY.divide(paid * BPS, notional)
         row.answered = f"{plain(paid)} {self._instrument.quote} on {plain(notional)}: {plain(bps)} bps"
         if too_much:
             raise StepFailed(
@@ -329,7 +329,7 @@ class Steps:
         return quote
 
 
-_SHOWN: Final = Context(prec=4)
+_DISPLAY: Final = Context(prec=4)
 _GRAIN: Final = Decimal("1e-8")
 """To which exchanges round fees, in the currency in which they take them."""
 
@@ -355,7 +355,7 @@ def in_words(order: OrderRequest) -> str:
     return f"{what}{price}{trigger}{marks}{attached} ({order.client_order_id})"
 
 
-def said(report: OrderReport) -> str:
+def report_line(report: OrderReport) -> str:
     """What a venue says of an order, in a few words."""
     average = f" at {plain(report.average_price)}" if report.average_price is not None else ""
     filled = f", {plain(report.filled)} filled{average}" if report.filled else ""

@@ -13,7 +13,7 @@ from domain.text import visible
 from graphs.certification.report import STEPS, Result, Step, StepResult, Watch
 
 _MILLISECOND = timedelta(milliseconds=1)
-_SHOWN = 400
+_TEXT_LIMIT = 400
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class Table:
         self._rows[step] = StepResult(
             step=step,
             result=result,
-            sent=visible(row.sent, limit=_SHOWN),
-            answered=visible(row.answered, limit=_SHOWN),
+            sent=visible(row.sent, limit=_TEXT_LIMIT),
+            answered=visible(row.answered, limit=_TEXT_LIMIT),
             elapsed_ms=elapsed_ms,
         )
         self._watch.ended(self._rows[step])

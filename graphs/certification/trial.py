@@ -60,9 +60,9 @@ class Trial:
         await _keep_moment(cycle)
         self.account = None
         try:
-            found = await tick({}, cycle)
-            cycle.keep("tick", "", found)
-            self.account = found.get("account")
+            update = await tick({}, cycle)
+            cycle.keep("tick", "", update)
+            self.account = update.get("account")
             cycle.venue_signals[self.symbol] = _support(self.market)
             yield cycle
         except AgentctlError as error:
@@ -93,7 +93,7 @@ class Trial:
         """An order of this certification."""
         return Proposal(cycle=cycle.number, as_of=cycle.as_of, agent=AGENT, symbol=self.symbol, **order)
 
-    def held(self, cycle: Cycle) -> Decimal:
+    def position(self, cycle: Cycle) -> Decimal:
         return Decimal(0) if cycle.portfolio is None else cycle.portfolio.quantity(self.symbol)
 
     async def _close(self, cycle: Cycle, *, why: str = "") -> None:
@@ -105,9 +105,9 @@ class Trial:
         lots = session.settings.instruments
         bare = {
             symbol: unprotected(
-                cover(held, working, lot_size=lots[symbol].lot_size), why="a certification is under way"
+                cover(position, working, lot_size=lots[symbol].lot_size), why="a certification is under way"
             )
-            for symbol, held in sorted(books.positions.items())
+            for symbol, position in sorted(books.positions.items())
         }
         record = CycleRecord(
             cycle=cycle.number,

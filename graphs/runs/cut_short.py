@@ -24,7 +24,7 @@ from memory.ledger.ledger import Ledger
 from memory.store.database import Database
 from memory.store.records import CycleRecord, RunHeader, RunRecord
 
-_ASKED: Final = "model:"
+_MODEL_CALLS: Final = "model:"
 _REPORTED: Final = ("venue:reports", "venue:settled")
 """One of them begins each cycle on paper."""
 
@@ -49,7 +49,7 @@ async def close_as_it_stands(
     ledger = Ledger(database, account=header.run_id, run_id=header.run_id, before=header.before)
     for n, episode in enumerate(await ledger.closed_trades(cycle=number)):
         archive.note_episode(header.run_id, cycle=number, n=n, episode=episode)
-    tokens, usd = spent(await tape.bodies(number, _ASKED))
+    tokens, usd = spent(await tape.bodies(number, _MODEL_CALLS))
     await archive.close_cycle(
         header.run_id,
         CycleRecord(
@@ -76,15 +76,15 @@ async def _unprotected(
     if header.mode != "live" and not header.venue_stops:
         return ()
     instruments = RunSettings.model_validate_json(header.era(cycle).settings).instruments
-    held = (await ledger.portfolio(marks={}, as_of=as_of)).positions
+    positions = (await ledger.portfolio(marks={}, as_of=as_of)).positions
     working = await ledger.orders(working_only=True)
-    left = {
+    reasons = {
         symbol: unprotected(
             cover(position, working, lot_size=instruments[symbol].lot_size), why="the cycle was cut short"
         )
-        for symbol, position in sorted(held.items())
+        for symbol, position in sorted(positions.items())
     }
-    return tuple((symbol, why) for symbol, why in left.items() if why)
+    return tuple((symbol, why) for symbol, why in reasons.items() if why)
 
 
 def spent(answers: Sequence[str]) -> tuple[int, Decimal | None]:
@@ -92,12 +92,12 @@ def spent(answers: Sequence[str]) -> tuple[int, Decimal | None]:
     tokens, usd = 0, Decimal(0)
     known = True
     for body in answers:
-        said = json.loads(body)
-        used = int(said.get("input_tokens", 0)) + int(said.get("output_tokens", 0))
+        answer = json.loads(body)
+        used = int(answer.get("input_tokens", 0)) + int(answer.get("output_tokens", 0))
         tokens += used
-        if said.get("cost_usd") is not None:
-            usd += Decimal(said["cost_usd"])
-        elif used or not said.get("failure"):
+        if answer.get("cost_usd") is not None:
+            usd += Decimal(answer["cost_usd"])
+        elif used or not answer.get("failure"):
             known = False
     return tokens, usd if known else None
 

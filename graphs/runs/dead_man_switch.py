@@ -18,15 +18,15 @@ async def heartbeat(
     timeout_s: int,
     sleep: Sleep,
     tell: Callable[[str], None],
-    held: Callable[[], None] = lambda: None,
+    ensure_lease: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[None]:
     """While entered, resting orders are cancelled by the venue `timeout_s` after the last sign of life.
 
     Stops that the venue holds are not among them at the exchanges we know. Left in order, the switch is disarmed:
-    then a person decides. Left by an error, it goes off. A venue without such a switch is said once. `held` raises
-    where the account may be another process's by now: then the switch is left to that one.
+    then a person decides. Left by an error, it goes off. A venue without such a switch is said once. `ensure_lease`
+    raises where the account may be another process's by now: then the switch is left to that one.
     """
-    beating = asyncio.create_task(_beat(venue, timeout_s=timeout_s, sleep=sleep, tell=tell, held=held))
+    beating = asyncio.create_task(_beat(venue, timeout_s=timeout_s, sleep=sleep, tell=tell, ensure_lease=ensure_lease))
     try:
         yield
     finally:
@@ -38,12 +38,12 @@ async def heartbeat(
 
 
 async def _beat(
-    venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None], held: Callable[[], None]
+    venue: AccountVenue, *, timeout_s: int, sleep: Sleep, tell: Callable[[str], None], ensure_lease: Callable[[], None]
 ) -> None:
     silent = False
     while True:
         try:
-            held()
+            ensure_lease()
             if not await venue.keep_alive(timeout_s=timeout_s):
                 tell("the venue has no dead-man switch: orders that rest stay when this process dies")
                 return

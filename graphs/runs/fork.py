@@ -52,14 +52,14 @@ async def fork(
     written_by = header.version_at(from_cycle - 1)
     # Who changed the parent, and when, stands with the parent.
     unsigned = {"at": None, "by": "", "reason": ""}
-    kept = tuple(era.model_copy(update=unsigned) for era in header.eras if era.from_cycle < from_cycle)
+    eras = tuple(era.model_copy(update=unsigned) for era in header.eras if era.from_cycle < from_cycle)
     child = header.model_copy(
         update={
             "run_id": run_id,
             "created_at": at,
             "parent": header.run_id,
             "planned_cycles": cycles or (header.planned_cycles and max(header.planned_cycles, from_cycle)),
-            "eras": (*kept, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle, written_by=written_by)),
+            "eras": (*eras, changes.applied(header.era(from_cycle - 1), from_cycle=from_cycle, written_by=written_by)),
         }
     )
     if await _ours(header, from_cycle, database=database):
@@ -83,7 +83,7 @@ async def _copy(child: RunHeader, *, parent: str, cycles: int, database: Databas
     Raises `Refused` where contexts of it were pruned: they would be missing in the child, and nobody pruned them there.
     """
     archive = Archive(database)
-    if any(kept.pruned and kept.cycle < cycles for kept in await archive.snapshots(parent, limit=None)):
+    if any(snapshot.pruned and snapshot.cycle < cycles for snapshot in await archive.snapshots(parent, limit=None)):
         raise Refused(
             f"another version decided {parent}, and contexts of it were pruned", remedy="Fork a run that has them all"
         )

@@ -321,9 +321,9 @@ def _paper_venue(
 async def marks_of(archive: Archive, run_id: str, *, cycle: int) -> Mapping[str, Decimal]:
     """The mark prices of what was held that `cycle` found, as far as its steps are kept."""
     for step in await archive.steps(run_id, cycle):
-        found = json.loads(step.body).get("portfolio") if step.node == "tick" and step.body else None
-        if found is not None:
-            return Portfolio.model_validate_json(json.dumps(found)).marks
+        portfolio = json.loads(step.body).get("portfolio") if step.node == "tick" and step.body else None
+        if portfolio is not None:
+            return Portfolio.model_validate_json(json.dumps(portfolio)).marks
     return {}
 
 
@@ -346,12 +346,12 @@ async def _restore(session: Session, *, cycle: int) -> None:
     """
     if not isinstance(session.venue, PaperVenue):
         return
-    told = await session.ledger.told(before=cycle)
+    orders = await session.ledger.orders_as_of(before=cycle)
     seen_until = await matched_until(session, before=cycle) or _EPOCH
     session.venue.restore(
         [
             RestoredOrder(request=o.request, submitted_at=o.submitted_at, report=o.report)
-            for o in told
+            for o in orders
             if o.submitted_at
         ],
         # Of a cycle that was cut short before it had asked, the bars come again, and with them what happened in them.

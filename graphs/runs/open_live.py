@@ -217,8 +217,10 @@ async def _prices(desk: LiveDesk, symbols: Sequence[str]) -> Mapping[str, Decima
     """At which what is held is taken over: a swap's entry price, so that its wallet comes out right; spot's middle."""
     if not symbols:
         return {}
-    held = (await desk.venue.portfolio()).positions
-    averages = {symbol: held[symbol].average_price for symbol in symbols if symbol in held and is_swap(symbol)}
+    positions = (await desk.venue.portfolio()).positions
+    averages = {
+        symbol: positions[symbol].average_price for symbol in symbols if symbol in positions and is_swap(symbol)
+    }
     return {symbol: averages.get(symbol) or (await desk.venue.quote(symbol)).mid for symbol in symbols}
 
 
@@ -229,19 +231,19 @@ def _opening(
     adopt: Sequence[str],
     prices: Mapping[str, Decimal],
 ) -> tuple[ExternalEvent, ...]:
-    held = {i.base: statement.balances.get(i.base, ZERO) for i in instruments.values() if i.kind == "spot"}
-    held |= {s: statement.positions.get(s, ZERO) for s, i in instruments.items() if i.kind == "swap"}
+    balances = {i.base: statement.balances.get(i.base, ZERO) for i in instruments.values() if i.kind == "spot"}
+    balances |= {s: statement.positions.get(s, ZERO) for s, i in instruments.items() if i.kind == "swap"}
     events = [
         ExternalEvent(id=f"opening:{asset}", kind="opening", asset=asset, quantity=amount, at=statement.at)
-        for asset, amount in sorted(held.items())
+        for asset, amount in sorted(balances.items())
         if amount
     ]
     for symbol in adopt:
         if symbol not in instruments:
             raise UsageError(f"--adopt {symbol}: it is not among --symbols", remedy="Add it there")
         asset = symbol if instruments[symbol].kind == "swap" else instruments[symbol].base
-        if not held[asset]:
+        if not balances[asset]:
             raise UsageError(f"--adopt {symbol}: the account holds none", remedy="Leave it out")
         id, price = f"adoption:opening:{asset}", prices[symbol]
-        events.append(adoption(asset, quantity=held[asset], price=price, id=id, at=statement.at))
+        events.append(adoption(asset, quantity=balances[asset], price=price, id=id, at=statement.at))
     return tuple(events)

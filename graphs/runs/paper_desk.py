@@ -57,12 +57,12 @@ class PaperDesk:
             model=model,
             seed=seed,
         )
-        header, opened, asked = await prepare(options, run_id="paper-desk", at=datetime.now(UTC))
+        header, opened, language_model = await prepare(options, run_id="paper-desk", at=datetime.now(UTC))
         ticks = opened.ticks()
         for _ in range(bar):
             await _next(ticks)
         as_of = await _next(ticks)
-        session = await start(header, opened, asked, database=await Database.in_memory())
+        session = await start(header, opened, language_model, database=await Database.in_memory())
         return cls(session, ticks, await _begin(session, 0, as_of=as_of, seal=header.config_digest))
 
     @property
@@ -91,9 +91,9 @@ class PaperDesk:
         node = f"{FIRST}_{look}" if look else FIRST
         return (await gate(proposals, self.cycle, node=node, theses=theses, look=look)).verdicts
 
-    def seen(self, symbol: str) -> Synthesis:
+    def context(self, symbol: str) -> Synthesis:
         """The context that a model was last shown for `symbol`. Raises `KeyError` before it was asked."""
-        return self.cycle.seen[symbol]
+        return self.cycle.contexts[symbol]
 
     async def candles(self, symbol: str, *, limit: int = 200) -> Sequence[Candle]:
         """The last closed bars at this moment, oldest first."""

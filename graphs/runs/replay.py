@@ -137,7 +137,7 @@ async def _difference(stretch: _Stretch) -> str | None:
     run_id, last = stretch.run.header.run_id, stretch.of.last
     async with await Database.in_memory() as into:
         try:
-            found = await _decide_again(stretch, into)
+            fault = await _decide_again(stretch, into)
         except DatabaseUnavailable:
             raise  # of the run it says nothing
         except AgentctlError as error:
@@ -146,8 +146,8 @@ async def _difference(stretch: _Stretch) -> str | None:
             if not stretch.foreign:
                 raise
             return f"cycle {stretch.cycle}: this version can't read it: {error}"
-        if found is not None:
-            return f"cycle {stretch.cycle}: {found}"
+        if fault is not None:
+            return f"cycle {stretch.cycle}: {fault}"
         if stretch.run.status != "finished" or last != stretch.run.cycles - 1:
             return None  # later cycles, or one that was left unfinished, have changed the books
         apart = await compare_books(into, stretch.source, account=run_id)
@@ -165,9 +165,9 @@ async def _decide_again(stretch: _Stretch, into: Database) -> Fault | None:
         session.enter(stretch.cycle)
         cycle = Cycle(session=session, number=stretch.cycle, as_of=closed.record.as_of, previous_seal=seal)
         seal = await runner.cycle(cycle)
-        found = await compare(into, source, run_id=header.run_id, cycle=stretch.cycle)
-        if found is not None:
-            return found
+        fault = await compare(into, source, run_id=header.run_id, cycle=stretch.cycle)
+        if fault is not None:
+            return fault
         stretch.steps += await sealed_rows(into, run_id=header.run_id, cycle=stretch.cycle)
         stretch.replayed += 1
         stretch.progress(stretch.cycle, stretch.run.cycles)

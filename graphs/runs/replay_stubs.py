@@ -17,8 +17,8 @@ from memory.store.database import Database
 from memory.store.records import RunHeader
 
 
-def _shut(asked: str) -> NoReturn:
-    raise ReplayDiverged(f"the replay asks for {asked}, which the tape does not hold")
+def _shut(request: str) -> NoReturn:
+    raise ReplayDiverged(f"the replay asks for {request}, which the tape does not hold")
 
 
 class RecordedTicks:

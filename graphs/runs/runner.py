@@ -27,7 +27,7 @@ from graphs.runs.open import reopen
 from graphs.runs.retention import Retention
 from graphs.runs.timing import CYCLE, Stopwatch
 from graphs.session.ending import CLOSING, OnExit, open_positions
-from graphs.session.perpetuals import nothing_left
+from graphs.session.perpetuals import depleted
 from graphs.session.session import Session
 from graphs.session.trading_halt import BRAKE
 from graphs.trading.cycle import Cycle
@@ -66,13 +66,13 @@ class Stop:
         """A run that keeps its positions ends after the step that it is in, or at an exchange once what that step sent
         has its stops; one that closes them after the cycle."""
         self.on_exit = on_exit
-        self.asked = False
+        self.requested = False
         self._control: RunControl | None = None
         self._cycle: Cycle | None = None
         self._waiting: asyncio.Future[datetime | None] | None = None
 
     def ask(self) -> None:
-        self.asked = True
+        self.requested = True
         self.drain()
         if self._waiting:
             self._waiting.cancel()
@@ -80,17 +80,17 @@ class Stop:
     def drain(self) -> None:
         """End the pass after the step that it is in, where that is asked for and leaves no position bare."""
         safe = self._cycle is None or not self._cycle.unguarded
-        if self.asked and self._control and self.on_exit == "keep" and safe:
+        if self.requested and self._control and self.on_exit == "keep" and safe:
             self._control.request_drain("asked to stop")
 
-    async def unless_asked(self, tick: Awaitable[datetime | None]) -> datetime | None:
+    async def unless_stopped(self, tick: Awaitable[datetime | None]) -> datetime | None:
         """`tick` when it comes; `None` when the run is asked to stop before: the wait for it ends at once."""
         self._waiting = asyncio.ensure_future(tick)
         try:
             return await self._waiting
         except asyncio.CancelledError:
             running = asyncio.current_task()
-            if not self.asked or (running is not None and running.cancelling()):
+            if not self.requested or (running is not None and running.cancelling()):
                 raise
             return None
         finally:
@@ -99,7 +99,7 @@ class Stop:
     def control(self, cycle: Cycle) -> RunControl:
         """The control of the next pass through the graph."""
         self._control, self._cycle = RunControl(), cycle
-        if self.asked:
+        if self.requested:
             self.ask()
         return self._control
 
@@ -131,7 +131,7 @@ class Runner:
         """Whether a cycle that was to close the positions came to its end."""
         self._outages = 0
         """Since a cycle was last closed."""
-        self.nothing_left = False
+        self.depleted = False
         """Whether the run ended because its account was liquidated, and can open nothing any more."""
 
     @property
@@ -177,8 +177,8 @@ class Runner:
         """
         session = self._session
         for pause_s in _PAUSES_S:
-            await self._stop.unless_asked(_wait(session.plumbing.sleep(pause_s)))
-            if self._stop.asked:
+            await self._stop.unless_stopped(_wait(session.plumbing.sleep(pause_s)))
+            if self._stop.requested:
                 break
             session.database.forget()
             with suppress(DatabaseUnavailable):
@@ -206,7 +206,7 @@ class Runner:
         except (GraphDrained, Waiting) as left:
             await session.database.flush()
             return "waiting" if isinstance(left, Waiting) else "interrupted"
-        if self._stop.asked and (cycles is None or number < cycles):
+        if self._stop.requested and (cycles is None or number < cycles):
             return "interrupted"
         await reconcile(session)
         return "finished"
@@ -221,7 +221,7 @@ class Runner:
             seal = await self.cycle(cycle)
             number += 1
             await self._heed_model(cycle)
-            if number == cycles or self.nothing_left:
+            if number == cycles or self.depleted:
                 break
             if self._retention and self._retention.due(closed=number):
                 await self._retention.prune(session.database, session.header.run_id, closed=number)
@@ -287,7 +287,7 @@ class Runner:
         market, begun_at = session.market, await session.tape.begun_at(number)
         if isinstance(market, LiveMarket):
             market.watch(lambda text: self._listen(MarketSaid(text)))
-        if begun_at is not None and not self._stop.asked:
+        if begun_at is not None and not self._stop.requested:
             after = begun_at
             if isinstance(market, LiveMarket):
                 await self._bring_up(market, until=begun_at)
@@ -295,9 +295,9 @@ class Runner:
         elif isinstance(market, LiveMarket) and session.live and after is not None and await session.ledger.exposed():
             market.look_now()
         ticks, lease = market.ticks(after=after), self._session.database.lease
-        while not self._stop.asked:
+        while not self._stop.requested:
             tick = anext(ticks, None)
-            as_of = await self._stop.unless_asked(lease.unless_lost(tick) if lease else tick)
+            as_of = await self._stop.unless_stopped(lease.unless_lost(tick) if lease else tick)
             if as_of is None:
                 return
             yield as_of
@@ -360,11 +360,11 @@ class Runner:
         cycle.session.last_at = cycle.as_of
         working = await session.ledger.orders(working_only=True) if session.live else cycle.working
         session.out = tuple(working) if session.live else ()
-        session.left = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
+        session.positions = open_positions(books, working, instruments=session.settings.instruments, stops=cycle.stops)
         if isinstance(session.market, LiveMarket):
             session.market.watch_prices(cycle.levels(books))
         await self._forget_checkpoint(cycle.number - 1)
-        self.nothing_left = nothing_left(books, session.settings, marks=cycle.marks) and await self._was_liquidated()
+        self.depleted = depleted(books, session.settings, marks=cycle.marks) and await self._was_liquidated()
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         self.stopwatch.cycle(elapsed_ms, nodes_ms)
         self._listen(CycleEnded(cycle.number, cycle.as_of, made, fills, books, elapsed_ms))

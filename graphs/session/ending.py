@@ -41,17 +41,22 @@ class OpenPosition(Value):
     """Whether that is all of it that can be traded."""
     in_doubt: bool = Field(default=False, exclude_if=absent)
     """Whether a stop order was sent of which it is not known whether the venue has it."""
+    targeted: bool = Field(default=False, exclude_if=absent)
+    """Whether those stops have the target with them."""
 
     def describe(self, venue: str) -> str:
         side = "long" if self.quantity > 0 else "short"
         price = f" at {plain(self.average_price)}" if self.average_price is not None else ""
-        target = f"; target {plain(self.target_price)}" if self.target_price is not None else ""
+        watched = f"; target {plain(self.target_price)}" if self.target_price is not None else ""
+        target = "" if self.guarded and self.targeted else watched
         return f"{self.symbol}: {side} {plain(abs(self.quantity))}{price}; {self._stop(venue)}{target}"
 
     def _stop(self, venue: str) -> str:
         if self.stop_price is None:
             return "no stop"
         stop = f"stop {plain(self.stop_price)}"
+        if self.guarded and self.targeted and self.target_price is not None:
+            return f"{stop} and target {plain(self.target_price)} held at {venue}"
         if self.guarded:
             return f"{stop} held at {venue}"
         if self.in_doubt:
@@ -83,7 +88,10 @@ def unwatched(positions: Sequence[OpenPosition]) -> str:
     """What nobody looks after while the run does not go on."""
     bare = [p.symbol for p in positions if p.stop_price is not None and not p.guarded]
     stops = [f"the stop{'s' if len(bare) > 1 else ''} of {', '.join(bare)}"] if bare else []
-    return " and ".join([*stops, "all targets, time limits and theses"])
+    open_ended = [p.symbol for p in positions if p.target_price is not None and not (p.guarded and p.targeted)]
+    named = [f"the target{'s' if len(open_ended) > 1 else ''} of {', '.join(open_ended)}"] if open_ended else []
+    targets = named if any(p.targeted for p in positions) else ["all targets"]
+    return " and ".join([*stops, ", ".join([*targets, "time limits and theses"])])
 
 
 def _open_position(position: Position, cover: Cover, *, stop: Decimal | None) -> OpenPosition:
@@ -96,4 +104,5 @@ def _open_position(position: Position, cover: Cover, *, stop: Decimal | None) ->
         at_venue=cover.at_venue,
         guarded=cover.at_venue > 0 and cover.whole,
         in_doubt=bool(cover.in_doubt),
+        targeted=cover.targeted,
     )

@@ -39,8 +39,8 @@ class Changes(Value):
         """
         settings = RunSettings.model_validate_json(era.settings)
         prices = None if self.prices is None else {**settings.prices, **self.prices}
-        given = {"policy": self.policy, "lanes": self.lanes, "desk": self.desk, "prices": prices}
-        update = {name: value for name, value in given.items() if value not in (None, getattr(settings, name))}
+        changes = {"policy": self.policy, "lanes": self.lanes, "desk": self.desk, "prices": prices}
+        update = {name: value for name, value in changes.items() if value not in (None, getattr(settings, name))}
         return Era(
             from_cycle=from_cycle,
             model=self.model or era.model,
@@ -102,13 +102,13 @@ def era_lines(header: RunHeader) -> tuple[EraLine, ...]:
     before: Era | None = None
     lines = []
     for place, era in enumerate((header.first_era, *header.eras)):
-        kept = header.model_copy(update={"eras": header.eras[:place]})
+        then = header.model_copy(update={"eras": header.eras[:place]})
         policy = RunSettings.model_validate_json(era.settings).policy
         lines.append(
             EraLine(
                 from_cycle=era.from_cycle,
                 digest=era.digest,
-                version=kept.version_at(era.from_cycle),
+                version=then.version_at(era.from_cycle),
                 model=era.model,
                 policy=policy.name,
                 policy_digest=policy.digest,
@@ -124,29 +124,29 @@ def era_lines(header: RunHeader) -> tuple[EraLine, ...]:
 
 def era_changes(before: Era, after: Era, *, written_by: str = "") -> tuple[SettingChange, ...]:
     """What differs between two eras; `written_by` is the version of one that names none."""
-    left, right = era_settings(before, written_by=written_by), era_settings(after, written_by=written_by)
-    names = sorted(left.keys() | right.keys(), key=lambda name: ("." in name, name))
-    found = (SettingChange(setting=name, was=left.get(name, ""), now=right.get(name, "")) for name in names)
-    return tuple(change for change in found if change.was != change.now)
+    old, new = era_settings(before, written_by=written_by), era_settings(after, written_by=written_by)
+    names = sorted(old.keys() | new.keys(), key=lambda name: ("." in name, name))
+    changes = (SettingChange(setting=name, was=old.get(name, ""), now=new.get(name, "")) for name in names)
+    return tuple(change for change in changes if change.was != change.now)
 
 
 def era_settings(era: Era, *, written_by: str = "") -> Mapping[str, str]:
     """Everything that was set, by its path as in agentctl.toml: `model`, `desk.risk.stop_atr`, `lanes.ID.state`."""
     settings = RunSettings.model_validate_json(era.settings)
-    found = {"model": era.model, "version": era.version or written_by}
-    found |= _flat({"desk": jsonable(settings.desk), "policy": jsonable(settings.policy)})
-    found |= _flat({f"models.{name}.price": jsonable(price) for name, price in settings.prices.items()})
+    values = {"model": era.model, "version": era.version or written_by}
+    values |= _flat({"desk": jsonable(settings.desk), "policy": jsonable(settings.policy)})
+    values |= _flat({f"models.{name}.price": jsonable(price) for name, price in settings.prices.items()})
     for lane in settings.lanes.lanes:
-        found |= _flat(jsonable(lane.model_dump(exclude={"id"})), under=f"lanes.{lane.id}")
-    return {name: value for name, value in found.items() if value}
+        values |= _flat(jsonable(lane.model_dump(exclude={"id"})), under=f"lanes.{lane.id}")
+    return {name: value for name, value in values.items() if value}
 
 
 def _flat(value: object, *, under: str = "") -> dict[str, str]:
     if isinstance(value, Mapping):
-        found: dict[str, str] = {}
+        flat: dict[str, str] = {}
         for name, each in value.items():
-            found |= _flat(each, under=f"{under}.{name}" if under else str(name))
-        return found
+            flat |= _flat(each, under=f"{under}.{name}" if under else str(name))
+        return flat
     if value is None:
         return {}
     return {under: value if isinstance(value, str) else canonical(value)}

@@ -44,5 +44,5 @@ class RunOptions(Value):
     @property
     def planned_cycles(self) -> int | None:
         """After how many cycles the run ends by itself; `None` where it goes on until it is stopped."""
-        given = self.cycles if self.cycles is not None else 0 if is_exchange(self.market) else DEFAULT_CYCLES
-        return given or None
+        cycles = self.cycles if self.cycles is not None else 0 if is_exchange(self.market) else DEFAULT_CYCLES
+        return cycles or None

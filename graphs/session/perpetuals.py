@@ -35,13 +35,13 @@ async def on_paper(
     terms = costs.perpetuals or PerpetualTerms()
     sources = {symbol: _rates_from(market, symbol) for symbol in swaps}
     terms = terms.model_copy(update={"funding_from": {symbol: name for symbol, name in sources.items() if name}})
-    found = dict(instruments)
+    tiered = dict(instruments)
     for symbol in swaps:
         if isinstance(market, MarginSource):
             with suppress(VenueUnavailable):  # what is used then is said at the start
                 tiers = await market.margin_tiers(symbol)
-                found[symbol] = found[symbol].model_copy(update={"margin_tiers": tiers})
-    return costs.model_copy(update={"perpetuals": terms}), found
+                tiered[symbol] = tiered[symbol].model_copy(update={"margin_tiers": tiers})
+    return costs.model_copy(update={"perpetuals": terms}), tiered
 
 
 def _rates_from(market: Market, symbol: str) -> str:
@@ -66,7 +66,7 @@ def outlook(session: Session) -> tuple[str, ...]:
     alike: dict[str, list[str]] = {}
     for symbol in filter(is_swap, session.universe):
         alike.setdefault(_terms_of(symbol, session, terms), []).append(symbol)
-    return tuple(f"{', '.join(symbols)} on paper: {said}" for said, symbols in alike.items())
+    return tuple(f"{', '.join(symbols)} on paper: {line}" for line, symbols in alike.items())
 
 
 def _terms_of(symbol: str, session: Session, terms: PerpetualTerms) -> str:
@@ -78,8 +78,8 @@ def _terms_of(symbol: str, session: Session, terms: PerpetualTerms) -> str:
     instrument = session.settings.instruments.get(symbol)
     tiered = instrument is not None and bool(instrument.margin_tiers)
     margin = f"by the tiers of {session.market.name}" if tiered else f"of {_percent(terms.maintenance)}"
-    held = f"leverage up to {plain(terms.leverage)}, maintenance margin {margin}"
-    return f"funding {funding}; {held}, liquidation at the mark for {_percent(terms.liquidation_fee)}"
+    limits = f"leverage up to {plain(terms.leverage)}, maintenance margin {margin}"
+    return f"funding {funding}; {limits}, liquidation at the mark for {_percent(terms.liquidation_fee)}"
 
 
 def _bps(rate: Decimal) -> str:
@@ -109,19 +109,19 @@ def margins(
 ) -> dict[str, PositionMargin]:
     """Of every perpetual that is held on paper, at `marks`, or else at its average price; none of older runs."""
     terms = settings.costs.perpetuals
-    held = {symbol: position for symbol, position in books.positions.items() if is_swap(symbol)}
+    swaps = {symbol: position for symbol, position in books.positions.items() if is_swap(symbol)}
     if terms is None:
         return {}
     margin = Margin(terms, {symbol: i.margin_tiers for symbol, i in settings.instruments.items() if i.margin_tiers})
-    at = {symbol: marks.get(symbol) or position.average_price or ZERO for symbol, position in held.items()}
-    found: dict[str, PositionMargin] = {}
-    for symbol, position in held.items():
+    at = {symbol: marks.get(symbol) or position.average_price or ZERO for symbol, position in swaps.items()}
+    by_symbol: dict[str, PositionMargin] = {}
+    for symbol, position in swaps.items():
         mark, quantity = at[symbol], position.quantity
         rate = margin.initial_rate(symbol, quantity=quantity, price=mark)
-        legs = [_leg(other, each.quantity, at[other], settings, moves=other == symbol) for other, each in held.items()]
+        legs = [_leg(other, each.quantity, at[other], settings, moves=other == symbol) for other, each in swaps.items()]
         point = liquidated_at(books.cash, legs, margin)
         price = None if point is None else next(leg for leg in legs if leg.symbol == symbol).mark(point)
-        found[symbol] = PositionMargin(
+        by_symbol[symbol] = PositionMargin(
             leverage=1 / rate,
             mark_price=mark,
             initial_margin=abs(quantity) * mark * rate,
@@ -129,7 +129,7 @@ def margins(
             liquidation_price=price if price is not None and price > 0 else None,
             funding=funding.get(symbol, ZERO),
         )
-    return found
+    return by_symbol
 
 
 async def margins_now(
@@ -138,13 +138,13 @@ async def margins_now(
     """`margins`, with the funding of each position since it was opened."""
     paid: dict[str, Decimal] = {}
     for event in await ledger.external():
-        held = books.positions.get(event.asset)
-        if event.own and event.kind == "funding" and held and held.opened_at and event.at > held.opened_at:
+        position = books.positions.get(event.asset)
+        if event.own and event.kind == "funding" and position and position.opened_at and event.at > position.opened_at:
             paid[event.asset] = paid.get(event.asset, ZERO) + event.cash
     return margins(books, settings, marks=marks, funding=paid)
 
 
-def nothing_left(books: Portfolio, settings: RunSettings, *, marks: Mapping[str, Decimal]) -> bool:
+def depleted(books: Portfolio, settings: RunSettings, *, marks: Mapping[str, Decimal]) -> bool:
     """Whether an account that holds nothing has not enough for the least order in any of its instruments."""
     terms = settings.costs.perpetuals
     if terms is None or books.positions or not all(symbol in marks for symbol in settings.instruments):

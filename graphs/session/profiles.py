@@ -24,27 +24,27 @@ def profile(name: str) -> Policy:
     return _parsed(_shipped(name), source=name).policy
 
 
-def policy_in_effect(asked: Path | None) -> Policy:
+def policy_in_effect(path: Path | None) -> Policy:
     """The policy of `policy_file`."""
-    return policy_file(asked).policy
+    return policy_file(path).policy
 
 
-def policy_file(asked: Path | None) -> PolicyFile:
+def policy_file(path: Path | None) -> PolicyFile:
     """The profile of that name, the policy in that file, or the default profile when none is asked for.
 
     A profile's name means the profile; `./standard.toml` or a path with a folder is always a file. Raises
     `NotFound` for a missing file and `PolicyFileError` for one that can't be used.
     """
-    name = DEFAULT_PROFILE if asked is None else str(asked)
-    if asked is None or name in PROFILES:
+    name = DEFAULT_PROFILE if path is None else str(path)
+    if path is None or name in PROFILES:
         return _parsed(_shipped(name), source=name)
     try:
-        text = _text(asked)
+        text = _text(path)
     except FileNotFoundError:
         raise NotFound(
-            f"there is no policy file {asked}", remedy=f"Name a file, or one of {', '.join(PROFILES)}"
+            f"there is no policy file {path}", remedy=f"Name a file, or one of {', '.join(PROFILES)}"
         ) from None
-    return _parsed(text, source=os.path.normpath(asked))
+    return _parsed(text, source=os.path.normpath(path))
 
 
 def _extended(name: str, by: str) -> tuple[str, str]:

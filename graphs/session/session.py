@@ -49,7 +49,7 @@ from tools.sessions import trading_session
 from tools.tool import Tool
 from venues.costs import PaperCosts
 
-EPISODES_KEPT: Final = 100
+EPISODE_LIMIT: Final = 100
 """Closed trades of a symbol that are remembered for lessons."""
 
 TOOLS: Final[tuple[Tool[Any, Any], ...]] = (candles, headlines, history, indicators, quote, trading_session)
@@ -91,7 +91,7 @@ class Session:
     """Whether the brake's halt was written down."""
     closing: bool = False
     """Whether the run is ending and closes its positions first."""
-    left: tuple[OpenPosition, ...] = ()
+    positions: tuple[OpenPosition, ...] = ()
     """What was open at the end of the last cycle."""
     out: tuple[OrderRecord, ...] = ()
     """Of a live run: the orders that could still trade at the end of the last cycle."""
@@ -179,15 +179,15 @@ class Session:
     def suspended(self) -> Mapping[str, str]:
         """By symbol, why the venue does not trade it now, as last read. To be read as an effect."""
         sources = [source for source in (self.market, self.venue) if isinstance(source, Suspends)]
-        found = {symbol: why for source in sources for symbol, why in source.suspended.items()}
-        return {symbol: found[symbol] for symbol in self.universe if symbol in found}
+        reasons = {symbol: why for source in sources for symbol, why in source.suspended.items()}
+        return {symbol: reasons[symbol] for symbol in self.universe if symbol in reasons}
 
     @property
     def universe(self) -> tuple[str, ...]:
         return self.header.symbols
 
     def episodes(self, symbol: str) -> tuple[Episode, ...]:
-        """Closed trades of a symbol before this cycle, oldest first, the last `EPISODES_KEPT`."""
+        """Closed trades of a symbol before this cycle, oldest first, the last `EPISODE_LIMIT`."""
         return tuple(self._episodes.get(symbol, ()))
 
     def forget(self) -> None:
@@ -196,4 +196,4 @@ class Session:
 
     def remember(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
-            self._episodes.setdefault(episode.symbol, deque(maxlen=EPISODES_KEPT)).append(episode)
+            self._episodes.setdefault(episode.symbol, deque(maxlen=EPISODE_LIMIT)).append(episode)

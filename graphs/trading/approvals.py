@@ -67,23 +67,25 @@ async def answers(verdicts: Sequence[Verdict], cycle: Cycle) -> tuple[Consent, .
     """
     session = cycle.session
     run_id = session.header.run_id
-    shown = {verdict.digest: verdict for verdict in asking(verdicts, session.settings.policy)}
-    asked = sorted(shown)
+    questions = {verdict.digest: verdict for verdict in asking(verdicts, session.settings.policy)}
+    digests = sorted(questions)
 
     async def look() -> Answers:
         while True:
-            said = await session.approvals.of([approval_id(verdict, run_id=run_id) for verdict in asked])
+            approvals = await session.approvals.of([approval_id(verdict, run_id=run_id) for verdict in digests])
             now = session.wall.now()
-            pending = [each.id for each in said if each.status == "pending" and now < each.expires_at]
+            pending = [each.id for each in approvals if each.status == "pending" and now < each.expires_at]
             if not pending:
-                return Answers(said=said, at=now)
+                return Answers(said=approvals, at=now)
             interrupt({"run": run_id, "cycle": cycle.number, "approvals": pending})
 
     effects = cycle.effects("review")
-    given = await effects.once("approvals", asked, returns=_ANSWERS, perform=look)
+    responses = await effects.once("approvals", digests, returns=_ANSWERS, perform=look)
     now = effects.now()
-    let_stand = [each for each in given.said if each.status == "approved"]
-    return tuple(_consent(each, shown[each.verdict], lasts=each.expires_at - given.at, now=now) for each in let_stand)
+    let_stand = [each for each in responses.said if each.status == "approved"]
+    return tuple(
+        _consent(each, questions[each.verdict], lasts=each.expires_at - responses.at, now=now) for each in let_stand
+    )
 
 
 def _consent(answer: Approval, verdict: Verdict, *, lasts: timedelta, now: datetime) -> Consent:

@@ -83,7 +83,7 @@ class Reservation:
         self._budget = budget
         self._model = model
         self._prompt = prompt
-        self._held: list[Spend] = []
+        self._reserved: list[Spend] = []
         self._made = False
 
     async def granted(self, effects: Effects) -> str:
@@ -103,7 +103,7 @@ class Reservation:
         most = self._most()
         refusal = await self._budget.reserve(most)
         if not refusal:
-            self._held.append(most)
+            self._reserved.append(most)
         return refusal
 
     async def ask(self, schema: type[T]) -> Completion[T]:
@@ -120,13 +120,13 @@ class Reservation:
         """See `agents.model.Meter`."""
         refusal = self._budget.reserve_more(most)
         if not refusal:
-            self._held.append(most)
+            self._reserved.append(most)
         return refusal
 
     def settle(self) -> None:
         """What came of the question is counted: nothing is reserved for it any more."""
-        while self._held:
-            self._budget.release(self._held.pop())
+        while self._reserved:
+            self._budget.release(self._reserved.pop())
 
     def _most(self) -> Spend:
         """One attempt; of a model that does not tell, what its prompt has."""

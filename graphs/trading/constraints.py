@@ -53,9 +53,9 @@ async def take_on(cycle: Cycle, control: Control, effects: Effects) -> None:
         control = await effects.once(
             "control:flatten", None, returns=CONTROL, perform=lambda: _flatten(cycle, _used(near))
         )
-    if control.flatten and portfolio is not None and (kept := _kept(cycle, portfolio)) is not None:
+    if control.flatten and portfolio is not None and (stuck := _stuck(cycle, portfolio)) is not None:
         control = await effects.once(
-            "control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle, ", ".join(kept))
+            "control:flattened", None, returns=CONTROL, perform=lambda: _flattened(cycle, ", ".join(stuck))
         )
         cycle.flat = True
     cycle.control = control
@@ -89,7 +89,7 @@ async def _flatten(cycle: Cycle, reason: str) -> Control:
     return session.in_force(await session.controls.state(account))
 
 
-def _kept(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
+def _stuck(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
     """What can't be left however often it is tried, in words; `None` while there is something to try or to await."""
     patience = cycle.session.timeframe.length * _BARS_OF_DOUBT
     for order in cycle.working:
@@ -100,20 +100,20 @@ def _kept(cycle: Cycle, portfolio: Portfolio) -> list[str] | None:
     for symbol, position in portfolio.positions.items():
         side = "sell" if position.quantity > 0 else "buy"
         leaving = (o.remaining for o in cycle.working if (o.request.symbol, o.request.side) == (symbol, side))
-        left = abs(position.quantity) - sum(leaving, Decimal(0))
+        remaining = abs(position.quantity) - sum(leaving, Decimal(0))
         if symbol not in cycle.suspended and _tradable(
-            left, portfolio.marks.get(symbol), cycle.session.settings.instruments.get(symbol)
+            remaining, portfolio.marks.get(symbol), cycle.session.settings.instruments.get(symbol)
         ):
             return None
-    held = [f"{plain(p.quantity)} of {symbol}" for symbol, p in sorted(portfolio.positions.items())]
-    return held + [f"{order.client_order_id} in doubt" for order in cycle.working]
+    positions = [f"{plain(p.quantity)} of {symbol}" for symbol, p in sorted(portfolio.positions.items())]
+    return positions + [f"{order.client_order_id} in doubt" for order in cycle.working]
 
 
-def _tradable(left: Decimal, mark: Decimal | None, instrument: Instrument | None) -> bool:
+def _tradable(remaining: Decimal, mark: Decimal | None, instrument: Instrument | None) -> bool:
     """Whether an exit of so much can be sent, now or once there is a price to judge it by."""
     if instrument is None:
-        return left > 0
-    return not too_small(floor_to(left, instrument.lot_size), instrument, type="market", price=mark, reduces=True)
+        return remaining > 0
+    return not too_small(floor_to(remaining, instrument.lot_size), instrument, type="market", price=mark, reduces=True)
 
 
 async def _flattened(cycle: Cycle, but: str) -> Control:

@@ -148,7 +148,7 @@ class Cycle:
     reads: CycleReads = field(init=False)
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found by venue data alone. Empty until it has looked."""
-    seen: dict[str, Synthesis] = field(default_factory=dict)
+    contexts: dict[str, Synthesis] = field(default_factory=dict)
     """What a model was shown, by subject."""
     tokens: int = 0
     usd: Decimal | None = Decimal(0)
@@ -254,7 +254,7 @@ class Cycle:
 
     def archive(self, synthesis: Synthesis, completion: Completion[Opinion], *, subject: str) -> str:
         """Keep a snapshot; its items are stored once, however many snapshots share them."""
-        self.seen[subject] = synthesis
+        self.contexts[subject] = synthesis
         archive = self.session.archive
         answer = ModelAnswer(
             body=canonical(completion.answer) if completion.answer else "",
@@ -284,7 +284,7 @@ class Cycle:
 
     def keep(self, node: str, subject: str, update: CycleState) -> None:
         """Record what a node gave. Tickets stay out: their seals are this process's own, and a replay has others."""
-        value = {name: given for name, given in update.items() if name != "approved"}
+        value = {name: item for name, item in update.items() if name != "approved"}
         self.session.archive.note_step(
             self.session.header.run_id, cycle=self.number, node=node, subject=subject, value=value
         )
@@ -403,12 +403,12 @@ class Cycle:
 
     def _last_marks(self, portfolio: Portfolio, suspended: Mapping[str, str]) -> Mapping[str, Decimal]:
         """Of positions that nobody prices any more: without these, nothing could be entered beside them."""
-        found = {
+        marks = {
             symbol: self.session.marks.get(symbol) or position.average_price
             for symbol, position in portfolio.positions.items()
             if symbol in suspended and symbol not in portfolio.marks
         }
-        return {symbol: mark for symbol, mark in found.items() if mark is not None and mark > 0}
+        return {symbol: mark for symbol, mark in marks.items() if mark is not None and mark > 0}
 
     def levels(self, books: Portfolio) -> Mapping[str, Levels]:
         """The prices that what is held now waits for: its stop and its target, where it has them.
@@ -416,9 +416,9 @@ class Cycle:
         On paper without what the venue waits for itself: that is done with the bar, and nobody could be sooner.
         """
         return {
-            symbol: _levels(held, self.stops.get(symbol, held.stop_price))
-            for symbol, held in books.positions.items()
-            if self.session.live or not self._cover(held).whole
+            symbol: _levels(position, self.stops.get(symbol, position.stop_price))
+            for symbol, position in books.positions.items()
+            if self.session.live or not self._cover(position).whole
         }
 
     def episodes(self, symbol: str) -> Sequence[Episode]:

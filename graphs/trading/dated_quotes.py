@@ -31,30 +31,30 @@ async def dated_quotes(missing: Sequence[str], cycle: Cycle) -> Mapping[str, Quo
     session = cycle.session
 
     async def look() -> tuple[QuoteReading, ...]:
-        seen = {symbol: session.quotes.get(symbol) for symbol in missing if symbol not in session.suspended}
-        return tuple(_aged(each, as_of=cycle.as_of) for each in seen.values() if each is not None)
+        last = {symbol: session.quotes.get(symbol) for symbol in missing if symbol not in session.suspended}
+        return tuple(_aged(each, as_of=cycle.as_of) for each in last.values() if each is not None)
 
     if not missing:
         return {}
     try:
-        found = await cycle.effects("tick:dated").once("quotes:dated", missing, returns=_QUOTES, perform=look)
+        dated = await cycle.effects("tick:dated").once("quotes:dated", missing, returns=_QUOTES, perform=look)
     except ReplayDiverged:
         return {}
-    return {each.symbol: each for each in found}
+    return {each.symbol: each for each in dated}
 
 
 async def last_quotes(session: Session, *, cycle: int) -> Mapping[str, QuoteReading]:
     """What `cycle` knew of each symbol, as its tape has it: for a process that goes on where another ended."""
     if cycle < 0:
         return {}
-    found: dict[str, QuoteReading] = {}
+    quotes: dict[str, QuoteReading] = {}
     with suppress(Refused):  # what was changed since is not believed
         for body in await session.tape.bodies(cycle, "quotes:dated"):
-            found |= {seen.symbol: seen for seen in _QUOTES.validate_json(body)}
+            quotes |= {reading.symbol: reading for reading in _QUOTES.validate_json(body)}
         reads = [quote.returns.validate_json(body).value for body in await session.tape.bodies(cycle, "tool:quote")]
-        found |= {seen.symbol: seen for seen in reads if seen is not None}
-    return found
+        quotes |= {reading.symbol: reading for reading in reads if reading is not None}
+    return quotes
 
 
-def _aged(seen: QuoteReading, *, as_of: datetime) -> QuoteReading:
-    return seen.model_copy(update={"age_s": Decimal(str((as_of - seen.at).total_seconds()))})
+def _aged(reading: QuoteReading, *, as_of: datetime) -> QuoteReading:
+    return reading.model_copy(update={"age_s": Decimal(str((as_of - reading.at).total_seconds()))})

@@ -46,11 +46,13 @@ def decisions(state: CycleState, *, cycle: int, universe: tuple[str, ...]) -> tu
 def _by_symbol(verdicts: Iterable[Verdict]) -> Mapping[str, Verdict]:
     """The last word on each order, and of the orders of one symbol (an exit in parts) the first that is allowed."""
     last = {verdict.client_order_id: verdict for verdict in verdicts}
-    found: dict[str, Verdict] = {}
+    by_symbol: dict[str, Verdict] = {}
     for verdict in last.values():
-        if verdict.symbol not in found or (found[verdict.symbol].outcome != "allow" and verdict.outcome == "allow"):
-            found[verdict.symbol] = verdict
-    return found
+        if verdict.symbol not in by_symbol or (
+            by_symbol[verdict.symbol].outcome != "allow" and verdict.outcome == "allow"
+        ):
+            by_symbol[verdict.symbol] = verdict
+    return by_symbol
 
 
 def _judged(cycle: int, proposal: Proposal, verdict: Verdict, thesis: Thesis | None) -> Decision:
@@ -69,12 +71,12 @@ def _judged(cycle: int, proposal: Proposal, verdict: Verdict, thesis: Thesis | N
 
 
 def _thought(cycle: int, thesis: Thesis, declined: str | None) -> Decision:
-    said = thesis.failure or thesis.rationale
+    reason = thesis.failure or thesis.rationale
     return Decision(
         cycle=cycle,
         symbol=thesis.symbol,
         stance=thesis.stance,
         conviction=thesis.conviction,
         outcome="abstain" if thesis.stance == "abstain" else "hold",
-        reasons=tuple(r for r in (said, declined) if r),
+        reasons=tuple(r for r in (reason, declined) if r),
     )

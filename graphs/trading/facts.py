@@ -47,12 +47,12 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
     """Quotes and bars of `symbols`, and the run's own past. What a market does not show is not there."""
     policy, ledger = cycle.session.settings.policy, cycle.session.ledger
     today = day_start(cycle.as_of, policy.day)
-    looks = await asyncio.gather(*(_look(symbol, desk, returns=_returns_wanted(policy)) for symbol in sorted(symbols)))
-    found = {quote.symbol: quote for quote, _ in looks if quote is not None}
-    dated = {symbol: cycle.dated[symbol] for symbol in symbols if symbol not in found and symbol in cycle.dated}
+    looks = await asyncio.gather(*(_look(symbol, desk, returns=_return_count(policy)) for symbol in sorted(symbols)))
+    quotes = {quote.symbol: quote for quote, _ in looks if quote is not None}
+    dated = {symbol: cycle.dated[symbol] for symbol in symbols if symbol not in quotes and symbol in cycle.dated}
     return Sights(
         now=desk.effects.now(),
-        quotes={symbol: _quote(quote) for symbol, quote in (found | dated).items()},
+        quotes={symbol: _quote(quote) for symbol, quote in (quotes | dated).items()},
         dated=frozenset(dated),
         bars={past.symbol: _bars(past) for _, past in looks if past is not None},
         sessions=await _sessions(symbols, cycle, desk),
@@ -65,16 +65,21 @@ async def sights(symbols: Collection[str], cycle: Cycle, desk: Desk) -> Sights:
 
 
 async def _look(symbol: str, desk: Desk, *, returns: int) -> tuple[QuoteReading | None, History | None]:
-    seen, past = await asyncio.gather(
+    reading, past = await asyncio.gather(
         desk.tools.call(quote, QuoteParams(symbol=symbol)),
         desk.tools.call(history, HistoryParams(symbol=symbol, returns=returns)),
     )
-    return seen.value, past.value
+    return reading.value, past.value
 
 
-def _quote(seen: QuoteReading) -> Quote:
+def _quote(reading: QuoteReading) -> Quote:
     return Quote(
-        symbol=seen.symbol, bid=seen.bid, ask=seen.ask, bid_size=seen.bid_size, ask_size=seen.ask_size, at=seen.at
+        symbol=reading.symbol,
+        bid=reading.bid,
+        ask=reading.ask,
+        bid_size=reading.bid_size,
+        ask_size=reading.ask_size,
+        at=reading.at,
     )
 
 
@@ -90,39 +95,39 @@ def _bars(past: History) -> Bars:
 async def _sessions(symbols: Collection[str], cycle: Cycle, desk: Desk) -> dict[str, Session]:
     """Of what doesn't trade around the clock, as the market tells; an effect, so that a replay needs no calendar."""
     instruments = cycle.session.settings.instruments
-    found: dict[str, Session] = {}
+    sessions: dict[str, Session] = {}
     for symbol in sorted(symbols):
         if symbol in instruments and instruments[symbol].asset_class != "crypto":
-            told = (await desk.tools.call(trading_session, SessionParams(symbol=symbol))).value
-            if told is not None and told.session is not None:
-                found[symbol] = told.session
-    return found
+            reading = (await desk.tools.call(trading_session, SessionParams(symbol=symbol))).value
+            if reading is not None and reading.session is not None:
+                sessions[symbol] = reading.session
+    return sessions
 
 
 def picture(
-    seen: Sights, standing: Standing, *, theses: Iterable[Thesis], consents: tuple[Consent, ...], cycle: Cycle
+    reads: Sights, standing: Standing, *, theses: Iterable[Thesis], consents: tuple[Consent, ...], cycle: Cycle
 ) -> Facts:
     """The facts of this moment. What is missing stays missing."""
     session = cycle.session
-    used = seen.usage
+    used = reads.usage
     return Facts(
         as_of=cycle.as_of,
-        now=seen.now,
+        now=reads.now,
         mode=session.header.mode,
         armed=cycle.armed,
         trading_state=standing.control.state,
         universe=session.universe,
         instruments=session.settings.instruments,
         suspended=frozenset(cycle.suspended),
-        sessions=seen.sessions,
-        quotes=seen.quotes,
-        dated=seen.dated,
-        bars=seen.bars,
+        sessions=reads.sessions,
+        quotes=reads.quotes,
+        dated=reads.dated,
+        bars=reads.bars,
         portfolio=cycle.portfolio,
         stops=_trailed(cycle),
         working=tuple(map(working_order, standing.working)),
-        equity_marks=seen.equity_marks,
-        closed=seen.closed,
+        equity_marks=reads.equity_marks,
+        closed=reads.closed,
         sent=standing.sent,
         latches=standing.latches,
         rearmed=standing.rearmed,
@@ -142,8 +147,8 @@ def picture(
 
 def _trailed(cycle: Cycle) -> dict[str, Decimal]:
     """Of positions, where Risk found stops to stand that have moved since their entries."""
-    held = cycle.portfolio.positions if cycle.portfolio else {}
-    return {s: stop for s, stop in sorted(cycle.stops.items()) if s in held and stop != held[s].stop_price}
+    positions = cycle.portfolio.positions if cycle.portfolio else {}
+    return {s: stop for s, stop in sorted(cycle.stops.items()) if s in positions and stop != positions[s].stop_price}
 
 
 def sent_since(policy: Policy, *, now: datetime) -> datetime:
@@ -154,14 +159,16 @@ def sent_since(policy: Policy, *, now: datetime) -> datetime:
     return now - timedelta(seconds=max(windows, default=0))
 
 
-def _returns_wanted(policy: Policy) -> int:
-    wanted = [limits.minimum_bars for limits in (policy.value_at_risk, policy.correlation) if limits and limits.enabled]
-    return max([*wanted, _FEWEST_RETURNS])
+def _return_count(policy: Policy) -> int:
+    minimums = [
+        limits.minimum_bars for limits in (policy.value_at_risk, policy.correlation) if limits and limits.enabled
+    ]
+    return max([*minimums, _FEWEST_RETURNS])
 
 
 def _support(thesis: Thesis, cycle: Cycle) -> Iterable[Support]:
-    shown = cycle.seen.get(thesis.symbol)
-    items = {one.item.id: one.item for one in shown.selected} if shown else {}
+    context = cycle.contexts.get(thesis.symbol)
+    items = {one.item.id: one.item for one in context.selected} if context else {}
     for item_id in thesis.evidence:
         source = origin(items[item_id]) if item_id in items else None
         if source is not None:

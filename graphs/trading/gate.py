@@ -62,21 +62,23 @@ async def gate(
     session = cycle.session
     policy = session.settings.policy
     desk = cycle.desk(node)
-    held = cycle.portfolio.positions if cycle.portfolio else {}
-    seen = await sights(
-        {readable(p)[0].symbol for p in proposals} | {o.request.symbol for o in cycle.working} | {*held}, cycle, desk
+    positions = cycle.portfolio.positions if cycle.portfolio else {}
+    reads = await sights(
+        {readable(p)[0].symbol for p in proposals} | {o.request.symbol for o in cycle.working} | {*positions},
+        cycle,
+        desk,
     )
-    async with session.ledger.gate(cycle=cycle.number, at=seen.now) as books:
+    async with session.ledger.gate(cycle=cycle.number, at=reads.now) as books:
 
         async def read() -> Standing:
-            found = await books.standing(
-                sent_since=sent_since(policy, now=seen.now), day_start=day_start(cycle.as_of, policy.day)
+            state = await books.standing(
+                sent_since=sent_since(policy, now=reads.now), day_start=day_start(cycle.as_of, policy.day)
             )
-            working = tuple([order.unnamed for order in found.working])
-            return found.model_copy(update={"control": session.in_force(found.control), "working": working})
+            working = tuple([order.unnamed for order in state.working])
+            return state.model_copy(update={"control": session.in_force(state.control), "working": working})
 
         standing = await desk.effects.once("ledger:standing", None, returns=_STANDING, perform=read)
-        facts = picture(seen, standing, theses=theses, consents=consents, cycle=cycle)
+        facts = picture(reads, standing, theses=theses, consents=consents, cycle=cycle)
         return await _judged(proposals, facts, books, cycle, effects=desk.effects, node=node, look=look)
 
 
@@ -94,10 +96,10 @@ async def _judged(
     admissions: list[Admission] = []
     verdicts: list[Verdict] = []
     approved: list[Approved] = []
-    for given in proposals:
-        proposal, _ = readable(given)
+    for original in proposals:
+        proposal, _ = readable(original)
         near = facts.about(proposal)
-        verdict, ticket = session.office.judge(given, near, engine=session.engine)
+        verdict, ticket = session.office.judge(original, near, engine=session.engine)
         if ticket is not None:
             order = proposal.order()
             released = tuple(o for o in cycle.working if o.client_order_id in proposal.releases)

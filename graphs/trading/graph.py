@@ -80,18 +80,18 @@ async def tick(state: CycleState, cycle: Cycle) -> CycleState:
         orphans = [await desk.orders.cancel(order) for order in orphaned_stops(cycle.working, cycle.portfolio)]
         reports, cycle.changed = [*reports, *orphans], cycle.changed or bool(orphans)
     await take_on(cycle, control, desk.effects)
-    found: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
+    update: CycleState = {"reports": reports, "portfolio": cycle.portfolio}
     if account is not None:
-        found["account"] = account
+        update["account"] = account
     if settled is not None and settled.events:
-        found["settled"] = list(settled.events)
+        update["settled"] = list(settled.events)
     protectable = desk.venue_stops - cycle.suspended.keys()
     if cycle.portfolio is not None and (missing := bare(cycle.portfolio, cycle.working, venue_stops=protectable)):
-        found["bare"] = list(missing)
+        update["bare"] = list(missing)
     if cycle.session.live or (desk.venue_stops and cycle.portfolio is not None and cycle.portfolio.positions):
-        found["guarded"] = cycle.session.live or cycle.stops_to_see_to(desk.settings)
-    cycle.unguarded = "bare" in found and "account" in found
-    return found
+        update["guarded"] = cycle.session.live or cycle.stops_to_see_to(desk.settings)
+    cycle.unguarded = "bare" in update and "account" in update
+    return update
 
 
 def _taken_back(working: Sequence[OrderRecord], *, flatten: bool) -> Sequence[OrderRecord]:
@@ -125,8 +125,8 @@ async def risk(state: CycleState, cycle: Cycle) -> CycleState:
 
 async def judge(state: CycleState, cycle: Cycle) -> CycleState:
     judged = await gate(state["plan"].proposals, cycle, theses=state.get("theses", []))
-    asked = [v.client_order_id for v in asking(judged.verdicts, cycle.session.settings.policy)]
-    return {"verdicts": list(judged.verdicts), "approved": list(judged.approved), "asked": asked}
+    questions = [v.client_order_id for v in asking(judged.verdicts, cycle.session.settings.policy)]
+    return {"verdicts": list(judged.verdicts), "approved": list(judged.approved), "asked": questions}
 
 
 async def execution(state: CycleState, cycle: Cycle) -> CycleState:
@@ -141,8 +141,8 @@ async def review(state: CycleState, cycle: Cycle) -> CycleState:
 
 async def judge_again(state: CycleState, cycle: Cycle) -> CycleState:
     """The whole gate again, on the facts of now, for the orders that a person let stand."""
-    meant = {consent.client_order_id for consent in state["consents"]}
-    proposals = [p for p in state["plan"].proposals if p.client_order_id in meant]
+    overridden = {consent.client_order_id for consent in state["consents"]}
+    proposals = [p for p in state["plan"].proposals if p.client_order_id in overridden]
     judged = await gate(proposals, cycle, node=AGAIN, theses=state.get("theses", []), consents=tuple(state["consents"]))
     return {"verdicts_again": list(judged.verdicts), "approved": list(judged.approved)}
 
@@ -167,9 +167,9 @@ async def protection_again(state: CycleState, cycle: Cycle) -> CycleState:
 
 
 async def _protected(state: CycleState, cycle: Cycle, *, node: str) -> CycleState:
-    found, reports = await protect(cycle, node=node, before=state.get("reports", ()))
+    protection, reports = await protect(cycle, node=node, before=state.get("reports", ()))
     cycle.unguarded = False
-    return {"protection": found, "reports": reports, "portfolio": cycle.portfolio}
+    return {"protection": protection, "reports": reports, "portfolio": cycle.portfolio}
 
 
 async def learning(state: CycleState, cycle: Cycle) -> CycleState:
@@ -185,8 +185,8 @@ def _no_thesis(error: str, state: CycleState, cycle: Cycle) -> CycleState:
 
 
 def _no_plan(error: str, state: CycleState, cycle: Cycle) -> CycleState:
-    held = cycle.portfolio.positions if cycle.portfolio else {}
-    symbols = {*held, *(t.symbol for t in state.get("theses", []))}
+    positions = cycle.portfolio.positions if cycle.portfolio else {}
+    symbols = {*positions, *(t.symbol for t in state.get("theses", []))}
     return {"plan": Plan(declined=tuple((symbol, error) for symbol in sorted(symbols)))}
 
 
@@ -228,9 +228,9 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
             if fallback is None:
                 raise
             failed = True
-            said = visible(f"{name} failed: {type(error).__name__}: {error}", limit=300)
-            failure = NodeFailure(node=name, subject=subject, error=said)
-            update = {**fallback(said, state, cycle), "failures": [failure]}
+            message = visible(f"{name} failed: {type(error).__name__}: {error}", limit=300)
+            failure = NodeFailure(node=name, subject=subject, error=message)
+            update = {**fallback(message, state, cycle), "failures": [failure]}
         cycle.keep(name, subject, update)
         for proposal, verdict in _judged(state, update):
             tell(GateSpoke(cycle.number, proposal, verdict))
@@ -240,8 +240,8 @@ def _step(name: str, run: Node, fallback: Fallback | None, cycle_of: CycleOf | N
         for event in update.get("settled", ()):
             if event.kind == "liquidation":
                 tell(Liquidated(cycle.number, event))
-        if "account" in update and (said := account_in_words(update["account"])):
-            tell(MarketSaid(said))
+        if "account" in update and (message := account_in_words(update["account"])):
+            tell(MarketSaid(message))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if r.evidence == CONTRADICTION):
             tell(MarketSaid(doubt_in_words(report)))
         for report in dict.fromkeys(r for r in update.get("reports", ()) if PAST_LIMIT in r.reason and not r.filled):
@@ -262,12 +262,12 @@ def _judged(state: CycleState, update: CycleState) -> Iterator[tuple[Proposal, V
     return ((proposals[verdict.proposal_digest], verdict) for verdict in verdicts)
 
 
-def _in_need(found: Protection) -> Iterator[str]:
+def _in_need(protection: Protection) -> Iterator[str]:
     """What an operator must know of the stops of positions."""
-    for symbol, why in found.unprotected:
-        if symbol not in found.closing:
+    for symbol, why in protection.unprotected:
+        if symbol not in protection.closing:
             yield f"{symbol} has no stop at the venue: {why}"
-    for text in found.alerts:
+    for text in protection.alerts:
         yield f"ALERT: {text}"
 
 

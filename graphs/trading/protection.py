@@ -56,22 +56,22 @@ async def protect(
     Orders of this cycle whose fate is open are followed on after that, and what they filled is looked at once more.
     `before` is what the venue said earlier in the cycle.
     """
-    found, reports = await _look(cycle, node=node)
+    protection, reports = await _look(cycle, node=node)
     desk = cycle.desk(f"{node}:follow")
     open_still = [o for o in cycle.working if o.cycle == cycle.number and o.submitted_at and _unsettled(o)]
     late = list(await desk.orders.follow([o.request for o in open_still], late=True)) if open_still else []
     if late:
         after, more = await _look(cycle, node=f"{node}:{LATE}")
-        found = after.model_copy(
+        protection = after.model_copy(
             update={
-                "proposals": found.proposals + after.proposals,
-                "verdicts": found.verdicts + after.verdicts,
+                "proposals": protection.proposals + after.proposals,
+                "verdicts": protection.verdicts + after.verdicts,
             }
         )
         late += more
     reports += late
     refused = {r.symbol for r in (*before, *reports) if r.state is OrderState.REJECTED}
-    return found.model_copy(update={"alerts": await _alerts(cycle, refused, node=node)}), reports
+    return protection.model_copy(update={"alerts": await _alerts(cycle, refused, node=node)}), reports
 
 
 async def _look(cycle: Cycle, *, node: str) -> tuple[Protection, list[OrderReport]]:
@@ -100,7 +100,7 @@ class _Look:
         self._cycle = cycle
         self._node = node
         self._desk = cycle.desk(node)
-        self._held = {order.client_order_id: order for order in cycle.working}
+        self._working = {order.client_order_id: order for order in cycle.working}
         self._quotes: dict[str, QuoteReading | None] = {}
         self._proposals: list[Proposal] = []
         self._whys: dict[str, str] = {}
@@ -122,7 +122,7 @@ class _Look:
                 needs = Guard(why=f"its stop could not be worked out: {type(error).__name__}")
             self._whys[symbol] = needs.why
             self.closing |= {symbol} if needs.closing else set()
-            reports += [await self._desk.orders.cancel(self._held[id]) for id in needs.withdraw]
+            reports += [await self._desk.orders.cancel(self._working[id]) for id in needs.withdraw]
             if needs.proposal is not None:
                 self._proposals += in_parts([needs.proposal], self._desk)
         return reports
@@ -153,7 +153,7 @@ class _Look:
         verdicts, sent, whys = await _sent(proposals, cycle, node=node)
         self._whys |= whys
         standing = {r.client_order_id for r in sent if r.state.stands}
-        reports = [*sent, *await _release(proposals, standing, self._held, cycle, node=node)]
+        reports = [*sent, *await _release(proposals, standing, self._working, cycle, node=node)]
         failed = {r.client_order_id for r in sent if r.state.failed}
         if refused := [p for p in proposals if p.releases and p.client_order_id in failed]:
             back, more, sent_back = await self._put_back(refused)
@@ -168,7 +168,7 @@ class _Look:
         desk, books = cycle.desk(f"{node}:{BACK}"), cycle.portfolio
         if books is None:
             return [], (), ()
-        back = put_back(refused, self._held, books, self._quotes, desk, occasion=node.replace("_", " "))
+        back = put_back(refused, self._working, books, self._quotes, desk, occasion=node.replace("_", " "))
         if not back:
             return [], (), ()
         verdicts, sent, whys = await _sent(back, cycle, node=f"{node}:{BACK}")
@@ -205,7 +205,7 @@ async def _sent(
 
 
 async def _release(
-    proposals: list[Proposal], standing: set[str], held: dict[str, OrderRecord], cycle: Cycle, *, node: str
+    proposals: list[Proposal], standing: set[str], working: dict[str, OrderRecord], cycle: Cycle, *, node: str
 ) -> list[OrderReport]:
     """Take back the stops of perpetuals that were replaced, now that all that replaces them stands at the venue."""
     orders = cycle.desk(f"{node}:release").orders
@@ -217,7 +217,7 @@ async def _release(
         if instruments[proposal.symbol].kind == "swap" and proposal.symbol not in lacking
         for id in proposal.releases
     ]
-    return [await orders.cancel(held[id]) for id in dict.fromkeys(released)]
+    return [await orders.cancel(working[id]) for id in dict.fromkeys(released)]
 
 
 def _unsettled(order: OrderRecord) -> bool:
@@ -236,21 +236,21 @@ async def _alerts(cycle: Cycle, symbols: Collection[str], *, node: str) -> tuple
 
     An effect: run again after a crash, the ledger holds what the cycle did later.
     """
-    held = cycle.portfolio.positions if cycle.portfolio else {}
-    asked = sorted(held.keys() & set(symbols))
-    if not asked:
+    positions = cycle.portfolio.positions if cycle.portfolio else {}
+    affected = sorted(positions.keys() & set(symbols))
+    if not affected:
         return ()
 
     async def look() -> tuple[str, ...]:
         orders = await cycle.session.ledger.orders()
-        refusals = {symbol: refused_in_a_row([o for o in orders if o.request.symbol == symbol]) for symbol in asked}
+        refusals = {symbol: refused_in_a_row([o for o in orders if o.request.symbol == symbol]) for symbol in affected}
         return tuple(
-            f"{symbol}: {len(found)} exits and stops in a row were refused: {found[0].reason}"
-            for symbol, found in refusals.items()
-            if len(found) >= ALERT_AFTER
+            f"{symbol}: {len(streak)} exits and stops in a row were refused: {streak[0].reason}"
+            for symbol, streak in refusals.items()
+            if len(streak) >= ALERT_AFTER
         )
 
-    return await cycle.effects(f"{node}:alerts").once("ledger:refusals", asked, returns=_TEXTS, perform=look)
+    return await cycle.effects(f"{node}:alerts").once("ledger:refusals", affected, returns=_TEXTS, perform=look)
 
 
 def refused_in_a_row(orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
@@ -259,8 +259,8 @@ def refused_in_a_row(orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
     A stop that stands says nothing of the exits, and is passed over; so is what the venue was never asked for.
     """
     refused: list[OrderRecord] = []
-    asked = (o for o in orders if o.submitted_at is not None and not o.reason.startswith(NOT_SENT))
-    for order in sorted(asked, key=lambda o: (o.updated_at, o.client_order_id), reverse=True):
+    sent = (o for o in orders if o.submitted_at is not None and not o.reason.startswith(NOT_SENT))
+    for order in sorted(sent, key=lambda o: (o.updated_at, o.client_order_id), reverse=True):
         if order.state is OrderState.REJECTED and order.request.reduce_only:
             refused.append(order)
         elif order.request.reduce_only and not order.request.protects:

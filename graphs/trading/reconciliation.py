@@ -65,18 +65,18 @@ async def take_account(cycle: Cycle, desk: Desk) -> Evidence:
             venue = account_venue(session.venue)
             since = None if wide or session.read_until is None else session.read_until - _OVERLAP
             at, instruments = session.clock.now(), session.settings.instruments
-            found = await survey(header, venue, ledger, instruments=instruments, at=at, since=since, wide=wide)
-            if found.proven:
-                session.read_until = found.at
-            return found
+            account = await survey(header, venue, ledger, instruments=instruments, at=at, since=since, wide=wide)
+            if account.proven:
+                session.read_until = account.at
+            return account
 
         answer = await desk.effects.answer("venue:account", attempt, returns=_EVIDENCE, perform=look)
         last = answer.value.proven or answer.value.refused or attempt == len(_PAUSES_S) - 1
-        found = await _booked(answer, ledger, cycle=cycle.number, last=last)
-        reports += found.reports
+        account = await _booked(answer, ledger, cycle=cycle.number, last=last)
+        reports += account.reports
         if last:
             break
-    return found.model_copy(update={"reports": reports})
+    return account.model_copy(update={"reports": reports})
 
 
 async def _booked(answer: Answer[Evidence], ledger: Ledger, *, cycle: int, last: bool) -> Evidence:
@@ -85,16 +85,16 @@ async def _booked(answer: Answer[Evidence], ledger: Ledger, *, cycle: int, last:
     Events are those of the last look alone: the first reads no deposits, and takes a sale of what was deposited for
     one of the desk's.
     """
-    found = answer.value
-    events = found.events if last else ()
+    account = answer.value
+    events = account.events if last else ()
     try:
-        await ledger.book_answer(found.reports, events=events, cycle=cycle, keep=answer.keep)
+        await ledger.book_answer(account.reports, events=events, cycle=cycle, keep=answer.keep)
     except LedgerBroken as broken:  # played back, it is refused again
         if not events:
             raise
-        await ledger.book_answer(found.reports, cycle=cycle, keep=answer.keep)
-        return found.model_copy(update={"events": (), "unread": (*found.unread, f"what fits: {broken.message}")})
-    return found
+        await ledger.book_answer(account.reports, cycle=cycle, keep=answer.keep)
+        return account.model_copy(update={"events": (), "unread": (*account.unread, f"what fits: {broken.message}")})
+    return account
 
 
 def account_venue(venue: Venue) -> AccountVenue:

@@ -15,12 +15,12 @@ def in_words(node: str, update: CycleState) -> str:
         return failures[0].error
     match node:
         case "tick":
-            said = f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
+            line = f"{len(update['reports'])} order reports" if update["reports"] else "nothing working"
             if paid := [event.cash for event in update.get("settled", ()) if event.kind == "funding"]:
-                said = f"{said}, funding {plain(sum(paid, ZERO))}"
+                line = f"{line}, funding {plain(sum(paid, ZERO))}"
             if "account" not in update:
-                return said
-            return f"{said}, account {'proven' if update['account'].proven else 'NOT PROVEN'}"
+                return line
+            return f"{line}, account {'proven' if update['account'].proven else 'NOT PROVEN'}"
         case "signal":
             return ", ".join(f"{s.symbol} {s.direction} {plain(s.score)}" for s in update["scan"].signals) or "quiet"
         case "research":
@@ -28,8 +28,8 @@ def in_words(node: str, update: CycleState) -> str:
             return f"{thesis.stance} {plain(thesis.conviction)}" + (f": {thesis.failure}" if thesis.failure else "")
         case "risk":
             plan = update["plan"]
-            wanted = [f"{p.side} {plain(p.quantity)} {p.symbol}" for p in plan.proposals]
-            return "; ".join(wanted or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
+            orders = [f"{p.side} {plain(p.quantity)} {p.symbol}" for p in plan.proposals]
+            return "; ".join(orders or [f"{s}: {why}" for s, why in plan.declined]) or "nothing to do"
         case "protection_first" | "protection" | "protection_again":
             return _protected(update["protection"])
         case "gate":
@@ -45,9 +45,9 @@ def in_words(node: str, update: CycleState) -> str:
     raise ValueError(f"unknown node {node!r}")
 
 
-def _protected(found: Protection) -> str:
+def _protected(protection: Protection) -> str:
     placed = [
-        f"stop for {p.symbol} at {plain(p.trigger_price)}" for p in found.proposals if p.trigger_price is not None
+        f"stop for {p.symbol} at {plain(p.trigger_price)}" for p in protection.proposals if p.trigger_price is not None
     ]
-    missing = [f"{symbol}: {why}" for symbol, why in found.unprotected]
+    missing = [f"{symbol}: {why}" for symbol, why in protection.unprotected]
     return "; ".join([*placed, *missing]) or "every stop stands"

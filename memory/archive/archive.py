@@ -85,8 +85,8 @@ class Archive:
         """
         async with self._database.reading() as connection:
             full = await full_id(connection, runs.c.run_id, prefix=run_id, noun="run")
-            found = await connection.execute(select(runs).where(runs.c.run_id == full))
-            return run_record(found.mappings().one())
+            result = await connection.execute(select(runs).where(runs.c.run_id == full))
+            return run_record(result.mappings().one())
 
     async def run_id(self, prefix: str) -> str:
         """The whole id of a run by the beginning of it; raises as `run` does. Reads nothing else of its row."""
@@ -105,9 +105,11 @@ class Archive:
         What is no text any more is no run's name: the run that it was lacks a row, which verification names.
         """
         # As bytes: SQLite's driver would give up at the first text that is none.
-        left = [select(cast(table.c.run_id, LargeBinary)) for table in metadata.tables.values() if "run_id" in table.c]
+        queries = [
+            select(cast(table.c.run_id, LargeBinary)) for table in metadata.tables.values() if "run_id" in table.c
+        ]
         async with self._database.reading() as connection:
-            names = (await connection.scalars(union(*left))).all()
+            names = (await connection.scalars(union(*queries))).all()
         return tuple(sorted(name.decode() for name in names if _is_text(name)))
 
     def note_blob(self, text: str) -> str:
@@ -193,20 +195,20 @@ class Archive:
         """What each node gave in `cycle`, by node and subject."""
         query = select(steps).where(steps.c.run_id == run_id, steps.c.cycle == cycle)
         async with self._database.reading() as connection:
-            found = [step(row) for row in (await connection.execute(query)).mappings()]
-        return tuple(sorted(found, key=lambda s: (s.node, s.subject)))
+            records = [step(row) for row in (await connection.execute(query)).mappings()]
+        return tuple(sorted(records, key=lambda s: (s.node, s.subject)))
 
     async def model_failures(self, run_id: str) -> Mapping[str, int]:
         """How many theses failed, by the kind that each failure begins with. Asked of runs that ask a model."""
         query = select(steps.c.body).where(
             steps.c.run_id == run_id, steps.c.node == "research", ~steps.c.body.contains('"failure":""')
         )
-        found: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
         async with self._database.reading() as connection, connection.stream(query) as rows:
             async for (body,) in rows:
                 theses = json.loads(body).get("theses", ())
-                found.update(each["failure"].partition(":")[0] for each in theses if each.get("failure"))
-        return dict(sorted(found.items()))
+                failures.update(each["failure"].partition(":")[0] for each in theses if each.get("failure"))
+        return dict(sorted(failures.items()))
 
     async def snapshot(self, id: str) -> SnapshotRecord:
         """One snapshot by its id or the beginning of it.
@@ -255,10 +257,10 @@ class Archive:
     async def blobs(self, digests: Sequence[str]) -> Mapping[str, str]:
         """The texts under `digests`. Raises `NotFound` naming one that is missing."""
         async with self._database.reading() as connection:
-            found = await texts_at(connection, set(digests))
-        if missing := sorted(set(digests) - set(found)):
+            bodies = await texts_at(connection, set(digests))
+        if missing := sorted(set(digests) - set(bodies)):
             raise NotFound(f"the archive holds no text with digest {missing[0]}")
-        return found
+        return bodies
 
     async def blobs_under(self, digests: Sequence[str]) -> Mapping[str, str]:
         """The texts under `digests` and all that lists among them name, without those that are missing."""
@@ -270,8 +272,8 @@ class Archive:
         if cycle is not None:
             query = query.where(verdicts.c.cycle == cycle)
         async with self._database.reading() as connection:
-            found = [verdict_record(row) for row in (await connection.execute(query)).mappings()]
-        return tuple(sorted(found, key=lambda v: (v.cycle, v.client_order_id, v.n)))
+            records = [verdict_record(row) for row in (await connection.execute(query)).mappings()]
+        return tuple(sorted(records, key=lambda v: (v.cycle, v.client_order_id, v.n)))
 
     async def episodes(self, run_id: str) -> tuple[Episode, ...]:
         query = select(episodes).where(episodes.c.run_id == run_id).order_by(episodes.c.cycle, episodes.c.n)

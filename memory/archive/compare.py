@@ -29,8 +29,8 @@ async def compare(ours: Database, theirs: Database, *, run_id: str, cycle: int) 
         return None if mine is other else Fault("cycles", key, f"is not closed {_where(mine)}")
     if mine["seal"] == other["seal"]:
         return None
-    left, right = set(leaves_from(str(mine["rows"]))), set(leaves_from(str(other["rows"])))
-    differing = min(left ^ right, key=lambda leaf: (_ORDER[leaf.table], leaf), default=None)
+    first, second = set(leaves_from(str(mine["rows"]))), set(leaves_from(str(other["rows"])))
+    differing = min(first ^ second, key=lambda leaf: (_ORDER[leaf.table], leaf), default=None)
     if differing is None:
         return _difference("cycles", key, mine, other, fields=("previous", "as_of", "body"))
     table = _TABLES[differing.table]
@@ -62,8 +62,8 @@ async def _rows(database: Database, table: Table, *, account: str) -> dict[str, 
 
 async def sealed_rows(database: Database, *, run_id: str, cycle: int) -> int:
     """How many rows the seal of a closed cycle covers."""
-    found = await _cycle(database, run_id, cycle=cycle)
-    return len(leaves_from(str(found["rows"]))) if found else 0
+    row = await _cycle(database, run_id, cycle=cycle)
+    return len(leaves_from(str(row["rows"]))) if row else 0
 
 
 def _where(mine: Raw | None) -> str:

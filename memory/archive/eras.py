@@ -52,12 +52,12 @@ async def begin_era(database: Database, run_id: str, era: Era) -> RunHeader:
             scope=run_id,
             by=era.by,
             reason=era.reason,
-            body=_said(era, was=header.era(era.from_cycle)),
+            body=_change_body(era, was=header.era(era.from_cycle)),
         )
     return later
 
 
-def _said(era: Era, *, was: Era) -> dict[str, object]:
+def _change_body(era: Era, *, was: Era) -> dict[str, object]:
     return {"from_cycle": era.from_cycle, "was": was.digest, "now": era.digest}
 
 
@@ -85,8 +85,8 @@ def _begun_otherwise(header: RunHeader, done: Sequence[Raw]) -> Iterator[Fault]:
     due = []
     for place, era in later:
         before = header.model_copy(update={"eras": header.eras[:place]})
-        said = canonical(_said(era, was=before.era(era.from_cycle)))
-        due.append((said, jsonable(era.at), era.by, era.reason))
+        body = canonical(_change_body(era, was=before.era(era.from_cycle)))
+        due.append((body, jsonable(era.at), era.by, era.reason))
     there = [(row["body"], row["at"], row["by"], row["reason"]) for row in done]
     if due != there:
         what = f"says of {len(due)} changes what {len(there)} acts on it do not"

@@ -27,8 +27,8 @@ _END = 2**31 - 1
 
 async def high_water(connection: AsyncConnection, run_id: str, *, before: int = _END) -> Decimal | None:
     """The most that the run's own worth has been at the end of a cycle before `before`; `None` without one."""
-    found: Decimal | None = await connection.scalar(_LAST, {"run_id": run_id, "before": before})
-    return found
+    high: Decimal | None = await connection.scalar(_LAST, {"run_id": run_id, "before": before})
+    return high
 
 
 def high_faults(rows: Sequence[Raw], *, start_cash: Decimal) -> Iterator[Fault]:

@@ -62,19 +62,19 @@ async def _record(connection: AsyncConnection, run_id: str, *, before_cycle: int
     if recorded := await _recorded(connection, run_id):
         aged = aged.where(snapshots.c.cycle >= recorded[-1][0])
     rows = (await connection.execute(aged)).mappings()
-    body = {"before_cycle": before_cycle, "left": _left([dict(row) for row in rows])}
+    body = {"before_cycle": before_cycle, "left": _retained_digest([dict(row) for row in rows])}
     reason = f"contexts of cycles before {before_cycle} were let go"
     await append(connection, at=at, kind="prune", scope=run_id, by=by, reason=reason, body=body)
 
 
 async def _recorded(connection: AsyncConnection, run_id: str) -> list[tuple[int, str]]:
     """Every prune of a run, the oldest first: the cycle that it went up to, and what its rows left."""
-    kept = select(acts.c.body).where(acts.c.kind == "prune", acts.c.scope == run_id).order_by(acts.c.n)
-    bodies = [json.loads(body) for body in await connection.scalars(kept)]
+    query = select(acts.c.body).where(acts.c.kind == "prune", acts.c.scope == run_id).order_by(acts.c.n)
+    bodies = [json.loads(body) for body in await connection.scalars(query)]
     return [(body["before_cycle"], body["left"]) for body in bodies]
 
 
-def _left(rows: Iterable[Raw]) -> str:
+def _retained_digest(rows: Iterable[Raw]) -> str:
     """The digest of what stays of the rows that one prune took: their own can't be computed any more."""
     return digest(sorted(([row[name] for name in _STAYS] for row in rows), key=str))
 
@@ -100,8 +100,11 @@ async def prune_faults(connection: AsyncConnection, run_id: str, rows: Sequence[
         elif row["blobs"] != "[]":
             faults.append(Fault(snapshots.name, key, "is empty, and points at texts all the same"))
     since: int | None = None
-    for upto, left in recorded:
-        if _left(row for cycle, row in ages if cycle < upto and (since is None or cycle >= since)) != left:
+    for upto, retained in recorded:
+        if (
+            _retained_digest(row for cycle, row in ages if cycle < upto and (since is None or cycle >= since))
+            != retained
+        ):
             faults.append(Fault(snapshots.name, f"cycle<{upto}", "are not what pruning left"))
         since = upto
     return faults

@@ -31,8 +31,8 @@ class Worth(NamedTuple):
 async def worth(connection: AsyncConnection, run_id: str, moment: datetime) -> Worth:
     """What a run was worth last, and before `moment`."""
     last: Decimal | None = None
-    async with connection.stream(_EQUITY, {"run_id": run_id}) as found:
-        async for as_of, mark, contributed in found:
+    async with connection.stream(_EQUITY, {"run_id": run_id}) as rows:
+        async for as_of, mark, contributed in rows:
             own = Decimal(mark) - (contributed or ZERO)
             last = own if last is None else last
             if as_of < moment:

@@ -79,10 +79,10 @@ class Tape:
             tape.c.run_id == self._run_id, tape.c.cycle == cycle, tape.c.name.startswith(prefix, autoescape=True)
         )
         async with self._database.reading() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        for row in found:
+            rows = (await connection.execute(query)).mappings().all()
+        for row in rows:
             genuine(tape, row)
-        return tuple(str(row["body"]) for row in sorted(found, key=lambda row: (row["node"], row["subject"], row["n"])))
+        return tuple(str(row["body"]) for row in sorted(rows, key=lambda row: (row["node"], row["subject"], row["n"])))
 
     async def begun_at(self, cycle: int) -> datetime | None:
         """The moment of a cycle that was begun; `None` when it recorded no such thing.
@@ -95,10 +95,10 @@ class Tape:
         )
         first = (tape.c.name != MOMENT, tape.c.node, tape.c.n)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query.order_by(*first).limit(1))).mappings().first()
-        if found is None:
+            earliest = (await connection.execute(query.order_by(*first).limit(1))).mappings().first()
+        if earliest is None:
             return None
-        row = dict(found)
+        row = dict(earliest)
         if row["digest"] != row_digest(tape, row):
             raise Refused(f"the tape was changed at {key_of(tape, row)}: the row does not fit its digest")
         return _INSTANT.validate_json(str(row["body"]))

@@ -10,7 +10,7 @@ from memory.store.readers import verdict_record
 from memory.store.records import VerdictRecord
 from memory.store.schema import verdicts
 
-_SHOWN = 5
+_LIST_LIMIT = 5
 
 
 async def find_verdict(database: Database, name: str, *, run_id: str | None = None) -> VerdictRecord:
@@ -26,13 +26,13 @@ async def find_verdict(database: Database, name: str, *, run_id: str | None = No
     if run_id is not None:
         query = query.where(verdicts.c.run_id == run_id)
     async with database.reading() as connection:
-        found = [verdict_record(row) for row in (await connection.execute(query)).mappings()] if name else []
-    exact = [record for record in found if name in (record.id, record.client_order_id)]
-    orders = sorted({record.client_order_id for record in exact or found})
+        records = [verdict_record(row) for row in (await connection.execute(query)).mappings()] if name else []
+    exact = [record for record in records if name in (record.id, record.client_order_id)]
+    orders = sorted({record.client_order_id for record in exact or records})
     if not orders:
         raise NotFound(f"there is no verdict {name!r}", remedy="agentctl policy log shows those of a run")
     if len(orders) > 1:
         raise UsageError(
-            f"{name!r} begins verdicts on several orders: {', '.join(orders[:_SHOWN])}", remedy="Write more of it"
+            f"{name!r} begins verdicts on several orders: {', '.join(orders[:_LIST_LIMIT])}", remedy="Write more of it"
         )
-    return next((record for record in found if record.id.startswith(name)), found[0])
+    return next((record for record in records if record.id.startswith(name)), records[0])

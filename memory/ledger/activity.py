@@ -121,31 +121,31 @@ class Activity:
         """What the closed cycles of this run used from `day_start` on."""
         if self._used_since is not None and day_start < self._used_since:
             self._used = []
-        kept = [used for used in self._used if used.as_of >= day_start]
+        usages = [used for used in self._used if used.as_of >= day_start]
         async with self._database.reading() as connection:
-            kept += await self._newly_closed(connection, day_start, after=self._used[-1].cycle if self._used else -1)
-        self._used, self._used_since = kept or self._used[-1:], day_start
-        prices = [used.usd for used in kept]
+            usages += await self._newly_closed(connection, day_start, after=self._used[-1].cycle if self._used else -1)
+        self._used, self._used_since = usages or self._used[-1:], day_start
+        prices = [used.usd for used in usages]
         known = [usd for usd in prices if usd is not None]
         return Spent(
             usd=sum(known, Decimal(0)) if len(known) == len(prices) else None,
-            tokens=sum(used.tokens for used in kept),
-            tool_calls=sum(used.tool_calls for used in kept),
+            tokens=sum(used.tokens for used in usages),
+            tool_calls=sum(used.tool_calls for used in usages),
         )
 
     async def _newly_closed(self, connection: AsyncConnection, since: datetime, *, after: int) -> list[_Used]:
-        found = []
+        totals = []
         async with connection.stream(_CLOSED, {"run_id": self._run_id, "after": after}) as rows:
             async for row in rows.mappings():
                 if row["as_of"] < since:
                     break
                 with as_written(cycles, row):
-                    said = json.loads(row["body"])
-                    usd = None if said["usd"] is None else Decimal(said["usd"])
-                    found.append((row["cycle"], row["as_of"], usd, int(said["tokens"])))
-        if not found:
+                    body = json.loads(row["body"])
+                    usd = None if body["usd"] is None else Decimal(body["usd"])
+                    totals.append((row["cycle"], row["as_of"], usd, int(body["tokens"])))
+        if not totals:
             return []
-        found.reverse()
-        span = {"run_id": self._run_id, "first": found[0][0], "last": found[-1][0]}
+        totals.reverse()
+        span = {"run_id": self._run_id, "first": totals[0][0], "last": totals[-1][0]}
         calls = {row.cycle: row.calls for row in await connection.execute(_CALLS, span)}
-        return [_Used(*one, tool_calls=calls.get(one[0], 0)) for one in found]
+        return [_Used(*one, tool_calls=calls.get(one[0], 0)) for one in totals]

@@ -59,7 +59,7 @@ async def look(
     books = await _read(connection, account, proven=proven, ids=ids)
     faults = imbalances(books)
     entries = len({move.n for move in books.moves} | books.external.keys())
-    return faults, None if faults else replace(books.kept, entries=books.before.entries + entries)
+    return faults, None if faults else replace(books.current, entries=books.before.entries + entries)
 
 
 async def _checked(
@@ -73,7 +73,7 @@ async def _read(
 ) -> Accounts:
     row = await account_row(connection, account)
     before = proven or Sums(entries=0, cash=row["start_cash"])
-    kept = Sums(
+    current = Sums(
         entries=before.entries,
         cash=row["cash"],
         realized=row["realized"],
@@ -94,24 +94,24 @@ async def _read(
     return Accounts(
         name=account,
         before=before,
-        kept=kept,
+        current=current,
         orders=known,
         moves=await moves_from(connection, account, first=before.entries),
         external={row["n"]: external_from(row) for row in (await connection.execute(others)).mappings()},
-        events=sorted((Event(*found) for found in await connection.execute(happened)), key=_place),
+        events=sorted((Event(*row) for row in await connection.execute(happened)), key=_place),
         ticketed=with_ticket | _let_through_with_entries(known, with_ticket),
     )
 
 
 async def _entries_of(connection: AsyncConnection, account: str, ids: Collection[str]) -> set[str]:
     """The entries to which the venue attached those of the orders `ids` that are stops."""
-    found = await connection.execute(
+    rows = await connection.execute(
         select(orders.c.client_order_id, orders.c.request).where(
             orders.c.account == account, orders.c.client_order_id.in_(ids), orders.c.request.contains(_ATTACHED)
         )
     )
     named: set[str] = set()
-    for _, body in found:
+    for _, body in rows:
         with suppress(ValueError):  # changed, and found so by its digest
             named.add(str(json.loads(body).get("attached_to")))
     return named

@@ -49,7 +49,7 @@ class Accounts:
     name: str
     before: Sums
     """What is known to be right: the start, or what the last look proved."""
-    kept: Sums
+    current: Sums
     """What its rows say now. How many entries that are is not in them, and is counted from `before`."""
     orders: Mapping[str, OrderRecord]
     """Those that the entries since `before` are of; of a whole account all."""
@@ -101,12 +101,12 @@ def _due(
     brought = sum((event.cash for event in others), ZERO)
     worth = sum((fill.signed_quantity * fill.price for fill in adopted), ZERO)
     liquidated = sum((event.fee for event in external.values()), ZERO)
-    held = dict(before.holdings)
+    balances = dict(before.holdings)
     for event in others:
         if event.quantity:
-            held[event.asset] = held.get(event.asset, ZERO) + event.quantity
+            balances[event.asset] = balances.get(event.asset, ZERO) + event.quantity
     for coin in [fill.commission for fill in traded if fill.commission is not None]:
-        held[coin.currency] = held.get(coin.currency, ZERO) - coin.amount
+        balances[coin.currency] = balances.get(coin.currency, ZERO) - coin.amount
     return Sums(
         entries=before.entries + len({move.n for move in moves} | external.keys()),
         cash=before.cash
@@ -115,7 +115,7 @@ def _due(
         realized=sum((position.realized for position in folded.values()), ZERO),
         fees=before.fees + sum((fill.fees for fill in traded), ZERO) + liquidated,
         contributed=before.contributed + brought + worth,
-        holdings=held,
+        holdings=balances,
         positions=folded,
     )
 
@@ -131,14 +131,14 @@ def _imbalances(books: Accounts) -> Iterator[Fault]:
     folded = dict(books.before.positions)
     yield from _fold(books, folded)
     due = _due(books.before, folded, books.moves, books.external)
-    positions = books.kept.positions
+    positions = books.current.positions
     for symbol in sorted(folded.keys() | positions.keys()):
         if symbol not in positions:
             yield Fault("positions", f"symbol={symbol}", "is missing")
         elif positions[symbol] != folded.get(symbol):
             yield Fault("positions", f"symbol={symbol}", "is not what its fills make")
     yield from _sums(books, due)
-    yield from _holdings(books.kept.holdings, due.holdings)
+    yield from _holdings(books.current.holdings, due.holdings)
 
 
 def _gaps(books: Accounts) -> Iterator[Fault]:
@@ -206,17 +206,21 @@ def _orders(books: Accounts) -> Iterator[Fault]:
 
 def _sums(books: Accounts, due: Sums) -> Iterator[Fault]:
     for name in ("cash", "realized", "fees", "contributed"):
-        kept, made = getattr(books.kept, name), getattr(due, name)
-        if kept != made:
-            what = f"is {kept}, and the fills make {made}" if name != "contributed" else f"is {kept}, and {made} came"
+        current, made = getattr(books.current, name), getattr(due, name)
+        if current != made:
+            what = (
+                f"is {current}, and the fills make {made}"
+                if name != "contributed"
+                else f"is {current}, and {made} came"
+            )
             yield Fault("accounts", f"account={books.name}", what, field=name)
 
 
-def _holdings(kept: Mapping[str, Decimal], due: Mapping[str, Decimal]) -> Iterator[Fault]:
-    for asset in sorted(due.keys() | kept.keys()):
-        if asset not in kept:
+def _holdings(current: Mapping[str, Decimal], due: Mapping[str, Decimal]) -> Iterator[Fault]:
+    for asset in sorted(due.keys() | current.keys()):
+        if asset not in current:
             yield Fault("holdings", f"asset={asset}", "is missing")
-        elif kept[asset] != due.get(asset):
+        elif current[asset] != due.get(asset):
             made = due.get(asset, ZERO)
-            what = f"is {kept[asset]}, and what others did and commissions make {made}"
+            what = f"is {current[asset]}, and what others did and commissions make {made}"
             yield Fault("holdings", f"asset={asset}", what, field="quantity")

@@ -67,12 +67,12 @@ _EVENTS = (
 )
 
 
-async def account_row(connection: AsyncConnection, account: str, *, held: bool = False) -> dict[str, Any]:
-    """The account's row; `held` until the transaction ends, so that writers of one account take turns.
+async def account_row(connection: AsyncConnection, account: str, *, lock: bool = False) -> dict[str, Any]:
+    """The account's row. `lock` keeps it until the transaction ends, so that writers of one account take turns.
 
     Raises `LedgerBroken` for an account that was never opened.
     """
-    query = _HELD_ACCOUNT if held else _ACCOUNT
+    query = _HELD_ACCOUNT if lock else _ACCOUNT
     row = (await connection.execute(query, {"account": account})).mappings().one_or_none()
     if row is None:
         raise LedgerBroken(f"the account {account} was never opened")
@@ -85,12 +85,12 @@ async def read_orders(
     """Orders with their fills, by id, in the order in which they were decided: all, or by `ids` or `states`."""
     mine: dict[str, object] = {"account": account}
     if ids is not None:
-        found = await connection.execute(_ORDERS_BY_ID, {**mine, "ids": list(ids)})
+        result = await connection.execute(_ORDERS_BY_ID, {**mine, "ids": list(ids)})
     elif states:
-        found = await connection.execute(_ORDERS_BY_STATE, {**mine, "states": list(states)})
+        result = await connection.execute(_ORDERS_BY_STATE, {**mine, "states": list(states)})
     else:
-        found = await connection.execute(_ORDERS, mine)
-    rows = found.mappings().all()
+        result = await connection.execute(_ORDERS, mine)
+    rows = result.mappings().all()
     return await _with_fills(connection, account, rows, all_of_them=ids is None and not states)
 
 
@@ -128,11 +128,11 @@ async def _with_fills(
 
 async def read_positions(connection: AsyncConnection, account: str) -> dict[str, Position]:
     """Every position ever held, flat ones too, by symbol."""
-    found = []
+    records = []
     for row in (await connection.execute(_POSITIONS, {"account": account})).mappings():
         with as_written(positions, row):
-            found.append(Position.model_validate_json(row["body"]))
-    return {position.symbol: position for position in sorted(found, key=lambda p: p.symbol)}
+            records.append(Position.model_validate_json(row["body"]))
+    return {position.symbol: position for position in sorted(records, key=lambda p: p.symbol)}
 
 
 def position_row(account: str, position: Position) -> dict[str, object]:
@@ -191,8 +191,8 @@ class Books:
         for fill in new:
             self._book(fill, after)
         evidence = {"filled": report.filled, "reason": after.reason, "trades": [fill.trade_id for fill in new]}
-        told = {"evidence": report.evidence, "venue_order_id": report.venue_order_id}
-        self.change(after, at=report.at, evidence=evidence | {name: word for name, word in told.items() if word})
+        details = {"evidence": report.evidence, "venue_order_id": report.venue_order_id}
+        self.change(after, at=report.at, evidence=evidence | {name: word for name, word in details.items() if word})
         exit = attached(after, self.orders.get(after.request.exit_id)) if new else None
         if exit is not None:
             self.change(exit, at=exit.updated_at, evidence={"trades": [fill.trade_id for fill in new]})
@@ -226,10 +226,10 @@ class Books:
     def _settle(self, event: ExternalEvent) -> None:
         """What the venue did to the desk's own position. Raises `LedgerBroken` where it closes more than is held."""
         before = self.positions.get(event.asset) or Position(symbol=event.asset)
-        left = before.quantity + event.quantity
-        if event.quantity and (left * before.quantity < 0 or abs(left) >= abs(before.quantity)):
-            held = plain(before.quantity)
-            raise LedgerBroken(f"the event {event.id} liquidates {plain(event.quantity)}, and {held} is held")
+        remaining = before.quantity + event.quantity
+        if event.quantity and (remaining * before.quantity < 0 or abs(remaining) >= abs(before.quantity)):
+            quantity = plain(before.quantity)
+            raise LedgerBroken(f"the event {event.id} liquidates {plain(event.quantity)}, and {quantity} is held")
         self._move(position_with(before, event))
         self.account["fees"] += event.fee
 
@@ -238,13 +238,13 @@ class Books:
 
         Or the other way: give up a part of the desk's own position, as what is too small to be sold.
         """
-        held = self.holdings.get(event.asset, ZERO)
+        holding = self.holdings.get(event.asset, ZERO)
         before = self.positions.get(symbol) or Position(symbol=symbol)
-        left = held + event.quantity
-        taken = held * left >= 0 and abs(left) <= abs(held)
+        remaining = holding + event.quantity
+        taken = holding * remaining >= 0 and abs(remaining) <= abs(holding)
         given_up = before.quantity * event.quantity > 0 and abs(event.quantity) <= abs(before.quantity)
         if not (taken or given_up):
-            raise LedgerBroken(f"the event {event.id} adopts more {event.asset} than is held: {plain(held)}")
+            raise LedgerBroken(f"the event {event.id} adopts more {event.asset} than is held: {plain(holding)}")
         self._move(position_with(before, event))
         return -event.quantity * (event.price or ZERO)
 
@@ -319,8 +319,8 @@ class Books:
         symbols = sorted({entry.symbol for entry in self._entries if entry.symbol is not None})
         moved = [position_row(name, self.positions[symbol]) for symbol in symbols]
         await put(connection, positions, [with_digest(positions, row) for row in moved])
-        held = holding_rows(name, self.holdings)
-        await put(connection, holdings, [with_digest(holdings, row) for row in held])
+        rows = holding_rows(name, self.holdings)
+        await put(connection, holdings, [with_digest(holdings, row) for row in rows])
         await put(connection, accounts, [with_digest(accounts, self.account)])
 
 

@@ -32,7 +32,7 @@ _OFFERED = NUMBERED.outerjoin(
 
 async def claimed(
     connection: AsyncConnection,
-    given: Sequence[tuple[OrderRequest, Ticket]],
+    requests: Sequence[tuple[OrderRequest, Ticket]],
     *,
     account: dict[str, Any],
     run_id: str,
@@ -44,7 +44,7 @@ async def claimed(
 ) -> tuple[bool | str, ...]:
     """What `Ledger.claim` says of each order, while the row of `account` is held."""
     name = account["account"]
-    offered = [_copied(order, ticket) for order, ticket in given]
+    offered = [_copied(order, ticket) for order, ticket in requests]
     ids = [each.order.client_order_id for each in offered if isinstance(each, Cleared)]
     rows = (await connection.execute(_OFFERED, {"account": name, "ids": ids})).mappings().all()
     known, numbers = await from_numbered(connection, name, rows)
@@ -99,6 +99,6 @@ def _copied(order: OrderRequest, ticket: Ticket) -> Cleared | str:
 
 def _unlike(row: Mapping[str, Any], ticket: Ticket, *, account: str) -> str:
     """What of the ticket is not as the ledger knows it; empty when all is."""
-    given = ticket_row(ticket, account=account)
-    names = [name for name in given if name != "used_at" and given[name] != row[name]]
-    return "; ".join(f"{name} is {given[name]}, not {row[name]}" for name in names)
+    offer = ticket_row(ticket, account=account)
+    names = [name for name in offer if name != "used_at" and offer[name] != row[name]]
+    return "; ".join(f"{name} is {offer[name]}, not {row[name]}" for name in names)

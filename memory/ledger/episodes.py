@@ -69,18 +69,18 @@ def _closed(
             trade = None
 
 
-def _parts(held: Decimal, fill: Fill) -> Iterator[Fill]:
+def _parts(position: Decimal, fill: Fill) -> Iterator[Fill]:
     """`fill` as it is, or cut in two where it goes through zero.
 
     A fee in base is part of the way: a sale of all that is held may go through zero by its fee alone.
     """
     moved = fill.signed_quantity - fill.fee_base
-    if held * moved >= 0 or abs(moved) <= abs(held):
+    if position * moved >= 0 or abs(moved) <= abs(position):
         yield fill
         return
-    closing = min(abs(held), fill.quantity)
+    closing = min(abs(position), fill.quantity)
     fee = _SHARE.divide(fill.fee * closing, fill.quantity).quantize(_GRAIN, context=_SHARE)
-    base = held + (closing if fill.side == "buy" else -closing)
+    base = position + (closing if fill.side == "buy" else -closing)
     yield fill.model_copy(update={"quantity": closing, "fee": fee, "fee_base": base})
     rest = {"quantity": fill.quantity - closing, "fee": fill.fee - fee, "fee_base": fill.fee_base - base}
     yield fill.model_copy(update=rest)

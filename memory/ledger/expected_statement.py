@@ -41,8 +41,8 @@ def expected(
             sums = swaps if is_swap(asset) else balances
             sums[asset] = sums.get(asset, ZERO) + quantity
     return Expected(
-        balances={asset: held for asset, held in balances.items() if held or asset == currency},
-        positions={symbol: held for symbol, held in swaps.items() if held},
+        balances={asset: amount for asset, amount in balances.items() if amount or asset == currency},
+        positions={symbol: amount for symbol, amount in swaps.items() if amount},
         rounded=rounded,
     )
 

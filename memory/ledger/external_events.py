@@ -27,7 +27,7 @@ _FIELDS = tuple(ExternalEvent.model_fields)
 _BY_ID = select(external_events).where(
     external_events.c.account == bindparam("account"), external_events.c.id.in_(bindparam("ids", expanding=True))
 )
-_HELD = select(holdings).where(holdings.c.account == bindparam("account"))
+_HOLDINGS = select(holdings).where(holdings.c.account == bindparam("account"))
 
 
 def require_sound(event: ExternalEvent, *, currency: str) -> None:
@@ -96,21 +96,21 @@ def external_from(row: RowMapping) -> ExternalEvent:
 
 async def read_external(connection: AsyncConnection, account: str, *, ids: Collection[str]) -> dict[str, ExternalEvent]:
     """The events that are booked among `ids`."""
-    found: dict[str, ExternalEvent] = {}
+    events: dict[str, ExternalEvent] = {}
     for part in in_parts(ids):
         rows = await connection.execute(_BY_ID, {"account": account, "ids": list(part)})
-        found |= {row["id"]: external_from(row) for row in rows.mappings()}
-    return found
+        events |= {row["id"]: external_from(row) for row in rows.mappings()}
+    return events
 
 
 async def read_holdings(connection: AsyncConnection, account: str) -> dict[str, Decimal]:
     """By asset, also what has come down to nothing."""
-    rows = await connection.execute(_HELD, {"account": account})
+    rows = await connection.execute(_HOLDINGS, {"account": account})
     return {row["asset"]: row["quantity"] for row in sorted(rows.mappings(), key=lambda row: str(row["asset"]))}
 
 
-def holding_rows(account: str, held: Mapping[str, Decimal]) -> list[dict[str, object]]:
-    return [{"account": account, "asset": asset, "quantity": quantity} for asset, quantity in sorted(held.items())]
+def holding_rows(account: str, balances: Mapping[str, Decimal]) -> list[dict[str, object]]:
+    return [{"account": account, "asset": asset, "quantity": quantity} for asset, quantity in sorted(balances.items())]
 
 
 async def list_external(
@@ -131,5 +131,5 @@ async def list_external(
         # Fractions of a second do not sort as text: the database gives whole seconds, and the rest is left out here.
         query = query.where(column.at >= type_coerce(since.replace(microsecond=0, tzinfo=None).isoformat(), Text))
     query = query.order_by(column.n.desc()).limit(limit)
-    found = [external_from(row) for row in (await connection.execute(query)).mappings()]
-    return tuple(event for event in reversed(found) if since is None or event.at >= since)
+    events = [external_from(row) for row in (await connection.execute(query)).mappings()]
+    return tuple(event for event in reversed(events) if since is None or event.at >= since)

@@ -112,12 +112,12 @@ _LOOK_BACK = 1_000
 _ENTRY = '"reduce_only":false'
 """In canonical JSON it stands for the field alone: within a text, its quotes would be escaped."""
 
-_KEPT = 2_000
+_CACHE_SIZE = 2_000
 """Orders that are remembered from one gate to the next: most are read again as they were."""
 
 
-def _of_one_order(left: Table, right: Table) -> ColumnElement[bool]:
-    return and_(left.c.account == right.c.account, left.c.client_order_id == right.c.client_order_id)
+def _of_one_order(first: Table, second: Table) -> ColumnElement[bool]:
+    return and_(first.c.account == second.c.account, first.c.client_order_id == second.c.client_order_id)
 
 
 # Built once: building a statement costs more than running it. Few of them: on a server each is a journey.
@@ -190,12 +190,12 @@ class Admissions:
 
         Approved orders whose tickets nobody can use any more are withdrawn.
         """
-        found = (await self._connection.execute(_WORKING, {"account": self._account})).all()
-        self._orders = {order.client_order_id: order for order in map(_order, found)}
+        rows = (await self._connection.execute(_WORKING, {"account": self._account})).all()
+        self._orders = {order.client_order_id: order for order in map(_order, rows)}
         traded = [order.client_order_id for order in self._orders.values() if order.filled]
         if traded:
             self._orders |= await read_orders(self._connection, self._account, ids=traded)
-        expired = {row.client_order_id for row in found if row.expires_at is not None and row.expires_at <= self._at}
+        expired = {row.client_order_id for row in rows if row.expires_at is not None and row.expires_at <= self._at}
         for client_order_id in sorted(expired):
             order = self._orders[client_order_id]
             if order.state is OrderState.APPROVED:
@@ -261,9 +261,9 @@ class Admissions:
 
     async def _sent(self, since: datetime) -> tuple[SentOrder, ...]:
         # Fractions of a second do not sort as text: the database gives whole seconds, and the rest is left out here.
-        found = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": _whole(since)})
+        result = await self._connection.execute(_LET_THROUGH, {"account": self._account, "since": _whole(since)})
         sent = []
-        for row in found.mappings():
+        for row in result.mappings():
             if row["request"] is None:
                 raise LedgerBroken(f"{row['client_order_id']} was let through, and its order is gone")
             if row["at"] >= since:
@@ -276,7 +276,7 @@ class Admissions:
         if since is not None:
             last = await self._connection.scalar(_BEFORE, {"run_id": run_id, "moment": _whole(since)})
         first = 0 if last is None else last + 1
-        seen: set[str] = set()
+        judged: set[str] = set()
         allowed_in: int | None = None
         denied: dict[int, int] = {}
         for cycle, client_order_id, outcome, entry in await self._connection.execute(
@@ -284,9 +284,9 @@ class Admissions:
         ):
             if allowed_in is not None and cycle < allowed_in:
                 break
-            if not entry or client_order_id in seen:
+            if not entry or client_order_id in judged:
                 continue  # judged again, the last word counts
-            seen.add(client_order_id)
+            judged.add(client_order_id)
             if outcome == "allow":
                 allowed_in = cycle
             denied[cycle] = denied.get(cycle, 0) + (outcome == "deny")
@@ -297,19 +297,19 @@ def _whole(moment: datetime) -> str:
     return moment.replace(microsecond=0, tzinfo=None).isoformat()
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def _order(row: Row[Any]) -> OrderRecord:
     """The order, as if nothing of it had been filled: its fills are in another table."""
     return order_from(row._mapping, ())
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def working_order(order: OrderRecord) -> WorkingOrder:
     """What of `order` may still trade, as the gate looks at it."""
     return WorkingOrder.of(order.request, state=order.state, filled=order.filled, stop_price=order.stop_price)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def _sent_order(body: str, agent: str, *, at: datetime) -> SentOrder:
     request = OrderRequest.model_validate_json(body)
     return SentOrder(

@@ -32,33 +32,33 @@ async def owned(
     ids = set(client_order_ids)
     for part in in_parts(venue_order_ids):
         ids |= set(await connection.scalars(_NAMED, {"account": account, "ids": part}))
-    found: dict[str, OrderRecord] = {}
+    records: dict[str, OrderRecord] = {}
     for part in in_parts(ids):
-        found |= await read_orders(connection, account, ids=part)
-    return tuple(sorted(found.values(), key=lambda order: (order.cycle, order.client_order_id)))
+        records |= await read_orders(connection, account, ids=part)
+    return tuple(sorted(records.values(), key=lambda order: (order.cycle, order.client_order_id)))
 
 
 async def traded(
     connection: AsyncConnection, account: str, *, symbol: str, trade_ids: Collection[str]
 ) -> frozenset[str]:
     """Which of these trades in a symbol are fills in the books."""
-    found: set[str] = set()
+    known: set[str] = set()
     for part in in_parts(trade_ids):
-        found |= set(await connection.scalars(_TRADED, {"account": account, "symbol": symbol, "ids": part}))
-    return frozenset(found)
+        known |= set(await connection.scalars(_TRADED, {"account": account, "symbol": symbol, "ids": part}))
+    return frozenset(known)
 
 
 async def traders(connection: AsyncConnection, account: str, booking: Collection[Fill]) -> dict[tuple[str, str], str]:
     """By symbol and trade id, the order that a trade among `booking` is booked for; empty where it is no order's."""
-    found: dict[tuple[str, str], str] = {}
+    owners: dict[tuple[str, str], str] = {}
     for symbol in {fill.symbol for fill in booking}:
         ids = {fill.trade_id for fill in booking if fill.symbol == symbol}
         events = {trade_event_id(symbol, trade_id): trade_id for trade_id in ids}
-        found |= {(symbol, events[event]): "" for event in await booked(connection, account, event_ids=events)}
+        owners |= {(symbol, events[event]): "" for event in await booked(connection, account, event_ids=events)}
         for part in in_parts(ids):
             rows = await connection.execute(_TRADED, {"account": account, "symbol": symbol, "ids": part})
-            found |= {(symbol, trade_id): client_order_id for trade_id, client_order_id in rows}
-    return found
+            owners |= {(symbol, trade_id): client_order_id for trade_id, client_order_id in rows}
+    return owners
 
 
 async def booked(connection: AsyncConnection, account: str, *, event_ids: Collection[str]) -> frozenset[str]:

@@ -31,7 +31,7 @@ from memory.ledger.external_events import ADOPTION, list_external, read_external
 from memory.ledger.gate_transaction import Admissions
 from memory.ledger.known_ids import booked, owned, traded, traders
 from memory.ledger.orders import OrderRecord, fill_from
-from memory.ledger.paper_restore import settled, told
+from memory.ledger.paper_restore import orders_as_of, settled
 from memory.ledger.position_entries import folded, moves_in, moves_in_time, moves_since_flat
 from memory.operators.controls import Control, control_of
 from memory.operators.faults import oversight_faults
@@ -77,12 +77,12 @@ class Ledger:
         }
         query = select(accounts).where(accounts.c.account == self._account)
         async with self._database.transaction() as connection:
-            found = (await connection.execute(query)).mappings().one_or_none()
-            if found is None:
+            existing = (await connection.execute(query)).mappings().one_or_none()
+            if existing is None:
                 await insert_new(connection, accounts, [with_digest(accounts, row)])
                 await self._take(connection, opening, cycle=cycle)
-            elif (found["currency"], found["start_cash"]) != (currency, start_cash):
-                was = f"{found['start_cash']} {found['currency']}"
+            elif (existing["currency"], existing["start_cash"]) != (currency, start_cash):
+                was = f"{existing['start_cash']} {existing['currency']}"
                 raise Refused(f"the account {self._account} was opened with {was}, not {start_cash} {currency}")
 
     @asynccontextmanager
@@ -93,7 +93,7 @@ class Ledger:
         first. Inside, nothing else of this database can be read or committed by the same task. Raises `LeaseLost`.
         """
         async with self._database.transaction(sends=True) as connection:
-            account = await account_row(connection, self._account, held=True)
+            account = await account_row(connection, self._account, lock=True)
             books = Books(account=account, run_id=self._run_id, cycle=cycle, orders={}, positions={})
             admissions = Admissions(connection, self._database, books=books, at=at)
             await admissions.begin()
@@ -101,7 +101,7 @@ class Ledger:
 
     async def claim(
         self,
-        given: Sequence[tuple[OrderRequest, Ticket]],
+        requests: Sequence[tuple[OrderRequest, Ticket]],
         *,
         cycle: int,
         at: datetime,
@@ -117,13 +117,13 @@ class Ledger:
         `protecting` stops; while it is reducing, unless the orders are. No refusal touches another order. The control
         in force is an effect, for people change it. Raises `LeaseLost`.
         """
-        if not given:
+        if not requests:
             return ()
         async with self._database.transaction(sends=True) as connection:
-            account = await account_row(connection, self._account, held=True)
+            account = await account_row(connection, self._account, lock=True)
             return await claimed(
                 connection,
-                given,
+                requests,
                 account=account,
                 run_id=self._run_id,
                 cycle=cycle,
@@ -230,14 +230,14 @@ class Ledger:
         """Cash and what is held. A position without a mark is in it, and its equity can't be had."""
         async with self._database.reading() as connection:
             row = await account_row(connection, self._account)
-            held = await read_positions(connection, self._account)
-        held = {symbol: position for symbol, position in held.items() if position.quantity}
+            positions = await read_positions(connection, self._account)
+        positions = {symbol: position for symbol, position in positions.items() if position.quantity}
         return Portfolio(
             currency=row["currency"],
             as_of=as_of,
             cash=row["cash"],
-            positions=held,
-            marks={symbol: marks[symbol] for symbol in held if symbol in marks},
+            positions=positions,
+            marks={symbol: marks[symbol] for symbol in positions if symbol in marks},
             realized=row["realized"],
             fees=row["fees"],
             start_cash=row["start_cash"],
@@ -247,28 +247,28 @@ class Ledger:
     async def exposed(self) -> bool:
         """Whether a position is open, or an order from which one may come. Both as one picture of the books."""
         async with self._database.reading() as connection:
-            held = await read_positions(connection, self._account)
+            positions = await read_positions(connection, self._account)
             working = await read_orders(connection, self._account, states=working_states())
-        return bool(working) or any(position.quantity for position in held.values())
+        return bool(working) or any(position.quantity for position in positions.values())
 
     async def holdings(self) -> Mapping[str, Decimal]:
         """What the account holds beside the desk's positions: currencies, and symbols of swaps."""
         async with self._database.reading() as connection:
-            held = await read_holdings(connection, self._account)
-        return {asset: quantity for asset, quantity in held.items() if quantity}
+            balances = await read_holdings(connection, self._account)
+        return {asset: quantity for asset, quantity in balances.items() if quantity}
 
     async def expected(self, *, instruments: Mapping[str, Instrument]) -> Expected:
         """What the venue's statement must say now. See `memory.ledger.expected_statement`."""
         async with self._database.reading() as connection:
             row = await account_row(connection, self._account)
-            held = await read_positions(connection, self._account)
+            positions = await read_positions(connection, self._account)
             beside = await read_holdings(connection, self._account)
-            for symbol, position in held.items():
+            for symbol, position in positions.items():
                 if position.quantity and as_swap(symbol, instruments):
                     in_time = folded(symbol, await moves_in_time(connection, self._account, symbol=symbol))
-                    held[symbol] = position.model_copy(update={"cost": in_time.cost})
+                    positions[symbol] = position.model_copy(update={"cost": in_time.cost})
         return expected(
-            held.values(), cash=row["cash"], currency=row["currency"], holdings=beside, instruments=instruments
+            positions.values(), cash=row["cash"], currency=row["currency"], holdings=beside, instruments=instruments
         )
 
     async def external(
@@ -297,10 +297,10 @@ class Ledger:
     async def order(self, client_order_id: str) -> OrderRecord:
         """Raises `NotFound`."""
         async with self._database.reading() as connection:
-            found = await read_orders(connection, self._account, ids=[client_order_id])
-        if client_order_id not in found:
+            records = await read_orders(connection, self._account, ids=[client_order_id])
+        if client_order_id not in records:
             raise NotFound(f"the ledger has no order {client_order_id}")
-        return found[client_order_id]
+        return records[client_order_id]
 
     async def owned(
         self, *, client_order_ids: Collection[str], venue_order_ids: Collection[str]
@@ -327,10 +327,10 @@ class Ledger:
         async with self._database.reading() as connection:
             return tuple(fill_from(row) for row in await _in_order(connection, query))
 
-    async def told(self, *, before: int) -> tuple[OrderRecord, ...]:
+    async def orders_as_of(self, *, before: int) -> tuple[OrderRecord, ...]:
         """Every order that the venue took, as it stood when cycle `before` began. See `memory.ledger.paper_restore`."""
         async with self._database.reading() as connection:
-            return await told(connection, self._account, before=before)
+            return await orders_as_of(connection, self._account, before=before)
 
     async def settled(self, *, before: int) -> tuple[ExternalEvent, ...]:
         """Every funding and liquidation that was booked when cycle `before` began. See `paper_restore`."""
@@ -389,7 +389,7 @@ class Ledger:
         return None
 
     async def _books(self, connection: AsyncConnection, *, ids: Collection[str], cycle: int) -> Books:
-        account = await account_row(connection, self._account, held=True)
+        account = await account_row(connection, self._account, lock=True)
         orders, numbers = await numbered_orders(connection, self._account, ids=ids) if ids else ({}, {})
         return Books(account=account, run_id=self._run_id, cycle=cycle, orders=orders, positions={}, numbers=numbers)
 

@@ -211,19 +211,19 @@ def _new_fills(order: OrderRecord, report: OrderReport) -> list[Fill]:
 
 
 def _next_state(order: OrderRecord, report: OrderReport, *, filled: Decimal) -> tuple[OrderState, str]:
-    kept = order.state, order.reason
+    unchanged = order.state, order.reason
     if filled == order.request.quantity:
         doubted = order.state is report.state is OrderState.UNKNOWN  # of something else than its fills
-        return kept if doubted or order.state is OrderState.FILLED else (OrderState.FILLED, report.reason)
+        return unchanged if doubted or order.state is OrderState.FILLED else (OrderState.FILLED, report.reason)
     if report.filled > filled and (report.state.terminal or order.state.terminal):
         # Taken as ended, nobody would ask for the missing trades again and the position would be wrong.
         return OrderState.UNKNOWN, f"the venue says {report.filled} filled, its trades show {filled}"
     if order.state.terminal and not _turned_up(order, report):
-        return kept
+        return unchanged
     if report.state is OrderState.UNKNOWN:
         return report.state, report.reason
     if report.filled < order.filled:
-        return kept  # said before what we know, or not the whole of it
+        return unchanged  # said before what we know, or not the whole of it
     if report.state is OrderState.FILLED or (report.state is OrderState.REJECTED and filled):
         return OrderState.UNKNOWN, f"the venue says {report.state}, its trades show {filled}"
     if report.state.terminal and order.venue_order_id and not report.venue_order_id:

@@ -20,7 +20,7 @@ _UNSAID = frozenset({OrderState.PLANNED, OrderState.APPROVED, OrderState.SUBMITT
 """States that are not a venue's word."""
 
 
-async def told(connection: AsyncConnection, account: str, *, before: int) -> tuple[OrderRecord, ...]:
+async def orders_as_of(connection: AsyncConnection, account: str, *, before: int) -> tuple[OrderRecord, ...]:
     """Every order that the venue took, as it stood before the unfinished cycle `before`.
 
     What that cycle booked on older orders is left out, for the venue will say it again. Orders of the
@@ -39,7 +39,7 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
     late = set(
         await connection.scalars(select(fills.c.trade_id).where(fills.c.account == account, fills.c.cycle >= before))
     )
-    found = []
+    records = []
     for order in (await read_orders(connection, account)).values():
         if order.cycle < before:
             if order.client_order_id not in last:
@@ -51,8 +51,8 @@ async def told(connection: AsyncConnection, account: str, *, before: int) -> tup
             then = {"state": state, "updated_at": at, "fills": booked, "filled": filled, "venue_order_id": name}
             order = sized(order.model_copy(update=then), json.loads(body))
         if order.state not in _UNSAID or order.request.attached_to is not None:
-            found.append(order)
-    return tuple(found)
+            records.append(order)
+    return tuple(records)
 
 
 async def settled(connection: AsyncConnection, account: str, *, before: int) -> tuple[ExternalEvent, ...]:

@@ -44,8 +44,8 @@ class Move:
 
 def _of(table: Table) -> Select[Any]:
     """An event without a symbol moved no position."""
-    found = select(table).where(table.c.account == bindparam("account"))
-    return found.where(table.c.symbol.is_not(None)) if table is external_events else found
+    query = select(table).where(table.c.account == bindparam("account"))
+    return query.where(table.c.symbol.is_not(None)) if table is external_events else query
 
 
 def _in_cycle(table: Table) -> Select[Any]:
@@ -102,15 +102,15 @@ async def moves_in_time(connection: AsyncConnection, account: str, *, symbol: st
     span: dict[str, object] = {"account": account, "symbol": symbol, "after": -1, "before": _END}
     flat = await _flat(connection, span)
     while True:
-        found = await _read(connection, _BETWEEN, {**span, "after": flat})
-        if not found:
+        moves = await _read(connection, _BETWEEN, {**span, "after": flat})
+        if not moves:
             return []
         # Fractions of a second do not sort as text: whole seconds are asked for, which may be too many.
-        first = min(move.at for move in found).replace(microsecond=0, tzinfo=None).isoformat()
+        first = min(move.at for move in moves).replace(microsecond=0, tzinfo=None).isoformat()
         beside = await connection.execute(_FIRST_AT, {**span, "before": flat + 1, "at": first})
         crossed = [n for n in beside.one() if n is not None]
         if not crossed:
-            return sorted(found, key=lambda move: (move.at, move.n))
+            return sorted(moves, key=lambda move: (move.at, move.n))
         flat = await _flat(connection, {**span, "before": min(crossed)})
 
 
@@ -131,9 +131,9 @@ async def _read(
     connection: AsyncConnection, statements: list[Select[Any]], parameters: Mapping[str, object]
 ) -> list[Move]:
     traded, taken = [(await connection.execute(query, parameters)).mappings() for query in statements]
-    found = [_move(row, fill_from(row)) for row in traded]
-    found += [_move(row, external_from(row)) for row in taken]
-    return sorted(found, key=lambda move: move.n)
+    moves = [_move(row, fill_from(row)) for row in traded]
+    moves += [_move(row, external_from(row)) for row in taken]
+    return sorted(moves, key=lambda move: move.n)
 
 
 def _move(row: RowMapping, of: Fill | ExternalEvent) -> Move:

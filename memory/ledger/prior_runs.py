@@ -42,13 +42,13 @@ async def earlier_losses(
     brought in or taken out counts as neither. What changed in worth after a run's last cycle is not known here.
     """
     runs = tuple(earlier)
-    found = []
+    losses = []
     async with database.reading() as connection:
         for moment in sorted(set(since)):
             lost = sum([await _lost(connection, run, moment) for run in runs], ZERO)
             if lost > 0:
-                found.append(EarlierLoss(since=moment, amount=lost))
-    return tuple(found)
+                losses.append(EarlierLoss(since=moment, amount=lost))
+    return tuple(losses)
 
 
 async def _lost(connection: AsyncConnection, run: RunHeader, since: datetime) -> Decimal:

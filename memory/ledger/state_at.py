@@ -56,7 +56,7 @@ async def stand_at(source: Database, into: Database, header: RunHeader, *, recor
             raise NotFound(
                 f"{recorded} has closed no cycle {cycle - 1}", remedy="agentctl runs show says how many it has"
             )
-        kept = await _kept(connection, recorded, cycle=cycle, name=header.run_id)
+        derived = await _derived(connection, recorded, cycle=cycle, name=header.run_id)
     run = {
         "run_id": header.run_id,
         "body": canonical(header),
@@ -69,7 +69,7 @@ async def stand_at(source: Database, into: Database, header: RunHeader, *, recor
     }
     async with into.transaction() as connection:
         await insert_new(connection, runs, [with_digest(runs, run)])
-        for table, rows in kept.items():
+        for table, rows in derived.items():
             await insert_new(connection, table, [with_digest(table, row) for row in rows])
     for table in _COPIED:
         async for rows in _sealed(source, table, recorded, cycle=cycle, name=header.run_id):
@@ -86,13 +86,13 @@ async def _sealed(
         upto = min(last + _AT_ONCE, cycle - 1)
         query = select(table).where(table.c.run_id == recorded, table.c.cycle > last, table.c.cycle <= upto)
         async with source.reading() as connection:
-            found = (await connection.execute(query)).mappings().all()
+            rows = (await connection.execute(query)).mappings().all()
         mine = {"run_id": name} | ({"account": name} if "account" in table.c else {})
-        yield [{**row, **mine} for row in found]
+        yield [{**row, **mine} for row in rows]
         last = upto
 
 
-async def _kept(
+async def _derived(
     connection: AsyncConnection, recorded: str, *, cycle: int, name: str
 ) -> dict[Table, list[dict[str, Any]]]:
     """The rows that follow from the sealed ones, as they were before `cycle`."""
@@ -127,8 +127,8 @@ async def _kept(
 async def _tickets(
     connection: AsyncConnection, recorded: str, then: dict[str, OrderRecord], *, name: str
 ) -> list[dict[str, Any]]:
-    found = (await connection.execute(select(tickets).where(tickets.c.account == recorded))).mappings()
-    mine = [dict(row) for row in found if row["client_order_id"] in then]
+    rows = (await connection.execute(select(tickets).where(tickets.c.account == recorded))).mappings()
+    mine = [dict(row) for row in rows if row["client_order_id"] in then]
     return [
         {**row, "account": name, "used_at": row["used_at"] if then[row["client_order_id"]].submitted_at else None}
         for row in mine
@@ -142,13 +142,13 @@ def order_then(order: OrderRecord, events: Sequence[RowMapping], fills: Sequence
     then: dict[str, Any] = {**first, **money_of(fills), "fills": tuple(fills)}
     for row in events:
         with as_written(order_events, row):
-            said: dict[str, str] = json.loads(row["body"])
+            body: dict[str, str] = json.loads(row["body"])
             then |= {"state": OrderState(row["state"]), "updated_at": row["at"]}
-        if "ticket" in said:
+        if "ticket" in body:
             then["submitted_at"] = row["at"]
-        order = sized(order, said)
-        then["reason"] = said.get("reason", then["reason"])
-        named = said.get("venue_order_id", "")
+        order = sized(order, body)
+        then["reason"] = body.get("reason", then["reason"])
+        named = body.get("venue_order_id", "")
         if named and (order.request.type == "stop" or not then["venue_order_id"]):
             then["venue_order_id"] = named
     return order.model_copy(update=then)

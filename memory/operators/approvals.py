@@ -92,22 +92,27 @@ class Approvals:
         async with self._database.transaction() as connection:
             await hold_acts(connection)
             full = await full_id(connection, approvals.c.id, prefix=id, noun="approval")
-            asked = await _approval(connection, full)
-            if asked.status != "pending":
-                raise Refused(f"{full} was {asked.status} by {asked.by}, and is answered once")
-            if at >= asked.expires_at:
-                raise Refused(f"{full} expired at {asked.expires_at.isoformat()}, which was a no")
+            approval = await _approval(connection, full)
+            if approval.status != "pending":
+                raise Refused(f"{full} was {approval.status} by {approval.by}, and is answered once")
+            if at >= approval.expires_at:
+                raise Refused(f"{full} expired at {approval.expires_at.isoformat()}, which was a no")
             answer = {"status": "approved" if approve else "rejected", "decided_at": at, "by": by, "reason": reason}
-            row = approval_row(asked.model_copy(update=answer))
+            row = approval_row(approval.model_copy(update=answer))
             await put(connection, approvals, [row])
             await append(
                 connection,
                 at=at,
                 kind="approve" if approve else "reject",
-                scope=asked.account,
+                scope=approval.account,
                 by=by,
                 reason=reason,
-                body={"approval": full, "order": asked.order_digest, "codes": asked.codes, "digest": row["digest"]},
+                body={
+                    "approval": full,
+                    "order": approval.order_digest,
+                    "codes": approval.codes,
+                    "digest": row["digest"],
+                },
             )
             return await _approval(connection, full)
 

@@ -109,15 +109,15 @@ async def append(
     return Act(**row)
 
 
-def words(said: str) -> str:
+def words(value: str) -> str:
     """A name or a reason as it is kept: in one line, without characters that hide others, at most 200 long."""
-    return visible(said, limit=_WORDS)
+    return visible(value, limit=_WORDS)
 
 
-def required(said: str, *, name: str) -> str:
+def required(value: str, *, name: str) -> str:
     """`words`, of which there must be some. Raises `UsageError`."""
-    if kept := words(said):
-        return kept
+    if line := words(value):
+        return line
     raise UsageError(f"{name} is empty", remedy=f"Say it with --{name}: it is kept for good")
 
 

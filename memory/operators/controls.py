@@ -136,15 +136,15 @@ class _Stopped(Value):
 
 # A row and the last act on it in one statement: between two, somebody may act.
 _WHOSE: BindParameter[str] = bindparam("whose", type_=Text)
-_ASKED = union(select(_WHOSE.label("whose")), select(literal(EVERYWHERE))).subquery("asked")
+_SCOPES = union(select(_WHOSE.label("whose")), select(literal(EVERYWHERE))).subquery("asked")
 _LAST = (
     select(func.max(acts.c.n))
-    .where(acts.c.scope == _ASKED.c.whose, acts.c.kind.in_(sorted(CONTROLLING)))
-    .correlate(_ASKED)
+    .where(acts.c.scope == _SCOPES.c.whose, acts.c.kind.in_(sorted(CONTROLLING)))
+    .correlate(_SCOPES)
     .scalar_subquery()
 )
-_CONTROLS = select(_ASKED.c.whose, controls, acts.c.n, acts.c.body.label("act")).select_from(
-    _ASKED.outerjoin(controls, controls.c.scope == _ASKED.c.whose).outerjoin(acts, acts.c.n == _LAST)
+_CONTROLS = select(_SCOPES.c.whose, controls, acts.c.n, acts.c.body.label("act")).select_from(
+    _SCOPES.outerjoin(controls, controls.c.scope == _SCOPES.c.whose).outerjoin(acts, acts.c.n == _LAST)
 )
 _LATCHES: CompoundSelect[Any] = union_all(
     select(latches, null().label("n"), null().label("act")).where(latches.c.account == _WHOSE),
@@ -181,16 +181,16 @@ class Controls:
         Raises `Refused`, saying what stands, when that is stricter.
         """
         state, flatten = _LEVELS[level]
-        wanted = Control(scope=scope, state=state, flatten=flatten, since=at, by=words(by), reason=words(reason))
+        target = Control(scope=scope, state=state, flatten=flatten, since=at, by=words(by), reason=words(reason))
         async with self._database.transaction() as connection:
             await hold_acts(connection)
             before = await _own(connection, scope)
-            if before.strictness > wanted.strictness:
+            if before.strictness > target.strictness:
                 raise Refused(
                     f"{_named(scope)} is {before.describe}, which is stricter than {LEVEL_NAMES[level]}",
                     remedy="Only agentctl unhalt relaxes it",
                 )
-            after = before if before.strictness == wanted.strictness else wanted
+            after = before if before.strictness == target.strictness else target
             return await _act(connection, after, kind="halt", by=by, reason=reason, at=at, level=level)
 
     async def flattened(self, *, scope: str, at: datetime, but: str = "") -> Control:
@@ -224,8 +224,8 @@ class Controls:
     async def latches(self, account: str) -> tuple[LatchRecord, ...]:
         """The agents that are stopped, by agent and symbol."""
         async with self._database.reading() as connection:
-            found = await latches_of(connection, account)
-        return tuple(each for each in found if each.cleared_through is None)
+            records = await latches_of(connection, account)
+        return tuple(each for each in records if each.cleared_through is None)
 
     async def rearm(self, *, account: str, agent: str, symbol: str, by: str, reason: str, at: datetime) -> None:
         """Let an agent that was stopped in `symbol` go on, as if it had not entered there before it was stopped.
@@ -235,8 +235,8 @@ class Controls:
         by, reason = required(by, name="by"), required(reason, name="reason")
         async with self._database.transaction() as connection:
             await hold_acts(connection)
-            found = {(each.agent, each.symbol): each for each in await latches_of(connection, account)}
-            stopped = found.get((agent, symbol))
+            records = {(each.agent, each.symbol): each for each in await latches_of(connection, account)}
+            stopped = records.get((agent, symbol))
             if stopped is None or stopped.cleared_through is not None:
                 raise NotFound(f"{agent} is not stopped in {symbol}")
             # Stopped, it entered no more: what it did lies before that.
@@ -251,23 +251,23 @@ async def control_of(connection: AsyncConnection, account: str) -> Control:
 
     Raises `Refused` for one that was changed, or that isn't what the last act on it made: also for one that is gone.
     """
-    found = await _in_force(connection, account)
-    return max(found[account], found[EVERYWHERE], key=lambda c: c.strictness)
+    in_force = await _in_force(connection, account)
+    return max(in_force[account], in_force[EVERYWHERE], key=lambda c: c.strictness)
 
 
 async def latches_of(connection: AsyncConnection, account: str) -> tuple[LatchRecord, ...]:
     """Those that stand and those that were re-armed. Raises `Refused` as `control_of` does."""
     rows = (await connection.execute(_LATCHES, {"whose": account})).mappings().all()
-    found = {(each.agent, each.symbol): each for each in map(_latch, (row for row in rows if row["n"] is None))}
+    records = {(each.agent, each.symbol): each for each in map(_latch, (row for row in rows if row["n"] is None))}
     due: dict[tuple[str, str], Instant | None] = {}
     for row in sorted((row for row in rows if row["n"] is not None), key=itemgetter("n")):
         with as_written(acts, row):
-            said = _Stopped.model_validate_json(row["act"])
-        due[said.agent, said.symbol] = said.through
-    if unlike := due.items() ^ {place: each.cleared_through for place, each in found.items()}.items():
+            act = _Stopped.model_validate_json(row["act"])
+        due[act.agent, act.symbol] = act.through
+    if unlike := due.items() ^ {place: each.cleared_through for place, each in records.items()}.items():
         agent, symbol = min(place for place, _ in unlike)
         raise _unlike(f"latches agent={agent} symbol={symbol} of {account}")
-    return tuple(found[place] for place in sorted(found))
+    return tuple(records[place] for place in sorted(records))
 
 
 async def latch(connection: AsyncConnection, record: LatchRecord) -> None:

@@ -27,7 +27,7 @@ class DecimalText(TypeDecorator[Decimal]):
         try:
             return Decimal(value)
         except InvalidOperation:
-            raise _changed(value, wanted="a decimal") from None
+            raise _changed(value, kind="a decimal") from None
 
 
 class InstantText(TypeDecorator[datetime]):
@@ -48,11 +48,11 @@ class InstantText(TypeDecorator[datetime]):
         try:
             return datetime.fromisoformat(value)
         except ValueError:
-            raise _changed(value, wanted="an instant") from None
+            raise _changed(value, kind="an instant") from None
 
 
-def _changed(value: str, *, wanted: str) -> Refused:
+def _changed(value: str, *, kind: str) -> Refused:
     return Refused(
-        f"the archive holds {value!r} where {wanted} was written: it was changed since",
+        f"the archive holds {value!r} where {kind} was written: it was changed since",
         remedy="agentctl snapshots verify names all that was changed",
     )

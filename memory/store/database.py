@@ -71,7 +71,7 @@ class Database:
         self._noted_inside: Waiting = {}
         self._undoing: list[Callable[[], None]] = []
         self.lease: Lease | None = None
-        """What this process holds here, and must still hold to write. `memory.store.leases.held` sets it."""
+        """What this process holds here, and must still hold to write. `memory.store.leases.hold_lease` sets it."""
 
     @classmethod
     async def open(cls, url: str, *, create: bool = True) -> Database:

@@ -108,7 +108,7 @@ def elapsed_s() -> float:
 
 
 class Lease:
-    """What one process holds in one database: a run, and of a live run its account. Made by `held`."""
+    """What one process holds in one database: a run, and of a live run its account. Made by `hold_lease`."""
 
     def __init__(self, database: Database, holder: Holder, *, ttl_s: float, tell: Tell) -> None:
         self._database = database
@@ -155,14 +155,14 @@ class Lease:
             await sleep(_LOOK_S)
 
     async def _taken(self, connection: AsyncConnection, scope: str) -> int | None:
-        given = {**self._holder.model_dump(exclude={"id"}), "holder": self._holder.id, "scope": scope}
-        given |= {"ttl_ms": self._ttl_ms, "dead_token": -1}
+        parameters = {**self._holder.model_dump(exclude={"id"}), "holder": self._holder.id, "scope": scope}
+        parameters |= {"ttl_ms": self._ttl_ms, "dead_token": -1}
         statement = _take(connection.dialect.name)
-        token = (await connection.execute(statement, given)).scalar()
+        token = (await connection.execute(statement, parameters)).scalar()
         if token is None:
             record = await lease_of(connection, scope)
             if record is not None and record.proven_dead:
-                token = (await connection.execute(statement, {**given, "dead_token": record.token})).scalar()
+                token = (await connection.execute(statement, {**parameters, "dead_token": record.token})).scalar()
         return token
 
     def _nearby(self, record: LeaseRecord) -> bool:
@@ -175,8 +175,8 @@ class Lease:
         Raises `LeaseLost` where the run is no longer held; where anything of it is not, in one that `sends`.
         """
         until = elapsed_s() + self._ttl_s
-        found = await connection.execute(_renewal(connection.dialect.name), self._given)
-        still = {row[0] for row in found}
+        rows = await connection.execute(_renewal(connection.dialect.name), self._parameters)
+        still = {row[0] for row in rows}
         for scope in [*self._tokens] if sends else [*self._tokens][:1]:
             if scope not in still:
                 raise await self._loss(connection, scope)
@@ -230,8 +230,8 @@ class Lease:
         tokens, began = self.tokens, elapsed_s()
         async with self._database.beside() as connection:
             for scope, token in self._tokens.items():
-                given = {"held_scope": scope, "held_token": token, "ttl_ms": self._ttl_ms}
-                again = (await connection.execute(_again(connection.dialect.name), given)).scalar()
+                parameters = {"held_scope": scope, "held_token": token, "ttl_ms": self._ttl_ms}
+                again = (await connection.execute(_again(connection.dialect.name), parameters)).scalar()
                 if again is None:
                     raise await self._loss(connection, scope)
                 tokens[scope] = again
@@ -241,7 +241,7 @@ class Lease:
     async def release(self) -> None:
         """Let go, so that the next may have it at once. What was lost is left alone."""
         async with self._database.beside() as connection:
-            await connection.execute(_RELEASE, self._given)
+            await connection.execute(_RELEASE, self._parameters)
 
     async def _loss(self, connection: AsyncConnection, scope: str) -> LeaseLost:
         record = await lease_of(connection, scope)
@@ -257,16 +257,16 @@ class Lease:
         return int(self._ttl_s * 1_000)
 
     @property
-    def _given(self) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, Any]:
         pairs = list(self._tokens.items())
-        given: dict[str, Any] = {"ttl_ms": self._ttl_ms}
+        parameters: dict[str, Any] = {"ttl_ms": self._ttl_ms}
         for place, (scope, token) in zip(_PLACES, (pairs * 2)[:2], strict=True):
-            given |= {f"{place}_scope": scope, f"{place}_token": token}
-        return given
+            parameters |= {f"{place}_scope": scope, f"{place}_token": token}
+        return parameters
 
 
 @asynccontextmanager
-async def held(
+async def hold_lease(
     database: Database, scope: str, *, ttl_s: float = TTL_S, tell: Tell = lambda text: None
 ) -> AsyncGenerator[Lease]:
     """Hold `scope`, a run, while the body goes on: what `database` writes meanwhile, it writes as the holder.
@@ -303,8 +303,8 @@ async def lease_of(connection: AsyncConnection, scope: str) -> LeaseRecord | Non
 async def leases_in_force(database: Database) -> tuple[LeaseRecord, ...]:
     """Those that somebody holds now, by scope."""
     async with database.reading() as connection:
-        found = await connection.execute(_records(connection.dialect.name).order_by(leases.c.scope))
-        return tuple(record for row in found.mappings() if (record := _record(dict(row))).in_force)
+        result = await connection.execute(_records(connection.dialect.name).order_by(leases.c.scope))
+        return tuple(record for row in result.mappings() if (record := _record(dict(row))).in_force)
 
 
 def _record(row: dict[str, Any]) -> LeaseRecord:
@@ -346,7 +346,7 @@ def _take(dialect: str) -> ReturningInsert[int]:
     ).returning(leases.c.token)
 
 
-def _held() -> ColumnElement[bool]:
+def _own_leases() -> ColumnElement[bool]:
     return or_(
         *(
             and_(
@@ -369,7 +369,7 @@ def _renewal(dialect: str) -> ReturningUpdate[str, Any]:
         bounded = func.set_config("idle_in_transaction_session_timeout", cast(_TTL, Text), True)
     return (
         update(leases)
-        .where(_held(), leases.c.expires_at_ms > _now(dialect))
+        .where(_own_leases(), leases.c.expires_at_ms > _now(dialect))
         .values(expires_at_ms=_now(dialect) + _TTL)
         .returning(leases.c.scope, bounded)
     )
@@ -387,7 +387,7 @@ def _records(dialect: str) -> Select[Any]:
     return select(leases, _now(dialect).label("now_ms"))
 
 
-_RELEASE: Final[Update] = update(leases).where(_held()).values(expires_at_ms=0)
+_RELEASE: Final[Update] = update(leases).where(_own_leases()).values(expires_at_ms=0)
 
 
 def _machine(host: str) -> str:

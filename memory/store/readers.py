@@ -14,7 +14,7 @@ from memory.store.fault import as_written
 from memory.store.records import ClosedCycle, CycleRecord, RunHeader, RunRecord, SnapshotRecord, Step, VerdictRecord
 from memory.store.schema import cycles, episodes, runs, snapshots, verdicts
 
-_SHOWN = 5
+_LIST_LIMIT = 5
 
 
 def _fields(row: RowMapping, *names: str) -> dict[str, Any]:
@@ -61,7 +61,9 @@ async def full_id(connection: AsyncConnection, column: Column[str], *, prefix: s
     """
     # Not LIKE, which in SQLite takes R for r.
     begins = func.substr(column, 1, len(prefix)) == prefix
-    known = (await connection.scalars(select(column).where(begins).distinct().order_by(column).limit(_SHOWN))).all()
+    known = (
+        await connection.scalars(select(column).where(begins).distinct().order_by(column).limit(_LIST_LIMIT))
+    ).all()
     if prefix in known:
         return prefix
     if not prefix or not known:

@@ -125,8 +125,8 @@ class RunHeader(Value):
 
     def version_at(self, cycle: int) -> str:
         """The version of agentctl that decided `cycle`."""
-        said = [era.version for era in self.eras if era.from_cycle <= cycle and era.version]
-        return said[-1] if said else self.version
+        versions = [era.version for era in self.eras if era.from_cycle <= cycle and era.version]
+        return versions[-1] if versions else self.version
 
     @property
     def config_digest(self) -> str:
@@ -135,11 +135,11 @@ class RunHeader(Value):
         The first link of the chain of seals.
         """
         left_out = {"run_id", "created_at", "parent", "planned_cycles", "eras", "account", "opened_at"}
-        given = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
+        config = {name: getattr(self, name) for name in set(type(self).model_fields) - left_out}
         for late in ("opening", "venue_stops", "attaches", "batch", "before"):
-            if not given[late]:
-                del given[late]
-        return digest(given)
+            if not config[late]:
+                del config[late]
+        return digest(config)
 
 
 class RunRecord(Value):

@@ -49,11 +49,11 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[R
         return
     names = [column.name for column in table.primary_key]
     for start in range(0, len(rows), _AT_ONCE):
-        wanted = {tuple(row[name] for name in names): row for row in rows[start : start + _AT_ONCE]}
+        by_key = {tuple(row[name] for name in names): row for row in rows[start : start + _AT_ONCE]}
         key = tuple_(*table.primary_key)
-        found = await connection.execute(select(*table.primary_key, table.c.digest).where(key.in_(wanted)))
-        for *stored, digest in found:
-            row = wanted[tuple(stored)]
+        existing = await connection.execute(select(*table.primary_key, table.c.digest).where(key.in_(by_key)))
+        for *stored, digest in existing:
+            row = by_key[tuple(stored)]
             if row["digest"] != digest:
                 raise Refused(f"{table.name} {key_of(table, row)} is already recorded with other content")
 

@@ -147,7 +147,7 @@ def _measured(case: Case, limits: CorrelationLimits) -> Decimal:
     longs, shorts = case.book.sides
     across = shorts if case.proposal.side == "buy" else longs
     together = case.exposures[judged]
-    for symbol, moves in case.book.kept(("movements", judged), lambda: _movements(case.book, judged, limits)).items():
+    for symbol, moves in case.book.memo(("movements", judged), lambda: _movements(case.book, judged, limits)).items():
         match moves:
             case "apart":
                 continue
@@ -239,7 +239,7 @@ def value_at_risk_within(case: Case, limits: ValueAtRiskLimits) -> Ruling:
     symbol, side = case.proposal.symbol, case.proposal.side
     low, high = case.book.worth_ranges.get(symbol, (ZERO, ZERO))
     worth = case.notional if side == "buy" else -case.notional
-    returns, others = case.book.kept(
+    returns, others = case.book.memo(
         ("losses by bar", symbol), lambda: _others(case.book, symbol, minimum=limits.minimum_bars)
     )
     judged = Stake(low + worth, high + worth, returns)
@@ -260,7 +260,7 @@ def _others(book: Book, judged: str, *, minimum: int) -> tuple[Sequence[int], Se
     count = len(returns[shortest])
     if count < minimum:
         raise FactMissing(f"there are {count} returns of {shortest}, and {minimum} are needed")
-    stakes = [Stake(*ranges[symbol], found[-count:]) for symbol, found in returns.items() if symbol != judged]
+    stakes = [Stake(*ranges[symbol], series[-count:]) for symbol, series in returns.items() if symbol != judged]
     return returns[judged][-count:], losses_by_bar(stakes)
 
 

@@ -40,10 +40,10 @@ def rate_within(case: Case, limits: RateLimits) -> Ruling:
 
     def judged(count: int, limit: int, what: str) -> Ruling:
         unit = f"orders in {limits.window_s} s {what}"
-        kept = limits.kept_for_exits
+        reserved = limits.kept_for_exits
         if case.reducing:
-            kept = min(replaced, 1 if case.protects else limit // 2)
-        return within(Decimal(count), Decimal(max(limit - kept, 0)), unit=unit, warn_at=limits.warn_at)
+            reserved = min(replaced, 1 if case.protects else limit // 2)
+        return within(Decimal(count), Decimal(max(limit - reserved, 0)), unit=unit, warn_at=limits.warn_at)
 
     return strictest(judged(here, limits.per_symbol, "in the symbol"), judged(in_all, limits.in_all, "in all"))
 

@@ -175,7 +175,7 @@ def notional_within(case: Case, limits: NotionalLimits) -> Ruling:
     caps = [] if limits.absolute is None else [limits.absolute]
     if limits.share_of_equity is not None and not case.reducing:
         equity = case.equity
-        factor = case.book.kept("size factor", lambda: size_factor(case.policy, case.facts.equity_marks, equity))
+        factor = case.book.memo("size factor", lambda: size_factor(case.policy, case.facts.equity_marks, equity))
         caps.append(limits.share_of_equity * equity * factor)
     if not caps:
         return passed("passed by: the order only reduces, and there is no absolute cap")
@@ -273,21 +273,21 @@ def only_reduces(case: Case) -> Ruling:
         return _plain(case)
     if case.reducing:
         return passed("only reduces")
-    if not case.held:
+    if not case.position:
         return deny("there is no position to reduce")
-    if (case.held > 0) == (case.proposal.side == "buy"):
+    if (case.position > 0) == (case.proposal.side == "buy"):
         return deny("the order would enlarge the position")
-    wanted, held = case.proposal.quantity + case.queued, abs(case.held)
-    message = f"{plain(wanted)} with working exits would flip the position of {plain(held)}"
-    return Ruling("deny", message, wanted, held, case.instrument.base)
+    total, position = case.proposal.quantity + case.queued, abs(case.position)
+    message = f"{plain(total)} with working exits would flip the position of {plain(position)}"
+    return Ruling("deny", message, total, position, case.instrument.base)
 
 
 def _plain(case: Case) -> Ruling:
     sells_spot = case.proposal.side == "sell" and case.instrument.kind == "spot"
-    if not sells_spot or case.held <= 0 or case.proposal.quantity + case.queued > case.held:
+    if not sells_spot or case.position <= 0 or case.proposal.quantity + case.queued > case.position:
         return passed("not a reduce-only order")
-    held = f"{plain(case.held)} {case.instrument.base}"
-    return deny(f"the sale only leaves what is held ({held}): propose it again with reduce_only")
+    holding = f"{plain(case.position)} {case.instrument.base}"
+    return deny(f"the sale only leaves what is held ({holding}): propose it again with reduce_only")
 
 
 @check(
@@ -299,13 +299,13 @@ def short_permitted(case: Case, limits: ShortLimits) -> Ruling:
     """Refuse a sale of more than is held, working sales counted, unless the policy allows it and it is no spot."""
     if case.proposal.side == "buy":
         return passed("a buy")
-    sold, held = case.proposal.quantity + case.queued, max(case.held, ZERO)
-    if sold <= held:
+    sold, owned = case.proposal.quantity + case.queued, max(case.position, ZERO)
+    if sold <= owned:
         return passed("covered by what is held")
     if limits.allow and case.instrument.kind != "spot":
         return passed("short selling is allowed")
-    message = f"{plain(sold)} with working sales is more than the {plain(held)} held"
-    return Ruling("deny", message, sold, held, case.instrument.base)
+    message = f"{plain(sold)} with working sales is more than the {plain(owned)} held"
+    return Ruling("deny", message, sold, owned, case.instrument.base)
 
 
 @check(
@@ -444,10 +444,10 @@ def _terms(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
 def _conduct(case: Case, limits: OptionLimits) -> Iterator[Ruling]:
     """What the order does: sells short, or adds to a loss."""
     proposal, buys = case.proposal, case.proposal.side == "buy"
-    sold, held = proposal.quantity + case.queued, max(case.held, ZERO)
-    if limits.long_only and not buys and sold > held:
-        message = f"{plain(sold)} with working sales is more than the {plain(held)} held"
-        yield Ruling("deny", message, sold, held, case.instrument.base)
+    sold, owned = proposal.quantity + case.queued, max(case.position, ZERO)
+    if limits.long_only and not buys and sold > owned:
+        message = f"{plain(sold)} with working sales is more than the {plain(owned)} held"
+        yield Ruling("deny", message, sold, owned, case.instrument.base)
     position = case.book.portfolio.positions.get(proposal.symbol)
     if limits.averaging_down or position is None or (position.quantity > ZERO) != buys:
         return
@@ -506,11 +506,11 @@ def can_be_exited(case: Case) -> Ruling:
     """
     proposal, instrument = case.proposal, case.instrument
     gained = after_fee(proposal.quantity, instrument, side=proposal.side)
-    held = case.held if proposal.side == "buy" else -case.held
-    if held + gained <= ZERO:
+    position = case.position if proposal.side == "buy" else -case.position
+    if position + gained <= ZERO:
         return passed("it opens nothing")
     exits = [price for price in (proposal.stop_price, proposal.target_price) if price is not None]
-    why = no_way_out(held + gained, instrument, price=min([case.mid, *exits]))
+    why = no_way_out(position + gained, instrument, price=min([case.mid, *exits]))
     return deny(f"what is bought could not be exited: {why}") if why else passed("it can be exited")
 
 

@@ -14,7 +14,7 @@ import pytest
 from agentctl.cli import main
 from agentctl.snapshot_view import bar
 from memory import Database
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 
 
 @pytest.fixture(autouse=True)
@@ -405,7 +405,7 @@ def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pyte
     run_id = json.loads(said(capsys)[0])["run_id"]
     with asyncio.Runner() as elsewhere:
         database = elsewhere.run(Database.open(f"sqlite:///{folder}/.agentctl/agentctl.db"))
-        holding = held(database, run_id)
+        holding = hold_lease(database, run_id)
         elsewhere.run(holding.__aenter__())
         assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
         assert f"another process is running {run_id}: process {os.getpid()} on " in said(capsys)[1]

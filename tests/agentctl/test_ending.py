@@ -16,7 +16,7 @@ from agentctl.cli import main
 from agentctl.output import INTERRUPTED
 from agentctl.parting import Ended, parting, tell_failure
 from builders.processes import Agentctl, agentctl
-from builders.runs import busy, drive
+from builders.runs import drive, timed
 from builders.sessions import NOW
 from domain.digest import plain
 from domain.order import OrderState
@@ -28,8 +28,19 @@ from memory import Database
 
 REFUSED = 3
 
-BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\n'
-"""An entry in cycle 0, its exit in cycle 3 and another entry in cycle 4."""
+BUSY = """seed = 2
+symbols = ["ETH/USDT"]
+[desk.risk]
+reenter_after_bars = 0
+max_hold_bars = 3
+stop_atr = 6
+target_atr = 9
+"""
+"""An entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
+
+
+WATCHES = "nobody watches now: time limits and theses"
+"""Stop and target are at the venue."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +65,9 @@ def test_a_run_that_keeps_its_positions_shows_each_with_its_stop(capsys: pytest.
     (line,) = [line for line in out.splitlines() if line.startswith("still open: ")]
     assert code == 0
     assert line.startswith("still open: ETH/USDT: long ")
-    assert "watched by the run only; target " in line
+    assert line.endswith(" held at sim")
+    assert "; stop " in line
+    assert " and target " in line
     assert "nobody watches" not in err, "a simulated market stands still while nobody looks"
     _, out, _ = run(capsys, "--resume", "last", "--json")
     (position,) = json.loads(out)["open_positions"]
@@ -64,7 +77,7 @@ def test_a_run_that_keeps_its_positions_shows_each_with_its_stop(capsys: pytest.
 def test_a_run_closes_its_positions_before_it_ends_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "--cycles", "2", "--on-exit", "flatten", "--json")
     result = json.loads(out)
-    assert (code, [order["side"] for order in result["orders"]]) == (0, ["buy", "sell"])
+    assert (code, [order["side"] for order in result["orders"]]) == (0, ["buy", "sell", "sell"])
     assert "open_positions" not in result
     assert "closing everything by agentctl: the run is ending" in err
     assert "trading is active" not in err
@@ -99,14 +112,14 @@ def test_what_is_asked_wrongly_is_refused(capsys: pytest.CaptureFixture[str], ar
 def test_a_run_that_fails_names_what_it_leaves_open_and_how_it_goes_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, _ = graphs.trading.NODES["learning"]
+    real, _ = graphs.trading.graph.NODES["learning"]
 
     async def learning(state: CycleState, cycle: Cycle) -> CycleState:
         if cycle.number == 2:
             raise RuntimeError("the disk is full")
         return await real(state, cycle)
 
-    monkeypatch.setitem(graphs.trading.NODES, "learning", (learning, None))
+    monkeypatch.setitem(graphs.trading.graph.NODES, "learning", (learning, None))
     code, out, err = run(capsys, "--cycles", "5")
     lines = err.splitlines()
     at = lines.index("open positions:")
@@ -120,7 +133,7 @@ def test_a_run_that_fails_names_what_it_leaves_open_and_how_it_goes_on(
 async def test_with_its_database_lost_a_run_says_what_it_last_knew(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header, market, model = await prepare(busy(), run_id="r1", at=NOW)
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
     async with await Database.in_memory() as database:
         session = await start(header, market, model, database=database)
         await drive(session, cycles=2)
@@ -136,7 +149,7 @@ async def test_with_its_database_lost_a_run_says_what_it_last_knew(
     assert lines[:2] == ["run r1 failed; its data is safe", "open positions at the end of its last cycle:"]
     assert lines[2].startswith("  ETH/USDT: long ")
     assert lines[3:] == [
-        "nobody watches now: the stop of ETH/USDT and all targets, time limits and theses",
+        WATCHES,
         "orders are named as they were at the end of its last cycle; what was sent after that may be out too",
         "fix the cause, then: agentctl run --live --resume r1",
     ]
@@ -146,7 +159,7 @@ async def test_with_its_database_lost_a_run_says_what_it_last_knew(
 async def test_a_run_that_fails_names_every_order_that_may_still_fill(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    header, market, model = await prepare(busy(), run_id="r1", at=NOW)
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
     async with await Database.in_memory() as database:
         session = await start(header, market, model, database=database)
         await drive(session, cycles=2)
@@ -177,13 +190,10 @@ async def test_a_run_that_fails_names_every_order_that_may_still_fill(
 
 async def a_result(**over: Any) -> RunResult:
     """Of a run that holds, as if it traded at an exchange."""
-    header, market, model = await prepare(busy(), run_id="r1", at=NOW)
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
     async with await Database.in_memory() as database:
         result = await drive(await start(header, market, model, database=database), cycles=2)
     return result.model_copy(update={"market": "okx", "mode": "live", "asked": None} | over)
-
-
-WATCHES = "nobody watches now: the stop of ETH/USDT and all targets, time limits and theses"
 
 
 @pytest.mark.parametrize(

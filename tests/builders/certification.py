@@ -64,7 +64,7 @@ class Watcher:
 
 @dataclass
 class Stopping:
-    asked: bool = False
+    requested: bool = False
 
 
 class Room(Protocol):

@@ -34,7 +34,7 @@ from graphs.certification.rules import certify_policy
 from graphs.runs.replay import replay_run
 from memory import Archive, Database, Ledger
 from memory.operators.controls import Controls
-from memory.store.leases import held
+from memory.store.leases import hold_lease
 from memory.verify import verify
 from venues.exchange.account.recording import Recording
 
@@ -283,7 +283,7 @@ async def test_stopped_in_any_step_it_ends_after_it_and_leaves_nothing(step: Ste
         double, trials = live.stage.double, Trials.on(live)
 
         def stop(begun: Step) -> None:
-            trials.stop.asked = trials.stop.asked or begun == step
+            trials.stop.requested = trials.stop.requested or begun == step
 
         trials.before = stop
         async with await Database.in_memory() as database:
@@ -420,7 +420,7 @@ async def test_orders_of_ours_in_the_symbol_refuse_it() -> None:
 
 async def test_a_run_that_holds_the_account_refuses_it(tmp_path: Path) -> None:
     with a_live_stage() as live:
-        async with archive(tmp_path) as database, archive(tmp_path) as other, held(other, "r1") as lease:
+        async with archive(tmp_path) as database, archive(tmp_path) as other, hold_lease(other, "r1") as lease:
             await lease.take("okx:1")
             with pytest.raises(UsageError, match="another process is running okx:1"):
                 await Trials.on(live).certify(database)

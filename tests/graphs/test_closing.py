@@ -216,7 +216,11 @@ def a_position(**over: Any) -> OpenPosition:
             {"quantity": Decimal("-0.5"), "at_venue": Decimal("0.5"), "guarded": True},
             "short 0.5 at 100; stop 90 held at okx",
         ),
-        ({"target_price": Decimal(120)}, "target 120"),
+        ({"target_price": Decimal(120)}, "; target 120"),
+        (
+            {"target_price": Decimal(120), "at_venue": Decimal("0.5"), "guarded": True, "targeted": True},
+            "stop 90 and target 120 held at okx",
+        ),
     ],
 )
 def test_a_position_is_said_with_its_stop_and_where_that_rests(over: dict[str, Any], words: str) -> None:
@@ -227,6 +231,12 @@ def test_what_nobody_watches_is_named() -> None:
     bare, held = a_position(), a_position(symbol="ETH/USDT", at_venue=Decimal("0.5"), guarded=True)
     assert unwatched([held]) == "all targets, time limits and theses"
     assert unwatched([bare, held]) == f"the stop of {BTC} and all targets, time limits and theses"
+    aimed = {"target_price": Decimal(120)}
+    whole = a_position(symbol="ETH/USDT", at_venue=Decimal("0.5"), guarded=True, targeted=True, **aimed)
+    assert unwatched([whole]) == "time limits and theses"
+    assert unwatched([a_position(**aimed), whole]) == (
+        f"the stop of {BTC} and the target of {BTC}, time limits and theses"
+    )
 
 
 async def test_the_restriction_in_force_is_in_the_result_as_long_as_it_stands() -> None:

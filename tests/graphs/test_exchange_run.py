@@ -130,7 +130,7 @@ async def test_a_stop_ends_the_wait_for_the_next_bar_at_once(stage: Stage) -> No
 
 async def test_a_run_that_is_cancelled_while_it_waits_is_cancelled() -> None:
     stop = Stop()
-    waiting = asyncio.ensure_future(stop.unless_asked(asyncio.Event().wait()))  # type: ignore[arg-type]
+    waiting = asyncio.ensure_future(stop.unless_stopped(asyncio.Event().wait()))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     stop.ask()
     waiting.cancel()

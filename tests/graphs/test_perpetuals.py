@@ -23,7 +23,7 @@ from exchange_double.faults import Maintenance
 from exchange_double.wire import Operation
 from graphs import RunOptions, RunResult, prepare, resume, start
 from graphs.runs.replay import replay_run
-from graphs.session.perpetuals import margins_now, nothing_left, outlook
+from graphs.session.perpetuals import depleted, margins_now, outlook
 from graphs.session.session import RunSettings
 from graphs.trading.events import Event, Liquidated
 from memory import Archive, Database, Ledger
@@ -161,8 +161,8 @@ async def test_nothing_is_left_only_where_not_even_the_least_order_is(tmp_path: 
         marks = {SWAP: Decimal(3_000)}
         for cash, gone in (("100000", False), ("1", False), ("0.00001", True), ("0", True), ("-5", True)):
             poor = empty.model_copy(update={"cash": Decimal(cash)})
-            assert nothing_left(poor, session.settings, marks=marks) is gone
-            assert nothing_left(poor, session.settings, marks={}) is False
+            assert depleted(poor, session.settings, marks=marks) is gone
+            assert depleted(poor, session.settings, marks={}) is False
 
 
 ASKED_CYCLES = 14

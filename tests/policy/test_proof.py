@@ -447,7 +447,7 @@ def with_sides_netted(case: Case, limits: PositionLimits) -> Ruling:
 def at_its_own_limit(case: Case, limits: PositionLimits) -> Ruling:
     """Values a sale at what it asks for, which may be less than the market."""
     price = case.proposal.limit_price or case.quote.ask
-    worth = case.held * case.book.mark(JUDGED) - case.proposal.quantity * price
+    worth = case.position * case.book.mark(JUDGED) - case.proposal.quantity * price
     return within(abs(worth), limits.share_of_equity * case.equity, unit="", warn_at=limits.warn_at)
 
 
@@ -510,12 +510,12 @@ def without_drawdown(case: Case, limits: NotionalLimits) -> Ruling:
 
 
 def without_working_exits(case: Case) -> Ruling:
-    opposite = case.held < 0 if case.proposal.side == "buy" else case.held > 0
-    return passed("") if opposite and case.proposal.quantity <= abs(case.held) else deny("")
+    opposite = case.position < 0 if case.proposal.side == "buy" else case.position > 0
+    return passed("") if opposite and case.proposal.quantity <= abs(case.position) else deny("")
 
 
 def without_working_sales(case: Case, limits: ShortLimits) -> Ruling:
-    return passed("") if case.proposal.quantity <= case.held else deny("")
+    return passed("") if case.proposal.quantity <= case.position else deny("")
 
 
 def whatever_the_market(case: Case, limits: OrderTypeLimits) -> Ruling:

@@ -30,11 +30,11 @@ def read_rows(rows: Iterable[Sequence[object]], *, timeframe: Timeframe) -> Bars
 
 def merged(known: Bars, more: Iterable[Candle]) -> Bars:
     """Both together. Of two tellings of one bar the one of more volume is kept: it holds more trades."""
-    found = dict(known)
+    together = dict(known)
     for bar in more:
-        other = found.get(bar.opened_at)
-        found[bar.opened_at] = bar if other is None else max(bar, other, key=_fullness)
-    return found
+        other = together.get(bar.opened_at)
+        together[bar.opened_at] = bar if other is None else max(bar, other, key=_fullness)
+    return together
 
 
 def _fullness(bar: Candle) -> tuple[Decimal, ...]:
@@ -90,10 +90,10 @@ class BarWindow:
     def merge(self, bars: Bars) -> None:
         """Take in more bars, and forget the oldest when they become too many."""
         together = merged(self._bars, bars.values())
-        kept = sorted(together)[-self._most :]
-        if len(kept) < len(together) and (self.asked_from is None or self.asked_from < kept[0]):
-            self.asked_from = kept[0]
-        self._bars = {opened_at: together[opened_at] for opened_at in kept}
+        retained = sorted(together)[-self._most :]
+        if len(retained) < len(together) and (self.asked_from is None or self.asked_from < retained[0]):
+            self.asked_from = retained[0]
+        self._bars = {opened_at: together[opened_at] for opened_at in retained}
         self._series = CandleSeries(tuple(self._bars.values()))
 
     def forget(self) -> None:

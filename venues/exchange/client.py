@@ -144,14 +144,14 @@ class ExchangeClient:
             yield
             self.answers += 1
         except BaseError as error:
-            said = visible(str(error), limit=200)
+            reason = visible(str(error), limit=200)
             name = type(error).__name__
             if name in REFUSED:
                 raise (KeysRefused if refuses_keys(name) else VenueRefused)(
-                    f"{self.exchange} refuses {what}: {name}: {said}", remedy=remedy_of(name, self.exchange)
+                    f"{self.exchange} refuses {what}: {name}: {reason}", remedy=remedy_of(name, self.exchange)
                 ) from error
             raise VenueUnavailable(
-                f"{self.exchange} did not give {what}: {name}: {said}",
+                f"{self.exchange} did not give {what}: {name}: {reason}",
                 remedy="Check the network, the proxy variables and the exchange's status page, and run it again",
             ) from error
         except OSError as error:

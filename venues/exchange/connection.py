@@ -101,11 +101,15 @@ class Connection:
         settings: Mapping[str, object] | None = None,
         base_url: str | None = None,
     ) -> None:
-        given = dict(settings or {})
+        config = dict(settings or {})
         kinds = {"fetchMarkets": {"types": list(_KINDS[exchange])}} if exchange in _KINDS else {}
-        options = given.pop("options", {})
+        options = config.pop("options", {})
         self.ccxt: Any = client(
-            {"aiohttp_trust_env": True, "options": {**kinds, **(options if isinstance(options, dict) else {})}, **given}
+            {
+                "aiohttp_trust_env": True,
+                "options": {**kinds, **(options if isinstance(options, dict) else {})},
+                **config,
+            }
         )
         if base_url is not None:
             move(self.ccxt, base_url)
@@ -141,4 +145,4 @@ def move(ccxt: Any, base_url: str) -> None:
 def _moved(urls: object, base: str) -> object:
     if isinstance(urls, Mapping):
         return {name: _moved(url, base) for name, url in urls.items()}
-    return _HOST.sub(lambda found: base.replace("http", found[1], 1), urls) if isinstance(urls, str) else urls
+    return _HOST.sub(lambda match: base.replace("http", match[1], 1), urls) if isinstance(urls, str) else urls

@@ -31,8 +31,8 @@ _GLANCE_S = 5.0
 """For the second exchange to answer, when its quotes are only to be compared."""
 _UNFIT = (SymbolUnknown, UsageError)
 """What is wrong with an exchange that lacks a symbol, or does not say how it trades."""
-_SOURCES_KEPT = 32
-_NOTES_KEPT = 20
+_MOST_SOURCES = 32
+_MOST_NOTES = 20
 
 
 class FailoverMarket:
@@ -67,11 +67,11 @@ class FailoverMarket:
         self._breaker = Breaker(after=fail_after, probe_after_s=probe_after_s)
         self._urgency = Urgency((*primary.urgent, *secondary.urgent), wall=wall, every_s=urgent_every_s)
         self._tell: Callable[[str], None] = _nobody
-        self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._looked: ExchangeMarket = primary
         self._measured: ExchangeMarket | None = None
         self._compared = True
-        self._sources: deque[tuple[datetime, ExchangeMarket]] = deque(maxlen=_SOURCES_KEPT)
+        self._sources: deque[tuple[datetime, ExchangeMarket]] = deque(maxlen=_MOST_SOURCES)
         self.failures = 0
         """Looks at the first exchange that nothing answered."""
         self.switches = 0

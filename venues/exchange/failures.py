@@ -63,13 +63,13 @@ class Codes:
             ("refused", self.refused),
         )
         for kind, entries in tables:
-            if any(_fits(code, wanted) and words in message.lower() for wanted, words in entries):
+            if any(_fits(code, pattern) and words in message.lower() for pattern, words in entries):
                 return kind
         return None
 
 
-def _fits(code: str, wanted: str) -> bool:
-    return code.startswith(wanted[:-1]) if wanted.endswith("*") else code == wanted
+def _fits(code: str, pattern: str) -> bool:
+    return code.startswith(pattern[:-1]) if pattern.endswith("*") else code == pattern
 
 
 def kind_of(error: Exception, *, status: int | None, code: str, message: str, codes: Codes) -> Kind:

@@ -40,14 +40,14 @@ class ExchangeFeed:
         length = self._timeframe.length
         anew = close - KEPT_BARS * length
         since = max(window.newest or anew, anew)
-        found, newest = await self._pages(symbol, since=since, close=close)
+        bars, newest = await self._pages(symbol, since=since, close=close)
         if newest is None or newest < close - length:
             raise VenueUnavailable(
                 f"{self._client.exchange} has not shown the bar of {symbol} that closed at {close:%H:%M}"
             )
         if since == anew:
             window.forget()
-        window.merge(found)
+        window.merge(bars)
         if gaps := window.gaps(since=since):
             again, _ = await self._pages(symbol, since=gaps[0].start, close=gaps[-1].end)
             window.merge(again)
@@ -57,13 +57,13 @@ class ExchangeFeed:
 
     async def before(self, symbol: str, *, since: datetime, end: datetime) -> Sequence[Candle]:
         """The bars that opened from `since` on and closed by `end`, oldest first; none are kept."""
-        found, _ = await self._pages(symbol, since=since, close=end)
-        return [found[opened_at] for opened_at in sorted(found)]
+        bars, _ = await self._pages(symbol, since=since, close=end)
+        return [bars[opened_at] for opened_at in sorted(bars)]
 
     async def _pages(self, symbol: str, *, since: datetime, close: datetime) -> tuple[Bars, datetime | None]:
         """Closed bars from `since` on, and when the newest bar of all opened, which may be under way."""
         length, page = self._timeframe.length, self._client.page(symbol)
-        found: Bars = {}
+        closed_bars: Bars = {}
         newest: datetime | None = None
         start = since
         for _ in range(_MOST_PAGES):
@@ -75,13 +75,15 @@ class ExchangeFeed:
                 raise VenueUnavailable(
                     f"{self._client.exchange} gave a candle of {symbol} that can't be: {error}"
                 ) from error
-            found = merged(found, (bar for bar in bars.values() if bar.opened_at >= since and bar.closed_at <= close))
-            shown = max(bars, default=None)
-            newest = max(filter(None, (newest, shown)), default=None)
+            closed_bars = merged(
+                closed_bars, (bar for bar in bars.values() if bar.opened_at >= since and bar.closed_at <= close)
+            )
+            latest = max(bars, default=None)
+            newest = max(filter(None, (newest, latest)), default=None)
             # An empty page is a stretch without trades, or the end: only the clock says which.
-            start = shown + length if shown is not None and shown >= start else start + limit * length
+            start = latest + length if latest is not None and latest >= start else start + limit * length
             if start >= close:
-                return found, newest
+                return closed_bars, newest
         raise VenueUnavailable(f"{self._client.exchange} gives the candles of {symbol} in too small pieces")
 
 

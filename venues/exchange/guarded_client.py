@@ -144,8 +144,8 @@ class _Guarded:
             flight.status, flight.body = code, body
         if heard := _HEARD.get():
             heard.status, heard.answer = code, body
-        told: str = super().on_rest_response(code, reason, url, method, headers, body, *more)  # type: ignore[misc]
-        return told
+        answer: str = super().on_rest_response(code, reason, url, method, headers, body, *more)  # type: ignore[misc]
+        return answer
 
     # ccxt would round what it is given, and change the decimal context of the whole task while it does.
 

@@ -125,9 +125,9 @@ def instrument_of(
             }
         )
     except (ValueError, ValidationError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise UsageError(
-            f"{exchange} does not say on which grid {symbol} trades: {said}", remedy="Choose another of --symbols"
+            f"{exchange} does not say on which grid {symbol} trades: {reason}", remedy="Choose another of --symbols"
         ) from error
 
 

@@ -21,17 +21,17 @@ from venues.exchange.client import ExchangeClient
 from venues.exchange.early_tick import Urgency
 from venues.exchange.instruments import chosen, contract_size
 from venues.exchange.perpetuals import MOST_RATES, funding_rates, tells_tiers, tiers_of
-from venues.exchange.snapshot import PATIENCE_S, Look, Observer, Told
+from venues.exchange.snapshot import PATIENCE_S, Look, Observer, StreamView
 from venues.exchange.stream_health import StreamHealth
 from venues.exchange.ticks import Ticks
 from venues.quote_from_bar import quote_from
 
 DEFAULT_TIMEFRAME = Timeframe("5m")
-_LOOKS_KEPT = 8
-_UNSHOWN_KEPT = 20
+_MOST_LOOKS = 8
+_MOST_UNSHOWN = 20
 
 
-class Stream(Told, Protocol):
+class Stream(StreamView, Protocol):
     """What is heard of a market between looks while it is entered: an `ExchangeStream`, for one."""
 
     @property
@@ -100,9 +100,9 @@ class ExchangeMarket:
         self._wall = wall
         self._sleep = sleep
         self._tell: Callable[[str], None] = _nobody
-        self._looks: deque[Look] = deque(maxlen=_LOOKS_KEPT)
+        self._looks: deque[Look] = deque(maxlen=_MOST_LOOKS)
         self._spread_bps: Decimal | None = None
-        self._unshown: deque[str] = deque(maxlen=_UNSHOWN_KEPT)
+        self._unshown: deque[str] = deque(maxlen=_MOST_UNSHOWN)
         # One reader at a time: agents ask at once, and a window is brought up by one of them.
         self._turn = asyncio.Lock()
 
@@ -167,24 +167,24 @@ class ExchangeMarket:
                 async with self._client:
                     await self._observer.load()
                     await self._observer.bring_up(symbol, close=close)
-            found = window.window(limit=limit, until=until)
+            bars = window.window(limit=limit, until=until)
             since = close - limit * self._timeframe.length
             end = min(window.asked_from or close, close)
-            if len(found) < limit and since < end:
+            if len(bars) < limit and since < end:
                 async with self._client:
                     older = await self._observer.before(symbol, since=since, end=end)
                 if not older and end == window.asked_from:
                     window.asked_from = since
-                found = [*older, *found][-limit:]
-        return found
+                bars = [*older, *bars][-limit:]
+        return bars
 
     async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
         self._window(symbol)
         look = next((look for look in reversed(self._looks) if look.moment <= as_of), None)
-        if look is not None and (look is self._looks[-1] or self._still_held(look, symbol, as_of=as_of)):
-            found = look.quotes.get(symbol)
-            if found is not None and found.at <= as_of:
-                return found
+        if look is not None and (look is self._looks[-1] or self._was_latest(look, symbol, as_of=as_of)):
+            quote = look.quotes.get(symbol)
+            if quote is not None and quote.at <= as_of:
+                return quote
             raise VenueUnavailable(
                 self.suspended.get(symbol) or f"{self.name} showed no bid and ask of {symbol} at {look.moment:%H:%M:%S}"
             )
@@ -209,14 +209,14 @@ class ExchangeMarket:
         if hour <= since or symbol in self.suspended:
             return ()
         async with self._turn, self._client:
-            found = await funding_rates(self._client, symbol, since=since, until=until)
-        if len(found) >= MOST_RATES and found[0].at - since > timedelta(days=1):
+            rates = await funding_rates(self._client, symbol, since=since, until=until)
+        if len(rates) >= MOST_RATES and rates[0].at - since > timedelta(days=1):
             text = (
-                f"{self.name} showed the last {len(found)} fundings of {symbol}, and those before them are not charged"
+                f"{self.name} showed the last {len(rates)} fundings of {symbol}, and those before them are not charged"
             )
             self._unshown.append(text)
             self._tell(text)
-        return found
+        return rates
 
     async def margin_tiers(self, symbol: str) -> tuple[MarginTier, ...]:
         """See `MarginSource.margin_tiers`. Raises `VenueUnavailable`, also for tiers that can't be true."""
@@ -310,7 +310,7 @@ class ExchangeMarket:
         """The look is the newest one from now on."""
         self._looks.append(look)
 
-    def _still_held(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
+    def _was_latest(self, look: Look, symbol: str, *, as_of: datetime) -> bool:
         """Whether an earlier look's quote was the last one known: a bar later there would have been another look."""
         return symbol in look.quotes and as_of < look.moment + self._timeframe.length
 

@@ -25,8 +25,8 @@ class _AsSent:
     def on_json_response(self, response_body: str) -> object:
         return json.loads(response_body, parse_float=str, parse_int=str)
 
-    async def fetch(self, *asked: Any, **named: Any) -> object:
-        answer: object = await super().fetch(*asked, **named)  # type: ignore[misc]
+    async def fetch(self, *args: Any, **named: Any) -> object:
+        answer: object = await super().fetch(*args, **named)  # type: ignore[misc]
         if not isinstance(answer, dict | list):
             raise ValueError("the answer is not JSON")
         return answer

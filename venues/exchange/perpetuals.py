@@ -30,15 +30,15 @@ async def funding_rates(
     Raises `VenueUnavailable`, also for an answer that contradicts itself.
     """
     rows = await client.funding_rates(symbol, since=since, limit=MOST_RATES)
-    found: dict[datetime, Decimal] = {}
+    rates: dict[datetime, Decimal] = {}
     for row in rows:
         try:
             at, rate = row["timestamp"], exact(row["fundingRate"])
         except (KeyError, ValueError) as error:
             raise VenueUnavailable(f"{client.exchange} gave a funding rate of {symbol} without a number") from error
-        if not isinstance(at, datetime) or found.setdefault(at := at.replace(microsecond=0), rate) != rate:
+        if not isinstance(at, datetime) or rates.setdefault(at := at.replace(microsecond=0), rate) != rate:
             raise VenueUnavailable(f"{client.exchange} gave two funding rates of {symbol} for one moment")
-    return tuple(FundingRate(at, found[at]) for at in sorted(found) if since < at <= until)
+    return tuple(FundingRate(at, rates[at]) for at in sorted(rates) if since < at <= until)
 
 
 def tells_tiers(exchange: str) -> bool:
@@ -52,29 +52,29 @@ def tiers_of(rows: Sequence[Row], *, exchange: str, unit: Decimal) -> tuple[Marg
     Raises `ValueError` for tiers that can't be true: not ascending, or keeping more than they take at first.
     """
     in_contracts, deducts = _DIALECTS[exchange]
-    found: list[MarginTier] = []
+    tiers: list[MarginTier] = []
     for row in sorted(rows, key=lambda row: exact(row["minNotional"] or 0))[:_MOST_TIERS]:
         above, rate = exact(row["minNotional"] or 0), exact(row["maintenanceMarginRate"])
         leverage = row.get("maxLeverage")
         above = above * unit if in_contracts else above
-        if found and (above <= found[-1].above or rate < found[-1].rate):
+        if tiers and (above <= tiers[-1].above or rate < tiers[-1].rate):
             raise ValueError("the tiers don't ascend")
         try:
             tier = MarginTier(
                 above=above,
                 in_base=in_contracts,
                 rate=rate,
-                deduction=_deduction(found, above, rate) if deducts else ZERO,
+                deduction=_deduction(tiers, above, rate) if deducts else ZERO,
                 max_leverage=None if leverage is None else exact(leverage),
             )
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"]) from None
         if not 0 < rate < 1 / (tier.max_leverage or 1):
             raise ValueError(f"a maintenance margin of {rate} at a leverage of {tier.max_leverage}")
-        found.append(tier)
-    if found and found[0].above > (unit if in_contracts else 1):
-        raise ValueError(f"the first tier begins at {found[0].above}")
-    return (found[0].model_copy(update={"above": ZERO}), *found[1:]) if found else ()
+        tiers.append(tier)
+    if tiers and tiers[0].above > (unit if in_contracts else 1):
+        raise ValueError(f"the first tier begins at {tiers[0].above}")
+    return (tiers[0].model_copy(update={"above": ZERO}), *tiers[1:]) if tiers else ()
 
 
 def _deduction(before: Sequence[MarginTier], above: Decimal, rate: Decimal) -> Decimal:

@@ -45,21 +45,21 @@ def _okx(market: Row, unit: Decimal) -> Mapping[str, object]:
     """Swaps count in contracts. Of spot `maxMktSz` and `maxStopSz` are in dollars, and `maxLmtSz` in the base: what
     ccxt has as the most that any order may cost is that of a market order."""
     info = part(market, "info")
-    found = {**_unified(market, unit), "max_notional": None}
+    sizes = {**_unified(market, unit), "max_notional": None}
     if not info:
-        return found
+        return sizes
     dollars = str(market.get("quote") or str(market.get("symbol")).partition("/")[2].partition(":")[0]) in _DOLLARS
     limit, at_market, stop = (_number(info.get(name)) for name in ("maxLmtSz", "maxMktSz", "maxStopSz"))
-    found["max_quantity"] = _in_base(limit, unit)
+    sizes["max_quantity"] = _in_base(limit, unit)
     if dollars:
-        found["max_notional"] = _number(info.get("maxLmtAmt"))
-        found["market_max_notional"] = _number(info.get("maxMktAmt"))
+        sizes["max_notional"] = _number(info.get("maxLmtAmt"))
+        sizes["market_max_notional"] = _number(info.get("maxMktAmt"))
     if market.get("swap"):
-        return {**found, "market_max_quantity": _in_base(at_market, unit), "stop_max_quantity": _in_base(stop, unit)}
+        return {**sizes, "market_max_quantity": _in_base(at_market, unit), "stop_max_quantity": _in_base(stop, unit)}
     if dollars:
-        found["market_max_notional"] = _smaller(found.get("market_max_notional"), at_market)
-        found["stop_max_notional"] = stop
-    return found
+        sizes["market_max_notional"] = _smaller(sizes.get("market_max_notional"), at_market)
+        sizes["stop_max_notional"] = stop
+    return sizes
 
 
 def _binance(market: Row, unit: Decimal) -> Mapping[str, object]:
@@ -84,13 +84,13 @@ def _binance(market: Row, unit: Decimal) -> Mapping[str, object]:
 def _bybit(market: Row, unit: Decimal) -> Mapping[str, object]:
     """Perpetuals state the least notional beside what ccxt reads, and both kinds the most of a market order."""
     lots = part(part(market, "info"), "lotSizeFilter")
-    found = dict(_unified(market, unit))
+    sizes = dict(_unified(market, unit))
     if market.get("swap"):
-        found["min_notional"] = _number(lots.get("minNotionalValue"))
+        sizes["min_notional"] = _number(lots.get("minNotionalValue"))
     limit, at_market = lots.get("maxLimitOrderQty"), lots.get("maxMktOrderQty") or lots.get("maxMarketOrderQty")
     if _number(limit) is not None:
-        found["max_quantity"] = _in_base(limit, unit)
-    return {**found, "market_max_quantity": _in_base(at_market, unit)}
+        sizes["max_quantity"] = _in_base(limit, unit)
+    return {**sizes, "market_max_quantity": _in_base(at_market, unit)}
 
 
 _DIALECTS: Final[Mapping[str, Callable[[Row, Decimal], Mapping[str, object]]]] = {
@@ -103,12 +103,12 @@ _DIALECTS: Final[Mapping[str, Callable[[Row, Decimal], Mapping[str, object]]]] =
 
 def part(row: Row, name: str) -> Row:
     """What is nested under `name`; empty where nothing is."""
-    found = row.get(name)
-    return found if isinstance(found, Mapping) else {}
+    nested = row.get(name)
+    return nested if isinstance(nested, Mapping) else {}
 
 
-def _stated(found: Mapping[str, object]) -> Sizes:
-    return {name: value for name, value in found.items() if isinstance(value, Decimal | bool) and value}
+def _stated(values: Mapping[str, object]) -> Sizes:
+    return {name: value for name, value in values.items() if isinstance(value, Decimal | bool) and value}
 
 
 def _number(stated: object) -> Decimal | None:

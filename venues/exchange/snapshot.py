@@ -34,7 +34,7 @@ PATIENCE_S: Final = 1.5
 from the last answer of all, for an exchange is asked no faster than it allows, and a long list takes its time."""
 _FRESH = timedelta(seconds=2)
 """How old a stream's quote may be: an order book that is asked for is as new as the answer."""
-_NOTES_KEPT = 20
+_MOST_NOTES = 20
 _LISTED_AGAIN = timedelta(hours=1)
 """How often it is read again what is listed: what is suspended meanwhile shows there, and often nowhere else."""
 _LISTED_SOON = timedelta(minutes=10)
@@ -43,11 +43,11 @@ _LISTED_NOW = timedelta(minutes=1)
 """The same when a symbol did not answer, while others did."""
 
 
-Seen: TypeAlias = tuple[Quote | None, VenueUnavailable | None]
+QuoteOrFailure: TypeAlias = tuple[Quote | None, VenueUnavailable | None]
 """A symbol's quote, or why there is none."""
 
 
-class Told(Protocol):
+class StreamView(Protocol):
     """What streams tell of every symbol that is looked at."""
 
     def quote(self, symbol: str) -> Quote | None:
@@ -84,7 +84,7 @@ class Observer:
         timeframe: Timeframe,
         wall: Clock,
         sleep: Sleep,
-        stream: Told | None = None,
+        stream: StreamView | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._client = client
@@ -102,7 +102,7 @@ class Observer:
         """By symbol, why it is not traded now. Only of those that were traded once."""
         self.instruments: Mapping[str, Instrument] = {}
         self.windows = {symbol: BarWindow(timeframe, most=KEPT_BARS) for symbol in symbols}
-        self.notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        self.notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self.ahead = timedelta(0)
         """The exchange's clock less ours, as last measured."""
         self._measured = False
@@ -112,17 +112,17 @@ class Observer:
         if self.instruments:
             return
         self._take(await self._client.markets())
-        found: dict[str, Instrument] = {symbol: self._recorded[symbol] for symbol in self.suspended}
-        for symbol in self._listed.keys() - found.keys():
+        instruments: dict[str, Instrument] = {symbol: self._recorded[symbol] for symbol in self.suspended}
+        for symbol in self._listed.keys() - instruments.keys():
             price = (await self._quote(symbol)).bid if self._client.precision == "digits" else None
-            found[symbol] = instrument_of(
+            instruments[symbol] = instrument_of(
                 self._listed[symbol],
                 symbol,
                 exchange=self._client.exchange,
                 precision=self._client.precision,
                 price=price,
             )
-        self.instruments = MappingProxyType({symbol: found[symbol] for symbol in self._symbols})
+        self.instruments = MappingProxyType({symbol: instruments[symbol] for symbol in self._symbols})
 
     def expect(self, instruments: Mapping[str, Instrument]) -> None:
         """See `Suspends.expect`."""
@@ -154,8 +154,8 @@ class Observer:
             return
         self._listed_at = self._wall.now()
         try:
-            for said in self._take(await self._client.markets(again=True)):
-                tell(said)
+            for note in self._take(await self._client.markets(again=True)):
+                tell(note)
         except VenueUnavailable as error:
             tell(error.message)
 
@@ -172,10 +172,10 @@ class Observer:
     def _joined(self, window: BarWindow, symbol: str, *, close: datetime) -> Sequence[Gap] | None:
         """Bring `window` up with what a stream told, if that begins where it ends; returns the gaps that stay."""
         known = window.known_until
-        told = self._stream.bars(symbol, close=close) if self._stream else None
-        if not told or known is None or known < min(told):
+        bars = self._stream.bars(symbol, close=close) if self._stream else None
+        if not bars or known is None or known < min(bars):
             return None
-        window.merge({opened_at: bar for opened_at, bar in told.items() if opened_at >= known})
+        window.merge({opened_at: bar for opened_at, bar in bars.items() if opened_at >= known})
         window.known_until = close
         return window.gaps(since=known - self._timeframe.length)
 
@@ -209,13 +209,13 @@ class Observer:
             tell(error.message)
             return None
         there = {symbol for symbol, window in self.windows.items() if window.known_until == close}
-        shown = [symbol for symbol in self._symbols if symbol in self._listed]
-        seen = await self._together({symbol: self._see(symbol, close=close) for symbol in shown})
-        failures = [failure for _, failure in seen if failure is not None]
-        await self._take_again(failed=0 < len(failures) < len(seen), tell=tell)
-        for failure in failures[:1] if len(failures) == len(seen) else failures:
+        symbols = [symbol for symbol in self._symbols if symbol in self._listed]
+        readings = await self._together({symbol: self._see(symbol, close=close) for symbol in symbols})
+        failures = [failure for _, failure in readings if failure is not None]
+        await self._take_again(failed=0 < len(failures) < len(readings), tell=tell)
+        for failure in failures[:1] if len(failures) == len(readings) else failures:
             tell(failure.message)
-        quotes = {quote.symbol: quote for quote, _ in seen if quote is not None}
+        quotes = {quote.symbol: quote for quote, _ in readings if quote is not None}
         read = {symbol for symbol, window in self.windows.items() if window.known_until == close} - there
         if not quotes and not read:
             return None
@@ -228,26 +228,26 @@ class Observer:
     async def glance(self) -> Mapping[str, Quote]:
         """The quotes of those symbols that answer, each asked once. Raises what `load` does."""
         await self.load()
-        asked = {symbol: self._glance(symbol) for symbol in self._symbols if symbol in self._listed}
-        return {quote.symbol: quote for quote, _ in await self._together(asked) if quote is not None}
+        looks = {symbol: self._glance(symbol) for symbol in self._symbols if symbol in self._listed}
+        return {quote.symbol: quote for quote, _ in await self._together(looks) if quote is not None}
 
-    async def _glance(self, symbol: str) -> Seen:
+    async def _glance(self, symbol: str) -> QuoteOrFailure:
         try:
             return await self._quote(symbol), None
         except VenueUnavailable as error:
             return None, error
 
-    async def _together(self, asked: Mapping[str, Coroutine[Any, Any, Seen]]) -> Sequence[Seen]:
+    async def _together(self, looks: Mapping[str, Coroutine[Any, Any, QuoteOrFailure]]) -> Sequence[QuoteOrFailure]:
         """What each symbol shows, in their order. Those that keep the others waiting are given up."""
-        tasks = {symbol: asyncio.ensure_future(look) for symbol, look in asked.items()}
+        tasks = {symbol: asyncio.ensure_future(look) for symbol, look in looks.items()}
         pending, answers = {*tasks.values()}, -1
         try:
             while pending:
                 done, pending = await asyncio.wait(
                     pending, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED
                 )
-                shown = any(task.done() and task.result()[0] is not None for task in tasks.values())
-                if shown and not done and answers == self._client.answers:
+                any_quote = any(task.done() and task.result()[0] is not None for task in tasks.values())
+                if any_quote and not done and answers == self._client.answers:
                     break
                 answers = self._client.answers
         finally:
@@ -256,13 +256,13 @@ class Observer:
             await asyncio.gather(*pending, return_exceptions=True)
         return [self._given_up(symbol) if task in pending else task.result() for symbol, task in tasks.items()]
 
-    def _given_up(self, symbol: str) -> Seen:
+    def _given_up(self, symbol: str) -> QuoteOrFailure:
         exchange = self._client.exchange
         return None, VenueUnavailable(
             f"{exchange} did not answer about {symbol} within {self._patience_s:g} s of the other symbols"
         )
 
-    async def _see(self, symbol: str, *, close: datetime) -> Seen:
+    async def _see(self, symbol: str, *, close: datetime) -> QuoteOrFailure:
         """A symbol's quote when its candles could be read too, else why not."""
         bars, quote = await asyncio.gather(
             self._tried(lambda: self.bring_up(symbol, close=close), again=symbol not in self.suspended),
@@ -288,8 +288,8 @@ class Observer:
 
     async def _quote(self, symbol: str) -> Quote:
         asked_at = self._wall.now()
-        told = self._stream.quote(symbol) if self._stream else None
-        if told is not None and asked_at + self.ahead - told.at <= _FRESH:
-            return told
+        streamed = self._stream.quote(symbol) if self._stream else None
+        if streamed is not None and asked_at + self.ahead - streamed.at <= _FRESH:
+            return streamed
         unit = contract_size(self._listed[symbol])
         return quote_of(await self._client.book(symbol), symbol, unit=unit, asked_at=asked_at)

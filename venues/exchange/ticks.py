@@ -67,12 +67,12 @@ class Ticks:
 
     async def run(self, *, after: datetime | None) -> AsyncIterator[datetime]:
         """The moments of looks, without end: see `ExchangeMarket.ticks`."""
-        seen, failed = None if after is None else last_close(after, self._timeframe), 0
+        last_bar, failed = None if after is None else last_close(after, self._timeframe), 0
         while True:
             close = last_close(self._settled(), self._timeframe)
-            if seen is not None:
-                close = max(close, seen + self._timeframe.length)
-            if await self._wait_for(close, early=seen is not None):
+            if last_bar is not None:
+                close = max(close, last_bar + self._timeframe.length)
+            if await self._wait_for(close, early=last_bar is not None):
                 early = await self._look_early(close - self._timeframe.length, after=after)
                 if early is not None:
                     after = early.moment
@@ -85,7 +85,7 @@ class Ticks:
                 self._tell(f"{self._looker.name} does not answer; it is asked again in {pause_s:.0f} s")
                 await self._sleep(pause_s)
                 continue
-            seen, failed = close, 0
+            last_bar, failed = close, 0
             if last_close(look.moment, self._timeframe) > close:
                 self._tell(f"the bar that closed at {close:%H:%M} UTC is passed over: the next one closed meanwhile")
                 continue
@@ -121,12 +121,12 @@ class Ticks:
 
     async def _wait_for(self, close: datetime, *, early: bool) -> bool:
         """Until the bar that closes at `close` is finished; with `early`, true once something is urgent before that."""
-        told = False
+        announced = False
         while (left_s := (close + GRACE - self._settled()).total_seconds()) > 0:
             if early and self._urgency.due and self._settled() < close:
                 return True
-            if not told:
-                told = True
+            if not announced:
+                announced = True
                 self._tell(f"waiting for the bar that closes at {close:%H:%M} UTC, in {_in_words(left_s)}")
             nap_s = min(left_s, _NAP_S)
             await (self._urgency.nap(nap_s, sleep=self._sleep) if early else self._sleep(nap_s))

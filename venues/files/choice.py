@@ -42,13 +42,13 @@ def choose(path: Path, *, symbols: Sequence[str] | None, timeframe: Timeframe | 
     missing = [symbol for symbol in symbols or () if symbol not in {file.symbol for file in there}]
     if missing:
         raise SymbolUnknown(f"{path} has no candles of {', '.join(missing)}", remedy=f"There are {_listed(there)}")
-    wanted = [file for file in there if symbols is None or file.symbol in symbols]
-    found = {file.timeframe.length: file.timeframe for file in wanted}
-    if timeframe is None and len(found) > 1:
-        names = ", ".join(str(found[length]) for length in sorted(found))
+    candidates = [file for file in there if symbols is None or file.symbol in symbols]
+    timeframes = {file.timeframe.length: file.timeframe for file in candidates}
+    if timeframe is None and len(timeframes) > 1:
+        names = ", ".join(str(timeframes[length]) for length in sorted(timeframes))
         raise UsageError(f"{path} has several timeframes: {names}", remedy="Choose one with --timeframe")
-    chosen = timeframe or next(iter(found.values()))
-    files = tuple(file for file in wanted if file.timeframe.length == chosen.length)
+    chosen = timeframe or next(iter(timeframes.values()))
+    files = tuple(file for file in candidates if file.timeframe.length == chosen.length)
     if not files:
         raise UsageError(f"{path} has no {chosen} candles", remedy=f"There are {_listed(there)}")
     without = sorted(set(symbols or ()) - {file.symbol for file in files})

@@ -50,11 +50,11 @@ class CandleFile:
 
         A settlement currency other than the quote currency (an inverse contract) can't be.
         """
-        found = _NAME.fullmatch(path.name)
-        if found is None or found["settle"] not in (None, found["quote"]):
+        match = _NAME.fullmatch(path.name)
+        if match is None or match["settle"] not in (None, match["quote"]):
             return None
-        settle = f":{found['settle']}" if found["settle"] else ""
-        return cls(path, f"{found['base']}/{found['quote']}{settle}", Timeframe(found["timeframe"]))
+        settle = f":{match['settle']}" if match["settle"] else ""
+        return cls(path, f"{match['base']}/{match['quote']}{settle}", Timeframe(match["timeframe"]))
 
 
 def symbols_in(folder: Path) -> frozenset[str]:
@@ -90,10 +90,10 @@ def read_candles(
     return candles
 
 
-def _note(found: Sequence[str], what: str, *, file: CandleFile, notes: list[str]) -> None:
-    notes.extend(found[:_MOST_NOTES])
-    if len(found) > _MOST_NOTES:
-        notes.append(f"{file.path.name}: {len(found) - _MOST_NOTES} more {what}")
+def _note(texts: Sequence[str], what: str, *, file: CandleFile, notes: list[str]) -> None:
+    notes.extend(texts[:_MOST_NOTES])
+    if len(texts) > _MOST_NOTES:
+        notes.append(f"{file.path.name}: {len(texts) - _MOST_NOTES} more {what}")
 
 
 def _far_off(file: CandleFile, candles: Sequence[Candle]) -> Iterator[str]:

@@ -40,9 +40,9 @@ def form_of(rows: Sequence[Sequence[str]]) -> str:
 def _vendor(rows: Sequence[Sequence[str]]) -> str:
     names = [cell.strip().lower() for cell in rows[0]]
     place = next((names.index(name) for name in _TIMES if name in names), None)
-    told = rows[1][place] if place is not None and len(rows) > 1 and place < len(rows[1]) else ""
+    sample = rows[1][place] if place is not None and len(rows) > 1 and place < len(rows[1]) else ""
     volume = "; of its volumes the one in the base currency" if sum("volume" in name for name in names) > 1 else ""
-    times = _converted(_unit(told)) if _NUMBER(told) else ", with each time as milliseconds since 1970 in UTC"
+    times = _converted(_unit(sample)) if _NUMBER(sample) else ", with each time as milliseconds since 1970 in UTC"
     return f"{_WRITE}{times}{volume}"
 
 

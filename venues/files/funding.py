@@ -49,20 +49,20 @@ class FundingFile:
     @classmethod
     def named(cls, path: Path) -> FundingFile | None:
         """What `path` holds by its name; none when it isn't named like the funding of a linear perpetual."""
-        found = _NAME.fullmatch(path.name)
-        if found is None or found["settle"] != found["quote"]:
+        match = _NAME.fullmatch(path.name)
+        if match is None or match["settle"] != match["quote"]:
             return None
-        return cls(path, f"{found['base']}/{found['quote']}:{found['settle']}")
+        return cls(path, f"{match['base']}/{match['quote']}:{match['settle']}")
 
 
 def funding_files(folder: Path, *, symbols: Collection[str]) -> Mapping[str, FundingFile]:
     """Those of `symbols` that are there. Raises `UsageError` for two of one symbol."""
-    found: dict[str, FundingFile] = {}
+    by_symbol: dict[str, FundingFile] = {}
     for file in filter(None, map(FundingFile.named, sorted(folder.iterdir()))):
-        other = found.setdefault(file.symbol, file)
+        other = by_symbol.setdefault(file.symbol, file)
         if other is not file and file.symbol in symbols:
             raise UsageError(f"{other.path.name} and {file.path.name} hold the same rates", remedy="Keep one")
-    return {symbol: file for symbol, file in found.items() if symbol in symbols}
+    return {symbol: file for symbol, file in by_symbol.items() if symbol in symbols}
 
 
 def read_funding(

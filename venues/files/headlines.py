@@ -51,7 +51,7 @@ def read_headlines(path: Path) -> Sequence[Headline]:
     if not is_there(path):
         return ()
     problems = Problems()
-    found: dict[str, Headline] = {}
+    by_id: dict[str, Headline] = {}
     try:
         require_file(path)
         with path.open("rb") as handle:
@@ -61,15 +61,15 @@ def read_headlines(path: Path) -> Sequence[Headline]:
                 headline = _read(raw, path=path, line=number, problems=problems)
                 if headline is None:
                     continue
-                if headline.id in found:
+                if headline.id in by_id:
                     problems.add(path, line=number, what=f"the id {headline.id!r} is there twice")
-                found[headline.id] = headline
+                by_id[headline.id] = headline
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:
         raise UsageError(f"{path} can't be read: {error}", remedy="Write one headline a line into it") from None
     problems.refuse()
-    return sorted(found.values(), key=lambda headline: (headline.available_at, headline.id))
+    return sorted(by_id.values(), key=lambda headline: (headline.available_at, headline.id))
 
 
 def _read(raw: bytes, *, path: Path, line: int, problems: Problems) -> Headline | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from domain.errors import MarketDataError
 
-_SHOWN = 20
+_MOST_LINES = 20
 _ENOUGH = 1_000
 _REMEDY = "Nothing was read: mend or remove what is named, or take the data from its source again"
 
@@ -15,7 +15,7 @@ class Problems:
     """Collects problems by file and line; shows the first twenty and counts the rest."""
 
     def __init__(self) -> None:
-        self._shown: list[str] = []
+        self._lines: list[str] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -28,17 +28,17 @@ class Problems:
 
     def add(self, path: Path, *, line: int, what: str) -> None:
         self._count += 1
-        if len(self._shown) < _SHOWN:
-            self._shown.append(f"{path}:{line}: {what}")
+        if len(self._lines) < _MOST_LINES:
+            self._lines.append(f"{path}:{line}: {what}")
 
     def refuse(self) -> None:
         """Raises `MarketDataError` naming them, unless there are none."""
         if not self._count:
             return
         if self._count == 1:
-            raise MarketDataError(self._shown[0], remedy=_REMEDY)
+            raise MarketDataError(self._lines[0], remedy=_REMEDY)
         many = f"at least {self._count}" if self.enough else str(self._count)
-        lines = [f"{many} problems in the market data", *self._shown]
-        if self._count > len(self._shown):
-            lines.append(f"and {self._count - len(self._shown)} more")
+        lines = [f"{many} problems in the market data", *self._lines]
+        if self._count > len(self._lines):
+            lines.append(f"and {self._count - len(self._lines)} more")
         raise MarketDataError("\n  ".join(lines), remedy=_REMEDY)

@@ -28,7 +28,7 @@ class Books:
     def __init__(self, start_cash: Decimal, *, margin: Margin = PAID_IN_FULL) -> None:
         self._cash = start_cash
         self._positions: dict[str, Position] = {}
-        self._held: dict[str, list[tuple[datetime, Decimal]]] = {}
+        self._trails: dict[str, list[tuple[datetime, Decimal]]] = {}
         """By symbol, what was held from when on."""
         self.margin = margin
         self.marks: dict[str, Decimal] = {}
@@ -46,7 +46,9 @@ class Books:
     @property
     def perpetuals(self) -> Mapping[str, Position]:
         """Those that are held."""
-        return {symbol: held for symbol, held in self._positions.items() if held.quantity and is_swap(symbol)}
+        return {
+            symbol: position for symbol, position in self._positions.items() if position.quantity and is_swap(symbol)
+        }
 
     @property
     def realized(self) -> Decimal:
@@ -65,21 +67,21 @@ class Books:
             free += worth - abs(worth) * self._initial_rate(symbol, position.quantity, worth=worth)
         return free
 
-    def held(self, symbol: str) -> Decimal:
+    def quantity(self, symbol: str) -> Decimal:
         """The signed quantity."""
         position = self._positions.get(symbol)
         return position.quantity if position else ZERO
 
     def held_before(self, symbol: str, moment: datetime) -> Decimal:
         """The signed quantity just before a moment: what is traded in that moment comes after it."""
-        trail = self._held.get(symbol, [])
+        trail = self._trails.get(symbol, [])
         place = bisect_left(trail, moment, key=itemgetter(0))
         return trail[place - 1][1] if place else ZERO
 
     def closing(self, order: OrderRequest) -> Decimal:
         """How much of the position an order on its side can close."""
-        held = self.held(order.symbol)
-        return max(ZERO, -held if order.side == "buy" else held)
+        quantity = self.quantity(order.symbol)
+        return max(ZERO, -quantity if order.side == "buy" else quantity)
 
     def apply(self, fill: Fill) -> None:
         before = self._positions.get(fill.symbol) or Position(symbol=fill.symbol)
@@ -93,8 +95,8 @@ class Books:
         self._cash += event.cash
 
     def _move(self, after: Position, *, at: datetime) -> None:
-        if after.quantity != self.held(after.symbol):
-            self._held.setdefault(after.symbol, []).append((at, after.quantity))
+        if after.quantity != self.quantity(after.symbol):
+            self._trails.setdefault(after.symbol, []).append((at, after.quantity))
         self._positions[after.symbol] = after
 
     def capacity(self, order: OrderRequest, instrument: Instrument, *, price: Decimal, rate: Decimal) -> Decimal:
@@ -115,9 +117,9 @@ class Books:
         """The part of its notional that what `order` opens takes: all of it on spot."""
         if not is_swap(order.symbol):
             return Decimal(1)
-        held = self.held(order.symbol)
-        grows = held >= 0 if order.side == "buy" else held <= 0
-        return self._initial_rate(order.symbol, (abs(held) if grows else ZERO) + opening, price=price)
+        quantity = self.quantity(order.symbol)
+        grows = quantity >= 0 if order.side == "buy" else quantity <= 0
+        return self._initial_rate(order.symbol, (abs(quantity) if grows else ZERO) + opening, price=price)
 
     def free_after_closing(self, order: OrderRequest, quantity: Decimal, *, price: Decimal, rate: Decimal) -> Decimal:
         """The free cash there would be once `order` had closed `quantity` of the position at `price`."""

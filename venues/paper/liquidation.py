@@ -44,8 +44,8 @@ class Leg:
         """Where on its way the mark is at `price`; `None` where it does not come there."""
         if self.start == self.end:
             return ZERO if price == self.start else None
-        found = _WAY.divide(price - self.start, self.end - self.start)
-        return found if ZERO <= found <= _END else None
+        share = _WAY.divide(price - self.start, self.end - self.start)
+        return share if ZERO <= share <= _END else None
 
 
 def liquidated_at(cash: Decimal, legs: Sequence[Leg], margin: Margin) -> Decimal | None:
@@ -59,7 +59,7 @@ def liquidated_at(cash: Decimal, legs: Sequence[Leg], margin: Margin) -> Decimal
     with localcontext(_WAY):
         for begin, end in _stretches(legs, margin):
             middle = (begin + end) / 2
-            first, last = (_left(cash, legs, margin, at=at, tiers_at=middle) for at in (begin, end))
+            first, last = (_excess_margin(cash, legs, margin, at=at, tiers_at=middle) for at in (begin, end))
             if first <= 0:
                 return begin
             if last <= 0:
@@ -77,14 +77,14 @@ def _stretches(legs: Sequence[Leg], margin: Margin) -> Iterator[tuple[Decimal, D
     yield from pairwise(sorted(points))
 
 
-def _left(cash: Decimal, legs: Sequence[Leg], margin: Margin, *, at: Decimal, tiers_at: Decimal) -> Decimal:
+def _excess_margin(cash: Decimal, legs: Sequence[Leg], margin: Margin, *, at: Decimal, tiers_at: Decimal) -> Decimal:
     """The margin balance less the maintenance margin at one point, by the tiers of another."""
-    left = cash
+    excess = cash
     for leg in legs:
         mark, quantity = leg.mark(at), leg.quantity
-        left += quantity * mark
-        left -= margin.maintenance(leg.symbol, quantity=quantity, price=mark, tier_at=leg.mark(tiers_at))
-    return left
+        excess += quantity * mark
+        excess -= margin.maintenance(leg.symbol, quantity=quantity, price=mark, tier_at=leg.mark(tiers_at))
+    return excess
 
 
 def liquidations(
@@ -99,9 +99,9 @@ def liquidations(
         closed = [(leg, _price(leg, point)) for leg in legs]
         there = max(ZERO, cash + sum((leg.quantity * price for leg, price in closed), ZERO))
     fees = [fee(abs(leg.quantity) * price, terms.liquidation_fee) for leg, price in closed]
-    asked = sum(fees, ZERO)
-    if asked > there:
-        fees = [_DOWN.divide(each * there, asked).quantize(_GRAIN, context=_DOWN) for each in fees]
+    total = sum(fees, ZERO)
+    if total > there:
+        fees = [_DOWN.divide(each * there, total).quantize(_GRAIN, context=_DOWN) for each in fees]
     return tuple(
         liquidation(leg.symbol, quantity=-leg.quantity, price=price, fee=each, at=at)
         for (leg, price), each in zip(closed, fees, strict=True)

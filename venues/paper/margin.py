@@ -50,13 +50,13 @@ class Margin:
 
     def tier(self, symbol: str, *, quantity: Decimal, price: Decimal) -> MarginTier | None:
         """The one that a position of this size is in; `None` where the instrument has none."""
-        found = None
+        current = None
         for tier in self.tiers.get(symbol, ()):
             size = abs(quantity) if tier.in_base else abs(quantity) * price
-            if found is not None and size <= tier.above:
+            if current is not None and size <= tier.above:
                 break
-            found = tier
-        return found
+            current = tier
+        return current
 
     def maintenance(self, symbol: str, *, quantity: Decimal, price: Decimal, tier_at: Decimal | None = None) -> Decimal:
         """What a position must keep, in quote currency; by the tier that it is in at another price, where given."""

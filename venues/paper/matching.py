@@ -129,12 +129,12 @@ class Settling:
         trade: Trade,
         at: datetime,
     ) -> None:
-        left = list(stops)
+        remaining = list(stops)
         while (due := call()) is not None:
-            stop = due.first_stop(left)
+            stop = due.first_stop(remaining)
             if stop is None:
                 return self._liquidate(orders, due, at=at)
-            left.remove(stop)
+            remaining.remove(stop)
             trade(stop)
         return None
 
@@ -182,7 +182,7 @@ class _Matching:
         self._books = books
         self._costs = costs
         self._all = {symbol: liquidity(s.bar, s.instrument, costs=costs) for symbol, s in sessions.items()}
-        self._left = dict(self._all)
+        self._available = dict(self._all)
 
     def open(self, order: PaperOrder) -> bool:
         """Trade at the open if the order can; whether it could. Orders that don't wait end here."""
@@ -191,12 +191,12 @@ class _Matching:
             if session.bar.opened_at < order.submitted_at or not opens_beyond(request, session.bar):
                 return False
             order.triggered = True
-        left = self._left[request.symbol]
-        chance = self._at_open(order, session) if left else None
+        available = self._available[request.symbol]
+        chance = self._at_open(order, session) if available else None
         if chance is not None:
             self._trade(order, chance)
         if order.state.working and request.time_in_force != "GTC":
-            missed = past_limit(request) if left and chance is None else ""
+            missed = past_limit(request) if available and chance is None else ""
             reason = missed or f"{request.time_in_force}: the open had no more at this price"
             _cancel(order, reason, at=session.bar.opened_at)
         return chance is not None
@@ -224,7 +224,7 @@ class _Matching:
             if order.request.type == "stop"
             else resting(order.request, session.bar, instrument=session.instrument)
         )
-        if chance is not None and self._left[order.request.symbol]:
+        if chance is not None and self._available[order.request.symbol]:
             self._trade(order, chance)
 
     def _stopped(self, order: PaperOrder, session: Session, *, late: bool) -> Chance | None:
@@ -246,20 +246,20 @@ class _Matching:
 
     def _depth(self, order: PaperOrder) -> Decimal:
         """The part of the bar's permitted volume that is gone once the order has traded."""
-        left, permitted = self._left[order.request.symbol], self._all[order.request.symbol]
-        return (permitted - left + min(order.remaining, left)) / permitted if permitted else Decimal(1)
+        available, permitted = self._available[order.request.symbol], self._all[order.request.symbol]
+        return (permitted - available + min(order.remaining, available)) / permitted if permitted else Decimal(1)
 
     def _trade(self, order: PaperOrder, chance: Chance) -> None:
         request, session = order.request, self._sessions[order.request.symbol]
-        left, wanted = self._left[request.symbol], order.remaining
+        available, remaining = self._available[request.symbol], order.remaining
         capacity = self._books.capacity(request, session.instrument, price=chance.price, rate=chance.rate)
-        quantity = min(wanted, capacity, left)
-        if request.time_in_force == "FOK" and quantity < wanted:
+        quantity = min(remaining, capacity, available)
+        if request.time_in_force == "FOK" and quantity < remaining:
             return
         if quantity:
             self._books.apply(order.fill(quantity, chance))
-            self._left[request.symbol] = left - quantity
-        if capacity < wanted and quantity == capacity:
+            self._available[request.symbol] = available - quantity
+        if capacity < remaining and quantity == capacity:
             _cancel(order, _exhausted(order, session), at=chance.at)
 
 

@@ -64,7 +64,7 @@ class Settlement:
 
     def watches(self, moment: datetime | None) -> bool:
         """Whether a funding may still be due of what is not held any more: markets learn of some late."""
-        return moment is not None and any(moment - held < _LATE for held in self._held_until.values())
+        return moment is not None and any(moment - held_until < _LATE for held_until in self._held_until.values())
 
     async def read(self, symbols: Collection[str], *, since: datetime, until: datetime) -> None:
         """Learn the rates up to `until` of perpetuals that are held or may come to be, and of those that were lately.
@@ -75,14 +75,14 @@ class Settlement:
         for symbol in symbols:
             self._known_until.setdefault(symbol, since)
             self._held_until[symbol] = until
-        for symbol, held in self._held_until.items():
-            if until - held < _LATE:
+        for symbol, held_until in self._held_until.items():
+            if until - held_until < _LATE:
                 await self._read(symbol, since=since, until=until)
         self._due.sort(key=lambda due: (due[0].at, due[1]))
 
     async def _read(self, symbol: str, *, since: datetime, until: datetime) -> None:
         known = self._known_until[symbol]
-        if not self._books.held(symbol):
+        if not self._books.quantity(symbol):
             known = max(known, since - _LATE)
         with suppress(VenueUnavailable):
             for rate in await self._rates(symbol, since=known, until=until):
@@ -128,7 +128,7 @@ class Settlement:
 
         From the open to the adverse extreme, or from the last mark to the open.
         """
-        found = []
+        legs = []
         for symbol, position in sorted(self._books.perpetuals.items()):
             bar, mark = bars.get(symbol), self._books.marks.get(symbol) or position.average_price or ZERO
             if bar is None:
@@ -138,8 +138,8 @@ class Settlement:
             else:
                 start, end = bar.open, bar.low if position.quantity > 0 else bar.high
             tick_size = instruments[symbol].tick_size
-            found.append(Leg(symbol=symbol, quantity=position.quantity, start=start, end=end, tick_size=tick_size))
-        return tuple(found)
+            legs.append(Leg(symbol=symbol, quantity=position.quantity, start=start, end=end, tick_size=tick_size))
+        return tuple(legs)
 
     def liquidated_at(self, legs: Sequence[Leg]) -> Decimal | None:
         """The point of their way at which the account is liquidated, by what it has now; `None` where it is not."""

@@ -108,8 +108,8 @@ class PaperVenue:
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """The market's instruments with this venue's fees and margin tiers."""
-        found = {**self._recorded, **await self._market.instruments()}
-        return {symbol: self._costs.applied(self._tiered(instrument)) for symbol, instrument in found.items()}
+        instruments = {**self._recorded, **await self._market.instruments()}
+        return {symbol: self._costs.applied(self._tiered(instrument)) for symbol, instrument in instruments.items()}
 
     def _tiered(self, instrument: Instrument) -> Instrument:
         known = self._recorded.get(instrument.symbol)
@@ -130,14 +130,14 @@ class PaperVenue:
         """The books, with every open position marked at its last close, where there is one."""
         async with self._turn:
             now = await self._catch_up()
-            held = {symbol: position for symbol, position in self._books.positions.items() if position.quantity}
-            bars = {symbol: await self._market.candles(symbol, limit=1, until=now) for symbol in held}
-            marks = {symbol: shown[-1].close for symbol, shown in bars.items() if shown}
+            positions = {symbol: position for symbol, position in self._books.positions.items() if position.quantity}
+            bars = {symbol: await self._market.candles(symbol, limit=1, until=now) for symbol in positions}
+            marks = {symbol: candles[-1].close for symbol, candles in bars.items() if candles}
             return Portfolio(
                 currency=self._currency,
                 as_of=now,
                 cash=self._books.cash,
-                positions=held,
+                positions=positions,
                 marks=marks,
                 realized=self._books.realized,
                 fees=self._books.fees,
@@ -255,7 +255,7 @@ class PaperVenue:
             sessions = await self._sessions(followed, instruments, until=now)
             settled_until = last_close(now, self._market.timeframe)
             if self._settlement:
-                await self._mark_held(since)
+                await self._mark_positions(since)
                 there = [s for s in followed if is_swap(s) and s not in self._behind]
                 await self._settlement.read(there, since=since or now, until=settled_until)
             for closed_at in sorted(sessions):
@@ -288,7 +288,7 @@ class PaperVenue:
             followed.setdefault(symbol, [])
         return followed
 
-    async def _mark_held(self, moment: datetime | None) -> None:
+    async def _mark_positions(self, moment: datetime | None) -> None:
         """After a restart, the marks of what is held are those of the last bars before it."""
         for symbol in self._books.perpetuals.keys() - self._books.marks.keys():
             with suppress(VenueUnavailable):
@@ -303,25 +303,25 @@ class PaperVenue:
         until: datetime,
     ) -> Mapping[datetime, Mapping[str, Session]]:
         """The bars of what is `followed` that were not met yet, by when they closed and by symbol."""
-        found: dict[datetime, dict[str, Session]] = {}
+        sessions: dict[datetime, dict[str, Session]] = {}
         for symbol, mine in followed.items():
-            held = self._settlement is not None and symbol in self._books.perpetuals
+            has_position = self._settlement is not None and symbol in self._books.perpetuals
             met = self._behind.get(symbol) or self._seen_until
-            since = max(filter(None, (None if held else mine[0].submitted_at, met)), default=until)
+            since = max(filter(None, (None if has_position else mine[0].submitted_at, met)), default=until)
             limit = (until - since) // self._market.timeframe.length + 1
             try:
                 bars = [
                     Session(instruments[symbol], bar, await self._market.quote(symbol, as_of=bar.opened_at))
                     for bar in await self._market.candles(symbol, limit=limit, until=until)
-                    if bar.closed_at > since and (held or any(order.meets(bar) for order in mine))
+                    if bar.closed_at > since and (has_position or any(order.meets(bar) for order in mine))
                 ]
             except VenueUnavailable:
                 self._behind[symbol] = since
                 continue
             self._behind.pop(symbol, None)
             for session in bars:
-                found.setdefault(session.bar.closed_at, {})[symbol] = session
-        return found
+                sessions.setdefault(session.bar.closed_at, {})[symbol] = session
+        return sessions
 
 
 _ANSWERED = frozenset({OrderState.WORKING, OrderState.PARTIAL}) | TERMINAL

@@ -63,14 +63,16 @@ class SimMarket:
         return self._of(symbol).window(limit=limit, until=until)
 
     async def quote(self, symbol: str, *, as_of: datetime) -> Quote:
-        found = self._of(symbol).window(limit=1, until=as_of)
-        if not found:
+        bars = self._of(symbol).window(limit=1, until=as_of)
+        if not bars:
             raise VenueUnavailable(f"{symbol} has no closed bar before {as_of.isoformat()} in the simulation")
-        return quote_from(found[0], self._instruments[symbol], width_bps=self._spread_bps)
+        return quote_from(bars[0], self._instruments[symbol], width_bps=self._spread_bps)
 
     async def headlines(self, *, since: datetime, until: datetime) -> Sequence[Headline]:
-        found = [headline for story in self._stories.values() for headline in story.headlines(since=since, until=until)]
-        return sorted(found, key=lambda headline: (headline.available_at, headline.id))
+        headlines = [
+            headline for story in self._stories.values() for headline in story.headlines(since=since, until=until)
+        ]
+        return sorted(headlines, key=lambda headline: (headline.available_at, headline.id))
 
     async def ticks(self, *, after: datetime | None = None) -> AsyncIterator[datetime]:
         length = self._timeframe.length

@@ -61,5 +61,5 @@ class SimStory:
     def _forget(self, count: int) -> None:
         self._bars.forget(count)
         self._forgotten += count
-        first_kept = START + self._forgotten * self._timeframe.length
-        self._headlines = [headline for headline in self._headlines if headline.available_at > first_kept]
+        cutoff = START + self._forgotten * self._timeframe.length
+        self._headlines = [headline for headline in self._headlines if headline.available_at > cutoff]

@@ -48,20 +48,20 @@ class Account:
 
     async def open_orders(self, listed: Mapping[str, Listed]) -> tuple[list[OrderReport], int]:
         """Those that may be ours, oldest first, and how many more there are in these symbols."""
-        found: list[tuple[datetime, OrderReport]] = []
+        reports: list[tuple[datetime, OrderReport]] = []
         strangers = 0
         for symbol, one in listed.items():
             for stop in (False, True) if self._quirks.stops_apart(symbol) else (False,):
                 for row in await self._quirks.orders(self._session, symbol, Listing(which="open", stop=stop)):
-                    order = rows.seen(row, one)
+                    order = rows.venue_order(row, one)
                     if not could_be_ours(order.client_order_id):
                         strangers += 1
                         continue
                     report = await self._lookup.report(order, order.client_order_id, one, evidence="open orders")
                     if not report.state.terminal:  # it may have ended since the list was made
-                        found.append((order.created_at or order.at, report))
+                        reports.append((order.created_at or order.at, report))
         return [
-            report for _, report in sorted(found, key=lambda entry: (entry[0], entry[1].client_order_id))
+            report for _, report in sorted(reports, key=lambda entry: (entry[0], entry[1].client_order_id))
         ], strangers
 
     async def statement(self, listed: Mapping[str, Listed]) -> Statement:
@@ -94,7 +94,7 @@ class Account:
         """
         balances = await self._balances()
         positions = await self._positions(listed)
-        held: dict[str, Position] = {}
+        holdings: dict[str, Position] = {}
         marks: dict[str, Decimal] = {}
         cash = balances.get(currency, ZERO)
         start = cash
@@ -106,7 +106,7 @@ class Account:
                 continue
             marks[symbol] = mark or await self.mid(one)
             cost = EXACT.multiply(quantity, entry or marks[symbol])
-            held[symbol] = Position(symbol=symbol, quantity=quantity, cost=cost)
+            holdings[symbol] = Position(symbol=symbol, quantity=quantity, cost=cost)
             if one.swap:
                 cash -= cost
             else:
@@ -115,16 +115,16 @@ class Account:
             currency=currency,
             as_of=self._wall.now(),
             cash=cash,
-            positions=held,
+            positions=holdings,
             marks=marks,
             realized=ZERO,
             fees=ZERO,
             start_cash=max(ZERO, start),
         )
 
-    async def _mids(self, wanted: Sequence[Listed]) -> Mapping[str, Decimal]:
+    async def _mids(self, listed: Sequence[Listed]) -> Mapping[str, Decimal]:
         """Of those whose book comes in time. What is held stands in balances: without a mark it is no less certain."""
-        limit_s = _MARK_S + len(wanted) / RATE.per_s
+        limit_s = _MARK_S + len(listed) / RATE.per_s
 
         async def mid(one: Listed) -> Decimal | None:
             try:
@@ -133,8 +133,8 @@ class Account:
             except (TimeoutError, VenueUnavailable):
                 return None
 
-        found = await asyncio.gather(*(mid(one) for one in wanted))
-        return {one.symbol: mark for one, mark in zip(wanted, found, strict=True) if mark is not None}
+        marks = await asyncio.gather(*(mid(one) for one in listed))
+        return {one.symbol: mark for one, mark in zip(listed, marks, strict=True) if mark is not None}
 
     async def mid(self, one: Listed) -> Decimal:
         asked_at = self._wall.now()
@@ -145,8 +145,8 @@ class Account:
 
     async def _balances(self) -> Mapping[str, Decimal]:
         """Of every wallet that the desk's symbols trade from, whichever of them is traded at the moment."""
-        found = await self._quirks.balances(self._session, self._symbols)
-        return {name: amount for name, amount in found.items() if amount}
+        balances = await self._quirks.balances(self._session, self._symbols)
+        return {name: amount for name, amount in balances.items() if amount}
 
     async def _positions(
         self, listed: Mapping[str, Listed]
@@ -155,21 +155,21 @@ class Account:
         swaps = [symbol for symbol, one in listed.items() if one.swap]
         if not swaps:
             return {}
-        told = await self._quirks.positions(self._session, swaps)
-        found: dict[str, tuple[Decimal, Decimal | None, Decimal | None]] = {}
-        for row in told:
+        answer = await self._quirks.positions(self._session, swaps)
+        positions: dict[str, tuple[Decimal, Decimal | None, Decimal | None]] = {}
+        for row in answer:
             symbol = str(row.get("symbol"))
             if symbol not in listed:
                 continue
             quantity, mark, entry = readable(f"the position in {symbol}", _position, row, listed[symbol])
-            if quantity and symbol in found:
+            if quantity and symbol in positions:
                 raise VenueUnavailable(
                     f"{self._session.exchange} shows two positions in {symbol}: it does not net them",
                     remedy="Choose one-way (net) mode at the exchange",
                 )
             if quantity:
-                found[symbol] = (quantity, mark, entry)
-        return found
+                positions[symbol] = (quantity, mark, entry)
+        return positions
 
 
 def _position(row: Row, one: Listed) -> tuple[Decimal, Decimal | None, Decimal | None]:

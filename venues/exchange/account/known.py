@@ -124,13 +124,13 @@ KNOWN: Final = {facts.exchange: facts for facts in (_OKX, _BINANCE, _BINANCE_USD
 def certification_line(exchange: str, *, here: Sequence[Certified] = (), version: str) -> str:
     """How far an exchange was tried, in one line; `here` are certifications on this machine, `version` agentctl's."""
     facts = KNOWN.get(exchange)
-    found = [*(facts.certified if facts else ()), *(each for each in here if each.exchange == exchange)]
-    if not found and facts is None:
+    certifications = [*(facts.certified if facts else ()), *(each for each in here if each.exchange == exchange)]
+    if not certifications and facts is None:
         return f"{exchange}: never tried, not even against an exchange double"
-    if not found:
+    if not certifications:
         return f"{exchange}: tested against the exchange double only, never against a real account"
-    real = [each for each in found if each.where == "real account"]
-    best = max(real or found, key=lambda each: each.on)
+    real = [each for each in certifications if each.where == "real account"]
+    best = max(real or certifications, key=lambda each: each.on)
     where = "on a real account" if real else "in its sandbox"
     other = "" if best.version == version else f", which is not this one ({version})"
     never = "" if real else ", never on a real account"

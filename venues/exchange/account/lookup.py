@@ -18,7 +18,7 @@ from domain.order import Fill, OrderReport, OrderState, Side
 from venues.exchange.account import rows
 from venues.exchange.account.dialects.dialect import Listing, Name, Quirks
 from venues.exchange.account.listed import Listed
-from venues.exchange.account.rows import Seen
+from venues.exchange.account.rows import VenueOrder
 from venues.exchange.account.session import Session
 from venues.exchange.client import Row
 
@@ -29,7 +29,7 @@ _LOOK_AGAIN_S = (0.2, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Target:
     """One order that is looked for, and what is known of it."""
 
     client_order_id: str
@@ -51,46 +51,46 @@ class Lookup:
         self._quirks = quirks
         self._sleep = sleep
 
-    async def find(self, wanted: Wanted, listed: Listed) -> OrderReport | None:
+    async def find(self, target: Target, listed: Listed) -> OrderReport | None:
         """Raises `OrderStateUnknown` while it may be under way, or where two orders have its id, and
         `OrderContradicted` where another order is shown in its place.
 
         Where the venue denies the id that it has given itself, the order is looked for by ours.
         """
-        found: dict[str, tuple[Seen, str]] = {}
-        stops = self._lists(wanted.stop, listed.symbol)
-        for venue_order_id in dict.fromkeys((wanted.venue_order_id, "")):
+        candidates: dict[str, tuple[VenueOrder, str]] = {}
+        stops = self._lists(target.stop, listed.symbol)
+        for venue_order_id in dict.fromkeys((target.venue_order_id, "")):
             for stop in stops:
-                name = Name(client_order_id=wanted.client_order_id, venue_order_id=venue_order_id, stop=stop)
+                name = Name(client_order_id=target.client_order_id, venue_order_id=venue_order_id, stop=stop)
                 row = await self._quirks.find(self._session, listed.symbol, name)
                 if row is not None:
-                    order = self.theirs(rows.seen(row, listed), name)
+                    order = self.theirs(rows.venue_order(row, listed), name)
                     if venue_order_id or not self._quirks.ids_reused:
-                        return await self.report(order, wanted.client_order_id, listed, evidence="by id")
-                    found[order.venue_order_id] = (order, "by id")
+                        return await self.report(order, target.client_order_id, listed, evidence="by id")
+                    candidates[order.venue_order_id] = (order, "by id")
         for stop in stops:
             for listing, evidence in (
                 (Listing(which="open", stop=stop), "open orders"),
-                (Listing(which="ended", stop=stop, since=wanted.since), "history"),
+                (Listing(which="ended", stop=stop, since=target.since), "history"),
             ):
                 for row in await self._quirks.orders(self._session, listed.symbol, listing):
-                    if row.get("clientOrderId") == wanted.client_order_id:
-                        order = rows.seen(row, listed)
-                        found.setdefault(order.venue_order_id, (order, evidence))
+                    if row.get("clientOrderId") == target.client_order_id:
+                        order = rows.venue_order(row, listed)
+                        candidates.setdefault(order.venue_order_id, (order, evidence))
         # What a stop became may have the stop's own client id: it is told with the stop, and is no second order.
-        became = {self._quirks.child(order.row) for order, _ in found.values()}
-        apart = [entry for key, entry in found.items() if key not in became]
-        matching = [entry for entry in apart if _made_then(entry[0], wanted.sent_at)]
+        became = {self._quirks.child(order.row) for order, _ in candidates.values()}
+        apart = [entry for key, entry in candidates.items() if key not in became]
+        matching = [entry for entry in apart if _made_then(entry[0], target.sent_at)]
         if len(matching) > 1:
             both = " and ".join(sorted(order.venue_order_id for order, _ in matching))
             raise OrderStateUnknown(
-                f"{self._session.exchange} has more than one order {wanted.client_order_id}: {both}",
+                f"{self._session.exchange} has more than one order {target.client_order_id}: {both}",
                 remedy="Look at both at the exchange: one of them was not sent from here, or was sent twice",
             )
         if matching:
             order, evidence = matching[0]
-            return await self.report(order, wanted.client_order_id, listed, evidence=evidence)
-        return await self._from_trades(wanted, listed)
+            return await self.report(order, target.client_order_id, listed, evidence=evidence)
+        return await self._from_trades(target, listed)
 
     def _lists(self, stop: bool | None, symbol: str) -> Sequence[bool]:
         """Among which orders it may be: others, and stops where they are apart."""
@@ -98,34 +98,34 @@ class Lookup:
             return (False,)
         return (False, True) if stop is None else (stop,)
 
-    def theirs(self, order: Seen, name: Name) -> Seen:
+    def theirs(self, order: VenueOrder, name: Name) -> VenueOrder:
         """The order, where it is the one that was asked for. Raises `OrderContradicted` where another was shown."""
         unnamed = not order.client_order_id and (bool(name.venue_order_id) or not self._quirks.shows_ids)
         if not (unnamed or order.client_order_id == name.client_order_id):
-            shown = order.client_order_id or "one without an id"
+            other = order.client_order_id or "one without an id"
         elif name.venue_order_id not in ("", order.venue_order_id):
-            shown = f"{order.venue_order_id} in place of {name.venue_order_id}"
+            other = f"{order.venue_order_id} in place of {name.venue_order_id}"
         else:
             return order
         raise OrderContradicted(
-            f"{self._session.exchange} was asked for {name.client_order_id} and showed another order: {shown}"
+            f"{self._session.exchange} was asked for {name.client_order_id} and showed another order: {other}"
         )
 
-    async def report(self, order: Seen, client_order_id: str, listed: Listed, *, evidence: str) -> OrderReport:
+    async def report(self, order: VenueOrder, client_order_id: str, listed: Listed, *, evidence: str) -> OrderReport:
         """The order with all its trades. A triggered stop is what became of the order that it sent."""
         if child := self._quirks.child(order.row):
             name = Name(client_order_id=client_order_id, venue_order_id=child)
             row = await self._quirks.find(self._session, listed.symbol, name)
             if row is None:
                 return _triggered(order, client_order_id, listed)
-            order, evidence = rows.seen(row, listed), f"{evidence}, triggered"
+            order, evidence = rows.venue_order(row, listed), f"{evidence}, triggered"
             if order.venue_order_id != child:
                 raise OrderContradicted(f"{client_order_id} became {child}, and {order.venue_order_id} is shown for it")
         fills = await self._fills(order, client_order_id, listed)
         self._require_own(fills, client_order_id, side=order.side, most=order.quantity)
         return rows.report(order, client_order_id=client_order_id, symbol=listed.symbol, fills=fills, evidence=evidence)
 
-    async def _fills(self, order: Seen, client_order_id: str, listed: Listed) -> Sequence[Fill]:
+    async def _fills(self, order: VenueOrder, client_order_id: str, listed: Listed) -> Sequence[Fill]:
         """Those that are shown. Where they are fewer than the order says they are asked for again, twice."""
         if not order.filled:
             return ()
@@ -138,20 +138,20 @@ class Lookup:
             await self._sleep(wait_s)
         return [rows.fill(trade, client_order_id) for trade in trades]
 
-    async def _from_trades(self, wanted: Wanted, listed: Listed) -> OrderReport | None:
+    async def _from_trades(self, target: Target, listed: Listed) -> OrderReport | None:
         """What the trades alone say: that it traded, and never that it has ended."""
-        listing = await self._quirks.trades(self._session, listed.symbol, wanted.since)
-        own = [row for row in listing if self._is(row, wanted)]
+        listing = await self._quirks.trades(self._session, listed.symbol, target.since)
+        own = [row for row in listing if self._is(row, target)]
         if own:
             trades = rows.trades(own, listed, client_order_id=self._quirks.client_order_id)
-            fills = [rows.fill(trade, wanted.client_order_id) for trade in trades]
+            fills = [rows.fill(trade, target.client_order_id) for trade in trades]
             if len({trade.venue_order_id for trade in trades}) > 1:
                 raise OrderContradicted(
-                    f"{self._session.exchange} has trades of two orders for {wanted.client_order_id}"
+                    f"{self._session.exchange} has trades of two orders for {target.client_order_id}"
                 )
-            self._require_own(fills, wanted.client_order_id, side=fills[0].side, most=None)
+            self._require_own(fills, target.client_order_id, side=fills[0].side, most=None)
             return OrderReport(
-                client_order_id=wanted.client_order_id,
+                client_order_id=target.client_order_id,
                 symbol=listed.symbol,
                 state=OrderState.PARTIAL,
                 filled=sum((fill.quantity for fill in fills), ZERO),
@@ -163,11 +163,11 @@ class Lookup:
             )
         if not self._quirks.shows_ids:
             raise OrderStateUnknown(
-                f"{self._session.exchange} shows no order {wanted.client_order_id}, and may not show client order ids",
+                f"{self._session.exchange} shows no order {target.client_order_id}, and may not show client order ids",
                 remedy="Look for it at the exchange",
             )
-        if not wanted.settled:
-            raise OrderStateUnknown(f"{wanted.client_order_id} is not visible yet at {self._session.exchange}")
+        if not target.settled:
+            raise OrderStateUnknown(f"{target.client_order_id} is not visible yet at {self._session.exchange}")
         return None
 
     def _require_own(
@@ -182,18 +182,18 @@ class Lookup:
                 + ", ".join(f"{fill.side} {plain(fill.quantity)}" for fill in fills)
             )
 
-    def _is(self, trade: Row, wanted: Wanted) -> bool:
-        if wanted.venue_order_id:
-            return str(trade.get("order")) == wanted.venue_order_id
-        return self._quirks.client_order_id(trade) == wanted.client_order_id
+    def _is(self, trade: Row, target: Target) -> bool:
+        if target.venue_order_id:
+            return str(trade.get("order")) == target.venue_order_id
+        return self._quirks.client_order_id(trade) == target.client_order_id
 
 
-def _made_then(order: Seen, sent_at: datetime | None) -> bool:
+def _made_then(order: VenueOrder, sent_at: datetime | None) -> bool:
     """Whether the order was made when ours was sent, or later. Where either is not told, it may have been."""
     return sent_at is None or order.created_at is None or order.created_at >= sent_at - _CLOCKS
 
 
-def _triggered(order: Seen, client_order_id: str, listed: Listed) -> OrderReport:
+def _triggered(order: VenueOrder, client_order_id: str, listed: Listed) -> OrderReport:
     return OrderReport(
         client_order_id=client_order_id,
         symbol=listed.symbol,

@@ -10,14 +10,14 @@ from typing import Any
 from domain.clearance import Check, Cleared
 from domain.clock import Clock
 from domain.errors import NotFound, OrderContradicted, OrderStateUnknown, Refused, VenueUnavailable
-from domain.order import OrderReport, OrderRequest, OrderState, contradiction
+from domain.order import OrderReport, OrderRequest, OrderState, contradiction, is_exit_id
 from domain.text import visible
 from domain.venue import Outcome
 from venues.exchange.account import rows
 from venues.exchange.account.dialects.dialect import Name, Placed, Quirks
 from venues.exchange.account.drafts import Draft, draft, objection
 from venues.exchange.account.listed import Listed
-from venues.exchange.account.lookup import Lookup, Wanted
+from venues.exchange.account.lookup import Lookup, Target
 from venues.exchange.account.sent import Sent, SentOrders
 from venues.exchange.account.session import Session
 from venues.exchange.client import Row
@@ -65,13 +65,13 @@ class Orders:
             return await self._again(order, listed)
         if why := objection(order, listed, self._quirks, currency=self._currency):
             return self._refuse(sent, f"not sent: {why}", evidence="our own check")
-        wanted = draft(order, listed, self._quirks)
+        new_order = draft(order, listed, self._quirks)
         with self._sending([sent]):
             answer: Row | Declined
             try:
                 answer = await self._session.send(
                     f"the order {order.client_order_id}",
-                    lambda ccxt: _create(ccxt, wanted),
+                    lambda ccxt: _create(ccxt, new_order),
                     still=lambda: self._check(ticket, order, self._wall.now()),
                 )
             except Declined as declined:
@@ -88,7 +88,7 @@ class Orders:
             order, ticket = cleared
             alone = self._alone(order) or self._sent.get(order.client_order_id) is not None
             if alone or objection(order, listed, self._quirks, currency=self._currency):
-                outcomes[n] = await _told(self.submit(cleared, listed))
+                outcomes[n] = await _outcome(self.submit(cleared, listed))
                 continue
             try:
                 sent = self._sent.take(order, ticket, now=self._wall.now())
@@ -113,7 +113,7 @@ class Orders:
         Their tickets are looked at once more when their turn has come, as that of an order alone is. One that no longer
         holds keeps all of them back.
         """
-        wanted = [draft(sent.order, listed, self._quirks) for _, sent, listed in batch]
+        new_orders = [draft(sent.order, listed, self._quirks) for _, sent, listed in batch]
 
         def read(answer: object) -> Mapping[str, Placed]:
             return self._quirks.placed(answer, [sent.order.client_order_id for _, sent, _ in batch])
@@ -126,15 +126,15 @@ class Orders:
             with self._sending([sent for _, sent, _ in batch]):
                 placed = await self._session.send(
                     f"a batch of {len(batch)} orders",
-                    lambda ccxt: _create_all(ccxt, wanted, read),
+                    lambda ccxt: _create_all(ccxt, new_orders, read),
                     still=still,
                     cost=len(batch),
                 )
         except Declined as declined:
-            return {n: await _told(self._declined(sent, declined, listed)) for n, sent, listed in batch}
+            return {n: await _outcome(self._declined(sent, declined, listed)) for n, sent, listed in batch}
         except (NotSent, OrderStateUnknown) as error:
             return {n: error for n, _, _ in batch}
-        return {n: await _told(self._settled(sent, placed, listed)) for n, sent, listed in batch}
+        return {n: await _outcome(self._settled(sent, placed, listed)) for n, sent, listed in batch}
 
     async def _settled(self, sent: Sent, placed: Mapping[str, Placed], listed: Listed) -> OrderReport:
         """What the answer to a batch proves of one of its orders."""
@@ -145,8 +145,8 @@ class Orders:
         kind = None if row is None else self._quirks.codes.kind(row.code, row.message)
         if row is None or kind is None or kind == "silent":
             raise OrderStateUnknown(f"{self._session.exchange} did not confirm the order {name}")
-        said = f"{self._session.exchange} declined the order {name}: {visible(row.message, limit=200)}"
-        return await self._declined(sent, Declined(said, kind=kind, code=row.code), listed)
+        message = f"{self._session.exchange} declined the order {name}: {visible(row.message, limit=200)}"
+        return await self._declined(sent, Declined(message, kind=kind, code=row.code), listed)
 
     @contextmanager
     def _sending(self, orders: Sequence[Sent]) -> Generator[None]:
@@ -169,8 +169,8 @@ class Orders:
         if sent is not None and sent.refused is not None:
             return sent.refused
         try:
-            found = await self._lookup.find(self._wanted(client_order_id, sent, sent_at), listed)
-            return found and self._noted(found, sent)
+            report = await self._lookup.find(self._target(client_order_id, sent, sent_at), listed)
+            return report and self._noted(report, sent)
         except OrderContradicted:
             if sent is not None:
                 sent.venue_order_id = ""  # it may be what is wrong: from here on the order is asked for by our own
@@ -182,7 +182,7 @@ class Orders:
         row = await self._quirks.find(self._session, listed.symbol, name)
         if row is None:
             return None
-        order = rows.seen(row, listed)
+        order = rows.venue_order(row, listed)
         if order.venue_order_id != venue_order_id:
             raise VenueUnavailable(
                 f"{self._session.exchange} was asked for the order {venue_order_id} and showed {order.venue_order_id}"
@@ -195,20 +195,20 @@ class Orders:
         if sent is not None and sent.refused is not None:
             return sent.refused
         apart = self._quirks.stops_apart(listed.symbol)
-        both = (False, True) if apart else (False,)
-        for stop in both if sent is None else (apart and sent.order.type == "stop",):
+        kind = self._is_stop(client_order_id, sent)
+        for stop in (False, True) if apart and kind is None else (apart and kind is True,):
             name = Name(client_order_id=client_order_id, venue_order_id=sent.venue_order_id if sent else "", stop=stop)
             if await self._cancel(listed.symbol, name):
                 break
         try:
-            found = await self.find(client_order_id, listed, sent_at=None)
+            report = await self.find(client_order_id, listed, sent_at=None)
         except VenueUnavailable as error:
             raise OrderStateUnknown(
                 f"the cancel of {client_order_id} was answered, and not what became of the order: {error.message}"
             ) from None
-        if found is None:
+        if report is None:
             raise NotFound(f"{self._session.exchange} knows no order {client_order_id} in {listed.symbol}")
-        return found
+        return report
 
     async def _cancel(self, symbol: str, name: Name) -> bool:
         """Whether the venue took the cancel; `False` where it says that there is nothing to cancel.
@@ -228,12 +228,12 @@ class Orders:
         return False
 
     async def _again(self, order: OrderRequest, listed: Listed) -> OrderReport:
-        found = await self.find(order.client_order_id, listed, sent_at=None)
-        if found is None:
+        report = await self.find(order.client_order_id, listed, sent_at=None)
+        if report is None:
             raise OrderStateUnknown(
                 f"{order.client_order_id} was sent before, and {self._session.exchange} has no such order"
             )
-        return found
+        return report
 
     async def _declined(self, sent: Sent, declined: Declined, listed: Listed) -> OrderReport:
         """A refusal. That the id is taken is none: it proves that an order of that id is there."""
@@ -255,9 +255,9 @@ class Orders:
         try:
             row = await self._quirks.find(self._session, order.symbol, name)
             if row is not None:
-                seen = self._lookup.theirs(rows.seen(row, listed), name)
-                found = await self._lookup.report(seen, order.client_order_id, listed, evidence="by id")
-                return self._noted(found, sent)
+                venue_order = self._lookup.theirs(rows.venue_order(row, listed), name)
+                report = await self._lookup.report(venue_order, order.client_order_id, listed, evidence="by id")
+                return self._noted(report, sent)
         except VenueUnavailable:
             pass
         except OrderContradicted:
@@ -288,21 +288,27 @@ class Orders:
             self._sent.name(report.venue_order_id, report.client_order_id)
         return report
 
-    def _wanted(self, client_order_id: str, sent: Sent | None, sent_at: datetime | None) -> Wanted:
+    def _target(self, client_order_id: str, sent: Sent | None, sent_at: datetime | None) -> Target:
         """What is known of an order. One that may have been sent up to now is not missed until later."""
         if sent is None:
             began, until = sent_at, self._sent_until(sent_at)
         else:
             began, until = None if sent.there else sent.at, sent.until
         theirs = None if began is None else self._session.theirs(began)
-        return Wanted(
+        return Target(
             client_order_id=client_order_id,
             venue_order_id=sent.venue_order_id if sent else "",
-            stop=sent.order.type == "stop" if sent else None,
+            stop=self._is_stop(client_order_id, sent),
             sent_at=theirs,
             since=self._session.clock() - _FAR_BACK if theirs is None else theirs - _MARGIN,
             settled=self._wall.now() >= until + self._patience and not (sent and sent.there),
         )
+
+    def _is_stop(self, client_order_id: str, sent: Sent | None) -> bool | None:
+        """Whether an order is a stop; `None` where it may be one or not."""
+        if sent is not None:
+            return sent.order.type == "stop"
+        return True if is_exit_id(client_order_id) else None
 
     def _sent_until(self, sent_at: datetime | None) -> datetime:
         """Until when an order of another process may have been sent: until that gave up, or until we began."""
@@ -323,7 +329,7 @@ def rejected(order: OrderRequest, reason: str, *, evidence: str, at: datetime) -
     )
 
 
-async def _told(outcome: Awaitable[OrderReport]) -> Outcome:
+async def _outcome(outcome: Awaitable[OrderReport]) -> Outcome:
     """What came of one order of several, as a value: the others go on."""
     try:
         return await outcome
@@ -334,13 +340,13 @@ async def _told(outcome: Awaitable[OrderReport]) -> Outcome:
 
 
 async def _create_all(
-    ccxt: Any, wanted: Sequence[Draft], read: Callable[[object], Mapping[str, Placed]]
+    ccxt: Any, new_orders: Sequence[Draft], read: Callable[[object], Mapping[str, Placed]]
 ) -> Mapping[str, Placed]:
     """Each order's own row. ccxt raises when all were refused, with the rows in the answer all the same."""
     from ccxt import BaseError
 
     try:
-        await ccxt.create_orders([one.as_row() for one in wanted])
+        await ccxt.create_orders([one.as_row() for one in new_orders])
     except BaseError:
         if placed := read(current().answer):
             return placed
@@ -348,9 +354,9 @@ async def _create_all(
     return read(current().answer)
 
 
-async def _create(ccxt: Any, wanted: Draft) -> Row:
+async def _create(ccxt: Any, new_order: Draft) -> Row:
     row: Row = await ccxt.create_order(
-        wanted.symbol, wanted.type, wanted.side, wanted.amount, wanted.price, wanted.params
+        new_order.symbol, new_order.type, new_order.side, new_order.amount, new_order.price, new_order.params
     )
     if not row.get("id"):
         raise ValueError("the answer to an order has no id")

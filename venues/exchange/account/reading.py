@@ -28,15 +28,15 @@ def readable(what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 def reading(what: str, ask: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[object, object, T]]:
     """`ask`, with an answer that it can't read as one `VenueUnavailable`: it was not told."""
 
-    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def reader(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await ask(*args, **kwargs)
         except UNREADABLE as error:
             raise _unread(what, error) from error
 
-    return asked
+    return reader
 
 
 def _unread(what: str, error: Exception) -> VenueUnavailable:
-    said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    return VenueUnavailable(f"{what} can't be read: {type(error).__name__}: {visible(said, limit=200)}")
+    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return VenueUnavailable(f"{what} can't be read: {type(error).__name__}: {visible(reason, limit=200)}")

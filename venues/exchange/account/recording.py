@@ -82,7 +82,7 @@ class Recording(Value):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _Entry:
     step: str
     at: datetime
     heard: Heard
@@ -93,34 +93,34 @@ class Recorder:
 
     def __init__(self, wall: Clock) -> None:
         self._wall = wall
-        self._heard: list[_Kept] = []
+        self._heard: list[_Entry] = []
         self.step = ""
 
     def __call__(self, heard: Heard) -> None:
-        self._heard.append(_Kept(step=self.step, at=self._wall.now(), heard=heard))
+        self._heard.append(_Entry(step=self.step, at=self._wall.now(), heard=heard))
 
     def calls(self, owner: Owner) -> Sequence[WireCall]:
         """All that was heard, scrubbed for `owner`."""
         raws = [
             Raw(
-                method=k.heard.method,
-                url=k.heard.url,
-                headers=k.heard.headers,
-                body=k.heard.body,
-                answer=k.heard.answer,
+                method=entry.heard.method,
+                url=entry.heard.url,
+                headers=entry.heard.headers,
+                body=entry.heard.body,
+                answer=entry.heard.answer,
             )
-            for k in self._heard
+            for entry in self._heard
         ]
         return [
             WireCall(
-                step=kept.step,
-                at=kept.at,
-                elapsed_ms=max(0, (kept.at - kept.heard.at) // _MILLISECOND),
-                method=kept.heard.method,
+                step=entry.step,
+                at=entry.at,
+                elapsed_ms=max(0, (entry.at - entry.heard.at) // _MILLISECOND),
+                method=entry.heard.method,
                 path=clean.path,
                 params=clean.params,
-                status=kept.heard.status,
+                status=entry.heard.status,
                 answer=clean.answer,
             )
-            for kept, clean in zip(self._heard, scrubbed(raws, owner), strict=True)
+            for entry, clean in zip(self._heard, scrubbed(raws, owner), strict=True)
         ]

@@ -46,7 +46,7 @@ _NO_REASON = frozenset({"", "0", "EC_NoError", "None"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class VenueOrder:
     """One order as a row shows it."""
 
     venue_order_id: str
@@ -64,12 +64,12 @@ class Seen:
     row: Row
 
 
-def seen(row: Row, listed: Listed) -> Seen:
+def venue_order(row: Row, listed: Listed) -> VenueOrder:
     """Raises `VenueUnavailable` for a row that does not say what it must."""
-    return readable(f"an order of {listed.symbol}", _seen, row, listed)
+    return readable(f"an order of {listed.symbol}", _venue_order, row, listed)
 
 
-def _seen(row: Row, listed: Listed) -> Seen:
+def _venue_order(row: Row, listed: Listed) -> VenueOrder:
     if row.get("symbol") not in (None, listed.symbol):
         raise ValueError(f"it is of {row.get('symbol')}")
     status = str(row.get("status"))
@@ -95,7 +95,7 @@ def _seen(row: Row, listed: Listed) -> Seen:
         (row[name] for name in ("lastUpdateTimestamp", "lastTradeTimestamp", "timestamp") if row.get(name)), None
     )
     average = row.get("average")
-    return Seen(
+    return VenueOrder(
         venue_order_id=_id(row.get("id")),
         client_order_id=str(row.get("clientOrderId") or ""),
         state=state,
@@ -126,20 +126,22 @@ def _id(value: object) -> str:
 
 
 def _reason(row: Row) -> str:
-    told = (str(info_of(row).get(name) or "") for name in _REASONS)
-    return visible(next((words for words in told if words not in _NO_REASON), ""), limit=200)
+    texts = (str(info_of(row).get(name) or "") for name in _REASONS)
+    return visible(next((words for words in texts if words not in _NO_REASON), ""), limit=200)
 
 
-def report(order: Seen, *, client_order_id: str, symbol: str, fills: Sequence[Fill], evidence: str) -> OrderReport:
+def report(
+    order: VenueOrder, *, client_order_id: str, symbol: str, fills: Sequence[Fill], evidence: str
+) -> OrderReport:
     """What is proven: the state is the row's, and `filled` at least what the trades show."""
-    shown = sum((fill.quantity for fill in fills), ZERO)
-    state = OrderState.PARTIAL if shown and order.state is OrderState.WORKING else order.state
+    traded = sum((fill.quantity for fill in fills), ZERO)
+    state = OrderState.PARTIAL if traded and order.state is OrderState.WORKING else order.state
     return OrderReport(
         client_order_id=client_order_id,
         symbol=symbol,
         state=state,
-        filled=max(order.filled, shown),
-        average_price=order.average_price if shown <= order.filled else average(fills),
+        filled=max(order.filled, traded),
+        average_price=order.average_price if traded <= order.filled else average(fills),
         fills=tuple(fills),
         reason=order.reason,
         at=max((order.at, *(fill.at for fill in fills))),
@@ -159,12 +161,12 @@ def average(fills: Sequence[Fill]) -> Decimal | None:
 
 def trades(rows: Iterable[Row], listed: Listed, *, client_order_id: Callable[[Row], str]) -> list[Trade]:
     """Each once by its id, oldest first. Raises `VenueUnavailable` for a row that does not say what it must."""
-    found: dict[str, Trade] = {}
+    by_id: dict[str, Trade] = {}
     for row in rows:
         trade = readable(f"a trade of {listed.symbol}", _trade, row, listed, client_order_id(row))
-        if found.setdefault(trade.trade_id, trade) != trade:
+        if by_id.setdefault(trade.trade_id, trade) != trade:
             raise VenueUnavailable(f"the trade {trade.trade_id} of {listed.symbol} comes twice, and differs")
-    return sorted(found.values(), key=lambda trade: (trade.at, len(trade.trade_id), trade.trade_id))
+    return sorted(by_id.values(), key=lambda trade: (trade.at, len(trade.trade_id), trade.trade_id))
 
 
 def _trade(row: Row, listed: Listed, client_order_id: str) -> Trade:

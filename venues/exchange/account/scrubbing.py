@@ -61,7 +61,7 @@ _RIGHTS = """
     perm acctLv posMode enableWithdrawals enableSpotAndMarginTrading enableFutures enableReading permissions readOnly
     ContractTrade Spot Wallet Derivatives unifiedMarginStatus marginMode unified uta
 """
-KEPT: Final = frozenset(" ".join((_ANSWER, _ORDER, _TRADE, _MONEY, _RIGHTS)).split()) | frozenset(_ORDER_IDS)
+PUBLIC_FIELDS: Final = frozenset(" ".join((_ANSWER, _ORDER, _TRADE, _MONEY, _RIGHTS)).split()) | frozenset(_ORDER_IDS)
 """Fields of signed answers that may be shown, at any depth."""
 _WALLETS: Final = ("details", "balances", "assets", "coin")
 _OF_WALLETS: Final = frozenset((*_WALLETS, "positions", "accountType", "uTime", "updateTime"))
@@ -109,24 +109,24 @@ def scrubbed(raws: Sequence[Raw], owner: Owner) -> Sequence[Clean]:
     return [scrub.clean(raw, answer) for raw, answer in zip(raws, answers, strict=True)]
 
 
-def asked(raw: Raw) -> dict[str, JsonValue]:
+def unsigned_params(raw: Raw) -> dict[str, JsonValue]:
     """The parameters but for those that sign it: see `_params`."""
     return {name: value for name, value in _params(raw).items() if not _SIGNS.search(name)}
 
 
 def _params(raw: Raw) -> dict[str, JsonValue]:
     """Out of the address and the body: a form, or JSON. A list of one stands for itself."""
-    found: dict[str, JsonValue] = dict(parse_qsl(urlsplit(raw.url).query, keep_blank_values=True))
+    params: dict[str, JsonValue] = dict(parse_qsl(urlsplit(raw.url).query, keep_blank_values=True))
     body = _json(raw.body)
     if isinstance(body, list) and len(body) == 1:
         body = body[0]
     if isinstance(body, dict):
-        found |= body
+        params |= body
     elif isinstance(body, list):
-        found["orders"] = body
+        params["orders"] = body
     elif raw.body:
-        found |= dict(parse_qsl(raw.body, keep_blank_values=True))
-    return found
+        params |= dict(parse_qsl(raw.body, keep_blank_values=True))
+    return params
 
 
 class _Scrub:
@@ -137,11 +137,11 @@ class _Scrub:
         self._secrets = re.compile("|".join(map(re.escape, hidden))) if hidden else None
 
     def clean(self, raw: Raw, answer: JsonValue) -> Clean:
-        given = _params(raw)
-        signed = _signed(raw, given)
+        params = _params(raw)
+        signed = _signed(raw, params)
         return Clean(
             path=self._text(urlsplit(raw.url).path),
-            params={name: self._value(value) for name, value in asked(raw).items()},
+            params={name: self._value(value) for name, value in unsigned_params(raw).items()},
             answer=self._private(answer) if signed else self._public(answer),
         )
 
@@ -194,13 +194,13 @@ class _Scrub:
 def _kept_of(tree: Mapping[str, JsonValue]) -> frozenset[str]:
     if tree.keys() & {"perm", "permissions", "readOnly", "enableWithdrawals"}:
         return _OF_KEYS
-    return _OF_WALLETS if any(isinstance(tree.get(name), list) for name in _WALLETS) else KEPT
+    return _OF_WALLETS if any(isinstance(tree.get(name), list) for name in _WALLETS) else PUBLIC_FIELDS
 
 
-def _signed(raw: Raw, given: Mapping[str, JsonValue]) -> bool:
+def _signed(raw: Raw, params: Mapping[str, JsonValue]) -> bool:
     """Whether it may have been: all but what is known to be public is."""
     public = raw.method == "GET" and {name.lower() for name in raw.headers} <= _HARMLESS
-    return not public or any(_SIGNS.search(name) for name in given)
+    return not public or any(_SIGNS.search(name) for name in params)
 
 
 def _own_ids(raws: Sequence[Raw], answers: Sequence[JsonValue]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from domain.decision import Ticket
 from domain.errors import Refused, TicketRefused
 from domain.order import OrderReport, OrderRequest
 
-_KEPT = 50_000
+_MOST = 50_000
 """Older ones are forgotten here. What was sent is the ledger's to know; this is a second lock."""
 
 
@@ -44,7 +44,7 @@ class SentOrders:
     def name(self, venue_order_id: str, client_order_id: str) -> None:
         """Remember what the venue calls an order: trades may come with its name alone."""
         self._names[venue_order_id] = client_order_id
-        if len(self._names) > _KEPT:
+        if len(self._names) > _MOST:
             self._names.popitem(last=False)
 
     def named(self, venue_order_id: str) -> str:
@@ -68,7 +68,7 @@ class SentOrders:
         sent = Sent(order=order, ticket=ticket, at=now, until=now)
         self._orders[order.client_order_id] = sent
         self._tickets[ticket.id] = order.client_order_id
-        if len(self._orders) > _KEPT:
+        if len(self._orders) > _MOST:
             _, oldest = self._orders.popitem(last=False)
             self._tickets.pop(oldest.ticket.id, None)
         return sent

@@ -242,7 +242,7 @@ class Session:
             self._breaker.release()
             raise
         except Exception as error:
-            self._told(error, flight)
+            self._record_failure(error, flight)
             raise sense(error) from None
         self._heard()
         return answer
@@ -263,7 +263,7 @@ class Session:
                         raise ValueError("it lists nothing")
                     await self._quirks.begin(self._ccxt)
             except Exception as error:
-                self._told(error, flight)
+                self._record_failure(error, flight)
                 raise self._after_query(error, flight, "its markets") from None
             self._ready = True
 
@@ -291,12 +291,12 @@ class Session:
 
     def _declined(self, kind: Kind, code: str, what: str, *, error: str) -> Declined:
         """`error` is the name of ccxt's."""
-        said = f"{self.exchange} declined {what}: {self._last_error}"
+        message = f"{self.exchange} declined {what}: {self._last_error}"
         if kind == "clock":
             self._ready = False  # so that the clocks are compared before anything is signed again
-            return Declined(f"{said}; {self._clocks()}: set it (NTP)", kind=kind, code=code)
+            return Declined(f"{message}; {self._clocks()}: set it (NTP)", kind=kind, code=code)
         declined = KeysDeclined if kind == "refused" and refuses_keys(error) else Declined
-        return declined(said, kind=kind, code=code, remedy=remedy_of(error, self.exchange))
+        return declined(message, kind=kind, code=code, remedy=remedy_of(error, self.exchange))
 
     def _clocks(self) -> str:
         """How this machine's clock stands to the exchange's."""
@@ -311,10 +311,10 @@ class Session:
         kind = kind_of(error, status=flight.status, code=code, message=message, codes=self._quirks.codes)
         return kind, code
 
-    def _told(self, error: Exception, flight: Flight) -> None:
+    def _record_failure(self, error: Exception, flight: Flight) -> None:
         """Remember a call that went wrong. One that was declined was answered all the same."""
-        said = error.message if isinstance(error, VenueUnavailable) else f"{type(error).__name__}: {error}"
-        self._last_error = masked(said, self._secrets)
+        reason = error.message if isinstance(error, VenueUnavailable) else f"{type(error).__name__}: {error}"
+        self._last_error = masked(reason, self._secrets)
         answered = self._kind(error, flight)[0] != "silent"
         if answered:
             self._answered_at = self._wall.now()

@@ -218,15 +218,15 @@ class ExchangeVenue:
 
     async def submit_all(self, orders: Sequence[tuple[OrderRequest, Ticket]]) -> Sequence[Outcome]:
         """See `BatchVenue`: in one request where the venue can, and else one by one. Stops go alone."""
-        given = [self._cleared(order, ticket) for order, ticket in orders]
+        checked = [self._cleared(order, ticket) for order, ticket in orders]
         try:
             markets = await self._markets()
         except VenueUnavailable as error:
             return [
-                each if isinstance(each, TicketRefused) else NotSent(f"not sent: {error.message}") for each in given
+                each if isinstance(each, TicketRefused) else NotSent(f"not sent: {error.message}") for each in checked
             ]
         symbols = markets.keys() - self._suspended.keys()
-        good = [each for each in given if isinstance(each, Cleared)]
+        good = [each for each in checked if isinstance(each, Cleared)]
         traded = [(each, markets[each.order.symbol]) for each in good if each.order.symbol in symbols]
         sent = iter(await self._orders.submit_all(traded))
 
@@ -235,7 +235,7 @@ class ExchangeVenue:
                 return each
             return next(sent) if each.order.symbol in symbols else self._not_traded(each.order)
 
-        return [outcome(each) for each in given]
+        return [outcome(each) for each in checked]
 
     def _cleared(self, order: OrderRequest, ticket: Ticket) -> Cleared | TicketRefused:
         """As a value: what one order lacks is nothing to the others."""
@@ -278,13 +278,13 @@ class ExchangeVenue:
         beside = (await self._quirks.funding_account(self._session)).get(self._currency, ZERO)
         if not beside:
             return ZERO
-        held = await self._quirks.balances(self._session, self._symbols)
-        return ZERO if held.get(self._currency) else beside
+        balances = await self._quirks.balances(self._session, self._symbols)
+        return ZERO if balances.get(self._currency) else beside
 
     async def trades(self, symbol: str, *, since: datetime) -> Sequence[Trade]:
         one = await self._one(symbol)
-        found = await self._quirks.trades(self._session, symbol, since)
-        trades = rows.trades(found, one, client_order_id=self._client_order_id)
+        listing = await self._quirks.trades(self._session, symbol, since)
+        trades = rows.trades(listing, one, client_order_id=self._client_order_id)
         return [trade for trade in trades if trade.at >= since]
 
     async def client_order_id_of(self, venue_order_id: str, symbol: str) -> str | None:
@@ -314,14 +314,14 @@ class ExchangeVenue:
             return self._listed
         markets = await self._session.markets()
         rows, suspended = carried(markets, self._symbols, exchange=self.name, recorded=self._recorded)
-        found: dict[str, Listed] = {}
+        by_symbol: dict[str, Listed] = {}
         for symbol, market in rows.items():
             instrument = self._recorded.get(symbol) if symbol in suspended else None
-            found[symbol] = readable(
+            by_symbol[symbol] = readable(
                 f"the market {symbol}", Listed.of, market, instrument or await self._instrument(symbol, market)
             )
-        self._recorded = {**self._recorded, **{symbol: one.instrument for symbol, one in found.items()}}
-        self._listed, self._suspended, self._listed_from = found, suspended, self._session.loaded
+        self._recorded = {**self._recorded, **{symbol: one.instrument for symbol, one in by_symbol.items()}}
+        self._listed, self._suspended, self._listed_from = by_symbol, suspended, self._session.loaded
         return self._listed
 
     async def _traded(self) -> Mapping[str, Listed]:

@@ -32,11 +32,11 @@ class StreamedBars:
             return None
         return {bar.opened_at: bar for bar in window.window(limit=KEPT_BARS, until=close)}
 
-    def told(self, symbol: str, told: BarsTold) -> Sequence[Candle]:
+    def take(self, symbol: str, update: BarsTold) -> Sequence[Candle]:
         """Take what a stream told; returns the bars that closed. Raises `VenueUnavailable` for bars that can't be."""
         window = self._windows[symbol]
         try:
-            final = read_rows(told.final, timeframe=self._timeframe)
+            final = read_rows(update.final, timeframe=self._timeframe)
         except ValueError as error:
             raise VenueUnavailable(f"a stream told a candle of {symbol} that can't be: {error}") from error
         closed: list[Candle] = []
@@ -45,8 +45,8 @@ class StreamedBars:
                 window.merge({opened_at: final[opened_at]})
                 window.known_until = final[opened_at].closed_at
                 closed.append(final[opened_at])
-        self._begun[symbol] = told.newest
-        if window.known_until is not None and told.newest <= window.known_until:
+        self._begun[symbol] = update.newest
+        if window.known_until is not None and update.newest <= window.known_until:
             self._joined.add(symbol)
         return closed
 

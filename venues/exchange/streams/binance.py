@@ -46,15 +46,15 @@ class BinanceStreaming:
         """
         if self.options["defaultType"] == "spot" and not self.clients:  # type: ignore[attr-defined]
             await self.load_time_difference()  # type: ignore[attr-defined]
-        given = {name: value for name, value in params.items() if value is not None}
-        await super().authenticate(given)  # type: ignore[misc]
+        non_null = {name: value for name, value in params.items() if value is not None}
+        await super().authenticate(non_null)  # type: ignore[misc]
 
     def handle_message(self, client: Any, message: Any) -> None:
         from ccxt import NetworkError
 
-        told = message.get("event", message) if isinstance(message, dict) else {}
-        if isinstance(told, dict) and told.get("e") in _LAST_WORDS:
-            client.on_error(NetworkError(f"the stream has ended: {told['e']}"))
+        event = message.get("event", message) if isinstance(message, dict) else {}
+        if isinstance(event, dict) and event.get("e") in _LAST_WORDS:
+            client.on_error(NetworkError(f"the stream has ended: {event['e']}"))
             return
         super().handle_message(client, message)  # type: ignore[misc]
 

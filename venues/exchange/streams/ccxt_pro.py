@@ -77,8 +77,8 @@ class _Streaming:
         text = data.decode() if isinstance(data, bytes) else data
         self.heard(client.url)
         try:
-            told = json.loads(text, parse_float=str) if text[:1] in ("{", "[") else text
-            client.on_message_callback(client, told)
+            message = json.loads(text, parse_float=str) if text[:1] in ("{", "[") else text
+            client.on_message_callback(client, message)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             client.on_error(NetworkError(f"a message can't be read ({type(error).__name__})"))
 

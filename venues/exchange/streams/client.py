@@ -24,7 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _CLOSE_WITHIN_S = 1.0
 """A connection that is dead answers no goodbye."""
-_FINALS_KEPT = 16
+_MOST_FINALS = 16
 _APART = frozenset({"okx"})
 """Where stops are told on a channel of their own."""
 _KINDS_APART = frozenset({"binance"})
@@ -101,7 +101,7 @@ class StreamClient:
         self._heard_at: dict[str, datetime] = {}
         self._pongs: dict[str, object] = {}
         self._finals: dict[str, dict[int, None]] = {}
-        self._seen: dict[str, tuple[object, object]] = {}
+        self._last_books: dict[str, tuple[object, object]] = {}
         """How each book was when it was last told: of several messages at once ccxt wakes its reader for the first."""
 
     async def __aenter__(self) -> Self:
@@ -135,9 +135,9 @@ class StreamClient:
         """The order book as it is once it has changed. Raises `StreamGap` and `VenueUnavailable`."""
         with self._watching(f"the order book of {symbol}"):
             book = (self._ccxt.orderbooks or {}).get(symbol)
-            if book is None or _state(book) in (self._seen.get(symbol), _EMPTY):
+            if book is None or _state(book) in (self._last_books.get(symbol), _EMPTY):
                 book = await self._ccxt.watch_order_book(symbol)
-            self._seen[symbol] = _state(book)
+            self._last_books[symbol] = _state(book)
             at = book["timestamp"]
             levels = {side: [list(level) for level in book[side]] for side in ("bids", "asks")}
             return {**levels, "timestamp": None if at is None else _at(at)}
@@ -164,10 +164,10 @@ class StreamClient:
         self._heard_at[url] = self._wall.now()
 
     def _final(self, symbol: str, opened_ms: int) -> None:
-        kept = self._finals.setdefault(symbol, {})
-        kept[opened_ms] = None
-        if len(kept) > _FINALS_KEPT:
-            del kept[min(kept)]
+        finals = self._finals.setdefault(symbol, {})
+        finals[opened_ms] = None
+        if len(finals) > _MOST_FINALS:
+            del finals[min(finals)]
 
     def _forget_failures(self) -> None:
         """ccxt leaves a failure that came while nobody waited where the next reader finds it again and again."""
@@ -185,8 +185,10 @@ class StreamClient:
             self._forget_failures()
             raise StreamGap(f"{self.exchange} has a gap in {what}") from error
         except self._errors as error:
-            said = visible(str(error), limit=200)
-            raise VenueUnavailable(f"{self.exchange} stopped telling {what}: {type(error).__name__}: {said}") from error
+            reason = visible(str(error), limit=200)
+            raise VenueUnavailable(
+                f"{self.exchange} stopped telling {what}: {type(error).__name__}: {reason}"
+            ) from error
         except OSError as error:
             raise VenueUnavailable(
                 f"{self.exchange} stopped telling {what}: {visible(str(error), limit=200)}"

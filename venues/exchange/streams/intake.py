@@ -42,7 +42,7 @@ class Intake:
         """The symbols that trade, and lack a bar which no stream will tell any more."""
         return tuple(symbol for symbol in self.bars.unread(at=at) if symbol not in self.idle)
 
-    def book_told(self, symbol: str, book: Row) -> None:
+    def take_book(self, symbol: str, book: Row) -> None:
         """By a stream."""
         quote = quote_of(book, symbol, unit=contract_size(self.markets[symbol]), asked_at=self._wall.now())
         if self.quotes.streamed(quote, timed=book.get("timestamp") is not None):
@@ -51,19 +51,19 @@ class Intake:
     def book_read(self, symbol: str, book: Row) -> None:
         """By REST."""
         quote = quote_of(book, symbol, unit=contract_size(self.markets[symbol]), asked_at=self._wall.now())
-        if self.quotes.asked(quote):
+        if self.quotes.polled(quote):
             self._crossed(symbol, self.prices.crossed_by(quote))
 
-    def bars_told(self, symbol: str, told: BarsTold) -> None:
-        for bar in self.bars.told(symbol, told):
+    def take_bars(self, symbol: str, update: BarsTold) -> None:
+        for bar in self.bars.take(symbol, update):
             self.bar_closed(symbol, bar)
-        if symbol in self.bars.unread(at=told.newest):
+        if symbol in self.bars.unread(at=update.newest):
             self.lacking.set()
 
     def bar_closed(self, symbol: str, bar: Candle) -> None:
         self._put("bar", symbol, f"the bar that closed at {bar.closed_at:%H:%M}")
 
-    def orders_told(self, rows: Sequence[Row]) -> None:
+    def take_orders(self, rows: Sequence[Row]) -> None:
         for row in rows:
             self._put("order", str(row.get("symbol") or ""), str(row.get("clientOrderId") or row.get("id") or ""))
 

@@ -21,8 +21,8 @@ class PriceWatch:
 
     def watch(self, levels: Mapping[str, Levels]) -> None:
         """From now on these and no others. What is crossed already is told at the next quote, unless it has been."""
-        kept = {symbol for symbol, wanted in levels.items() if self._levels.get(symbol) == wanted}
-        self._crossed = {symbol: crossed for symbol, crossed in self._crossed.items() if symbol in kept}
+        unchanged = {symbol for symbol, watched in levels.items() if self._levels.get(symbol) == watched}
+        self._crossed = {symbol: crossed for symbol, crossed in self._crossed.items() if symbol in unchanged}
         self._levels = dict(levels)
 
     def crossed_by(self, quote: Quote) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ class Quotes:
         self._wall = wall
         self._stale_after = stale_after
         self._streamed: dict[str, Quote | None] = dict.fromkeys(symbols)
-        self._asked: dict[str, tuple[Quote, datetime]] = {}
+        self._polled: dict[str, tuple[Quote, datetime]] = {}
         self._untimed: set[str] = set()
         """Those whose newest quote of a stream has its time by our clock."""
 
@@ -29,8 +29,8 @@ class Quotes:
         """Raises `KeyError` for another symbol."""
         if (streamed := self._streamed[symbol]) is not None:
             return streamed
-        asked = self._asked.get(symbol)
-        return asked[0] if asked and self._wall.now() - asked[1] <= self._stale_after else None
+        polled = self._polled.get(symbol)
+        return polled[0] if polled and self._wall.now() - polled[1] <= self._stale_after else None
 
     def streamed(self, quote: Quote, *, timed: bool = True) -> bool:
         """Take what a stream told, unless it is older than what it told before; says whether it was taken.
@@ -44,14 +44,14 @@ class Quotes:
         (self._untimed.discard if timed else self._untimed.add)(quote.symbol)
         return True
 
-    def asked(self, quote: Quote) -> bool:
+    def polled(self, quote: Quote) -> bool:
         """Take what REST gave, unless the stream is back meanwhile; says whether it was taken."""
         if self._streamed[quote.symbol] is not None:
             return False
-        self._asked[quote.symbol] = (quote, self._wall.now())
+        self._polled[quote.symbol] = (quote, self._wall.now())
         return True
 
     def lose(self, symbol: str) -> None:
         """From now on what the stream told is worth nothing. Nor is an answer that is older than the loss."""
         self._streamed[symbol] = None
-        self._asked.pop(symbol, None)
+        self._polled.pop(symbol, None)

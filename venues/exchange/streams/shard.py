@@ -52,7 +52,7 @@ class Shard:
         self._sleep = sleep
         self._state = ShardState.CONNECTING
         self._heard_at: datetime | None = None
-        self._said = ""
+        self._last_failure = ""
         self._failed = 0
         self._reconnects = 0
         self._renewed = asyncio.Event()
@@ -67,7 +67,7 @@ class Shard:
             heard_at=self._heard_at,
             gaps=self.gaps,
             reconnects=self._reconnects,
-            said=self._said,
+            said=self._last_failure,
         )
 
     async def run(self, *, after_s: float) -> None:
@@ -83,7 +83,7 @@ class Shard:
                 async with self._connect() as client:
                     await self._follow(client, followers)
             except VenueUnavailable as error:
-                self._said = error.message
+                self._last_failure = error.message
             if self._state is not ShardState.DOWN:  # else all is lost since, and has been said
                 self._state = ShardState.DOWN
                 self._lost()

@@ -92,8 +92,8 @@ class ExchangeStream:
 
         The time is that of the last change: a book that hasn't changed is still the book.
         """
-        found = self._intake.quotes.get(symbol)
-        return found if self._failure is None else None
+        quote = self._intake.quotes.get(symbol)
+        return quote if self._failure is None else None
 
     def bars(self, symbol: str, *, close: datetime) -> Bars | None:
         """The newest bars that closed by `close`, by when they opened; `None` where they are not all known yet."""

@@ -28,7 +28,7 @@ def book_of(symbol: str, intake: Intake, *, resync_s: float) -> Follower:
             whole = True
             shard.works()
             try:
-                intake.book_told(symbol, book)
+                intake.take_book(symbol, book)
             except VenueUnavailable:  # a side without orders is a market without a quote, and no fault of the stream
                 intake.lose_book(symbol)
 
@@ -49,9 +49,9 @@ def bars_of(symbol: str, timeframe: Timeframe, intake: Intake) -> Follower:
 
     async def follow(client: StreamClient, shard: Shard) -> None:
         while True:
-            told = await client.bars(symbol, timeframe)
+            update = await client.bars(symbol, timeframe)
             shard.works()
-            intake.bars_told(symbol, told)
+            intake.take_bars(symbol, update)
 
     return follow
 
@@ -63,6 +63,6 @@ def own_orders(intake: Intake, *, stops: bool) -> Follower:
         while True:
             rows = await client.orders(stops=stops)
             shard.works()
-            intake.orders_told(rows)
+            intake.take_orders(rows)
 
     return follow

@@ -19,7 +19,7 @@ from venues.exchange.account.dialects.ccxt import any_exchange
 from venues.exchange.account.dialects.dialect import Asks, Listing, Name, Params
 from venues.exchange.account.dialects.pages import every, millis, one_page, spans
 from venues.exchange.account.listed import Listed
-from venues.exchange.account.lookup import Lookup, Wanted
+from venues.exchange.account.lookup import Lookup, Target
 from venues.exchange.account.session import Session
 from venues.exchange.client import Row
 
@@ -81,7 +81,7 @@ class Shown:
             client_order_id=lambda row: str(row.get("client", "")),
         )
         lookup = Lookup(cast(Session, self), quirks, sleep=Present().sleep)
-        wanted = Wanted(
+        target = Target(
             client_order_id="order1",
             venue_order_id=known,
             stop=None,
@@ -89,7 +89,7 @@ class Shown:
             since=START,
             settled=settled,
         )
-        return await lookup.find(wanted, LISTED)
+        return await lookup.find(target, LISTED)
 
 
 async def test_where_ids_are_used_again_an_older_order_is_not_ours() -> None:
@@ -182,9 +182,9 @@ async def test_a_row_that_does_not_say_what_it_must_is_an_error(wrong: dict[str,
     ids=str,
 )
 def test_a_state_is_what_the_row_says_and_what_it_has_filled(row: dict[str, object], state: OrderState) -> None:
-    from venues.exchange.account.rows import seen
+    from venues.exchange.account.rows import venue_order
 
-    assert seen({**a_row("1"), **row}, LISTED).state is state
+    assert venue_order({**a_row("1"), **row}, LISTED).state is state
 
 
 # Pages.

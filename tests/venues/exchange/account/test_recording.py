@@ -17,7 +17,7 @@ from domain.errors import UsageError
 from exchange_double.recorded import RecordedExchange
 from exchange_double.wire import Request
 from venues.exchange.account.recording import Recorder, Recording, WireCall
-from venues.exchange.account.scrubbing import HIDDEN, KEPT, Owner, Raw, scrubbed
+from venues.exchange.account.scrubbing import HIDDEN, PUBLIC_FIELDS, Owner, Raw, scrubbed
 from venues.exchange.guarded_client import Heard
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_no_secret_name_address_or_other_money_survives(data: st.DataObject) -> 
     stranger = data.draw(st.text(string.ascii_lowercase, min_size=16, max_size=24))
     hidden = [key, secret, phrase, account, mail, ip, ip6]
     leaf = st.sampled_from([*hidden, *(f"said to {each} just now" for each in hidden)])
-    known = st.sampled_from(sorted(KEPT - {"instId", "symbol", "ccy", "asset", "coin", "currency"}))
+    known = st.sampled_from(sorted(PUBLIC_FIELDS - {"instId", "symbol", "ccy", "asset", "coin", "currency"}))
     unknown_leaf = st.one_of(leaf, st.just(other), st.just(stranger))
     rows = data.draw(
         st.lists(
@@ -71,7 +71,7 @@ def test_no_secret_name_address_or_other_money_survives(data: st.DataObject) -> 
                 st.dictionaries(known, leaf, max_size=4),
                 st.dictionaries(_NAMES, unknown_leaf, min_size=1, max_size=4).map(
                     lambda row: (
-                        {name: value for name, value in row.items() if name not in KEPT or name == "id"}
+                        {name: value for name, value in row.items() if name not in PUBLIC_FIELDS or name == "id"}
                         | {"permissions": {"Spot": []}}
                     )
                 ),

@@ -29,6 +29,19 @@ def a_stop(symbol: str, side: str = "sell", quantity: str = "0.05", *, trigger: 
     )
 
 
+def an_entry(symbol: str, *, stop: str = "59000", target: str | None = "63000", **over: object) -> OrderRequest:
+    given = {
+        "client_order_id": "acentry",
+        "symbol": symbol,
+        "side": "buy",
+        "type": "market",
+        "quantity": "0.05",
+        "stop_price": stop,
+        "target_price": target,
+    }
+    return OrderRequest.model_validate(given | over)
+
+
 # What is sent.
 
 
@@ -58,6 +71,116 @@ async def test_okx_gets_a_conditional_order_at_market(symbol: str, sent: dict[st
     assert {name: asked.get(name) for name in expected} == expected
     assert ("reduceOnly" in asked) is (symbol == SWAP)
     assert (report.state, report.venue_order_id) == (OrderState.WORKING, "7")
+
+
+async def test_okx_gets_stop_and_target_as_one_order() -> None:
+    answers = {"POST /api/v5/trade/order-algo": '{"code":"0","data":[{"algoId":"7","sCode":"0"}],"msg":""}'}
+    async with a_canned_venue("okx", answers, symbols=[SPOT]) as canned:
+        order = a_stop(SPOT).model_copy(update={"target_price": Decimal(63_000)})
+        report = await canned.venue.submit(order, a_ticket(order))
+        ((_, body),) = canned.sent("POST /api/v5/trade/order-algo")
+    asked = json.loads(body)
+    assert (asked["ordType"], asked["algoClOrdId"], asked["tdMode"]) == ("oco", "stop1", "cash")
+    assert (asked["slTriggerPx"], asked["slOrdPx"], asked["tpTriggerPx"], asked["tpOrdPx"]) == (
+        "59000",
+        "-1",
+        "63000",
+        "-1",
+    )
+    assert "px" not in asked
+    assert (report.state, report.venue_order_id) == (OrderState.WORKING, "7")
+
+
+@pytest.mark.parametrize("target", ["63000", None])
+@pytest.mark.parametrize("symbol", [SPOT, SWAP])
+async def test_okx_gets_the_exits_of_an_entry_with_it_under_an_id_of_ours(symbol: str, target: str | None) -> None:
+    answers = {"POST /api/v5/trade/batch-orders": '{"code":"0","data":[{"ordId":"7","sCode":"0"}],"msg":""}'}
+    async with a_canned_venue("okx", answers, symbols=[symbol]) as canned:
+        order = an_entry(symbol, target=target)
+        await canned.venue.submit(order, a_ticket(order))
+        ((_, body),) = canned.sent("POST /api/v5/trade/batch-orders")
+    ((asked,),) = [json.loads(body)]
+    exit = {
+        "attachAlgoClOrdId": order.exit_id,
+        "slTriggerPx": "59000",
+        "slTriggerPxType": "last",
+        "slOrdPx": "-1",
+    }
+    if target:
+        exit |= {"tpTriggerPx": target, "tpTriggerPxType": "last", "tpOrdPx": "-1"}
+    assert asked["attachAlgoOrds"] == [exit]
+    assert (asked["clOrdId"], asked["side"], asked["ordType"]) == ("acentry", "buy", "market")
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit"])
+async def test_where_nothing_is_attached_under_our_id_an_entry_with_its_exits_is_not_sent(exchange: str) -> None:
+    async with a_canned_venue(exchange, {}, symbols=[SPOT]) as canned:
+        order = an_entry(SPOT)
+        report = await canned.venue.submit(order, a_ticket(order))
+        assert not canned.venue.attaches_stops(SPOT)
+    assert report.state is OrderState.REJECTED
+    assert report.reason == f"not sent: stops are not attached to entries at {exchange}, and have no targets"
+
+
+# At the double: what becomes of what was attached.
+
+
+@pytest.mark.parametrize("symbol", [SPOT, SWAP])
+async def test_a_filled_entry_leaves_its_stop_at_okx_for_what_can_be_sold(symbol: str) -> None:
+    async with a_stage(symbol=symbol, symbols=[symbol]) as stage:
+        order = an_entry(symbol)
+        entry = await stage.venue.submit(order, a_ticket(order))
+        exit = await stage.venue.find(order.exit_id, symbol)
+        assert exit is not None
+        assert (entry.state, exit.state, exit.filled) == (OrderState.FILLED, OrderState.WORKING, 0)
+        bought = entry.filled - sum(fill.fee_base for fill in entry.fills)
+        assert bought - Decimal("1e-8") < (exit.quantity or 0) <= bought
+        assert [o.client_order_id for o in await stage.venue.open_orders()] == [order.exit_id]
+
+
+@pytest.mark.parametrize(("last", "leg"), [("58900", "stop"), ("63100", "target")])
+@pytest.mark.parametrize("symbol", [SPOT, SWAP])
+async def test_whichever_price_comes_first_ends_it(symbol: str, last: str, leg: str) -> None:
+    async with a_stage(symbol=symbol, symbols=[symbol]) as stage:
+        order = an_entry(symbol)
+        await stage.venue.submit(order, a_ticket(order))
+        price = Decimal(last)
+        stage.double.engine.set_touch(symbol, bid=price, ask=price + Decimal("0.1"))
+        exit = await stage.venue.find(order.exit_id, symbol)
+        assert exit is not None
+        assert (exit.state, exit.filled, exit.average_price) == (OrderState.FILLED, exit.quantity, price)
+        assert order.exit_order(exit.filled).leg(price) == leg
+        assert await stage.venue.open_orders() == []
+
+
+async def test_an_entry_that_fills_in_part_and_is_cancelled_keeps_a_stop_for_that_part() -> None:
+    async with a_stage(symbol=SWAP, symbols=[SWAP]) as stage:
+        order = an_entry(SWAP, limit_price=Decimal(59_500), type="limit")
+        working = await stage.venue.submit(order, a_ticket(order))
+        assert working.state is OrderState.WORKING
+        stage.double.engine.fill(working.venue_order_id, "2")
+        assert [stop.client_order_id for stop in stage.double.engine.stops] == []
+        await stage.venue.cancel(order.client_order_id, SWAP)
+        exit = await stage.venue.find(order.exit_id, SWAP)
+    assert exit is not None
+    assert (exit.state, exit.quantity) == (OrderState.WORKING, Decimal("0.02"))
+
+
+async def test_an_attached_stop_is_cancelled_as_any_other() -> None:
+    async with a_stage() as stage:
+        order = an_entry(SPOT)
+        await stage.venue.submit(order, a_ticket(order))
+        report = await stage.venue.cancel(order.exit_id, SPOT)
+        assert (report.state, await stage.venue.open_orders()) == (OrderState.CANCELLED, [])
+
+
+@pytest.mark.parametrize(("stop", "target"), [("60001", None), ("59000", "59900")])
+async def test_an_entry_whose_exits_the_market_has_met_is_refused_whole(stop: str, target: str | None) -> None:
+    async with a_stage(symbol=SWAP, symbols=[SWAP]) as stage:
+        order = an_entry(SWAP, stop=stop, target=target)
+        report = await stage.venue.submit(order, a_ticket(order))
+        assert (report.state, report.evidence) == (OrderState.REJECTED, "refused 51051")
+        assert stage.double.engine.orders == ()
 
 
 @pytest.mark.parametrize(

@@ -87,13 +87,13 @@ def test_what_was_asked_for_counts_only_while_no_stream_tells_and_only_for_a_whi
     wall = Wall()
     quotes = the_quotes(wall)
     assert quotes.lost == (BTC,)
-    assert quotes.asked(a_quote("100"))
+    assert quotes.polled(a_quote("100"))
     wall.at += timedelta(seconds=5)
     assert quotes.get(BTC) == a_quote("100")
     wall.at += timedelta(milliseconds=1)
     assert quotes.get(BTC) is None
     quotes.streamed(a_quote("99"))
-    assert not quotes.asked(a_quote("98"))
+    assert not quotes.polled(a_quote("98"))
     wall.at += timedelta(days=1)
     assert quotes.get(BTC) == a_quote("99")
     quotes.lose(BTC)
@@ -102,7 +102,7 @@ def test_what_was_asked_for_counts_only_while_no_stream_tells_and_only_for_a_whi
 
 def test_what_was_asked_for_before_a_stream_told_is_not_shown_after_it_is_lost() -> None:
     quotes = the_quotes(Wall())
-    quotes.asked(a_quote("100"))
+    quotes.polled(a_quote("100"))
     quotes.streamed(a_quote("99"))
     quotes.lose(BTC)
     assert quotes.get(BTC) is None
@@ -189,7 +189,7 @@ class OneFeed:
 async def joined(*, at: int = 0) -> StreamedBars:
     """All bars up to `at` are known, and the stream goes on from there."""
     bars = StreamedBars([BTC], MINUTE)
-    bars.told(BTC, told(newest=at))
+    bars.take(BTC, told(newest=at))
     await bars.read(BTC, OneFeed(until=at), at=NOON + at * MINUTE.length)  # type: ignore[arg-type]
     return bars
 
@@ -216,18 +216,18 @@ async def test_a_lost_stream_is_not_waited_for() -> None:
 
 async def test_final_bars_are_joined_to_the_one_before() -> None:
     bars = await joined()
-    closed = bars.told(BTC, told(0, 1, newest=2))
+    closed = bars.take(BTC, told(0, 1, newest=2))
     assert [bar.opened_at for bar in closed] == [NOON, NOON + MINUTE.length]
     assert bars.until(BTC, NOON + 2 * MINUTE.length) is not None
     assert bars.until(BTC, NOON + 3 * MINUTE.length) is None
-    assert bars.told(BTC, told(0, 1, newest=2)) == []
+    assert bars.take(BTC, told(0, 1, newest=2)) == []
 
 
 async def test_a_bar_that_begins_before_the_last_one_was_final_shows_that_one_is_lost() -> None:
     bars = await joined()
-    assert bars.told(BTC, told(newest=1)) == []
+    assert bars.take(BTC, told(newest=1)) == []
     assert lacks(bars, minute=1)
-    assert bars.told(BTC, told(1, newest=2)) == []
+    assert bars.take(BTC, told(1, newest=2)) == []
     assert bars.until(BTC, NOON + MINUTE.length) is None
 
 
@@ -235,7 +235,7 @@ async def test_a_bar_that_can_not_be_is_refused() -> None:
     bars = await joined()
     row = [int(NOON.timestamp()) * 1000, "100", "90", "99", "100", "5"]
     with pytest.raises(VenueUnavailable, match="can't be"):
-        bars.told(BTC, BarsTold(final=[row], newest=NOON))
+        bars.take(BTC, BarsTold(final=[row], newest=NOON))
 
 
 # ccxt's class.

@@ -57,10 +57,10 @@ def sandbox(ccxt: Any) -> None:
     ccxt.options["disableFuturesSandboxWarning"] = True
 
 
-def stop(wanted: OrderRequest) -> Params:
+def stop(request: OrderRequest) -> Params:
     """A stop market order: `STOP_MARKET` on the last price of a perpetual, `STOP_LOSS` on spot."""
-    apart: Params = {"workingType": "CONTRACT_PRICE"} if swap(wanted.symbol) else {}
-    return {**unified.order(wanted), "stopLossPrice": str(wanted.trigger_price), **apart}
+    apart: Params = {"workingType": "CONTRACT_PRICE"} if swap(request.symbol) else {}
+    return {**unified.order(request), "stopLossPrice": str(request.trigger_price), **apart}
 
 
 def batch(symbol: str) -> int:
@@ -73,21 +73,21 @@ def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
     rows = answer if isinstance(answer, list) and all(isinstance(row, Mapping) for row in answer) else []
     if len(rows) != len(names):
         return {}
-    told = list(zip(names, rows, strict=True))
-    if any("code" not in row and row.get("clientOrderId") != name for name, row in told):
+    pairs = list(zip(names, rows, strict=True))
+    if any("code" not in row and row.get("clientOrderId") != name for name, row in pairs):
         return {}
-    return {name: _said(row) for name, row in told}
+    return {name: _placed(row) for name, row in pairs}
 
 
-def _said(row: Mapping[str, object]) -> Placed:
+def _placed(row: Mapping[str, object]) -> Placed:
     if "code" in row:
         return Placed(venue_order_id="", code=str(row["code"]), message=str(row.get("msg") or ""))
     return Placed(venue_order_id=str(row.get("orderId") or ""), code="0", message="")
 
 
 def child(row: Row) -> str:
-    found = str(info_of(row).get("actualOrderId") or "")
-    return "" if found == "0" else found
+    order_id = str(info_of(row).get("actualOrderId") or "")
+    return "" if order_id == "0" else order_id
 
 
 async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
@@ -104,8 +104,8 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
         )
 
     async def beyond(params: Params) -> Sequence[Row]:
-        asked = {**params, **apart}
-        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, asked, read=listed_rows), urgent=True)
+        query = {**params, **apart}
+        return await api.ask(what, call("fetch_orders", symbol, None, _PAGE, query, read=listed_rows), urgent=True)
 
     key = "algoId" if listing.stop else "orderId"
     return await _walk(api, symbol, since, between=between, beyond=beyond, key=key, what=what)
@@ -129,9 +129,9 @@ async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
     if swap(symbol) or api.clock() - since <= _DAY:
         return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what)
     newest = await beyond({})
-    wanted = [row for row in newest if moment(row["timestamp"]) >= since]
-    if len(newest) < _PAGE or len(wanted) < len(newest):
-        return wanted
+    recent = [row for row in newest if moment(row["timestamp"]) >= since]
+    if len(newest) < _PAGE or len(recent) < len(newest):
+        return recent
     return await _walk(api, symbol, since, between=between, beyond=beyond, key="fromId", what=what, enough=1)
 
 
@@ -147,18 +147,18 @@ async def _walk(
     enough: int = _PAGE,
 ) -> Sequence[Row]:
     """All rows from `since` on: by time, and from a span that has `enough` by id, which knows no spans."""
-    found: list[Row] = []
+    every_row: list[Row] = []
     for start, end in spans(since, api.clock(), _WEEK if swap(symbol) else _DAY):
         rows = await between(start, end)
-        found += rows
+        every_row += rows
         if len(rows) >= enough:
             first = highest(rows) + 1
 
             async def page(params: Params, first: int = first) -> Sequence[Row]:
                 return await beyond({key: first, **params})
 
-            return [*found, *await every(page, size=_PAGE, after=lambda rows: {key: highest(rows) + 1}, what=what)]
-    return found
+            return [*every_row, *await every(page, size=_PAGE, after=lambda rows: {key: highest(rows) + 1}, what=what)]
+    return every_row
 
 
 async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
@@ -197,10 +197,10 @@ def _wallets(answer: Any) -> Mapping[str, Decimal]:
 
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
-    wanted = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
+    ids = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
 
     def read(answer: Any) -> Sequence[Row]:
-        return [_position(row, wanted[row["symbol"]]) for row in answer if row["symbol"] in wanted]
+        return [_position(row, ids[row["symbol"]]) for row in answer if row["symbol"] in ids]
 
     return await api.ask("the positions", call("fapiprivatev3_get_positionrisk", read=read))
 
@@ -219,35 +219,35 @@ def _position(row: Mapping[str, Any], symbol: str) -> Row:
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
     """Of each wallet that these symbols trade from. What went from the one to the other both tell, under its own id."""
     swaps = [symbol for symbol in symbols if swap(symbol)]
-    found = list(await _incomes(api, swaps, since) if swaps else ())
+    history = list(await _incomes(api, swaps, since) if swaps else ())
     if len(swaps) < len(symbols):
         try:
-            found += await binance_wallet.transfers(api, since)
+            history += await binance_wallet.transfers(api, since)
         except NotTold:
             if not swaps:
                 raise
-    wanted = [transfer for transfer in found if transfer.at >= since]
-    return sorted(wanted, key=lambda transfer: (transfer.at, transfer.id))
+    recent = [transfer for transfer in history if transfer.at >= since]
+    return sorted(recent, key=lambda transfer: (transfer.at, transfer.id))
 
 
 async def _incomes(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer]:
     """Of the perpetuals' wallet, all but what trades did."""
     ids = {str(api.market(symbol)["id"]): symbol for symbol in symbols}
-    found: dict[str, Transfer] = {}
+    incomes: dict[str, Transfer] = {}
     for start, end in spans(since, api.clock(), _WEEK):
         first = start
         while True:
             params = {"startTime": millis(first), "endTime": millis(end), "limit": _PAGE}
-            asked = call("fapiprivate_get_income", params, read=lambda answer: _income(answer, ids))
-            read = await api.ask("the income", asked)
-            found.update((transfer.id, transfer) for transfer, booked in read if not booked)
+            request = call("fapiprivate_get_income", params, read=lambda answer: _income(answer, ids))
+            read = await api.ask("the income", request)
+            incomes.update((transfer.id, transfer) for transfer, booked in read if not booked)
             if len(read) < _PAGE:
                 break
             newest = max(transfer.at for transfer, _ in read)
             if newest <= first:
                 raise VenueUnavailable("the income of one moment comes in more than one page")
             first = newest
-    return list(found.values())
+    return list(incomes.values())
 
 
 def _income(answer: Any, ids: Mapping[str, str]) -> Sequence[tuple[Transfer, bool]]:
@@ -278,25 +278,25 @@ async def rights(api: Asks) -> KeyRights:
     async def ask(ccxt: Any) -> Mapping[str, Any] | None:
         if ccxt.isSandboxModeEnabled:
             return None
-        told: Mapping[str, Any] = await ccxt.sapi_get_account_apirestrictions()
-        return told
+        restrictions: Mapping[str, Any] = await ccxt.sapi_get_account_apirestrictions()
+        return restrictions
 
     async def uid(ccxt: Any) -> str:
         return str((await ccxt.private_get_account()).get("uid") or "")
 
-    told = await api.ask("the key's rights", ask)
+    restrictions = await api.ask("the key's rights", ask)
     try:
         account = await api.ask("the account", uid)
     except Declined:  # a key for perpetuals alone may not ask
         account = ""
-    if told is None:
+    if restrictions is None:
         return KeyRights(account=account, trade=None, withdraw=None)
-    trade = any(_flag(told, name) for name in ("enableSpotAndMarginTrading", "enableFutures"))
-    return KeyRights(account=account, trade=trade, withdraw=_flag(told, "enableWithdrawals"))
+    trade = any(_flag(restrictions, name) for name in ("enableSpotAndMarginTrading", "enableFutures"))
+    return KeyRights(account=account, trade=trade, withdraw=_flag(restrictions, "enableWithdrawals"))
 
 
-def _flag(told: Mapping[str, Any], name: str) -> bool:
-    return str(told.get(name, "")).lower() == "true"
+def _flag(restrictions: Mapping[str, Any], name: str) -> bool:
+    return str(restrictions.get(name, "")).lower() == "true"
 
 
 async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
@@ -305,10 +305,10 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     if not perpetuals:
         return ()
     one_way = call("fapiprivate_post_positionside_dual", {"dualSidePosition": "false"}, read=done)
-    said = [await _set(api, "one-way mode", one_way)]
+    notes = [await _set(api, "one-way mode", one_way)]
     for symbol in perpetuals:
-        said.append(await _set(api, f"cross margin of {symbol}", call("set_margin_mode", "cross", symbol, read=done)))
-    return said
+        notes.append(await _set(api, f"cross margin of {symbol}", call("set_margin_mode", "cross", symbol, read=done)))
+    return notes
 
 
 async def _set(api: Asks, what: str, change: Callable[[Any], Awaitable[None]]) -> str:
@@ -327,9 +327,9 @@ async def keep_alive(api: Asks, symbols: Sequence[str], timeout_s: int) -> bool:
     """`countdownCancelAll` of each perpetual. Spot has none, and with it among the symbols the answer is no."""
     for symbol in symbols:
         if swap(symbol):
-            wanted = {"symbol": api.market(symbol)["id"], "countdownTime": timeout_s * 1_000}
+            params = {"symbol": api.market(symbol)["id"], "countdownTime": timeout_s * 1_000}
             await api.send(
-                f"the dead-man switch of {symbol}", call("fapiprivate_post_countdowncancelall", wanted, read=done)
+                f"the dead-man switch of {symbol}", call("fapiprivate_post_countdowncancelall", params, read=done)
             )
     return all(swap(symbol) for symbol in symbols)
 

@@ -24,7 +24,7 @@ from venues.exchange.failures import Declined
 from venues.exchange.numbers import exact
 
 _WALLETS = ("UMFUTURE", "CMFUTURE", "MARGIN", "FUNDING")
-_KEPT = timedelta(days=180)
+_RETENTION = timedelta(days=180)
 """How far back transfers between wallets can be asked for: six months."""
 
 _SPOT = "0"
@@ -40,7 +40,7 @@ class _History:
 
     what: str
     address: str
-    wanted: Mapping[str, object]
+    params: Mapping[str, object]
     span: timedelta
     """The longest time that may be asked about at once."""
     size: int
@@ -57,26 +57,26 @@ async def transfers(api: Asks, since: datetime) -> Sequence[Transfer]:
 
     Raises `NotTold` where the key may not read them, and on the test network, which has no such addresses.
     """
-    now, found = api.clock(), list[Transfer]()
+    now, entries = api.clock(), list[Transfer]()
     try:
         for history in (_DEPOSITS, _WITHDRAWALS):
-            found += await _read(api, history, since=since, until=now)
+            entries += await _read(api, history, since=since, until=now)
         for history in _BETWEEN_WALLETS:
-            found += await _read(api, history, since=max(since, now - _KEPT), until=now)
+            entries += await _read(api, history, since=max(since, now - _RETENTION), until=now)
     except Declined as declined:
         if declined.kind != "refused":
             raise
         raise NotTold(declined.message, remedy="Let the key read at Binance") from None
-    return found
+    return entries
 
 
 async def _read(api: Asks, history: _History, *, since: datetime, until: datetime) -> Sequence[Transfer]:
-    found: list[Transfer] = []
+    entries: list[Transfer] = []
     for start, end in spans(since, until, history.span):
-        window: Params = {**history.wanted, "startTime": millis(start), "endTime": millis(end)}
+        window: Params = {**history.params, "startTime": millis(start), "endTime": millis(end)}
         rows = await _pages(api, history, window)
-        found += [row["transfer"] for row in rows if isinstance(row["transfer"], Transfer)]
-    return found
+        entries += [row["transfer"] for row in rows if isinstance(row["transfer"], Transfer)]
+    return entries
 
 
 async def _pages(api: Asks, history: _History, window: Params) -> Sequence[Row]:
@@ -175,7 +175,7 @@ def _counted(answer: Any) -> Sequence[Mapping[str, Any]]:
 _DEPOSITS = _History(
     what="the deposits",
     address="sapi_get_capital_deposit_hisrec",
-    wanted={},
+    params={},
     span=timedelta(days=89),  # of less than 90 days
     size=1_000,
     page=_offset,
@@ -185,7 +185,7 @@ _DEPOSITS = _History(
 _WITHDRAWALS = _History(
     what="the withdrawals",
     address="sapi_get_capital_withdraw_history",
-    wanted={},
+    params={},
     span=timedelta(days=89),
     size=1_000,
     page=_offset,
@@ -196,7 +196,7 @@ _BETWEEN_WALLETS = tuple(
     _History(
         what=f"the transfers {kind}",
         address="sapi_get_asset_transfer",
-        wanted={"type": kind},
+        params={"type": kind},
         span=timedelta(days=30),  # no bound is documented; without one, the last week is shown
         size=100,
         page=lambda page: {"size": 100, "current": page + 1},

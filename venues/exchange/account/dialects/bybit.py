@@ -62,11 +62,11 @@ async def begin(ccxt: Any) -> None:
     await ccxt.is_unified_enabled()
 
 
-def stop(wanted: OrderRequest) -> Params:
+def stop(request: OrderRequest) -> Params:
     """A conditional market order on the last price. On spot it can't be said from which side the price comes."""
-    params: Params = {**unified.order(wanted), "triggerPrice": str(wanted.trigger_price)}
-    if swap(wanted.symbol):
-        params["triggerDirection"] = "ascending" if wanted.side == "buy" else "descending"
+    params: Params = {**unified.order(request), "triggerPrice": str(request.trigger_price)}
+    if swap(request.symbol):
+        params["triggerDirection"] = "ascending" if request.side == "buy" else "descending"
         params["triggerBy"] = "LastPrice"
     return params
 
@@ -99,8 +99,8 @@ def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
 
 def _list_in(answer: object, part: str) -> Sequence[Mapping[str, object]]:
     """Empty where it isn't a list of objects."""
-    held = answer.get(part) if isinstance(answer, Mapping) else None
-    listed = held.get("list") if isinstance(held, Mapping) else None
+    nested = answer.get(part) if isinstance(answer, Mapping) else None
+    listed = nested.get("list") if isinstance(nested, Mapping) else None
     return listed if isinstance(listed, list) and all(isinstance(each, Mapping) for each in listed) else []
 
 
@@ -115,10 +115,10 @@ def _filter(symbol: str, stop: bool) -> Params:
 async def find(api: Asks, symbol: str, name: Name) -> Row | None:
     """Among the live ones and the newest ended ones, then in the history."""
     by = {"orderId": name.venue_order_id} if name.venue_order_id else {"orderLinkId": name.client_order_id}
-    wanted = {**by, **_filter(symbol, name.stop)}
+    query = {**by, **_filter(symbol, name.stop)}
     what = f"the order {name.client_order_id}"
     for address in ("private_get_v5_order_realtime", "private_get_v5_order_history"):
-        rows, _ = await _page(api, symbol, address, wanted, what=what)
+        rows, _ = await _page(api, symbol, address, query, what=what)
         if rows:
             return rows[0]
     return None
@@ -138,65 +138,65 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
     apart: Params = {"limit": _PAGE, **_filter(symbol, listing.stop)}
     if listing.which == "open":
         return await _all(api, symbol, "private_get_v5_order_realtime", apart, what=what)
-    found: list[Row] = []
+    history: list[Row] = []
     now = api.clock()
     for start, end in spans(listing.since or now - _WEEK, now, _WEEK):
-        wanted = {**apart, "startTime": millis(start), "endTime": millis(end)}
-        found += await _all(api, symbol, "private_get_v5_order_history", wanted, what=what)
-    return found
+        query = {**apart, "startTime": millis(start), "endTime": millis(end)}
+        history += await _all(api, symbol, "private_get_v5_order_history", query, what=what)
+    return history
 
 
-async def _all(api: Asks, symbol: str, address: str, wanted: Params, *, what: str) -> Sequence[Row]:
+async def _all(api: Asks, symbol: str, address: str, query: Params, *, what: str) -> Sequence[Row]:
     """Every page, by Bybit's cursor."""
-    found: list[Row] = []
+    every_row: list[Row] = []
     cursor = ""
     for _ in range(MOST_PAGES):
         rows, following = await _page(
-            api, symbol, address, {**wanted, **({"cursor": cursor} if cursor else {})}, what=what
+            api, symbol, address, {**query, **({"cursor": cursor} if cursor else {})}, what=what
         )
-        found += rows
+        every_row += rows
         if not rows or not following or following == cursor:
-            return found
+            return every_row
         cursor = following
     raise too_many(what)
 
 
-async def _page(api: Asks, symbol: str, address: str, wanted: Params, *, what: str) -> tuple[Sequence[Row], str]:
+async def _page(api: Asks, symbol: str, address: str, query: Params, *, what: str) -> tuple[Sequence[Row], str]:
     async def ask(ccxt: Any) -> tuple[Sequence[Row], str]:
         market = ccxt.market(symbol)
-        answer = await getattr(ccxt, address)({"category": category(symbol), "symbol": market["id"], **wanted})
-        told = answer["result"]
-        listed = _rows(told)
+        answer = await getattr(ccxt, address)({"category": category(symbol), "symbol": market["id"], **query})
+        result = answer["result"]
+        listed = _rows(result)
         if address == "private_get_v5_execution_list":
             executed = [row for row in listed if row.get("execType", "Trade") in _EXECUTED]
             rows = all_of(ccxt.parse_trades(executed, market), executed)
         else:
             rows = all_of(ccxt.parse_orders(listed, market), listed)
-        return rows, str(told.get("nextPageCursor") or "")
+        return rows, str(result.get("nextPageCursor") or "")
 
     return await api.ask(what, ask, urgent=True)
 
 
-def _rows(told: Mapping[str, Any]) -> list[Any]:
+def _rows(result: Mapping[str, Any]) -> list[Any]:
     """Raises `ValueError` where there is no list of rows: ccxt reads that as none."""
-    rows = told.get("list")
+    rows = result.get("list")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise ValueError("there is no list of rows")
     return rows
 
 
 async def trades(api: Asks, symbol: str, since: datetime) -> Sequence[Row]:
-    found: list[Row] = []
+    history: list[Row] = []
     for start, end in spans(since, api.clock(), _WEEK):
-        wanted: Params = {"limit": _TRADES_PAGE, "startTime": millis(start), "endTime": millis(end)}
-        found += await _all(api, symbol, "private_get_v5_execution_list", wanted, what=f"the trades of {symbol}")
-    return found
+        query: Params = {"limit": _TRADES_PAGE, "startTime": millis(start), "endTime": millis(end)}
+        history += await _all(api, symbol, "private_get_v5_execution_list", query, what=f"the trades of {symbol}")
+    return history
 
 
 async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
-    wanted: Params = {"limit": _TRADES_PAGE, "orderId": row["id"]}
+    query: Params = {"limit": _TRADES_PAGE, "orderId": row["id"]}
     what = f"the trades of the order {row['id']}"
-    return await _all(api, symbol, "private_get_v5_execution_list", wanted, what=what)
+    return await _all(api, symbol, "private_get_v5_execution_list", query, what=what)
 
 
 async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
@@ -206,16 +206,16 @@ async def balances(api: Asks, symbols: Sequence[str]) -> Mapping[str, Decimal]:
 
 async def positions(api: Asks, symbols: Sequence[str]) -> Sequence[Row]:
     """One symbol a call: ccxt takes no more."""
-    found: list[Row] = []
+    rows: list[Row] = []
     for symbol in symbols:
-        found += await api.ask("the positions", call("fetch_positions", [symbol], read=as_rows))
-    return found
+        rows += await api.ask("the positions", call("fetch_positions", [symbol], read=as_rows))
+    return rows
 
 
 async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Sequence[Transfer] | None:
     """The transaction log of the unified account, less its trades."""
     ids = {str(api.market(symbol)["id"]): symbol for symbol in symbols if swap(symbol)}
-    found: list[Transfer] = []
+    history: list[Transfer] = []
     for start, end in spans(since, api.clock(), _WEEK):
         cursor = ""
         for _ in range(MOST_PAGES):
@@ -226,22 +226,22 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
                 "limit": _PAGE,
                 **({"cursor": cursor} if cursor else {}),
             }
-            asked = call("private_get_v5_account_transaction_log", params, read=lambda answer: _logged(answer, ids))
-            read, following = await api.ask("the transaction log", asked)
-            found += read
+            request = call("private_get_v5_account_transaction_log", params, read=lambda answer: _logged(answer, ids))
+            read, following = await api.ask("the transaction log", request)
+            history += read
             if not following or following == cursor:
                 break
             cursor = following
         else:
             raise too_many("the transaction log")
-    return sorted(found, key=lambda transfer: (transfer.at, transfer.id))
+    return sorted(history, key=lambda transfer: (transfer.at, transfer.id))
 
 
 def _logged(answer: Any, ids: Mapping[str, str]) -> tuple[Sequence[Transfer], str]:
     """What was no trade, and the cursor of the next page; empty at the end."""
-    told = answer["result"]
-    rows = _rows(told)
-    following = str(told.get("nextPageCursor") or "") if rows else ""
+    result = answer["result"]
+    rows = _rows(result)
+    following = str(result.get("nextPageCursor") or "") if rows else ""
     return [_transfer(row, ids) for row in rows if row["type"] not in _TRADED], following
 
 
@@ -262,19 +262,19 @@ async def rights(api: Asks) -> KeyRights:
 
 
 def _rights(answer: Any) -> KeyRights:
-    told = answer["result"]
-    may = told.get("permissions") or {}
+    result = answer["result"]
+    may = result.get("permissions") or {}
     trading = any(may.get(name) for name in ("ContractTrade", "Spot", "Derivatives"))
     return KeyRights(
-        account=str(told.get("userID") or ""),
-        trade=trading and str(told.get("readOnly")) == "0",
+        account=str(result.get("userID") or ""),
+        trade=trading and str(result.get("readOnly")) == "0",
         withdraw="Withdraw" in (may.get("Wallet") or ()),
     )
 
 
 async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
     """One-way positions for perpetuals. Margin is the account's own setting at Bybit, and left as it is."""
-    said: list[str] = []
+    notes: list[str] = []
     for symbol in (symbol for symbol in symbols if swap(symbol)):
         try:
             await api.send(f"one-way mode of {symbol}", call("set_position_mode", False, symbol, read=done))
@@ -284,8 +284,8 @@ async def prepare(api: Asks, symbols: Sequence[str]) -> Sequence[str]:
                     f"{symbol} can't be set to one-way mode: {declined.message}",
                     remedy="Close what is open there, and choose one-way mode at Bybit",
                 ) from None
-        said.append(f"positions in {symbol} are one-way")
-    return said
+        notes.append(f"positions in {symbol} are one-way")
+    return notes
 
 
 BYBIT = replace(

@@ -80,14 +80,14 @@ async def begin(ccxt: Any) -> None:
     """Nothing."""
 
 
-def order(wanted: OrderRequest) -> Params:
+def order(request: OrderRequest) -> Params:
     """What goes beside symbol, type, side, amount and price."""
-    params: Params = {"clientOrderId": wanted.client_order_id}
-    if wanted.post_only:
+    params: Params = {"clientOrderId": request.client_order_id}
+    if request.post_only:
         params["postOnly"] = True
-    elif wanted.type == "limit":
-        params["timeInForce"] = wanted.time_in_force
-    if wanted.reduce_only and ":" in wanted.symbol:
+    elif request.type == "limit":
+        params["timeInForce"] = request.time_in_force
+    if request.reduce_only and ":" in request.symbol:
         params["reduceOnly"] = True
     return params
 

@@ -56,10 +56,10 @@ def as_rows(answer: Any) -> Sequence[Row]:
     return list(answer)
 
 
-def all_of(rows: Sequence[Row], told: Sequence[object]) -> Sequence[Row]:
+def all_of(rows: Sequence[Row], source: Sequence[object]) -> Sequence[Row]:
     """`rows`, where ccxt made one of each that was told. Raises `ValueError`: it leaves out those of other symbols."""
-    if len(rows) != len(told):
-        raise ValueError(f"{len(told) - len(rows)} of {len(told)} rows are of something else")
+    if len(rows) != len(source):
+        raise ValueError(f"{len(source) - len(rows)} of {len(source)} rows are of something else")
     return rows
 
 

@@ -58,29 +58,29 @@ def headers(theirs: datetime) -> Mapping[str, str]:
     return {"expTime": str(millis(theirs + timedelta(seconds=VALIDITY_S)))}
 
 
-def order(wanted: OrderRequest) -> Params:
-    return {**unified.order(wanted), "tdMode": "cross" if ":" in wanted.symbol else "cash"}
+def order(request: OrderRequest) -> Params:
+    return {**unified.order(request), "tdMode": "cross" if ":" in request.symbol else "cash"}
 
 
-def stop(wanted: OrderRequest) -> Params:
+def stop(request: OrderRequest) -> Params:
     """A conditional order at market, on the last price; with a target `oco`. ccxt would send one on spot as a margin
     order."""
-    target: Params = {} if wanted.target_price is None else {"takeProfitPrice": str(wanted.target_price)}
+    target: Params = {} if request.target_price is None else {"takeProfitPrice": str(request.target_price)}
     return {
-        **order(wanted),
-        "stopLossPrice": str(wanted.trigger_price),
+        **order(request),
+        "stopLossPrice": str(request.trigger_price),
         **target,
-        "algoClOrdId": wanted.client_order_id,
+        "algoClOrdId": request.client_order_id,
     }
 
 
-def attached(wanted: OrderRequest) -> Params:
+def attached(request: OrderRequest) -> Params:
     """One algo order, which OKX places once the order is filled, or ends with a part of it filled: `conditional`,
     or `oco` with a target. Under this id it is listed, found and cancelled as others are. ccxt leaves out the id in
     its own words for it.
     """
-    exit: Params = {"attachAlgoClOrdId": wanted.exit_id}
-    for kind, price in (("sl", wanted.stop_price), ("tp", wanted.target_price)):
+    exit: Params = {"attachAlgoClOrdId": request.exit_id}
+    for kind, price in (("sl", request.stop_price), ("tp", request.target_price)):
         if price is not None:
             exit |= {f"{kind}TriggerPx": plain(price), f"{kind}TriggerPxType": "last", f"{kind}OrdPx": "-1"}
     return {"attachAlgoOrds": [exit]}
@@ -96,12 +96,12 @@ def batch(symbol: str) -> int:
 
 def placed(answer: object, names: Sequence[str]) -> Mapping[str, Placed]:
     rows = answer.get("data") if isinstance(answer, Mapping) else None
-    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    entries = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     return {
         str(row["clOrdId"]): Placed(
             venue_order_id=str(row.get("ordId") or ""), code=str(row["sCode"]), message=str(row.get("sMsg") or "")
         )
-        for row in found
+        for row in entries
         if row.get("clOrdId") and "sCode" in row
     }
 
@@ -134,13 +134,13 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
         ("ended", True): "private_get_trade_orders_algo_history",
     }[listing.which, listing.stop]
     states = ("effective", "canceled", "order_failed") if listing.stop and listing.which == "ended" else ("",)
-    found: list[Row] = []
+    every_row: list[Row] = []
     for state in states:
 
         async def page(params: Params, state: str = state) -> Sequence[Row]:
             async def ask(ccxt: Any) -> Sequence[Row]:
                 market = ccxt.market(symbol)
-                wanted = {
+                query = {
                     "instType": "SWAP" if market["swap"] else "SPOT",
                     "instId": market["id"],
                     **({"ordType": "conditional,oco"} if listing.stop else {}),
@@ -148,13 +148,13 @@ async def orders(api: Asks, symbol: str, listing: Listing) -> Sequence[Row]:
                     **({"begin": str(millis(listing.since))} if listing.since and not listing.stop else {}),
                     **params,
                 }
-                answer = await getattr(ccxt, address)(wanted)
+                answer = await getattr(ccxt, address)(query)
                 return [_named(row) for row in all_of(ccxt.parse_orders(answer["data"], market), answer["data"])]
 
             return await api.ask(what, ask, urgent=True)
 
-        found += await every(page, size=_PAGE, after=lambda rows: {"after": lowest(rows, _row_id)}, what=what)
-    return found
+        every_row += await every(page, size=_PAGE, after=lambda rows: {"after": lowest(rows, _row_id)}, what=what)
+    return every_row
 
 
 def _row_id(info: Mapping[str, object]) -> object:
@@ -182,10 +182,10 @@ async def order_trades(api: Asks, symbol: str, row: Row) -> Sequence[Row]:
     return await _fills(api, symbol, {"ordId": str(row["id"])}, what=f"the trades of the order {row['id']}")
 
 
-async def _fills(api: Asks, symbol: str, wanted: Params, *, what: str) -> Sequence[Row]:
+async def _fills(api: Asks, symbol: str, query: Params, *, what: str) -> Sequence[Row]:
     async def page(params: Params) -> Sequence[Row]:
         async def ask(ccxt: Any) -> Sequence[Row]:
-            rows: Sequence[Row] = await ccxt.fetch_my_trades(symbol, None, _PAGE, {**wanted, **params})
+            rows: Sequence[Row] = await ccxt.fetch_my_trades(symbol, None, _PAGE, {**query, **params})
             answer: Any = current().answer
             return all_of(rows, answer["data"])
 
@@ -230,13 +230,13 @@ async def transfers(api: Asks, symbols: Sequence[str], since: datetime) -> Seque
     """Bills of three months that are no trades: deposits, withdrawals, funding, interest."""
 
     async def page(params: Params) -> Sequence[Row]:
-        wanted = {"begin": str(millis(since)), **params}
-        return await api.ask("the bills", call("private_get_account_bills_archive", wanted, read=_bills))
+        query = {"begin": str(millis(since)), **params}
+        return await api.ask("the bills", call("private_get_account_bills_archive", query, read=_bills))
 
-    found = await every(page, size=_PAGE, after=_older_bills, what="the bills")
-    read = [bill["transfer"] for bill in found if str(info_of(bill)["type"]) not in _TRADES]
-    wanted = [transfer for transfer in read if isinstance(transfer, Transfer) and transfer.at >= since]
-    return sorted(wanted, key=lambda transfer: (transfer.at, transfer.id))
+    bills = await every(page, size=_PAGE, after=_older_bills, what="the bills")
+    read = [bill["transfer"] for bill in bills if str(info_of(bill)["type"]) not in _TRADES]
+    recent = [transfer for transfer in read if isinstance(transfer, Transfer) and transfer.at >= since]
+    return sorted(recent, key=lambda transfer: (transfer.at, transfer.id))
 
 
 def _bills(answer: Any) -> Sequence[Row]:
@@ -267,11 +267,11 @@ def _transfer(bill: Mapping[str, object]) -> Transfer:
 async def rights(api: Asks) -> KeyRights:
     config = await _config(api)
     may = {word.strip() for word in str(config.get("perm", "")).split(",")}
-    told = may != {""}
+    known = may != {""}
     return KeyRights(
         account=str(config.get("uid", "")),
-        trade="trade" in may if told else None,
-        withdraw="withdraw" in may if told else None,
+        trade="trade" in may if known else None,
+        withdraw="withdraw" in may if known else None,
     )
 
 

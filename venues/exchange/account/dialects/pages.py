@@ -20,15 +20,15 @@ async def every(page: Page, *, size: int, after: Callable[[Sequence[Row]], Param
 
     Raises `VenueUnavailable` when the pages don't come to an end.
     """
-    found: dict[Hashable, Row] = {}
+    by_id: dict[Hashable, Row] = {}
     params: Params = {}
     for _ in range(MOST_PAGES):
         rows = await page(params)
-        known = len(found)
-        found.update((str(row["id"]), row) for row in rows)
+        known = len(by_id)
+        by_id.update((str(row["id"]), row) for row in rows)
         if len(rows) < size:
-            return list(found.values())
-        if len(found) == known:
+            return list(by_id.values())
+        if len(by_id) == known:
             raise VenueUnavailable(f"{what} come in pages that don't go on")
         params = after(rows)
     raise too_many(what)
@@ -48,13 +48,13 @@ async def one_page(page: Page, *, size: int, what: str) -> Sequence[Row]:
 
 def spans(since: datetime, until: datetime, length: timedelta) -> Sequence[tuple[datetime, datetime]]:
     """The time from `since` to `until` in pieces that an exchange takes in one question, oldest first."""
-    found: list[tuple[datetime, datetime]] = []
+    pieces: list[tuple[datetime, datetime]] = []
     start = since
     while start <= until:
         end = min(start + length, until)
-        found.append((start, end))
+        pieces.append((start, end))
         start = end + timedelta(milliseconds=1)
-    return found
+    return pieces
 
 
 def lowest(rows: Sequence[Row], key: Callable[[Mapping[str, object]], object]) -> str:
