@@ -23,7 +23,7 @@ from graphs.runs.replay import replay_run
 from graphs.trading.gate import gate
 from memory import Archive, Database
 from policy import Verdict
-from tools import trading_hours
+from venues.files import trading_hours
 from venues.files.market import FileMarket
 
 EAGER = DeskSettings(
