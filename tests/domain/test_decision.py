@@ -18,9 +18,10 @@ from domain.order import ClientOrderId, OrderRequest
 def test_the_order_of_a_proposal_holds_nothing_besides() -> None:
     proposal = a_proposal(rationale="because", target_price="110")
     order = proposal.order()
-    shared = set(OrderRequest.model_fields) - {"client_order_id"}
+    shared = set(OrderRequest.model_fields) - {"client_order_id", "stop_price", "target_price", "attached_to"}
     assert {name: getattr(order, name) for name in shared} == {name: getattr(proposal, name) for name in shared}
     assert order.client_order_id == proposal.client_order_id
+    assert (order.stop_price, order.target_price, order.attached_to) == (None, None, None)
 
 
 def test_equal_proposals_have_one_order_id_in_whatever_form_their_numbers_came() -> None:

@@ -107,7 +107,7 @@ async def test_a_run_that_closes_its_positions_does_so_after_its_last_cycle_and_
         result = await drive(await opened(database), cycles=2, stop=Stop(on_exit="flatten"))
         assert (result.status, symbols(result), 2 < result.cycles <= 2 + MOST) == ("finished", [], True)
         assert [(o.type, o.state.value) for o in result.orders] == [
-            ("market", "filled"),
+            ("limit", "filled"),
             ("stop", "cancelled"),
             ("market", "filled"),
         ]

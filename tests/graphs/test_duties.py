@@ -232,7 +232,7 @@ def a_fallen_market(spec: str, **given: Any) -> Market:
 
 async def test_a_run_that_can_not_leave_what_it_holds_halts_and_is_played_back_the_same(tmp_path: Path) -> None:
     async with archive(tmp_path) as database:
-        asked = busy(cycles=2, seed=15, policy=a_policy(**NO_STOPS))
+        asked = busy(cycles=2, policy=a_policy(**NO_STOPS))
         header, market, model = await prepare(asked, run_id="r1", at=NOW, opener=a_coarse_market)
         await drive(await start(header, market, model, database=database), cycles=2)
         await halt(database, "flatten")

@@ -87,7 +87,7 @@ async def test_a_fork_is_its_parent_up_to_the_cycle_and_goes_its_own_way_after(t
     assert (records[1].header.parent, records[1].status, records[1].cycles) == ("r1", "finished", parent.cycles)
     assert [c.seal for c in cycles[0][:2]] == [c.seal for c in cycles[1][:2]]
     assert cycles[0][2].seal != cycles[1][2].seal  # another policy decides, and the seal says so
-    assert [(v.cycle, v.outcome) for v in verdicts] == [(0, "allow"), (3, "allow"), (4, "deny")]
+    assert [(v.cycle, v.outcome) for v in verdicts] == [(0, "allow"), (3, "allow"), (4, "deny"), (5, "deny")]
     assert replayed.first_difference is None
 
 

@@ -69,7 +69,7 @@ async def test_a_power_cut_at_any_commit_loses_nothing_and_repeats_nothing(tmp_p
     async with archive(tmp_path / "whole") as database:
         whole = await run(database, ASKED)
     commits = await cut_short(tmp_path / "count", at=-1, after_commit=False)
-    assert [(o.side, o.type) for o in whole.orders] == [("buy", "market"), ("sell", "stop")] * 2
+    assert [(o.side, o.type) for o in whole.orders] == [("buy", "limit"), ("sell", "stop")] * 2
     assert commits > CYCLES
     for at in range(1, commits):
         folder = tmp_path / f"cut-{at}"

@@ -156,7 +156,7 @@ async def test_a_run_with_questions_ends_as_it_would_have_without_them(tmp_path:
     async with archive(tmp_path / "alone") as database:
         alone = await run(database, busy(policy=a_policy(conviction={"minimum": "0.5"})))
     assert asked.orders == alone.orders
-    assert [(o.side, o.type) for o in asked.orders] == [("buy", "market"), ("sell", "stop")] * 2
+    assert [(o.side, o.type) for o in asked.orders] == [("buy", "limit"), ("sell", "stop")] * 2
 
 
 # The other replays

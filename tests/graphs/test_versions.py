@@ -129,7 +129,7 @@ async def test_a_run_that_an_older_version_decided_alike_is_identical(tmp_path: 
         record = await Archive(database).run("r1")
     assert (report.identical, report.cycles, report.first_difference) == (True, asked.cycles, None)
     assert [(p.first, p.last, p.version) for p in report.parts] == [(0, 3, "0.0.9"), (4, 5, this_version())]
-    assert [(o.side, o.type) for o in result.orders] == [("buy", "market"), ("sell", "stop")] * 2
+    assert [(o.side, o.type) for o in result.orders] == [("buy", "limit"), ("sell", "stop")] * 2
     assert (record.header.version_at(3), record.header.version_at(4)) == ("0.0.9", this_version())
 
 

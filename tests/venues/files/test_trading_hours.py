@@ -132,6 +132,6 @@ def test_a_calendar_that_is_not_there_is_refused_with_near_ones() -> None:
 
 
 def test_nothing_heavy_is_imported_before_a_calendar_is_opened() -> None:
-    code = "import sys, tools.market, tools.sessions; print({'pandas', 'exchange_calendars'} & set(sys.modules))"
+    code = "import sys, venues.open, tools.sessions; print({'pandas', 'exchange_calendars'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
