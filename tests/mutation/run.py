@@ -20,7 +20,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 LIST = Path(__file__).parent / "mutants.md"
-ROOMS = ("agentctl", "agents", "context", "domain", "graphs", "memory", "policy", "tools")
+ROOMS = ("agentctl", "agents", "context", "domain", "graphs", "memory", "policy", "tools", "venues")
 _ENTRY = re.compile(
     r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S
 )

@@ -27,7 +27,7 @@ from typing import Any
 from mutation.mutants import Mutant
 
 _PYTEST = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "--import-mode=importlib", "-m", "not slow"]
-_PYTEST += ["-p", "no:cacheprovider", "-p", "mutation.reach"]
+_PYTEST += ["-p", "no:cacheprovider", "-p", "exchange_double.plugin", "-p", "mutation.reach"]
 _GRACE_S = 60
 """What a trial gets after its time, to end by itself and drop its databases."""
 NOTICED = "noticed"
