@@ -304,7 +304,9 @@ def short_permitted(case: Case, limits: ShortLimits) -> Ruling:
         return passed("covered by what is held")
     if limits.allow and case.instrument.kind != "spot":
         return passed("short selling is allowed")
-    message = f"{plain(sold)} with working sales is more than the {plain(owned)} held"
+    spot = case.instrument.kind == "spot"
+    why = "spot can't be sold short" if spot else "the policy allows no shorts: [short] allow"
+    message = f"{plain(sold)} with working sales is more than the {plain(owned)} held, and {why}"
     return Ruling("deny", message, sold, owned, case.instrument.base)
 
 

@@ -229,6 +229,7 @@ def test_what_is_wrong_with_the_settings_is_said_at_once(
     err = said(capsys)[1]
     assert [problem for problem in problems if problem not in err] == []
     assert "a-z" not in err.lower()
+    assert "?." not in err
 
 
 @pytest.mark.parametrize(

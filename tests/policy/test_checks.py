@@ -575,6 +575,19 @@ def test_more_than_is_held_is_sold_only_where_shorts_are_allowed(
     assert grade("SHORT", a_proposal(**({"side": "sell"} | over)), some_facts(**world), policy) == outcome
 
 
+@pytest.mark.parametrize(
+    ("symbol", "policy", "why"),
+    [
+        (SWAP, a_policy(), "and the policy allows no shorts: [short] allow"),
+        (BTC, a_policy(), "and spot can't be sold short"),
+        (BTC, SHORTS, "and spot can't be sold short"),
+    ],
+)
+def test_a_refused_short_says_whether_the_policy_or_the_market_bars_it(symbol: str, policy: Policy, why: str) -> None:
+    verdict = judge(a_proposal(side="sell", symbol=symbol, quantity="1"), some_facts(), policy=policy)
+    assert f"SHORT: 1 with working sales is more than the 0 held, {why}" in verdict.reasons
+
+
 # STOP_REQUIRED and RISK_PER_TRADE
 
 
