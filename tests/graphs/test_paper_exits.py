@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ async def test_a_move_that_the_venue_refuses_is_not_tried_again_before_the_stop_
     assert entry.stop_price is not None
     moves = [(cycle, order.trigger_price or Decimal(0)) for cycle, order in refusing.refused]
     assert len(moves) > 1
-    for (before, from_), (after, to) in zip(moves, moves[1:], strict=False):
+    for (before, from_), (after, to) in pairwise(moves):
         near = abs(entry.average_price - to) / 10
         assert abs(to - from_) > near or after - before >= 12
     assert len(moves) < cycles / 2
