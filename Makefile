@@ -27,6 +27,7 @@ slow:
 
 bench:
 	$(bin)/python benchmarks/cycle.py
+	$(bin)/python benchmarks/hung_source.py
 	$(bin)/python benchmarks/context_engine.py
 	$(bin)/python benchmarks/archive_growth.py
 	$(bin)/python benchmarks/policy_gate.py

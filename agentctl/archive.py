@@ -1,17 +1,19 @@
-"""The archive as commands read it: opened without making one, and the run that was meant."""
+"""The archive as commands read it: opened without making one, and the run that an option names."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
-from agentctl.settings import load
+from agentctl.settings import Settings, load
 from domain.errors import NotFound
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import RunRecord
+from memory.archive.archive import Archive
+from memory.store.database import Database
+from memory.store.records import RunRecord
 
 T = TypeVar("T")
 
@@ -28,13 +30,13 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def reading(db: str | None) -> AsyncGenerator[Database]:
-    """The database of the settings in effect. Raises `NotFound` when there is none: reading makes nothing."""
-    async with await Database.open(load(db=db).database_url, create=False) as database:
+async def reading(db: str | None, *, settings: Settings | None = None) -> AsyncGenerator[Database]:
+    """The database of `settings`, else of those in effect. Raises `NotFound` when there is none: reading makes none."""
+    async with await Database.open((settings or load(db=db)).database_url, create=False) as database:
         yield database
 
 
-async def run_meant(database: Database, run: str | None) -> RunRecord:
+async def find_run(database: Database, run: str | None) -> RunRecord:
     """The run whose id begins with `run`; the newest for `last`, or when none is named. Raises `NotFound`.
 
     `parent` is the run that the newest one was forked from.
@@ -53,7 +55,12 @@ async def run_meant(database: Database, run: str | None) -> RunRecord:
     return await archive.run(parent)
 
 
-async def snapshot_meant(database: Database, snapshot: str) -> str:
+def new_run_id(now: datetime) -> str:
+    """Sorts by time, is short enough to type, and is never given twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+async def snapshot_id_of(database: Database, snapshot: str) -> str:
     """The id of a snapshot, or its beginning, as given; for `last` that which a list begins with. Raises `NotFound`."""
     if snapshot != LAST:
         return snapshot

@@ -20,13 +20,13 @@ from agents.settings import DeskSettings
 from context import LaneSettings
 from context.lane import Lane
 from domain.errors import AgentctlError, NotFound, UsageError
-from graphs.eras import Change, Changes, SettingChange, era_changes, this_version
-from graphs.profiles import policy_in_effect
-from graphs.session import RunSettings
-from memory.records import Era, RunHeader
-from tools.text_file import read_text
+from graphs.session.eras import Change, Changes, SettingChange, era_changes, this_version
+from graphs.session.profiles import policy_in_effect
+from graphs.session.session import RunSettings
+from memory.store.records import Era, RunHeader
+from venues.files.text_file import read_text
 
-_SHOWN: Final = 6
+_MOST_NAMED: Final = 6
 _LINES: Final = 12
 _DESK: Final = frozenset(DeskSettings.model_fields)
 
@@ -34,7 +34,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ChangeOptions:
     """The options that may change something in a run that goes on; `None` and empty are not given."""
 
     model: str | None = None
@@ -46,19 +46,19 @@ class Wanted:
     @property
     def tree(self) -> Tree:
         """`sets` and the prompt as tables of agentctl.toml. Raises `UsageError` for what is no `PATH=VALUE`."""
-        found: Tree = {}
+        tree: Tree = {}
         for each in self.sets:
             path, value = _parsed(each)
-            _put(found, path, value)
+            _put(tree, path, value)
         if self.prompt is not None:
-            _put(found, ("desk", "research", "instructions"), prompt_text(self.prompt))
-        return found
+            _put(tree, ("desk", "research", "instructions"), prompt_text(self.prompt))
+        return tree
 
     def changes(self, era: Era, settings: Settings) -> Changes:
         """What becomes otherwise than in `era`. Raises `UsageError` and what a policy file raises."""
         base = _reloaded(settings, era) if self.reload else Changes()
-        kept, tree = RunSettings.model_validate_json(era.settings), self.tree
-        desk, lanes = base.desk or kept.desk, base.lanes or kept.lanes
+        recorded, tree = RunSettings.model_validate_json(era.settings), self.tree
+        desk, lanes = base.desk or recorded.desk, base.lanes or recorded.lanes
         return Changes(
             model=self.model or base.model,
             policy=policy_in_effect(self.policy) if self.policy else base.policy,
@@ -77,8 +77,8 @@ def differing(settings: Settings, era: Era) -> tuple[SettingChange, ...]:
     with suppress(AgentctlError):
         changed = _reloaded(settings, era).applied(era, from_cycle=era.from_cycle, written_by=this_version())
         stated = tuple(_stated(settings.model_dump(exclude_unset=True)))
-        found = era_changes(era, changed)
-        return found if any(f"{each.setting}.".startswith(stated) for each in found) else ()
+        differences = era_changes(era, changed)
+        return differences if any(f"{each.setting}.".startswith(stated) for each in differences) else ()
     return ()
 
 
@@ -92,10 +92,10 @@ def _stated(tree: Tree, *, under: str = "") -> Iterator[str]:
             yield path
 
 
-def hint(found: Sequence[SettingChange]) -> str:
+def hint(differences: Sequence[SettingChange]) -> str:
     """What `differing` found, in a sentence."""
-    named = ", ".join(f"{each}" for each in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    named = ", ".join(f"{each}" for each in differences[:_MOST_NAMED])
+    more = f" and {len(differences) - _MOST_NAMED} more" if len(differences) > _MOST_NAMED else ""
     return f"{CONFIG_FILE} differs from the run's settings in {named}{more}; add --reload to take it"
 
 
@@ -109,21 +109,21 @@ def changed_in_words(before: RunHeader, after: RunHeader) -> tuple[str, ...]:
     """What is otherwise in a run that goes on, a line each."""
     if after.last_era == before.last_era:
         return ()
-    found = era_changes(before.last_era, after.last_era, written_by=before.version)
-    more = [f"and {len(found) - _LINES} settings more"] if len(found) > _LINES else []
-    return (*(str(change) for change in found[:_LINES]), *more)
+    changes = era_changes(before.last_era, after.last_era, written_by=before.version)
+    more = [f"and {len(changes) - _LINES} settings more"] if len(changes) > _LINES else []
+    return (*(str(change) for change in changes[:_LINES]), *more)
 
 
 def _reloaded(settings: Settings, era: Era) -> Changes:
     """Model, policy and prompt have options of their own, and change only where the file or a variable names them."""
-    given = settings.model_fields_set
+    fields_set = settings.model_fields_set
     desk = settings.desk
     if "instructions" not in desk.research.model_fields_set:
         prompt = RunSettings.model_validate_json(era.settings).desk.research.instructions
         desk = desk.model_copy(update={"research": desk.research.model_copy(update={"instructions": prompt})})
     return Changes(
-        model=settings.model if "model" in given else None,
-        policy=policy_in_effect(settings.policy) if "policy" in given else None,
+        model=settings.model if "model" in fields_set else None,
+        policy=policy_in_effect(settings.policy) if "policy" in fields_set else None,
         desk=desk,
         lanes=settings.lane_settings,
         prices=settings.prices or None,

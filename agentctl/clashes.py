@@ -30,5 +30,5 @@ def _home(name: str) -> Path | None:
 def foreign_owners() -> dict[str, list[str]]:
     """Each of our package names that another installed distribution owns too, with who that is."""
     owners = packages_distributions()
-    found = {name: sorted({o for o in owners.get(name, []) if o.lower() != "agentctl"}) for name in PACKAGES}
-    return {name: others for name, others in found.items() if others}
+    foreign = {name: sorted({o for o in owners.get(name, []) if o.lower() != "agentctl"}) for name in PACKAGES}
+    return {name: others for name, others in foreign.items() if others}

@@ -85,6 +85,10 @@ def run(
     policy: Annotated[Path | None, typer.Option(help="A policy file, or a profile.  [default: conservative]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.  [default: 7]")] = None,
     cash: Annotated[str | None, typer.Option(help="Paper cash at the start.  [default: 100000]")] = None,
+    fee_bps: Annotated[
+        str | None,
+        typer.Option(metavar="BPS", help="Paper: the fee of every fill, in basis points.  [default: as [paper] says]"),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, the beginning of it, or last.")
     ] = None,
@@ -117,21 +121,22 @@ def run(
     A run that is resumed keeps its settings. --model, --policy, --prompt, --set and --reload change them from its next
     cycle on, which is recorded with --by and --reason; market, symbols and account stay.
     """
-    from agentctl.changes import Wanted
-    from agentctl.commands.run import Asked, run_command
+    from agentctl.changes import ChangeOptions
+    from agentctl.commands.run import RunRequest, run_command
 
     run_command(
-        Asked(
+        RunRequest(
             graph=graph,
             market=market,
             symbols=symbols,
             timeframe=timeframe,
             cycles=cycles,
-            wanted=Wanted(model=model, policy=policy, prompt=prompt, sets=tuple(sets or ()), reload=reload),
+            options=ChangeOptions(model=model, policy=policy, prompt=prompt, sets=tuple(sets or ()), reload=reload),
             by=by,
             reason=reason,
             seed=seed,
             cash=cash,
+            fee_bps=fee_bps,
             resume=resume,
             live=live,
             adopt=adopt,
@@ -532,19 +537,54 @@ def policy_log(
 
 @app.command()
 def doctor(
-    venue: Annotated[
-        str | None, typer.Option(metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights.")
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            "--exchange", "--venue", metavar="EXCHANGE", help="Also ask this exchange: its clock, the key's rights."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Also ask this model one short question, which costs a little.")
     ] = None,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="With --exchange: try it out with the least orders there are, and clean up after them."
+        ),
+    ] = False,
+    symbol: Annotated[
+        str | None, typer.Option(metavar="SYMBOL", help="With --certify: in which symbol.  [default: a liquid one]")
+    ] = None,
+    most: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT",
+            help="With --certify: what may be in the symbol at most, in its quote currency.  [default: just enough]",
+        ),
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="With --certify: on a real account, where no sandbox is set.")
+    ] = False,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --certify: where requests and answers are kept.  [default: certifications/ in the data folder]",
+        ),
+    ] = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Check the installation: packages, database, tokenizer, keys, and name clashes. Asks only --venue and --model."""
-    from agentctl.commands.doctor import examine
+    """Check the installation: packages, database, tokenizer, keys, name clashes. Asks only --exchange and --model."""
+    if certify and exchange is not None and model is None:
+        from agentctl.commands.certify import CertifyRequest, certify_command
 
-    examine(venue=venue, model=model, db=db, as_json=as_json)
+        request = CertifyRequest(exchange=exchange, symbol=symbol, most=most, real=real, recording=recording)
+        return certify_command(request, db=db, as_json=as_json)
+    from agentctl.commands.doctor import examine, refuse_of_certification
+
+    refuse_of_certification(certify=certify, others=(symbol, most, real or None, recording))
+    return examine(venue=exchange, model=model, db=db, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)

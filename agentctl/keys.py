@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from domain import toml
 from domain.errors import UsageError
-from tools.exchange_venue import ExchangeKeys
+from venues.exchange.account import ExchangeKeys
+from venues.files.text_file import read_text
 
 SECRETS_FILE = "AGENTCTL_SECRETS_FILE"
 """The variable that names a TOML file with a table `[okx]` of `api_key`, `secret` and `password`."""
@@ -37,26 +38,26 @@ def keys_for(exchange: str, environ: Mapping[str, str]) -> ExchangeKeys | None:
 
 def required_keys(exchange: str) -> ExchangeKeys:
     """Raises `UsageError` naming the variables when there are none."""
-    found = keys_for(exchange, os.environ)
-    if found is None:
+    keys = keys_for(exchange, os.environ)
+    if keys is None:
         key, secret, password = names(exchange)
         raise UsageError(
             f"trading on {exchange} needs a key",
             remedy=f"Set {key}, {secret} and, where it has one, {password}; or name a file in {SECRETS_FILE}",
         )
-    return found
+    return keys
 
 
 def _from_file(path: Path, exchange: str) -> ExchangeKeys | None:
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"the secrets file {path} can't be read: {error}", remedy=f"Mend {SECRETS_FILE}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(f"the secrets file {path} can be read by others", remedy=f"chmod 600 {path}")
     try:
-        table = tomllib.loads(text).get(exchange)
+        table = toml.loads(text).get(exchange)
         if table is None:
             return None
         keys = ExchangeKeys.model_validate(table)

@@ -18,15 +18,15 @@ def default_tables() -> dict[str, Lane]:
     return {lane.id: lane for lane in DEFAULT_LANES.lanes}
 
 
-def _over_defaults(given: object) -> object:
+def _over_defaults(tables: object) -> object:
     """Each table laid over the default lane of its name; a new name is a new lane, after the others.
 
     Raises `ValueError` for what is no table of tables.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(tables, Mapping):
         raise ValueError("lanes are tables by id: write [lanes.ID]")
     lanes: dict[str, object] = dict(default_tables())
-    for id, table in given.items():
+    for id, table in tables.items():
         if isinstance(table, Lane):
             lanes[id] = table
             continue

@@ -18,11 +18,21 @@ from domain.decision import Outcome
 from domain.digest import plain
 from domain.order import Fill
 from domain.text import reveal, visible
-from graphs.brake import BRAKE, Brake
-from graphs.events import ControlRead, CycleEnded, CycleStarted, Event, GateSpoke, MarketSaid, NodeEnded, NodeStarted
-from graphs.session import Session
-from graphs.trading import NODES
-from memory.controls import ACTIVE, Control
+from graphs.session.session import Session
+from graphs.session.trading_halt import BRAKE, Brake
+from graphs.trading.events import (
+    ControlRead,
+    CycleEnded,
+    CycleStarted,
+    Event,
+    GateSpoke,
+    Liquidated,
+    MarketSaid,
+    NodeEnded,
+    NodeStarted,
+)
+from graphs.trading.graph import NODES
+from memory.operators.controls import ACTIVE, Control
 
 _LINES = 8
 """Of what the gate said and what was filled, how much stays in view."""
@@ -60,6 +70,8 @@ class Lines:
                 self._note(event.control)
             case GateSpoke():
                 self.say(gate_line(event))
+            case Liquidated():
+                self.say(liquidation_line(event))
             case MarketSaid():
                 self.say(visible(event.text))
             case CycleEnded():
@@ -73,10 +85,10 @@ class Lines:
 
     def _note(self, control: Control) -> None:
         """Say how trading is restricted, when that changes."""
-        said = control_line(control)
-        if said != self._restriction and (said or not self._braked):
-            self.say(said or "trading is active again")
-        self._restriction = said
+        line = control_line(control)
+        if line != self._restriction and (line or not self._braked):
+            self.say(line or "trading is active again")
+        self._restriction = line
 
     def heed(self) -> None:
         if not self._braked and (braked := brake_line(self._brake)):
@@ -108,11 +120,13 @@ class Dashboard:
             case NodeStarted():
                 self._agents[event.node] = ("running", "", event.subject)
             case NodeEnded():
-                said = f"{event.subject}: {event.result}" if event.subject else event.result
-                self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", said)
+                text = f"{event.subject}: {event.result}" if event.subject else event.result
+                self._agents[event.node] = ("failed" if event.failed else "done", f"{event.elapsed_ms:.0f} ms", text)
             case GateSpoke():
                 style = _STYLES[event.verdict.outcome]
                 self._last.append(Text(gate_line(event), style=style, overflow="ellipsis", no_wrap=True))
+            case Liquidated():
+                self._last.append(Text(liquidation_line(event), style="bold red"))
             case MarketSaid():
                 self._market = visible(event.text)
             case CycleEnded():
@@ -151,9 +165,9 @@ def gate_line(event: GateSpoke) -> str:
     """The gate's word on one proposal in one line. A stop that is placed leaves nothing yet."""
     proposal, verdict = event.proposal, event.verdict
     act = "protect" if proposal.protects else "leave" if proposal.reduce_only else "enter"
-    wanted = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
+    order = f"{act} {proposal.symbol}: {proposal.side} {plain(proposal.quantity)}"
     why = "; ".join(verdict.reasons) or proposal.rationale
-    return f"cycle {event.cycle}: gate: {verdict.outcome}, {wanted}" + (f" ({visible(why)})" if why else "")
+    return f"cycle {event.cycle}: gate: {verdict.outcome}, {order}" + (f" ({visible(why)})" if why else "")
 
 
 def brake_line(brake: Brake) -> str:
@@ -170,13 +184,25 @@ def control_line(control: Control) -> str:
 
 
 def cycle_of(cycle: int, cycles: int | None) -> str:
-    """How far a run is; one that closes its positions goes on for some cycles after the last."""
-    return f"cycle {cycle + 1}" + (f" of {cycles}" if cycles is not None and cycle < cycles else "")
+    """A cycle by the number that it has everywhere, and how far the run is with it.
+
+    A run that closes its positions goes on for some cycles after the last.
+    """
+    return f"cycle {cycle}" + (f" ({cycle + 1} of {cycles})" if cycles is not None and cycle < cycles else "")
 
 
 def fill_line(ended: CycleEnded, fill: Fill) -> str:
     why = f" ({ended.met[fill.trade_id]})" if fill.trade_id in ended.met else ""
     return f"cycle {ended.cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}{why}"
+
+
+def liquidation_line(liquidated: Liquidated) -> str:
+    event = liquidated.event
+    side = "long" if event.quantity < 0 else "short"
+    price = plain(event.price) if event.price is not None else ""
+    closed = f"{side} {plain(abs(event.quantity))} closed at {price}, fee {plain(event.fee)}"
+    why = "the margin balance fell to the maintenance margin"
+    return f"cycle {liquidated.cycle}: LIQUIDATED {event.asset}: {closed}; {why}"
 
 
 def money(event: CycleEnded) -> str:

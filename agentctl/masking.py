@@ -43,8 +43,8 @@ def masked(
             return [without(each, f"{at}/{n}") for n, each in enumerate(value)]
         return value
 
-    kept = {key: without(value, f"/{_escaped(key)}") for key, value in document.items()}
-    return kept, tuple(taken)
+    clean = {key: without(value, f"/{_escaped(key)}") for key, value in document.items()}
+    return clean, tuple(taken)
 
 
 def key_values(names: Mapping[str, Sequence[str]], environ: Mapping[str, str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
+from agentctl.certified import line_of
 from agentctl.keys import keys_for, required_keys
 from agentctl.output import warn
 from agentctl.question import when
@@ -24,18 +25,19 @@ from domain.digest import plain
 from domain.errors import TicketRefused, UsageError
 from domain.order import OrderRequest
 from domain.venue import Market
-from graphs.live import LiveDesk
-from graphs.opening import OpenMarket, one_currency
-from graphs.session import RunSettings
-from graphs.wall import WallClock
-from memory.records import RunHeader
+from graphs.runs.open import OpenMarket, one_currency
+from graphs.runs.open_live import LiveDesk
+from graphs.session.clocks import WallClock
+from graphs.session.session import RunSettings
+from memory.store.records import RunHeader
 from policy.account import Arming
-from tools.exchange_connection import exchange_class
-from tools.exchange_failover import FailoverMarket
-from tools.exchange_instruments import chosen
-from tools.exchange_market import DEFAULT_TIMEFRAME, ExchangeMarket
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.market import Reach, exchange_market, exchanges, is_exchange
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
+from venues.exchange.connection import exchange_class
+from venues.exchange.failover import FailoverMarket
+from venues.exchange.guarded_client import Listen
+from venues.exchange.instruments import chosen
+from venues.exchange.market import DEFAULT_TIMEFRAME, ExchangeMarket
+from venues.open import Reach, exchange_market, exchanges, is_exchange
 
 
 def require_tradable(market: str) -> None:
@@ -61,6 +63,8 @@ class Trading:
     opener: OpenMarket
     where: str
     """The host that it talks to, in words."""
+    certification: str
+    """How far the exchange was ever tried, in words."""
 
 
 @asynccontextmanager
@@ -105,9 +109,47 @@ async def trading(market: str, *, symbols: Sequence[str], settings: Settings) ->
         return FailoverMarket(first, second, wall=wall)
 
     try:
-        yield Trading(desk=desk, opener=open_market, where=where_of(venue, settings))
+        where, certification = where_of(venue, settings), line_of(exchange, settings.data_dir)
+        yield Trading(desk=desk, opener=open_market, where=where, certification=certification)
     finally:
         await venue.aclose()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certifying:
+    """The account that is certified, over two connections: one that sends, and one that sends nothing."""
+
+    desk: LiveDesk
+    venue: ExchangeVenue
+    """The desk's."""
+    witness: ExchangeVenue
+    keys: ExchangeKeys
+    where: str
+
+
+@asynccontextmanager
+async def certifying(exchange: str, *, symbol: str, settings: Settings, listen: Listen) -> AsyncGenerator[Certifying]:
+    """What a certification works with, closed at the end. `listen` hears every request. Raises as `trading` does."""
+    require_private(settings, exchange)
+    keys, wall = required_keys(exchange), WallClock()
+    currency = _priced_in(symbol)
+    opened: list[ExchangeVenue] = []
+
+    def open_venue(spec: str, *, symbols: Sequence[str], currency: str, check: Check, clock: Clock) -> ExchangeVenue:
+        venue = _venue(
+            spec, settings, keys=keys, symbols=symbols, currency=currency, check=check, wall=clock, listen=listen
+        )
+        opened.append(venue)
+        return venue
+
+    desk = LiveDesk.at(exchange, symbols=(symbol,), currency=currency, opener=open_venue, wall=wall)
+    witness = open_venue(exchange, symbols=(symbol,), currency=currency, check=_sends_nothing, clock=wall)
+    venue = opened[0]
+    try:
+        yield Certifying(desk=desk, venue=venue, witness=witness, keys=keys, where=where_of(venue, settings))
+    finally:
+        for each in opened:
+            await each.aclose()
 
 
 @asynccontextmanager
@@ -136,6 +178,7 @@ def _venue(
     currency: str,
     check: Check,
     wall: Clock,
+    listen: Listen | None = None,
 ) -> ExchangeVenue:
     at = settings.at_exchange(spec)
     if keys.words():
@@ -149,6 +192,7 @@ def _venue(
         wall=wall,
         sandbox=at.sandbox,
         base_url=at.base_url,
+        listen=listen,
     )
 
 
@@ -161,21 +205,27 @@ def _sends_nothing(ticket: Ticket, order: OrderRequest, at: datetime) -> Cleared
     raise TicketRefused("nothing is sent from here")
 
 
-def agree(header: RunHeader, armed: Arming | None, *, where: str, changes: Sequence[str] = ()) -> None:
+def agree(
+    header: RunHeader, armed: Arming | None, *, where: str, certification: str = "", changes: Sequence[str] = ()
+) -> None:
     """Say in words what the run is about to do; at a terminal, a person types the account's name before it does.
 
     Raises `UsageError` when they type something else. Without a terminal the arming is the person's word.
     """
-    for line in (*_in_words(header, armed, where=where), *(f"  it changes {change}" for change in changes)):
+    lines = _in_words(header, armed, where=where, certification=certification)
+    for line in (*lines, *(f"  it changes {change}" for change in changes)):
         warn(line)
-    if not sys.stdin.isatty():
-        return
-    print(f"Type {header.account} to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != header.account:
+    if sys.stdin.isatty() and not typed(header.account):
         raise UsageError("nothing was started", remedy="Leave --live out to trade on paper")
 
 
-def _in_words(header: RunHeader, armed: Arming | None, *, where: str) -> Sequence[str]:
+def typed(account: str) -> bool:
+    """Whether the operator at the terminal types the account's name when asked to."""
+    print(f"Type {account} to go on: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() == account
+
+
+def _in_words(header: RunHeader, armed: Arming | None, *, where: str, certification: str) -> Sequence[str]:
     era = header.last_era
     policy = RunSettings.model_validate_json(era.settings).policy.digest if header.eras else header.policy_digest
     beside = [f"{plain(event.quantity)} {event.asset}" for event in header.opening if event.kind == "opening"]
@@ -183,6 +233,7 @@ def _in_words(header: RunHeader, armed: Arming | None, *, where: str) -> Sequenc
     lines = [
         f"LIVE: {header.run_id} trades with money on {header.account}",
         f"  orders go to {where}",
+        *([f"  {certification}"] if certification else []),
         f"  it had {plain(header.start_cash)} {header.currency} when its books were opened",
         f"  {', '.join(header.symbols)}, bars of {header.timeframe}, decided by {era.model}",
         f"  under the policy {policy[:12]}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 
-from memory.acts import required
+from memory.operators.audit_log import required
 
 
 def named(by: str | None) -> str:

@@ -34,10 +34,10 @@ def policy_schema() -> dict[str, Any]:
     """One JSON document. The words are those in the source, beside each field."""
     schema = Policy.model_json_schema()
     for kind in {kind.__name__: kind for kind in SECTIONS.values()}.values():
-        told = schema["$defs"][kind.__name__]
-        said = dict(_said(kind))
-        for name, setting in told["properties"].items():
-            setting["description"] = _description(kind, name, said)
+        definition = schema["$defs"][kind.__name__]
+        docstrings = dict(_docstrings(kind))
+        for name, setting in definition["properties"].items():
+            setting["description"] = _description(kind, name, docstrings)
     for name, kind in SECTIONS.items():
         schema["properties"][name]["description"] = inspect.cleandoc(kind.__doc__ or "")
     schema["properties"] |= _EXTENDING
@@ -51,14 +51,14 @@ def _unless_extended(kinds: dict[str, Any]) -> dict[str, Any]:
     return {"if": {"required": [EXTENDS]}, "else": {"properties": alone}}
 
 
-def _description(kind: type[Section], name: str, said: dict[str, str]) -> str:
+def _description(kind: type[Section], name: str, docstrings: dict[str, str]) -> str:
     direction = tighter(kind, name)
     refuses = "" if direction in (None, Tighter.NEITHER) else f"Refuses more: {direction.value}."
-    words = [said.get(name, ""), refuses]
+    words = [docstrings.get(name, ""), refuses]
     return " ".join(word for word in words if word)
 
 
-def _said(kind: type[Section]) -> Iterator[tuple[str, str]]:
+def _docstrings(kind: type[Section]) -> Iterator[tuple[str, str]]:
     """(field, its docstring), the bases' first. Python keeps none at run time: they are read from the source."""
     bases = [each for each in reversed(kind.__mro__) if issubclass(each, Section)]
     for body in (node for each in bases for node in ast.parse(inspect.getsource(each)).body):

@@ -11,12 +11,12 @@ from domain.digest import plain
 from domain.errors import Refused
 from domain.order import OrderRequest
 from domain.value import Value
-from graphs.deciding import archived_facts
-from graphs.session import RunSettings
-from memory.approvals import Approval
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import VerdictRecord
+from graphs.archive.verdicts import archived_facts
+from graphs.session.session import RunSettings
+from memory.archive.archive import Archive
+from memory.operators.approvals import Approval
+from memory.store.database import Database
+from memory.store.records import VerdictRecord
 from policy import Finding, Verdict
 from policy.case import Case
 from policy.ruling import FactMissing
@@ -59,7 +59,7 @@ async def open_question(approval: Approval, *, database: Database) -> Question:
     """Read what `approval` is about. Raises `Refused` when that is not what was asked about."""
     archive = Archive(database)
     record = await _record(approval, archive)
-    verdict, order = _as_asked(approval, record)
+    verdict, order = _as_judged(approval, record)
     facts = archived_facts((await archive.blobs([record.facts]))[record.facts], key=record.facts)
     header = (await archive.run(approval.run_id)).header
     policy = RunSettings.model_validate_json(header.era(approval.cycle).settings).policy
@@ -89,14 +89,14 @@ async def _record(approval: Approval, archive: Archive) -> VerdictRecord:
     raise Refused(f"the verdict that {approval.id} is about is not in the archive", remedy=_remedy(approval))
 
 
-def _as_asked(approval: Approval, record: VerdictRecord) -> tuple[Verdict, OrderRequest]:
+def _as_judged(approval: Approval, record: VerdictRecord) -> tuple[Verdict, OrderRequest]:
     """The verdict and the order, which a person is shown only as they were judged."""
     try:
         verdict, order = Verdict.model_validate_json(record.verdict), record.proposal.order()
     except ValueError as error:
         raise Refused(f"the verdict that {approval.id} is about can't be read", remedy=_remedy(approval)) from error
-    kept = (verdict.digest, record.proposal.digest, verdict.order_digest, order.digest)
-    if kept != (approval.verdict, verdict.proposal_digest, approval.order_digest, approval.order_digest):
+    digests = (verdict.digest, record.proposal.digest, verdict.order_digest, order.digest)
+    if digests != (approval.verdict, verdict.proposal_digest, approval.order_digest, approval.order_digest):
         raise Refused(
             f"the order that {approval.id} is about was changed since it was judged", remedy=_remedy(approval)
         )

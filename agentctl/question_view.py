@@ -22,8 +22,10 @@ def show_question(question: Question, *, at: datetime) -> None:
     status = standing(approval, at=at)
     print(f"approval {approval.id}: {status}{_answered(question)}")
     print(f"run {approval.run_id}, cycle {approval.cycle}, proposed by {proposal.agent}")
-    left = f", in {(approval.expires_at - at).total_seconds() / _MINUTE_S:,.0f} minutes" if status == "pending" else ""
-    print(f"asked {when(approval.requested_at)}, expires {when(approval.expires_at)}{left}\n")
+    remaining = (
+        f", in {(approval.expires_at - at).total_seconds() / _MINUTE_S:,.0f} minutes" if status == "pending" else ""
+    )
+    print(f"asked {when(approval.requested_at)}, expires {when(approval.expires_at)}{remaining}\n")
     _fields("the order, exactly as it would be sent", _order(question))
     _fields("what goes with it", _beside(question))
     _findings("a yes lets these stand aside, for this order only", question.asking)

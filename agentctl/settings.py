@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import Final, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agentctl.lane_tables import LaneTables, default_tables
 from agentctl.output import warn
+from agentctl.paper import PaperSettings
 from agents.pricing import Price
 from agents.settings import DeskSettings
 from context import LaneSettings
@@ -25,10 +27,13 @@ from domain.errors import UsageError
 from domain.symbols import meant_symbol
 from domain.text import visible
 from domain.value import SYMBOL_FORM, Positive, Symbol, Value
-from tools.text_file import read_text
+from venues.files.text_file import is_there, read_text, require_file
 
 CONFIG_FILE = "agentctl.toml"
-_SHOWN = 60
+_PREFIX: Final = "AGENTCTL_"
+_ALIKE: Final = 0.8
+"""From how much likeness on a variable is taken for a mistyped one; `difflib.SequenceMatcher.ratio`."""
+_INPUT_CHARS = 60
 """Characters of a wrong value that are shown."""
 
 
@@ -78,7 +83,7 @@ class Settings(BaseSettings):
     """What a command uses where no option says otherwise. Unknown keys are refused."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AGENTCTL_", env_nested_delimiter="__", toml_file=CONFIG_FILE, extra="forbid", frozen=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", toml_file=CONFIG_FILE, extra="forbid", frozen=True
     )
 
     data_dir: Path = Path(".agentctl")
@@ -98,6 +103,7 @@ class Settings(BaseSettings):
     seed: int = Field(default=7, ge=0)
     cash: Positive = Decimal(100_000)
     """Paper cash at the start, in the quote currency."""
+    paper: PaperSettings = PaperSettings()
     desk: DeskSettings = DeskSettings()
     lanes: LaneTables = Field(default_factory=default_tables)
     """The lanes of the context, by id: what a table `[lanes.ID]` says, over the default lane of that name."""
@@ -123,7 +129,7 @@ class Settings(BaseSettings):
         return LaneSettings(lanes=tuple(self.lanes.values()))
 
     @property
-    def lanes_given(self) -> LaneSettings | None:
+    def lanes_if_set(self) -> LaneSettings | None:
         """The lanes in effect where any was set, and `None` where nothing speaks of them."""
         return self.lane_settings if "lanes" in self.model_fields_set else None
 
@@ -151,7 +157,7 @@ def _problem(error: ErrorDetails) -> str:
         return f"unknown key{_nearest([str(part) for part in error['loc']])}"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == SYMBOL_FORM:
         return f"{error['input']!r} is no symbol{meant_symbol(str(error['input']))}"
-    return f"{error['msg']} (got {visible(repr(error['input']), limit=_SHOWN)})"
+    return f"{error['msg']} (got {visible(repr(error['input']), limit=_INPUT_CHARS)})"
 
 
 def _nearest(path: Sequence[str]) -> str:
@@ -172,15 +178,70 @@ def _section(annotation: object) -> type[BaseModel] | None:
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
-def load_to_halt(*, db: str | None) -> Settings:
-    """The settings in effect, for a halt: a mistake in them must not stand in its way, and is said.
+_OTHER_VARIABLES: Final = frozenset({"SECRETS_FILE", "DEBUG", "EVERY_POINT", "TEST_POSTGRES"})
+"""Ours that are no settings: where keys are, and switches of the tests."""
 
-    Only what says where the runs of this folder are is then taken from them, as far as it can be read.
+
+@cache
+def _variables() -> Mapping[str, str]:
+    """Every variable that says something, by its words with one underscore between them."""
+    variables = {name: name for name in _OTHER_VARIABLES}
+
+    def walk(section: type[BaseModel], *path: str) -> None:
+        for name, field in section.model_fields.items():
+            place, below = (*path, name.upper()), _section(field.annotation)
+            variables["_".join(place)] = "__".join(place)
+            if below is not None and get_origin(field.annotation) not in (dict, Mapping):
+                walk(below, *place)
+
+    walk(Settings)
+    return variables
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Variables that are named as ours are and say nothing, each with the one that is nearest; empty where none is.
+
+    What is wrong below a known first part, as in AGENTCTL_DESK__RSK, is found where its value is read.
+    """
+    known, unknown = _variables(), dict[str, str]()
+    firsts = {whole.partition("__")[0] for whole in known.values()}
+    for variable in sorted(environ):
+        name = variable.upper().removeprefix(_PREFIX)
+        if name == variable.upper() or name.partition("__")[0] in firsts:
+            continue
+        near = get_close_matches(name.replace("__", "_"), known, n=1, cutoff=_ALIKE)
+        unknown[variable] = f"{_PREFIX}{known[near[0]]}" if near else ""
+    return unknown
+
+
+def _require_known_variables() -> None:
+    """Raise `UsageError` for a variable that is surely mistyped, as for a key in the file: a run with money must not
+    begin with what somebody believes to have changed. One that may be somebody else's is named, once.
+    """
+    unknown = unknown_variables(os.environ)
+    if wrong := {name: near for name, near in unknown.items() if near}:
+        raise UsageError(
+            "; ".join(f"{name} is no setting" for name in wrong),
+            remedy=f"Did you mean {', '.join(wrong.values())}? Rename it, or unset it",
+        )
+    if unknown:
+        _note_once(f"note: {', '.join(unknown)} is no setting, and changes nothing")
+
+
+@cache
+def _note_once(text: str) -> None:
+    warn(text)
+
+
+def load_anyway(*, db: str | None, what: str) -> Settings:
+    """The settings in effect, for `what` is needed in an emergency: a mistake in them must not stand in its way.
+
+    It is said, and only what says where the runs of this folder are is then taken from them, as far as it can be read.
     """
     try:
         return load(db=db)
     except UsageError as error:
-        warn(f"note: {error.message}. For the halt only data_dir and db are read from the settings")
+        warn(f"warning: {error.message}. For {what} only data_dir and db are read from the settings")
     file: dict[str, object] = {}
     with suppress(OSError, ValueError):  # no TOML at all
         file = toml.loads(read_text(Path(CONFIG_FILE)))
@@ -194,9 +255,12 @@ def load(**options: object) -> Settings:
 
     Raises `UsageError` naming every field that does not fit.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    stated = {name: value for name, value in options.items() if value is not None}
+    _require_known_variables()
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        if is_there(Path(CONFIG_FILE)):
+            require_file(Path(CONFIG_FILE))
+        return Settings(**stated)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_problem(e)}" for e in error.errors())
         raise UsageError(

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from agentctl.output import print_table
+from agentctl.paper import describe
 from agents.models import RULES
 from domain.decision import Decision
 from domain.digest import plain
+from domain.order import PAST_LIMIT
 from domain.text import reveal, visible
-from graphs.result import OrderLine, RunResult
+from graphs.archive.result import OrderLine, RunResult
 
-_ORDERS_SHOWN = 12
-_REASONS_SHOWN = 5
-_CHANGES_SHOWN = 12
+_MOST_ORDERS = 12
+_MOST_REASONS = 5
+_MOST_CHANGES = 12
 
 
 def show_result(result: RunResult) -> None:
@@ -24,6 +26,8 @@ def show_result(result: RunResult) -> None:
     print(f"run {result.run_id} {result.status}: {result.cycles} cycles on {setting}")
     if result.trading is not None:
         print(visible(f"trading: {result.trading.describe}"))
+    if result.costs is not None:
+        print(f"paper costs: {describe(result.costs, symbols=result.symbols)}")
     for note in result.notes:
         print(reveal(f"note: {note}"))
     _show_eras(result)
@@ -34,20 +38,24 @@ def show_result(result: RunResult) -> None:
         reason.split(":")[0] for d in result.decisions if d.outcome in ("deny", "review") for reason in d.reasons
     )
     if refused:
-        print("refused by: " + ", ".join(f"{code} {n}" for code, n in refused.most_common(_REASONS_SHOWN)))
+        print("refused by: " + ", ".join(f"{code} {n}" for code, n in refused.most_common(_MOST_REASONS)))
     if declined := Counter(filter(None, map(_declined, result.decisions))):
-        print("declined: " + "; ".join(f"{n} times {why}" for why, n in declined.most_common(_REASONS_SHOWN)))
+        print("declined: " + "; ".join(f"{n} times {why}" for why, n in declined.most_common(_MOST_REASONS)))
     if result.orders:
-        hidden = len(result.orders) - _ORDERS_SHOWN
-        title = f"orders, the last {_ORDERS_SHOWN} of {len(result.orders)}" if hidden > 0 else "orders"
-        order_table(title, result.orders[-_ORDERS_SHOWN:])
+        hidden = len(result.orders) - _MOST_ORDERS
+        title = f"orders, the last {_MOST_ORDERS} of {len(result.orders)}" if hidden > 0 else "orders"
+        order_table(title, result.orders[-_MOST_ORDERS:])
+    if missed := sum(PAST_LIMIT in order.reason for order in result.orders):
+        print(f"not entered: {missed} times {PAST_LIMIT} before the order could fill")
     money = result.equity
     verdict = (
         "reconciled with every fill and fee" if money.reconciled else "NOT RECONCILED: agentctl positions says why"
     )
     print(
         f"equity: {cents(money.start)} to {cents(money.end)} "
-        f"(realized {cents(money.realized)}, unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
+        f"(realized {cents(money.realized)}"
+        + (f", of it funding {cents(money.funding)}" if money.funding else "")
+        + f", unrealized {cents(money.unrealized)}, fees {cents(money.fees)}"
         + (f", brought in {cents(money.contributed)}" if money.contributed else "")
         + f"), {verdict}"
     )
@@ -67,10 +75,10 @@ def _show_eras(result: RunResult) -> None:
         why = f": {visible(era.reason)}" if era.reason else ""
         policy = f"policy {era.policy} {era.policy_digest[:12]}"
         print(f"from cycle {era.from_cycle}: {era.model}, {policy}, version {era.version}, {era.digest[:12]}{who}{why}")
-        for change in era.changes[:_CHANGES_SHOWN]:
+        for change in era.changes[:_MOST_CHANGES]:
             print(f"  {visible(str(change))}")
-        if len(era.changes) > _CHANGES_SHOWN:
-            print(f"  and {len(era.changes) - _CHANGES_SHOWN} more: --json shows all")
+        if len(era.changes) > _MOST_CHANGES:
+            print(f"  and {len(era.changes) - _MOST_CHANGES} more: --json shows all")
     for cycle in result.cut_short:
         print(f"cycle {cycle} was cut short: another version began it, and what it had done by then stands")
 

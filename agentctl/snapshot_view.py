@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from agentctl.page import grid, page, paragraph, preformatted
 from domain.digest import plain
-from graphs.snapshots import Replayed
+from graphs.archive.snapshots import Replayed
 
 TableOf = tuple[str, tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]
 """Title, columns, rows, and the columns of numbers."""
 
 
-def tables(seen: Replayed) -> tuple[TableOf, ...]:
+def tables(replayed: Replayed) -> tuple[TableOf, ...]:
     """The lanes with their part of the budget, what was sent, and what was left out with the reason."""
-    kept, made = seen.snapshot, seen.synthesis
+    snapshot, made = replayed.snapshot, replayed.synthesis
     lanes = [
         (
             lane.lane,
@@ -20,14 +20,14 @@ def tables(seen: Replayed) -> tuple[TableOf, ...]:
             str(lane.sent),
             str(lane.left_out),
             str(lane.tokens),
-            bar(lane.tokens, kept.budget),
+            bar(lane.tokens, snapshot.budget),
         )
         for lane in made.lanes
     ]
-    rest = kept.tokens - sum(lane.tokens for lane in made.lanes)
-    brief = ("brief and headings", "always sent", "", "", str(rest), bar(rest, kept.budget))
+    rest = snapshot.tokens - sum(lane.tokens for lane in made.lanes)
+    brief = ("brief and headings", "always sent", "", "", str(rest), bar(rest, snapshot.budget))
     sent = [(s.item.id, s.lane, plain(s.score), str(s.tokens), s.item.trust) for s in made.selected]
-    left = [
+    dropped = [
         (
             d.item_id,
             d.lane,
@@ -42,7 +42,7 @@ def tables(seen: Replayed) -> tuple[TableOf, ...]:
     return (
         ("lanes", ("lane", "state", *counts, "of the budget"), [brief, *lanes], counts),
         ("sent", ("item", "lane", "score", "tokens", "trust"), list(sent), ("score", "tokens")),
-        ("left out", ("item", "lane", "reason", "score", "tokens", "instead"), list(left), ("score", "tokens")),
+        ("left out", ("item", "lane", "reason", "score", "tokens", "instead"), list(dropped), ("score", "tokens")),
     )
 
 
@@ -57,15 +57,16 @@ def bar(tokens: int, budget: int, *, width: int = 20) -> str:
     return "█" * whole + _EIGHTHS[rest].strip()
 
 
-def snapshot_page(seen: Replayed) -> str:
+def snapshot_page(replayed: Replayed) -> str:
     """The context as one HTML page."""
-    kept = seen.snapshot
+    snapshot = replayed.snapshot
     lead = (
-        f"Run {seen.record.run_id}, cycle {kept.cycle}, {kept.subject}, as of {kept.as_of:%Y-%m-%d %H:%M} UTC: "
-        f"{kept.tokens} of {kept.budget} tokens by {kept.tokenizer}, asked of {kept.request.model}."
+        f"Run {replayed.record.run_id}, cycle {snapshot.cycle}, {snapshot.subject}, "
+        f"as of {snapshot.as_of:%Y-%m-%d %H:%M} UTC: {snapshot.tokens} of {snapshot.budget} tokens by "
+        f"{snapshot.tokenizer}, asked of {snapshot.request.model}."
     )
-    grids = [grid(title, columns, rows) for title, columns, rows, _ in tables(seen)]
-    said = [preformatted(message.role, message.content) for message in seen.synthesis.messages]
-    answer = preformatted("answer", kept.answer.body or kept.answer.failure)
-    notes = [paragraph(f"Note: {note}.") for note in kept.answer.notes]
-    return page(f"snapshot {seen.record.id[:12]}", paragraph(lead), *grids, *said, answer, *notes)
+    grids = [grid(title, columns, rows) for title, columns, rows, _ in tables(replayed)]
+    messages = [preformatted(message.role, message.content) for message in replayed.synthesis.messages]
+    answer = preformatted("answer", snapshot.answer.body or snapshot.answer.failure)
+    notes = [paragraph(f"Note: {note}.") for note in snapshot.answer.notes]
+    return page(f"snapshot {replayed.record.id[:12]}", paragraph(lead), *grids, *messages, answer, *notes)

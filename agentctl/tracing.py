@@ -48,14 +48,14 @@ _IDLE: Final = (
 
 def switched_on(environ: Mapping[str, str]) -> Sequence[str]:
     """What sends elsewhere, each with where and what: variables, and callbacks that somebody gave to litellm."""
-    found = [
+    variables = [
         f"{name} sends to {where}"
         for name, where in _SWITCHES.items()
         if environ.get(name, "").strip().lower() not in _OFF
     ]
     litellm = sys.modules.get("litellm")  # not imported for this: it takes seconds
     callbacks = [name for name in _CALLBACKS if set(map(str, getattr(litellm, name, ()) or ())) - _LOCAL]
-    return [*found, *(f"litellm.{name} hears every prompt and answer" for name in callbacks)]
+    return [*variables, *(f"litellm.{name} hears every prompt and answer" for name in callbacks)]
 
 
 def idle(environ: Mapping[str, str]) -> Sequence[str]:
@@ -65,8 +65,8 @@ def idle(environ: Mapping[str, str]) -> Sequence[str]:
 
 def require_untraced(environ: Mapping[str, str], *, allowed: bool) -> None:
     """Raises `Refused` where a live run would send what it knows elsewhere and nobody said that it may."""
-    if not allowed and (found := switched_on(environ)):
+    if not allowed and (senders := switched_on(environ)):
         raise Refused(
-            f"a live run tells nobody what it does, and {'; '.join(found)}",
+            f"a live run tells nobody what it does, and {'; '.join(senders)}",
             remedy="Unset it, or set allow_tracing = true under [live]",
         )

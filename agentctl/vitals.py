@@ -9,16 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from domain.value import Instant, Value
-from graphs.session import Session
-from memory.private import private_file
-from tools.exchange_failover import FailoverMarket
-from tools.exchange_market import ExchangeMarket
-from tools.exchange_stream_health import ShardState, StreamHealth
-from tools.exchange_venue import ExchangeVenue
-from tools.exchange_venue.health import Health
+from graphs.session.session import Session
+from memory.store.private import private_file
+from venues.exchange.account import ExchangeVenue
+from venues.exchange.account.health import Health
+from venues.exchange.failover import FailoverMarket
+from venues.exchange.market import ExchangeMarket
+from venues.exchange.stream_health import ShardState, StreamHealth
+from venues.files.text_file import read_text
 
 _EVERY_S: Final = 5.0
 _GONE_AFTER: Final = timedelta(seconds=60)
@@ -80,7 +79,7 @@ def vitals_of(session: Session) -> Vitals | None:
 
 
 @asynccontextmanager
-async def told(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerator[None]:
+async def publish_vitals(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerator[None]:
     """While entered, a file of `folder` says what `look` finds; gone at the end, it stays when the process dies."""
     first = look()
     if first is None:
@@ -99,12 +98,12 @@ async def told(folder: Path, look: Callable[[], Vitals | None]) -> AsyncGenerato
 
 async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
     while True:
-        found = look()
-        if found is not None:
+        vitals = look()
+        if vitals is not None:
             draft = file.with_suffix(".new")
             with suppress(OSError):  # what is only told must not end the run; doctor sees by its age that it is old
                 private_file(draft)
-                draft.write_text(found.model_dump_json())
+                draft.write_text(vitals.model_dump_json())
                 draft.replace(file)
         await asyncio.sleep(_EVERY_S)
 
@@ -112,5 +111,5 @@ async def _tell(file: Path, look: Callable[[], Vitals | None]) -> None:
 def vitals_in(folder: Path) -> Iterator[Vitals]:
     """What runs of this folder say, or said last."""
     for file in sorted(folder.glob("exchange-*.json")):
-        with suppress(OSError, ValidationError):  # gone meanwhile, or of another version
-            yield Vitals.model_validate_json(file.read_text())
+        with suppress(OSError, ValueError):  # gone meanwhile, or of another version
+            yield Vitals.model_validate_json(read_text(file))

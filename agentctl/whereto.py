@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentctl.settings import Settings
 from domain.errors import UsageError
-from tools.exchange_venue.destination import Destination, is_loopback
+from venues.exchange.account.destination import Destination, is_loopback
 
 
 def describe(where: Destination, exchange: str, *, moved: bool) -> str:

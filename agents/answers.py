@@ -76,18 +76,18 @@ def _strict(node: JsonValue) -> JsonValue:
 
 
 def _strict_object(node: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    kept: dict[str, JsonValue] = {}
+    schema: dict[str, JsonValue] = {}
     for key, value in node.items():
         if key in ("properties", "$defs") and isinstance(value, dict):  # names of ours, not words of JSON schema
-            kept[key] = {name: _strict(each) for name, each in value.items()}
+            schema[key] = {name: _strict(each) for name, each in value.items()}
         elif key == "anyOf" and isinstance(value, list):
             choices = [_strict(each) for each in _without_text(value)]
             alone = choices[0] if len(choices) == 1 else None
-            kept |= alone if isinstance(alone, dict) else {key: choices}
+            schema |= alone if isinstance(alone, dict) else {key: choices}
         elif key not in ("title", "default"):
-            kept[key] = _strict(value)
-    fields = kept.get("properties")
-    return kept | {"required": list(fields), "additionalProperties": False} if isinstance(fields, dict) else kept
+            schema[key] = _strict(value)
+    fields = schema.get("properties")
+    return schema | {"required": list(fields), "additionalProperties": False} if isinstance(fields, dict) else schema
 
 
 def _without_text(choices: list[JsonValue]) -> list[JsonValue]:
@@ -104,7 +104,7 @@ def read_answer(text: str, kind: type[T]) -> Reading[T]:
     whichever were taken, the model also said the other. Raises `Refusal` for words that decline.
     """
     bare = _without_thought(text.strip(_BLANK)).strip(_BLANK)
-    fields = _as_meant(_object(bare), kind)
+    fields = _normalized(_object(bare), kind)
     try:
         return _checked(kind.model_validate(fields))
     except ValidationError as error:
@@ -154,28 +154,28 @@ def _without_thought(text: str) -> str:
 def _object(text: str) -> dict[str, JsonValue]:
     """The one object in `text`."""
     if text.startswith("{"):
-        found, end = _decoded(text, 0)
+        fields, end = _decoded(text, 0)
         if text[end:].strip(_BLANK):
             raise Unreadable("answer: something stands after the object")
-        return found
+        return fields
     fence = _FENCE_OPENS.search(text)
     if fence is None:
         if "{" not in text and _REFUSAL.search(text[:400].replace("\u2019", "'")):
             raise Refusal("the model declined in words")
         raise Unreadable("answer: not one JSON object, bare or in a fence" if text else "answer: empty")
-    found, end = _decoded(text, fence.end())
+    fields, end = _decoded(text, fence.end())
     closed = _FENCE_CLOSES.match(text, end)
     if closed is None:
         raise Unreadable("answer: the fence does not end after its object")
     if _ANOTHER.search(text[: fence.start()]) or _ANOTHER.search(text[closed.end() :]):
         raise Unreadable("answer: another object or fence stands beside the fenced one")
-    return found
+    return fields
 
 
 def _decoded(text: str, at: int) -> tuple[dict[str, JsonValue], int]:
     """The JSON object that starts at `at`, and where it ends. Numbers are decimals, NaN among them."""
     try:
-        found, end = _DECODER.raw_decode(text, at)
+        fields, end = _DECODER.raw_decode(text, at)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
@@ -183,34 +183,34 @@ def _decoded(text: str, at: int) -> tuple[dict[str, JsonValue], int]:
             f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
         )
         raise Unreadable(f"answer: not JSON: {where}") from None
-    return cast("dict[str, JsonValue]", found), end
+    return cast("dict[str, JsonValue]", fields), end
 
 
 def _once(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     """An object as it was written; JSON readers would keep the last of two equal keys. Capitals make no other key."""
-    seen: set[str] = set()
+    keys: set[str] = set()
     for key, _ in pairs:
         same = unicodedata.normalize("NFKC", key).casefold().strip()
-        if same in seen:
+        if same in keys:
             raise Unreadable(f"{visible(key, limit=40)}: the key stands twice")
-        seen.add(same)
+        keys.add(same)
     return dict(pairs)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
 
 
-def _as_meant(fields: dict[str, JsonValue], kind: type[BaseModel]) -> dict[str, JsonValue]:
+def _normalized(fields: dict[str, JsonValue], kind: type[BaseModel]) -> dict[str, JsonValue]:
     """`fields` with choices in the letters of the schema, and without the brackets that a prompt shows ids in."""
-    meant = dict(fields)
+    normalized = dict(fields)
     for name, field in kind.model_fields.items():
         value = fields.get(name)
         if get_origin(field.annotation) is Literal and isinstance(value, str):
             choice = value.strip().casefold()
-            meant[name] = choice if choice in get_args(field.annotation) else value
+            normalized[name] = choice if choice in get_args(field.annotation) else value
         elif field.annotation == tuple[str, ...] and isinstance(value, list):
-            meant[name] = [_unbracketed(each) for each in value]
-    return meant
+            normalized[name] = [_unbracketed(each) for each in value]
+    return normalized
 
 
 def _unbracketed(id: JsonValue) -> JsonValue:

@@ -19,8 +19,9 @@ from domain.effects import Effects
 from domain.instrument import Instrument
 from domain.portfolio import Portfolio
 from domain.sizing import OrderCaps
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from policy.market import VenueSignal
+from tools.quotes import QuoteReading
 from tools.toolbox import Toolbox
 
 
@@ -76,3 +77,5 @@ class Desk:
     """Where Risk found the stops of what is held to stand: for who watches prices until the next cycle."""
     venue_signals: dict[str, tuple[VenueSignal, ...]] = field(default_factory=dict)
     """What Signal found in this cycle by venue data alone: for Risk, and for the gate."""
+    dated: Mapping[str, QuoteReading] = field(default_factory=dict)
+    """Quotes of earlier cycles, of symbols that show none in this one: for exits and protection, and nothing else."""

@@ -41,15 +41,15 @@ def _hit(detector: str, side: Side, strength: Decimal) -> Hit | None:
 
 
 def _present(readings: Readings, *names: str) -> tuple[Decimal, ...] | None:
-    found = tuple(readings[name] for name in names if name in readings)
-    return found if len(found) == len(names) else None
+    values = tuple(readings[name] for name in names if name in readings)
+    return values if len(values) == len(names) else None
 
 
 def trend(readings: Readings) -> Hit | None:
     """Directional movement with the moving averages behind it (Wilder: ADX above 20 is a trend)."""
-    if (found := _present(readings, "adx_14", "plus_di_14", "minus_di_14", "ema_20", "ema_50")) is None:
+    if (values := _present(readings, "adx_14", "plus_di_14", "minus_di_14", "ema_20", "ema_50")) is None:
         return None
-    adx, plus_di, minus_di, fast, slow = found
+    adx, plus_di, minus_di, fast, slow = values
     if adx <= 20:
         return None
     if plus_di > minus_di and fast > slow:
@@ -61,9 +61,11 @@ def trend(readings: Readings) -> Hit | None:
 
 def breakout(readings: Readings) -> Hit | None:
     """A close outside the Bollinger bands while momentum (MACD against its signal) agrees."""
-    if (found := _present(readings, "close", "bollinger_upper", "bollinger_lower", "atr_14", "macd_histogram")) is None:
+    if (
+        values := _present(readings, "close", "bollinger_upper", "bollinger_lower", "atr_14", "macd_histogram")
+    ) is None:
         return None
-    close, upper, lower, atr, momentum = found
+    close, upper, lower, atr, momentum = values
     if atr <= 0:
         return None
     if close > upper and momentum > 0:
@@ -75,9 +77,9 @@ def breakout(readings: Readings) -> Hit | None:
 
 def exhaustion(readings: Readings) -> Hit | None:
     """An oversold or overbought RSI (Wilder's 30 and 70) in a market without a trend."""
-    if (found := _present(readings, "rsi_14", "adx_14")) is None:
+    if (values := _present(readings, "rsi_14", "adx_14")) is None:
         return None
-    rsi, adx = found
+    rsi, adx = values
     if adx > 25:
         return None
     if rsi < 30:
@@ -89,10 +91,10 @@ def exhaustion(readings: Readings) -> Hit | None:
 
 def news(readings: Readings) -> Hit | None:
     """Headlines that lean clearly one way. Untrusted: alone it may start research, and support no order."""
-    if (found := _present(readings, "sentiment")) is None:
+    if (values := _present(readings, "sentiment")) is None:
         return None
-    lean = abs(found[0])
-    return _hit("news", "buy" if found[0] > 0 else "sell", lean) if lean >= Decimal("0.4") else None
+    lean = abs(values[0])
+    return _hit("news", "buy" if values[0] > 0 else "sell", lean) if lean >= Decimal("0.4") else None
 
 
 DETECTORS: Final[tuple[Detector, ...]] = (trend, breakout, exhaustion, news)
@@ -109,13 +111,13 @@ def hits_on(venue: Readings, texts: Readings, *, detectors: Sequence[Detector] =
 
     A hit that is not the same without `texts`, which are readings of untrusted text, rests on them.
     """
-    found: list[Hit] = []
+    hits: list[Hit] = []
     for detect in detectors:
         alone, hit = detect(venue), detect({**texts, **venue})
         if hit is not None:
             rests_on_text = alone is None or (alone.side, alone.strength) != (hit.side, hit.strength)
-            found.append(replace(hit, trust="untrusted" if rests_on_text else "venue"))
-    return found
+            hits.append(replace(hit, trust="untrusted" if rests_on_text else "venue"))
+    return hits
 
 
 def candidate(symbol: str, hits: Sequence[Hit]) -> Signal | None:

@@ -23,7 +23,7 @@ from tools.quotes import QuoteReading
 _SURE: Final = Decimal(1)
 _NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 _DAY_S: Final = 86_400
-_SHOWN: Final = Context(prec=8)
+_DIGITS: Final = Context(prec=8)
 """Digits of an amount in words: enough for any price, and no grid that a small one would vanish in."""
 
 _OWN_WORK: Final = frozenset({"desk", "detectors", "learning", "sentiment"})
@@ -37,7 +37,7 @@ def _tags(lane: str, *symbols: str) -> tuple[str, ...]:
 
 
 def _words(amount: Decimal) -> str:
-    return plain(_SHOWN.plus(amount))
+    return plain(_DIGITS.plus(amount))
 
 
 def readings_of(value: Value) -> dict[str, Decimal]:
@@ -112,23 +112,23 @@ def holdings(portfolio: Portfolio | None, *, as_of: datetime) -> ContextItem:
     """What the account holds, as a risk factor."""
     text = "The portfolio can't be priced now."
     if portfolio is not None and portfolio.priced:
-        held = [
+        positions = [
             f"{s} {plain(p.quantity)} at average {_words(p.average_price)}"
             for s, p in sorted(portfolio.positions.items())
             if p.average_price is not None
         ]
         equity, cash = _words(portfolio.equity), _words(portfolio.cash)
-        text = f"Equity {equity} {portfolio.currency}, cash {cash}; held: {'; '.join(held) or 'nothing'}."
+        text = f"Equity {equity} {portfolio.currency}, cash {cash}; held: {'; '.join(positions) or 'nothing'}."
     return _standing("portfolio", text, kind="constraint", lane="risk-factors", at=as_of, pinned=False)
 
 
-def indicator_item(symbol: str, seen: Indicators, *, as_of: datetime) -> ContextItem:
+def indicator_item(symbol: str, indicators: Indicators, *, as_of: datetime) -> ContextItem:
     """All readings of one symbol, in words and as numbers."""
-    readings = readings_of(seen)
-    said = ", ".join(f"{name} {plain(value)}" for name, value in readings.items())
+    readings = readings_of(indicators)
+    text = ", ".join(f"{name} {plain(value)}" for name, value in readings.items())
     return _evidence(
         f"indicators:{symbol}",
-        f"{symbol} indicators: {said}",
+        f"{symbol} indicators: {text}",
         tags=_tags("market-data", symbol),
         source="indicators",
         trust="venue",
@@ -138,23 +138,23 @@ def indicator_item(symbol: str, seen: Indicators, *, as_of: datetime) -> Context
     )
 
 
-def quote_item(seen: QuoteReading) -> ContextItem:
+def quote_item(reading: QuoteReading) -> ContextItem:
     return _evidence(
-        f"quote:{seen.symbol}",
-        f"{seen.symbol} bid {plain(seen.bid)}, ask {plain(seen.ask)}",
-        tags=_tags("market-data", seen.symbol),
+        f"quote:{reading.symbol}",
+        f"{reading.symbol} bid {plain(reading.bid)}, ask {plain(reading.ask)}",
+        tags=_tags("market-data", reading.symbol),
         source="quote",
         trust="venue",
-        at=seen.at,
+        at=reading.at,
     )
 
 
-def candles_item(symbol: str, seen: Bars, *, as_of: datetime) -> ContextItem:
+def candles_item(symbol: str, bars: Bars, *, as_of: datetime) -> ContextItem:
     """The last bars, oldest first, as many as one item holds."""
-    bars = [f"{plain(b.open)} {plain(b.high)} {plain(b.low)} {plain(b.close)} v{plain(b.volume)}" for b in seen.rows]
+    lines = [f"{plain(b.open)} {plain(b.high)} {plain(b.low)} {plain(b.close)} v{plain(b.volume)}" for b in bars.rows]
     head = f"{symbol} last bars (open high low close volume): "
-    while len(text := head + "; ".join(bars)) > MAX_TEXT:
-        bars.pop(0)
+    while len(text := head + "; ".join(lines)) > MAX_TEXT:
+        lines.pop(0)
     return _evidence(
         f"candles:{symbol}",
         text,
@@ -182,22 +182,22 @@ def hit_items(symbol: str, hits: Sequence[Hit], *, as_of: datetime) -> tuple[Con
     )
 
 
-def news_items(symbol: str, seen: News) -> tuple[ContextItem, ...]:
+def news_items(symbol: str, news: News) -> tuple[ContextItem, ...]:
     """Each headline about a symbol or the whole market, and their mean sentiment as one reading.
 
     A headline's id comes from outside: it is hashed before it may name anything.
     """
-    if seen.mean is None:
+    if news.mean is None:
         return ()
     tone = _evidence(
         f"sentiment:{symbol}",
-        f"{symbol}: mean sentiment of {len(seen.items)} headlines {plain(seen.mean)}, from -1 to 1",
+        f"{symbol}: mean sentiment of {len(news.items)} headlines {plain(news.mean)}, from -1 to 1",
         tags=_tags("news-sentiment", symbol),
         source="sentiment",
         trust="untrusted",
-        at=seen.items[0].available_at,
+        at=news.items[0].available_at,
         confidence=Decimal("0.6"),
-        readings={"sentiment": seen.mean},
+        readings={"sentiment": news.mean},
     )
     lines = (
         _evidence(
@@ -210,21 +210,21 @@ def news_items(symbol: str, seen: News) -> tuple[ContextItem, ...]:
             priority="p2",
             confidence=Decimal("0.5"),
         )
-        for line in seen.items
+        for line in news.items
     )
     return (tone, *lines)
 
 
-def lesson_item(seen: Lesson, *, as_of: datetime) -> ContextItem:
-    won = plain((seen.win_rate * 100).quantize(Decimal(1)))
+def lesson_item(lesson: Lesson, *, as_of: datetime) -> ContextItem:
+    won = plain((lesson.win_rate * 100).quantize(Decimal(1)))
     return _evidence(
-        f"lesson:{seen.symbol}",
-        f"{seen.symbol}: of the last {seen.closed_trades} closed trades {won} % won, "
-        f"expectancy {plain(seen.expectancy_bps)} bps after fees",
-        tags=_tags("risk-factors", seen.symbol),
+        f"lesson:{lesson.symbol}",
+        f"{lesson.symbol}: of the last {lesson.closed_trades} closed trades {won} % won, "
+        f"expectancy {plain(lesson.expectancy_bps)} bps after fees",
+        tags=_tags("risk-factors", lesson.symbol),
         source="learning",
         trust="own",
         at=as_of,
         confidence=Decimal("0.8"),
-        readings={"closed_trades": Decimal(seen.closed_trades), "win_rate": seen.win_rate},
+        readings={"closed_trades": Decimal(lesson.closed_trades), "win_rate": lesson.win_rate},
     )

@@ -76,14 +76,14 @@ def retry_after_s(error: Exception) -> float | None:
     """How long the provider says to wait; a moment instead of a span counts from the moment of its answer."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     headers = {**headers, **(getattr(error, "litellm_response_headers", None) or {})}
-    said = {str(name).lower(): str(value) for name, value in headers.items()}
+    by_name = {str(name).lower(): str(value) for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 1_000), ("retry-after", 1)):
         with suppress(KeyError, ValueError):
-            span_s = float(said[name]) / unit
+            span_s = float(by_name[name]) / unit
             if math.isfinite(span_s):
                 return max(0.0, span_s)
     with suppress(KeyError, ValueError, TypeError):
-        until, at = (parsedate_to_datetime(said[name]) for name in ("retry-after", "date"))
+        until, at = (parsedate_to_datetime(by_name[name]) for name in ("retry-after", "date"))
         return max(0.0, (until - at).total_seconds())
     return None
 

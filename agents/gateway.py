@@ -92,7 +92,7 @@ class LiteLLMModel:
         provider_of(name)
         self.name = name
         self._priced = price
-        self.price = price_of(name, given=price, base_url=base_url, environ=environ)
+        self.price = price_of(name, price=price, base_url=base_url, environ=environ)
         """The most that a token costs; `None` where nobody knows."""
         self._api_key = api_key or (None if base_url else key_for(name, environ))
         self._base_url = base_url
@@ -185,13 +185,13 @@ class LiteLLMModel:
 
     def _completion(self, response: Any, schema: type[T]) -> Completion[T]:
         reply = reply_of(response)
-        found, failure = self._read(reply, schema)
+        parsed, failure = self._read(reply, schema)
         tokens = tokens_of(response)
         return completion_of(schema)(
             model=self.name,
-            answer=found.answer if found else None,
+            answer=parsed.answer if parsed else None,
             failure=failure,
-            notes=found.notes if found else (),
+            notes=parsed.notes if parsed else (),
             finish=reply.finish,
             text=(reply.text if reply.text.strip() else reply.thinking)[:MOST_CHARS],
             cost_usd=self._cost(response, tokens),
@@ -236,8 +236,8 @@ class LiteLLMModel:
             return None, "empty: the answer has no text"
         if not self._own or not thinking.strip().startswith("{"):
             return None, "empty: the model thought, and gave no answer"
-        found = read_answer(thinking, schema)
-        return replace(found, notes=(*found.notes, "read where the server files its reasoning")), ""
+        parsed = read_answer(thinking, schema)
+        return replace(parsed, notes=(*parsed.notes, "read where the server files its reasoning")), ""
 
 
 @cache

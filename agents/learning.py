@@ -33,15 +33,15 @@ class LearningAgent:
 
 def lesson(symbol: str, episodes: Sequence[Episode]) -> Lesson | None:
     """The lesson of the last `WINDOW` closed trades of a symbol; none before the first."""
-    seen = episodes[-WINDOW:]
-    if not seen:
+    recent = episodes[-WINDOW:]
+    if not recent:
         return None
-    traded = sum((e.notional for e in seen), Decimal(0))
-    profit = sum((e.profit for e in seen), Decimal(0))
-    wins = sum(e.profit > 0 for e in seen)
+    traded = sum((e.notional for e in recent), Decimal(0))
+    profit = sum((e.profit for e in recent), Decimal(0))
+    wins = sum(e.profit > 0 for e in recent)
     return Lesson(
         symbol=symbol,
-        closed_trades=len(seen),
-        win_rate=(Decimal(wins) / len(seen)).quantize(Decimal("0.01")),
+        closed_trades=len(recent),
+        win_rate=(Decimal(wins) / len(recent)).quantize(Decimal("0.01")),
         expectancy_bps=(profit / traded * BPS).quantize(Decimal("0.1")) if traded else Decimal(0),
     )

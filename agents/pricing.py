@@ -40,7 +40,7 @@ FREE = Price(input=ZERO, output=ZERO)
 
 
 def price_of(
-    model: str, *, given: Price | None = None, base_url: str | None = None, environ: Mapping[str, str] = os.environ
+    model: str, *, price: Price | None = None, base_url: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Price | None:
     """The most that a token of `model` costs; `None` where nobody knows, which is not nothing.
 
@@ -48,8 +48,8 @@ def price_of(
     `UsageError` for an unknown provider.
     """
     provider = provider_of(model)
-    if given is not None:
-        return given
+    if price is not None:
+        return price
     if provider in KEYLESS or _at_home(base_url or _address(provider, environ)):
         return FREE
     if base_url is not None:
@@ -67,10 +67,10 @@ def _at_home(address: str) -> bool:
     """Whether `address` is on this machine or in a network of one's own."""
     host = (urlsplit(address).hostname or "").rstrip(".") if "//" in address else ""
     try:
-        found = ip_address(host)
+        ip = ip_address(host)
     except ValueError:
         return bool(host) and ("." not in host or host.endswith(_LOCAL))
-    return found.is_loopback or found.is_private or found.is_link_local
+    return ip.is_loopback or ip.is_private or ip.is_link_local
 
 
 def _listed(provider: str, model: str) -> Price | None:
@@ -85,7 +85,7 @@ def _listed(provider: str, model: str) -> Price | None:
 
 def _dearest(entry: Mapping[str, object]) -> Price | None:
     """The dearest of an entry's tiers: long prompts cost more a token."""
-    found = {}
+    rates = {}
     for side in ("input", "output"):
         base = f"{side}_cost_per_token"
         tiers = [entry.get(base), *(v for k, v in entry.items() if _tier(k, base))]
@@ -95,8 +95,8 @@ def _dearest(entry: Mapping[str, object]) -> Price | None:
         known = [each * _MILLION for each in prices if each is not None and each >= 0]
         if not isinstance(entry.get(base), int | float) or not known:
             return None
-        found[side] = max(known)
-    return Price(input=found["input"], output=found["output"])
+        rates[side] = max(known)
+    return Price(input=rates["input"], output=rates["output"])
 
 
 def _tier(key: str, base: str) -> bool:
@@ -106,11 +106,11 @@ def _tier(key: str, base: str) -> bool:
 @cache
 def _list() -> Mapping[str, Mapping[str, object]]:
     """LiteLLM's list, read without importing it; empty where it is not installed."""
-    found = importlib.util.find_spec("litellm")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
         return {}
     try:
-        listed = json.loads(Path(found.submodule_search_locations[0], _LIST).read_bytes())
+        listed = json.loads(Path(spec.submodule_search_locations[0], _LIST).read_bytes())
     except (OSError, ValueError):
         return {}
     return listed if isinstance(listed, dict) else {}

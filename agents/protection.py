@@ -16,7 +16,7 @@ from domain.money import ZERO, against, floor_to
 from domain.order import OrderState, Side
 from domain.portfolio import Portfolio, Position
 from domain.value import NonNegative, Positive, Value
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from tools.bars import MOST_BARS, CandlesParams, candles
 from tools.quotes import QuoteReading
 
@@ -26,7 +26,7 @@ _RETRY_AFTER: Final = 12
 """Cycles until a move of a stop that the venue refused is asked for again, unless the stop has moved on."""
 _UNCONFIRMED: Final = (OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.REJECTED)
 NO_PLAN: Final = "its plan has no stop"
-NOT_HELD: Final = "no stop can be held at the venue: only the run watches its stop"
+NO_STOP_AT_VENUE: Final = "no stop can be held at the venue: only the run watches its stop"
 
 
 class Guard(Value):
@@ -54,17 +54,25 @@ async def stop_of(position: Position, desk: Desk) -> Decimal | None:
     stop, average = position.stop_price, position.average_price
     if stop is None or average is None or position.opened_at is None or not desk.settings.risk.trailing:
         return stop
-    bars = min(MOST_BARS, (desk.as_of - position.opened_at) // desk.timeframe.length)
-    if bars < 1:
+    limit = min(MOST_BARS, (desk.as_of - position.opened_at) // desk.timeframe.length)
+    if limit < 1:
         return stop
-    seen = (await desk.tools.call(candles, CandlesParams(symbol=position.symbol, limit=bars))).value
-    if seen is None or not seen.rows:
+    bars = (await desk.tools.call(candles, CandlesParams(symbol=position.symbol, limit=limit))).value
+    if bars is None or not bars.rows:
         return stop
-    closes = [row.close for row in seen.rows if row.closed_at > position.opened_at]
+    closes = [row.close for row in bars.rows if row.closed_at > position.opened_at]
     tick = desk.instruments[position.symbol].tick_size
     if position.quantity > 0:
         return max(stop, floor_to(max(closes, default=average) - (average - stop), tick))
     return min(stop, against(min(closes, default=average) + (stop - average), step=tick, side="buy"))
+
+
+def older(symbol: str, desk: Desk) -> str:
+    """The end of a sentence about what an exit was judged by, where that is no quote of this cycle; empty else."""
+    quote = desk.dated.get(symbol)
+    if quote is None:
+        return ""
+    return f"; judged by a quote of {quote.at:%Y-%m-%d %H:%M:%S} UTC, {plain(quote.age_s)} s old: none came since"
 
 
 def held_stops(position: Position, working: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
@@ -108,12 +116,12 @@ class Cover(Value):
 
 def cover(position: Position, working: Sequence[OrderRecord], *, lot_size: Decimal) -> Cover:
     """What the stops among `working` cover, one or several together. Without a lot all of a position is needed."""
-    held = held_stops(position, working)
-    confirmed = [order for order in held if order.state.at_venue]
+    stops = held_stops(position, working)
+    confirmed = [order for order in stops if order.state.at_venue]
     return Cover(
         needed=floor_to(abs(position.quantity), lot_size) if lot_size else abs(position.quantity),
         at_venue=_together(confirmed),
-        in_doubt=_ids(o for o in held if o.state in (OrderState.SUBMITTING, OrderState.UNKNOWN)),
+        in_doubt=_ids(o for o in stops if o.state in (OrderState.SUBMITTING, OrderState.UNKNOWN)),
         trigger_price=next((order.request.trigger_price for order in confirmed), None),
         targeted=bool(confirmed) and all(order.request.target_price is not None for order in confirmed),
     )
@@ -149,7 +157,9 @@ def seconds_bare(position: Position, orders: Sequence[OrderRecord], *, until: da
     return int(bare_s + max(0.0, (until - reached).total_seconds()))
 
 
-def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, desk: Desk, *, occasion: str) -> Guard:
+def guard(
+    position: Position, stop: Decimal | None, reading: QuoteReading | None, desk: Desk, *, occasion: str
+) -> Guard:
     """What a kept position needs for its stop to be at the venue.
 
     Held stops that fit stay, one or several together, and only what they don't cover is asked for. One of another
@@ -167,32 +177,32 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
     if symbol in desk.suspended:
         return Guard(why=desk.suspended[symbol])
     if symbol not in desk.venue_stops:
-        return Guard(why=NOT_HELD)
-    held = [_on_lot(order, instrument.lot_size) for order in held_stops(position, desk.working)]
+        return Guard(why=NO_STOP_AT_VENUE)
+    stops = [_on_lot(order, instrument.lot_size) for order in held_stops(position, desk.working)]
     size = abs(position.quantity)
     exits = [order for order in _exits(position, desk.working) if not order.request.protects]
     quantity = floor_to(size - _together(exits), instrument.lot_size)
-    too_large = _ids(order for order in held if order.remaining > size)
+    too_large = _ids(order for order in stops if order.remaining > size)
     if quantity <= 0 and exits:
         closing = all(order.state.at_venue for order in exits)
         return Guard(
-            withdraw=_ids(held) if closing and instrument.kind != "swap" else (),
+            withdraw=_ids(stops) if closing and instrument.kind != "swap" else (),
             why=_leaving(exits[0]),
             closing=closing,
         )
-    wanted = stop_parts(quantity, stop, symbol, desk, mid=seen.mid if seen else stop)
-    if isinstance(wanted, str):
-        return Guard(withdraw=too_large, why=f"position kept, too small for a stop at the venue: {wanted}")
+    parts = stop_parts(quantity, stop, symbol, desk, mid=reading.mid if reading else stop)
+    if isinstance(parts, str):
+        return Guard(withdraw=too_large, why=f"position kept, too small for a stop at the venue: {parts}")
     near = abs(position.average_price - stop) * _WORTH_MOVING if position.average_price is not None else ZERO
-    fits = _fitting([order for order in held if _near(order.request.trigger_price, stop, near)], wanted, to=quantity)
-    rest, spare = quantity - _together(fits), _ids(order for order in held if order not in fits)
-    if fits and isinstance(few := stop_parts(rest, stop, symbol, desk, mid=seen.mid if seen else stop), str):
+    fits = _fitting([order for order in stops if _near(order.request.trigger_price, stop, near)], parts, to=quantity)
+    rest, spare = quantity - _together(fits), _ids(order for order in stops if order not in fits)
+    if fits and isinstance(few := stop_parts(rest, stop, symbol, desk, mid=reading.mid if reading else stop), str):
         return Guard(withdraw=spare, why=few if rest else "")
-    kept = not too_large and _together(held) >= quantity
+    covered = not too_large and _together(stops) >= quantity
     unclear = instrument.kind == "swap" and any(not order.state.at_venue for order in exits)
-    if kept and (seen is None or not desk.duty.sends or unclear or _passed(stop, side, seen)):
+    if covered and (reading is None or not desk.duty.sends or unclear or _passed(stop, side, reading)):
         return Guard()
-    if seen is None:
+    if reading is None:
         return Guard(why="there is no quote to judge its stop by")
     proposal = Proposal(
         cycle=desk.cycle,
@@ -202,11 +212,11 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
         side=side,
         type="stop",
         quantity=rest,
-        trigger_price=_waiting(stop, side, seen, instrument=instrument, least=desk.settings.risk.min_stop),
-        target_price=_waiting_target(position.target_price, side, seen) if symbol in desk.attaches else None,
+        trigger_price=_waiting(stop, side, reading, instrument=instrument, least=desk.settings.risk.min_stop),
+        target_price=_waiting_target(position.target_price, side, reading) if symbol in desk.attaches else None,
         reduce_only=True,
-        reference_price=seen.mid,
-        rationale=f"stop held at the venue, {occasion}",
+        reference_price=reading.mid,
+        rationale=f"stop held at the venue, {occasion}{older(symbol, desk)}",
         releases=spare,
         cause="protection",
     )
@@ -215,27 +225,27 @@ def guard(position: Position, stop: Decimal | None, seen: QuoteReading | None, d
 
 def put_back(
     refused: Sequence[Proposal],
-    held: Mapping[str, OrderRecord],
+    stops: Mapping[str, OrderRecord],
     portfolio: Portfolio,
-    seen: Mapping[str, QuoteReading | None],
+    readings: Mapping[str, QuoteReading | None],
     desk: Desk,
     *,
     occasion: str,
 ) -> list[Proposal]:
     """In the place of stops that the venue `refused` those that they were to replace, as far as these are gone.
 
-    What was taken once at its price mostly is again. `held` are the stops before, by id, and `desk.working` is what
+    What was taken once at its price mostly is again. `stops` are the stops before, by id, and `desk.working` is what
     stands by now.
     """
-    found: list[Proposal] = []
+    proposals: list[Proposal] = []
     lacking = {
         symbol: abs(position.quantity) - _together(_exits(position, desk.working))
         for symbol, position in portfolio.positions.items()
     }
     for proposal in refused:
-        symbol, instrument, price = proposal.symbol, desk.instruments[proposal.symbol], seen.get(proposal.symbol)
+        symbol, instrument, price = proposal.symbol, desk.instruments[proposal.symbol], readings.get(proposal.symbol)
         quantity = floor_to(min(proposal.quantity, lacking.get(symbol, ZERO)), instrument.lot_size)
-        stop = held[proposal.releases[0]].request.trigger_price
+        stop = stops[proposal.releases[0]].request.trigger_price
         if quantity <= 0 or stop is None or price is None:
             continue
         lacking[symbol] -= quantity
@@ -245,10 +255,10 @@ def put_back(
             "trigger_price": trigger,
             "target_price": _waiting_target(proposal.target_price, proposal.side, price),
             "releases": (),
-            "rationale": f"stop put back, {occasion}",
+            "rationale": f"stop put back, {occasion}{older(symbol, desk)}",
         }
-        found.append(proposal.model_copy(update=back))
-    return found
+        proposals.append(proposal.model_copy(update=back))
+    return proposals
 
 
 def _on_lot(order: OrderRecord, lot_size: Decimal) -> OrderRecord:
@@ -264,21 +274,21 @@ def _exits(position: Position, working: Sequence[OrderRecord]) -> Sequence[Order
     return [order for order in working if (order.request.symbol, order.request.side) == (position.symbol, side)]
 
 
-def _fitting(held: Sequence[OrderRecord], wanted: Sequence[Decimal], *, to: Decimal) -> Sequence[OrderRecord]:
-    """All of the held stops where they come `to` that together; else for each quantity that is wanted one of them, as
-    far as they go, and where that is not for all of it, others up to that."""
-    if _together(held) == to:
-        return held
-    left, found = list(held), []
-    for quantity in wanted:
-        order = next((order for order in left if order.remaining == quantity), None)
+def _fitting(stops: Sequence[OrderRecord], parts: Sequence[Decimal], *, to: Decimal) -> Sequence[OrderRecord]:
+    """All of `stops` where they come `to` that together; else for each of the `parts` one of them, as far as they go,
+    and where that is not for all of it, others up to that."""
+    if _together(stops) == to:
+        return stops
+    remaining, fitting = list(stops), []
+    for quantity in parts:
+        order = next((order for order in remaining if order.remaining == quantity), None)
         if order is not None:
-            left.remove(order)
-            found.append(order)
-    for order in left if sum(wanted, ZERO) < to else ():
-        if _together(found) + order.remaining <= to:
-            found.append(order)
-    return found
+            remaining.remove(order)
+            fitting.append(order)
+    for order in remaining if sum(parts, ZERO) < to else ():
+        if _together(fitting) + order.remaining <= to:
+            fitting.append(order)
+    return fitting
 
 
 def _together(orders: Iterable[OrderRecord]) -> Decimal:
@@ -325,23 +335,23 @@ def refused_before(move: Proposal, position: Position, refused: Iterable[OrderRe
     )
 
 
-def _waiting_target(target: Decimal | None, side: Side, seen: QuoteReading) -> Decimal | None:
+def _waiting_target(target: Decimal | None, side: Side, reading: QuoteReading) -> Decimal | None:
     """The target of a stop; none where the market has met it, for then the run exits there itself."""
-    met = target is not None and (seen.bid >= target if side == "sell" else seen.ask <= target)
+    met = target is not None and (reading.bid >= target if side == "sell" else reading.ask <= target)
     return None if met else target
 
 
-def _passed(stop: Decimal, side: Side, seen: QuoteReading) -> bool:
+def _passed(stop: Decimal, side: Side, reading: QuoteReading) -> bool:
     """Whether the market stands at a stop or beyond it, so that one placed there would fire at once."""
-    return seen.bid <= stop if side == "sell" else seen.ask >= stop
+    return reading.bid <= stop if side == "sell" else reading.ask >= stop
 
 
-def _waiting(stop: Decimal, side: Side, seen: QuoteReading, *, instrument: Instrument, least: Decimal) -> Decimal:
+def _waiting(stop: Decimal, side: Side, reading: QuoteReading, *, instrument: Instrument, least: Decimal) -> Decimal:
     """The trigger for a stop: where it stands, or just beyond a market that has passed it."""
-    if not _passed(stop, side, seen):
+    if not _passed(stop, side, reading):
         return stop
     tick = instrument.tick_size
-    gap = max(tick, seen.mid * least)
+    gap = max(tick, reading.mid * least)
     if side == "sell":
-        return max(tick, floor_to(seen.bid - gap, tick))
-    return against(seen.ask + gap, step=tick, side="buy")
+        return max(tick, floor_to(reading.bid - gap, tick))
+    return against(reading.ask + gap, step=tick, side="buy")

@@ -43,8 +43,8 @@ def provider_of(model: str) -> str:
 
 def key_for(model: str, environ: Mapping[str, str]) -> SecretStr | None:
     """The provider's key in `environ`, if there is one."""
-    found = (environ[name] for name in KEYS.get(provider_of(model), ()) if environ.get(name))
-    return next((SecretStr(each) for each in found), None)
+    keys = (environ[name] for name in KEYS.get(provider_of(model), ()) if environ.get(name))
+    return next((SecretStr(each) for each in keys), None)
 
 
 def require_key(model: str, environ: Mapping[str, str]) -> None:

@@ -55,12 +55,12 @@ def text_of(content: object) -> tuple[str | None, str]:
 def tokens_of(response: Any) -> Tokens:
     """xAI and Google count reasoning beside the output: the total tells, however it is added up."""
     usage = getattr(response, "usage", None)
-    asked, said, total = (
+    prompt, completion, total = (
         int(getattr(usage, name, None) or 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
     )
     details = getattr(usage, "completion_tokens_details", None)
     reasoning = int(getattr(details, "reasoning_tokens", None) or 0)
-    return Tokens(input_tokens=asked, output_tokens=max(said, total - asked), reasoning_tokens=reasoning)
+    return Tokens(input_tokens=prompt, output_tokens=max(completion, total - prompt), reasoning_tokens=reasoning)
 
 
 def _writable(text: str) -> str:

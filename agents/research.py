@@ -56,9 +56,9 @@ class ResearchAgent:
         if bars.value is not None:
             desk.context.upsert(candles_item(symbol, bars.value, as_of=desk.as_of))
         if desk.context.get(f"quote:{symbol}") is None:
-            seen = await desk.tools.call(quote, QuoteParams(symbol=symbol))
-            if seen.value is not None:
-                desk.context.upsert(quote_item(seen.value))
+            quote_answer = await desk.tools.call(quote, QuoteParams(symbol=symbol))
+            if quote_answer.value is not None:
+                desk.context.upsert(quote_item(quote_answer.value))
         if desk.context.get(f"indicators:{symbol}") is None:
             read = await desk.tools.call(indicators, IndicatorsParams(symbol=symbol))
             if read.value is not None:
@@ -90,13 +90,13 @@ def thesis(symbol: str, prompt: Synthesis, answer: Completion[Opinion], *, snaps
     if answer.answer is None:
         return abstention(symbol, answer.failure, snapshot=snapshot)
     opinion = answer.answer
-    shown = {chosen.item.id for chosen in prompt.selected}
+    prompt_ids = {chosen.item.id for chosen in prompt.selected}
     return Thesis(
         symbol=symbol,
         stance=opinion.stance,
         conviction=Decimal(0) if opinion.stance == "abstain" else opinion.conviction,
         horizon=opinion.horizon,
-        evidence=tuple(dict.fromkeys(e for e in opinion.evidence if e in shown)),
+        evidence=tuple(dict.fromkeys(e for e in opinion.evidence if e in prompt_ids)),
         rationale=visible(opinion.rationale, limit=1_000),
         snapshot=snapshot,
     )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from decimal import Decimal
 from typing import Final
 
 from agents.desk import Desk
+from agents.entry import entry_prices, size
 from agents.parts import in_parts, stop_parts, stuck
-from agents.protection import exit_side, held_stops, stop_of
-from agents.settings import RiskSettings
+from agents.protection import exit_side, held_stops, older, stop_of
 from domain.decision import Cause, Proposal, Thesis
 from domain.digest import plain
-from domain.instrument import Instrument
-from domain.money import ceil_to, floor_to
+from domain.money import floor_to
 from domain.order import Side
 from domain.portfolio import Portfolio, Position
 from domain.sizing import after_fee, greatest, no_way_out, too_small
@@ -21,10 +20,6 @@ from domain.value import Value
 from policy.market import strength_for
 from tools.indicators import IndicatorsParams, indicators
 from tools.quotes import QuoteParams, QuoteReading, quote
-
-_DOWN: Final = Context(prec=50, rounding=ROUND_FLOOR)
-"""Sizes are never rounded up, whatever the caller's context is."""
-
 
 _ALL: Final = Decimal(1)
 _HALF: Final = Decimal("0.5")
@@ -41,72 +36,81 @@ class Plan(Value):
 class RiskAgent:
     """Leaves what must be left, then sizes what may be entered.
 
-    Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
-    `max_position` of equity scaled by conviction. Both round down to the lot. Conviction counts no further than venue
-    data alone supports the order, and so an entry that it doesn't support has no size at all.
+    An entry is a limit order close beyond the touch (`agents.entry`), and none where its costs leave too little of its
+    reward. Size is the smaller of: the loss at the stop is `risk_per_trade` of equity, and the notional is
+    `max_position` of equity scaled by conviction; at the worst price that it may fill at, and rounded down to the lot.
+    Conviction counts no further than venue data alone supports the order, and so an entry that it doesn't support has
+    no size at all.
     """
 
     async def __call__(self, theses: Sequence[Thesis], desk: Desk) -> Plan:
         by_symbol = {t.symbol: t for t in theses}
         proposals: list[Proposal] = []
         declined: dict[str, str] = {}
-        held = desk.portfolio.positions if desk.portfolio else {}
+        positions = desk.portfolio.positions if desk.portfolio else {}
         halved = riskiest(desk.portfolio) if desk.duty.halve and desk.portfolio else None
-        said: Proposal | str | None
-        for symbol in sorted(held):
-            said = await self._care(held[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
-            _note(said, symbol, proposals, declined)
+        outcome: Proposal | str | None
+        for symbol in sorted(positions):
+            outcome = await self._care(positions[symbol], by_symbol.get(symbol), desk, halve=symbol == halved)
+            _note(outcome, symbol, proposals, declined)
         if not desk.duty.entries:
-            declined |= dict.fromkeys(by_symbol.keys() - held.keys(), f"no entries: {desk.duty.reason}")
+            declined |= dict.fromkeys(by_symbol.keys() - positions.keys(), f"no entries: {desk.duty.reason}")
             return _plan(in_parts(proposals, desk), declined)
-        for symbol in sorted(by_symbol.keys() - held.keys()):
+        for symbol in sorted(by_symbol.keys() - positions.keys()):
             try:
-                said = await self._enter(by_symbol[symbol], desk)
+                outcome = await self._enter(by_symbol[symbol], desk)
             except ArithmeticError as error:  # an entry that can't be computed must not cost the exits
-                said = f"no size: {type(error).__name__}"
-            _note(said, symbol, proposals, declined)
+                outcome = f"no size: {type(error).__name__}"
+            _note(outcome, symbol, proposals, declined)
         return _plan(in_parts(proposals, desk), declined)
 
     async def _care(self, position: Position, thesis: Thesis | None, desk: Desk, *, halve: bool) -> Proposal | str:
         """An exit for a position that hit its stop, target or time, whose thesis turned, or that must go.
 
         It names the held stops that it replaces, which would sell the same twice: they stay until it was let through.
-        Stops themselves are placed and moved by `graphs.protection`, once it is known what the exits came to.
+        Stops themselves are placed and moved by `graphs.trading.protection`, once it is known what the exits came to.
         """
         if why := desk.suspended.get(position.symbol):
             return f"{why}: it can't be exited"
-        seen = await _quote(position.symbol, desk)
-        if seen is None:
+        reading = await _quote(position.symbol, desk) or desk.dated.get(position.symbol)
+        if reading is None:
             return "no quote to judge the position by"
         stop = await stop_of(position, desk)
         if stop is not None:
             desk.stops[position.symbol] = stop
-        cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), seen, thesis, desk), _ALL
+        cause, part = exit_cause(position.model_copy(update={"stop_price": stop}), reading, thesis, desk), _ALL
         if desk.duty.flatten:
             cause = "flatten"
         elif cause is None and halve:
             cause, part = "halve", _HALF
         if cause is None:
-            return _kept(position, thesis, desk) + stuck(position, seen, desk)
-        return self._leave(position, thesis, seen, desk, cause=cause, part=part)
+            return _hold_reason(position, thesis, desk) + stuck(position, reading, desk)
+        return self._leave(position, thesis, reading, desk, cause=cause, part=part)
 
     def _leave(
-        self, position: Position, thesis: Thesis | None, seen: QuoteReading, desk: Desk, *, cause: Cause, part: Decimal
+        self,
+        position: Position,
+        thesis: Thesis | None,
+        reading: QuoteReading,
+        desk: Desk,
+        *,
+        cause: Cause,
+        part: Decimal,
     ) -> Proposal | str:
         side = exit_side(position)
-        why = _why(cause, thesis, desk)
-        held = tuple(order.client_order_id for order in held_stops(position, desk.working))
+        why = _why(cause, thesis, desk) + older(position.symbol, desk)
+        stop_ids = tuple(order.client_order_id for order in held_stops(position, desk.working))
         exits_out = (
             o
             for o in desk.working
-            if o.request.symbol == position.symbol and o.request.side == side and o.client_order_id not in held
+            if o.request.symbol == position.symbol and o.request.side == side and o.client_order_id not in stop_ids
         )
-        left = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
-        if left <= 0:
+        remaining = abs(position.quantity) * part - sum((o.request.quantity - o.filled for o in exits_out), Decimal(0))
+        if remaining <= 0:
             return "already leaving"
         instrument = desk.instruments[position.symbol]
-        quantity = floor_to(left, instrument.lot_size)
-        if small := too_small(quantity, instrument, type="market", price=seen.mid):
+        quantity = floor_to(remaining, instrument.lot_size)
+        if small := too_small(quantity, instrument, type="market", price=reading.mid, reduces=True):
             return f"{why}, and what is held is too small to trade: {small}"
         return Proposal(
             cycle=desk.cycle,
@@ -117,10 +121,10 @@ class RiskAgent:
             type="market",
             quantity=quantity,
             reduce_only=True,
-            reference_price=seen.mid,
+            reference_price=reading.mid,
             snapshot=thesis.snapshot if thesis else None,
             rationale=why,
-            releases=held,
+            releases=stop_ids,
             cause=cause,
         )
 
@@ -146,33 +150,27 @@ class RiskAgent:
             return f"a trade was closed less than {settings.reenter_after_bars} bars ago"
         if desk.portfolio is None or not desk.portfolio.priced:
             return "the portfolio can't be priced"
-        seen = await _quote(thesis.symbol, desk)
+        reading = await _quote(thesis.symbol, desk)
         read = await desk.tools.call(indicators, IndicatorsParams(symbol=thesis.symbol))
-        if seen is None or read.value is None or read.value.atr_14 is None:
+        if reading is None or read.value is None or read.value.atr_14 is None:
             return "no quote or no average true range to size by"
-        price = seen.ask if side == "buy" else seen.bid
-        distance = max(read.value.atr_14 * settings.stop_atr, price * settings.min_stop)
-        if distance <= 0:
-            return "the market does not move: no distance to put a stop at"
+        prices = entry_prices(side, reading, atr=read.value.atr_14, instrument=instrument, settings=settings)
+        if isinstance(prices, str):
+            return prices
         quantity = size(
             equity=desk.portfolio.equity,
-            price=price,
-            distance=distance,
+            price=prices.dearest,
+            risk=prices.risk,
             conviction=min(thesis.conviction, strength) * desk.duty.size_factor,
             instrument=instrument,
             settings=settings,
         )
-        most = greatest(instrument, type="market", price=max(price, seen.mid))
+        most = greatest(instrument, type="limit", price=prices.dearest)
         quantity = quantity if most is None else min(quantity, most)
-        if why := too_small(quantity, instrument, type="market", price=min(price, seen.mid)):
+        if why := too_small(quantity, instrument, type="limit", price=prices.limit):
             return f"too small to trade: {why}"
-        stop, target = exits(side, price, distance, instrument=instrument, settings=settings)
-        below, above = (stop, target) if side == "buy" else (target, stop)
-        if below <= 0:
-            return "the exits would lie below zero"
-        if not below < seen.bid <= seen.ask < above:
-            return "the spread and the tick leave no room for the exits"
-        if why := no_way_out(after_fee(quantity, instrument, side=side), instrument, price=below):
+        left_at = min(prices.stop, prices.target)
+        if why := no_way_out(after_fee(quantity, instrument, side=side), instrument, price=left_at):
             return f"too small to exit again: {why}"
         return Proposal(
             cycle=desk.cycle,
@@ -180,17 +178,18 @@ class RiskAgent:
             agent="risk",
             symbol=thesis.symbol,
             side=side,
-            type="market",
+            type="limit",
             quantity=quantity,
+            limit_price=prices.limit,
             time_in_force="IOC",  # what the first bar does not fill must not buy on when the stop is hit
-            stop_price=stop,
-            target_price=target,
-            reference_price=seen.mid,
+            stop_price=prices.stop,
+            target_price=prices.target,
+            reference_price=reading.mid,
             conviction=thesis.conviction,
             snapshot=thesis.snapshot,
             rationale=thesis.rationale,
             cause="entry",
-            attached=_attachable(quantity, stop, seen, desk),
+            attached=_attachable(quantity, prices.stop, reading, desk),
         )
 
 
@@ -198,11 +197,11 @@ def _plan(proposals: Sequence[Proposal], declined: Mapping[str, str]) -> Plan:
     return Plan(proposals=tuple(proposals), declined=tuple(sorted(declined.items())))
 
 
-def _note(said: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
-    if isinstance(said, Proposal):
-        proposals.append(said)
-    elif said:
-        declined[symbol] = said
+def _note(outcome: Proposal | str | None, symbol: str, proposals: list[Proposal], declined: dict[str, str]) -> None:
+    if isinstance(outcome, Proposal):
+        proposals.append(outcome)
+    elif outcome:
+        declined[symbol] = outcome
 
 
 async def _quote(symbol: str, desk: Desk) -> QuoteReading | None:
@@ -241,11 +240,11 @@ def _unsupported(side: Side, symbol: str, desk: Desk) -> str:
     return f"venue data supports no {side}: its signals come to {plain(_strength_for(side, symbol, desk))}"
 
 
-def _attachable(quantity: Decimal, stop: Decimal, seen: QuoteReading, desk: Desk) -> bool:
+def _attachable(quantity: Decimal, stop: Decimal, reading: QuoteReading, desk: Desk) -> bool:
     """Whether the venue attaches the exits to an entry: it can, and one order may be for all of it."""
-    if seen.symbol not in desk.attaches:
+    if reading.symbol not in desk.attaches:
         return False
-    parts = stop_parts(quantity, stop, seen.symbol, desk, mid=seen.mid)
+    parts = stop_parts(quantity, stop, reading.symbol, desk, mid=reading.mid)
     return not isinstance(parts, str) and len(parts) == 1
 
 
@@ -255,7 +254,7 @@ def _turned(position: Position, thesis: Thesis | None, desk: Desk) -> bool:
     return thesis is not None and thesis.stance == exit_side(position) and thesis.conviction >= least
 
 
-def _kept(position: Position, thesis: Thesis | None, desk: Desk) -> str:
+def _hold_reason(position: Position, thesis: Thesis | None, desk: Desk) -> str:
     """That a position is kept; and why, where its thesis has turned."""
     if not _turned(position, thesis, desk):
         return "position kept"
@@ -269,13 +268,13 @@ def _why(cause: Cause, thesis: Thesis | None, desk: Desk) -> str:
     return f"halved: {desk.duty.reason}" if cause == "halve" else cause
 
 
-def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, desk: Desk) -> Cause | None:
+def exit_cause(position: Position, reading: QuoteReading, thesis: Thesis | None, desk: Desk) -> Cause | None:
     """Why a position is left now: `stop`, `target`, `time`, or the thesis that turned against it.
 
     A thesis alone ends no position: venue data must say the same.
     """
     long = position.quantity > 0
-    price = seen.bid if long else seen.ask
+    price = reading.bid if long else reading.ask
     if position.stop_price is not None and (price <= position.stop_price if long else price >= position.stop_price):
         return "stop"
     if position.target_price is not None and (
@@ -288,32 +287,3 @@ def exit_cause(position: Position, seen: QuoteReading, thesis: Thesis | None, de
     if not _turned(position, thesis, desk):
         return None
     return "thesis" if _strength_for(exit_side(position), position.symbol, desk) > 0 else None
-
-
-def size(
-    *,
-    equity: Decimal,
-    price: Decimal,
-    distance: Decimal,
-    conviction: Decimal,
-    instrument: Instrument,
-    settings: RiskSettings,
-) -> Decimal:
-    """Base quantity by fixed fractional risk (Vince, The Mathematics of Money Management), capped by notional."""
-    if equity <= 0:
-        return Decimal(0)
-    with localcontext(_DOWN):
-        by_risk = equity * settings.risk_per_trade / distance
-        by_notional = equity * settings.max_position * conviction / price
-    return floor_to(min(by_risk, by_notional), instrument.lot_size)
-
-
-def exits(
-    side: Side, price: Decimal, distance: Decimal, *, instrument: Instrument, settings: RiskSettings
-) -> tuple[Decimal, Decimal]:
-    """(stop, target) on the tick grid, each rounded towards the entry."""
-    reach = distance * settings.target_atr / settings.stop_atr
-    tick = instrument.tick_size
-    if side == "buy":
-        return ceil_to(price - distance, tick), floor_to(price + reach, tick)
-    return floor_to(price + distance, tick), ceil_to(price - reach, tick)

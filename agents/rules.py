@@ -41,19 +41,19 @@ def _clamped(value: Decimal) -> Decimal:
 
 def views(readings: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Each view that the readings allow, in [-1, 1]; positive speaks for buying."""
-    seen: dict[str, Decimal] = {}
+    by_name: dict[str, Decimal] = {}
     adx = readings.get("adx_14")
     if adx is not None and "plus_di_14" in readings and "minus_di_14" in readings:
         plus, minus = readings["plus_di_14"], readings["minus_di_14"]
         if plus + minus > 0:
-            seen["trend"] = _clamped((plus - minus) / (plus + minus) * min(_ONE, adx / 25) * 2)
+            by_name["trend"] = _clamped((plus - minus) / (plus + minus) * min(_ONE, adx / 25) * 2)
     if "macd_histogram" in readings and readings.get("atr_14", Decimal(0)) > 0:
-        seen["momentum"] = _clamped(readings["macd_histogram"] / readings["atr_14"] * 4)
+        by_name["momentum"] = _clamped(readings["macd_histogram"] / readings["atr_14"] * 4)
     if "rsi_14" in readings and adx is not None and adx < 25:
-        seen["reversion"] = _clamped((50 - readings["rsi_14"]) / 25)
+        by_name["reversion"] = _clamped((50 - readings["rsi_14"]) / 25)
     if "sentiment" in readings:
-        seen["news"] = _clamped(readings["sentiment"])
-    return seen
+        by_name["news"] = _clamped(readings["sentiment"])
+    return by_name
 
 
 def judge(prompt: Synthesis) -> Opinion:
@@ -64,22 +64,22 @@ def judge(prompt: Synthesis) -> Opinion:
         if chosen.item.readings:
             readings |= chosen.item.readings
             cited.append(chosen.item.id)
-    seen = views(readings)
-    if not seen.keys() - {"news"}:
+    by_name = views(readings)
+    if not by_name.keys() - {"news"}:
         return Opinion(stance="abstain", conviction=Decimal(0), rationale="no market readings to judge by")
-    total = sum((WEIGHTS[name] * view for name, view in seen.items()), Decimal(0))
+    total = sum((WEIGHTS[name] * view for name, view in by_name.items()), Decimal(0))
     losing = readings.get("win_rate", _ONE) < Decimal("0.34") and readings.get("closed_trades", Decimal(0)) >= 4
     needed = ACT_ABOVE * 2 if losing else ACT_ABOVE
     stance: Stance = "hold" if abs(total) < needed else "buy" if total > 0 else "sell"
     conviction = min(Decimal("0.95"), Decimal("0.5") + abs(total)).quantize(_CENT)
-    said = ", ".join(f"{name} {view:+.2f}" for name, view in sorted(seen.items()))
+    listing = ", ".join(f"{name} {view:+.2f}" for name, view in sorted(by_name.items()))
     caution = "; twice the usual margin after losing trades" if losing else ""
     return Opinion(
         stance=stance,
         conviction=conviction,
         horizon="intraday",
         evidence=tuple(cited),
-        rationale=f"{said}; total {total:+.2f}{caution}",
+        rationale=f"{listing}; total {total:+.2f}{caution}",
     )
 
 

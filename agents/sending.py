@@ -11,7 +11,7 @@ from domain.errors import NotExact, TicketRefused
 from domain.exact import exact
 from domain.order import OrderRequest
 from domain.value import Value
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 
 
 class Approved(Value):

@@ -34,12 +34,12 @@ class SignalAgent:
 
     async def __call__(self, desk: Desk) -> Scan:
         looks = await asyncio.gather(*(self._look(symbol, desk) for symbol in desk.universe))
-        found = [said for said, _ in looks if isinstance(said, Signal)]
+        candidates = [outcome for outcome, _ in looks if isinstance(outcome, Signal)]
         by_symbol = list(zip(desk.universe, looks, strict=True))
-        quiet = {symbol: said for symbol, (said, _) in by_symbol if isinstance(said, str)}
+        quiet = {symbol: outcome for symbol, (outcome, _) in by_symbol if isinstance(outcome, str)}
         signals = {symbol: signals for symbol, (_, signals) in by_symbol if signals is not None}
         desk.venue_signals.update(signals)
-        scan = queue(found, quiet, most=desk.settings.signal.max_candidates)
+        scan = queue(candidates, quiet, most=desk.settings.signal.max_candidates)
         return scan.model_copy(update={"venue_signals": tuple(signals.items())})
 
     async def _look(self, symbol: str, desk: Desk) -> tuple[Signal | str, tuple[VenueSignal, ...] | None]:
@@ -48,15 +48,15 @@ class SignalAgent:
         All that was seen goes into the context.
         """
         lookback_s = desk.settings.signal.headline_hours * 3_600
-        seen, read, told = await asyncio.gather(
+        quote_answer, read, news_answer = await asyncio.gather(
             desk.tools.call(quote, QuoteParams(symbol=symbol)),
             desk.tools.call(indicators, IndicatorsParams(symbol=symbol)),
             desk.tools.call(headlines, HeadlinesParams(symbol=symbol, lookback_s=lookback_s)),
         )
-        if seen.value is not None:
-            desk.context.upsert(quote_item(seen.value))
+        if quote_answer.value is not None:
+            desk.context.upsert(quote_item(quote_answer.value))
         venue = {} if read.value is None else readings_of(read.value)
-        hits = self._detect(symbol, venue, read.value, told.value, desk)
+        hits = self._detect(symbol, venue, read.value, news_answer.value, desk)
         if read.value is None:
             return f"no indicators: {read.error}", None
         signals = venue_signals(venue)
@@ -68,14 +68,14 @@ class SignalAgent:
         return signal, signals
 
     def _detect(
-        self, symbol: str, venue: Readings, read: Indicators | None, told: News | None, desk: Desk
+        self, symbol: str, venue: Readings, read: Indicators | None, news: News | None, desk: Desk
     ) -> list[Hit]:
         texts = {}
         if read is not None:
             desk.context.upsert(indicator_item(symbol, read, as_of=desk.as_of))
-        if told is not None and told.mean is not None:
-            texts["sentiment"] = told.mean
-            desk.context.upsert_all(news_items(symbol, told))
+        if news is not None and news.mean is not None:
+            texts["sentiment"] = news.mean
+            desk.context.upsert_all(news_items(symbol, news))
         learned = lesson(symbol, desk.memory.episodes(symbol))
         if learned is not None:
             desk.context.upsert(lesson_item(learned, as_of=desk.as_of))
@@ -84,8 +84,8 @@ class SignalAgent:
         return hits
 
 
-def queue(found: Sequence[Signal], quiet: dict[str, str], *, most: int) -> Scan:
+def queue(candidates: Sequence[Signal], quiet: dict[str, str], *, most: int) -> Scan:
     """The `most` best signals by score, ties by symbol; the others are quiet, with the reason."""
-    best = heapq.nsmallest(most, found, key=lambda s: (-s.score, s.symbol))
-    late = {s.symbol: f"{most} stronger candidates" for s in found if s not in best}
+    best = heapq.nsmallest(most, candidates, key=lambda s: (-s.score, s.symbol))
+    late = {s.symbol: f"{most} stronger candidates" for s in candidates if s not in best}
     return Scan(signals=tuple(best), quiet=tuple(sorted({**quiet, **late}.items())))

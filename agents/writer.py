@@ -9,19 +9,21 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from agents.reports import missing_report, stated, word_on, worded
 from agents.sending import Approved, exact_copies, exactly, together
 from domain.candle import Quote
 from domain.decision import Ticket
 from domain.effects import Effects
-from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable
+from domain.errors import NotFound, OrderStateUnknown, TicketRefused, VenueUnavailable, worth_asking_again
 from domain.instrument import Instrument
 from domain.order import CONTRADICTION, OrderReport, OrderRequest, OrderState
-from domain.venue import BatchVenue, Outcome, Venue
-from memory.ledger import Ledger
-from memory.orders import OrderRecord, attached, order_after
+from domain.statement import ExternalEvent
+from domain.value import Value, absent
+from domain.venue import BatchVenue, Outcome, SettlingVenue, Venue
+from memory.ledger.ledger import Ledger
+from memory.ledger.orders import OrderRecord, attached, order_after
 from policy import Policy
 from policy.account import Arming
 from policy.recheck import moved
@@ -53,6 +55,17 @@ class Live:
     """How many entries share a request."""
 
 
+class Settled(Value):
+    """What a paper venue tells at a tick: its word on orders that may still trade, and what else moved the account."""
+
+    reports: tuple[OrderReport, ...]
+    events: tuple[ExternalEvent, ...] = Field(default=(), exclude_if=absent)
+    """Funding and liquidations."""
+
+
+_SETTLED: Final = TypeAdapter(Settled)
+
+
 class OrderWriter:
     """Sends approved orders and keeps the ledger's view of working ones true, for one step of one cycle.
 
@@ -74,8 +87,10 @@ class OrderWriter:
         policy: Policy,
         instruments: Mapping[str, Instrument],
         brake: Brake,
+        quote_s: float = 1.5,
         live: Live | None = None,
     ) -> None:
+        """`quote_s` is for the venue to show its price, just before an order is sent."""
         self._venue = venue
         self._ledger = ledger
         self._effects = effects
@@ -84,6 +99,7 @@ class OrderWriter:
         self._policy = policy
         self._instruments = instruments
         self._brake = brake
+        self._quote_s = quote_s
         self._live = live
 
     async def send(self, order: OrderRequest, ticket: Ticket, *, judged: Quote) -> OrderReport:
@@ -117,12 +133,12 @@ class OrderWriter:
         at = self._effects.now()
         claims = list(zip(group, await self._claim(group, at=at), strict=True))
         # Withdrawn: the one thing that is sure to be not out.
-        said = {
+        by_id = {
             each.order.client_order_id: stated(each.order, OrderState.CANCELLED, reason=earlier.reason, at=at)
             for each, earlier in claims
             if earlier is not None and earlier.submitted_at is None
         }
-        out = [(each, earlier) for each, earlier in claims if each.order.client_order_id not in said]
+        out = [(each, earlier) for each, earlier in claims if each.order.client_order_id not in by_id]
         barred = {
             each.order.client_order_id: await self._make_room(each, fresh=earlier is None) for each, earlier in out
         }
@@ -140,8 +156,8 @@ class OrderWriter:
             reports = await self._booked("venue:submit_all", orders, perform=deliver)
         elif orders:
             reports = (await self._booked_one("venue:submit", orders[0], perform=deliver_one),)
-        said |= {report.client_order_id: report for report in reports}
-        return tuple(said[each.order.client_order_id] for each in group)
+        by_id |= {report.client_order_id: report for report in reports}
+        return tuple(by_id[each.order.client_order_id] for each in group)
 
     async def _booked(
         self, name: str, request: object, *, perform: Callable[[], Awaitable[tuple[OrderReport, ...]]]
@@ -173,7 +189,7 @@ class OrderWriter:
         claimed = iter(claims)
         words = [doubt or next(claimed) for doubt in doubts]
         return [
-            None if word is True else await self._left(each.order, refusal=word or "", at=at)
+            None if word is True else await self._unsendable(each.order, refusal=word or "", at=at)
             for each, word in zip(group, words, strict=True)
         ]
 
@@ -195,15 +211,15 @@ class OrderWriter:
             doubts.append(doubt)
         return doubts
 
-    async def _left(self, order: OrderRequest, *, refusal: str, at: datetime) -> OrderRecord:
+    async def _unsendable(self, order: OrderRequest, *, refusal: str, at: datetime) -> OrderRecord:
         """An order that may not be sent now, as it stands; withdrawn where that is because of a `refusal`."""
         if refusal:
             reason = f"not sent: {refusal}"
             await self._ledger.withdraw(order.client_order_id, reason=reason, cycle=self._cycle, at=at)
-        left = await self._ledger.order(order.client_order_id)
-        if refusal and left.submitted_at is not None:
+        record = await self._ledger.order(order.client_order_id)
+        if refusal and record.submitted_at is not None:
             raise TicketRefused(refusal)
-        return left
+        return record
 
     async def _make_room(self, each: Approved, *, fresh: bool) -> str:
         """Take back the stops that an order replaces; why it must not be sent after that, empty where it may.
@@ -240,7 +256,7 @@ class OrderWriter:
         for each, earlier in out:
             why = barred[each.order.client_order_id]
             if earlier is not None:
-                reports.append(await self._told(self._find(each, earlier, barred=why, at=at), each.order, at=at))
+                reports.append(await self._report_of(self._find(each, earlier, barred=why, at=at), each.order, at=at))
             elif why:
                 reports.append(worded(TicketRefused(why), each.order, live=True, at=at))
             else:
@@ -253,17 +269,17 @@ class OrderWriter:
         if len(fresh) > 1 and isinstance(venue, BatchVenue):
             outcomes = await venue.submit_all([(each.order, each.ticket) for each in fresh])
             return [
-                worded(said, each.order, live=self._live is not None, at=at)
-                for each, said in zip(fresh, outcomes, strict=True)
+                worded(outcome, each.order, live=self._live is not None, at=at)
+                for each, outcome in zip(fresh, outcomes, strict=True)
             ]
-        return [await self._told(venue.submit(each.order, each.ticket), each.order, at=at) for each in fresh]
+        return [await self._report_of(venue.submit(each.order, each.ticket), each.order, at=at) for each in fresh]
 
     async def _find(self, each: Approved, earlier: OrderRecord, *, barred: str, at: datetime) -> OrderReport:
         """What became of an order that an earlier attempt claimed; it is sent again only as the class says."""
         order = each.order
-        found = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
-        if found is not None or earlier.state is not OrderState.SUBMITTING:
-            return found or missing_report(order, proven=self._venue.resends, at=at)
+        report = await self._venue.find(order.client_order_id, order.symbol, sent_at=earlier.submitted_at)
+        if report is not None or earlier.state is not OrderState.SUBMITTING:
+            return report or missing_report(order, proven=self._venue.resends, at=at)
         if not self._venue.resends:
             return missing_report(order, proven=False, at=at, reason="the venue has none, and it is not sent again")
         if doubt := barred or await self._halted(order) or await self._doubt(order, judged=each.judged, at=at):
@@ -271,15 +287,15 @@ class OrderWriter:
         self._ledger.require_time()
         return await self._venue.submit(order, each.ticket)
 
-    async def _told(self, answer: Awaitable[OrderReport], order: OrderRequest, *, at: datetime) -> OrderReport:
-        said: Outcome | VenueUnavailable
+    async def _report_of(self, answer: Awaitable[OrderReport], order: OrderRequest, *, at: datetime) -> OrderReport:
+        outcome: Outcome | VenueUnavailable
         try:
-            said = await answer
+            outcome = await answer
         except (TicketRefused, OrderStateUnknown, VenueUnavailable) as error:
             if isinstance(error, VenueUnavailable) and self._venue.resends:
                 raise
-            said = error
-        return worded(said, order, live=self._live is not None, at=at)
+            outcome = error
+        return worded(outcome, order, live=self._live is not None, at=at)
 
     async def _doubt(self, order: OrderRequest, *, judged: Quote, at: datetime) -> str:
         """Why what the gate saw no longer holds; empty when it does. Only to be performed as an effect."""
@@ -288,12 +304,18 @@ class OrderWriter:
         if self._live is not None and not order.reduce_only and await self._live.armed() is None:
             return "the live desk is no longer armed"
         try:
-            seen = await self._venue.quote(order.symbol)
-        except VenueUnavailable as error:
-            return f"no quote: {error.message}"
+            async with asyncio.timeout(self._quote_s):
+                quote_now = await self._venue.quote(order.symbol)
+        except (TimeoutError, VenueUnavailable) as error:
+            if self._live is None or not order.reduce_only or not worth_asking_again(error):
+                reason = error.message if isinstance(error, VenueUnavailable) else f"none within {self._quote_s:g} s"
+                return f"no quote: {reason}"
+            quote_now = judged  # an exit is not held back for want of a newer one
         # A real venue's quote is of a moment after `at`, and by its own clock.
-        now = max(at, seen.at) if self._live is not None else at
-        return moved(order, judged=judged, seen=seen, now=now, policy=self._policy, instruments=self._instruments)
+        now = max(at, quote_now.at) if self._live is not None else at
+        return moved(
+            order, judged=judged, quote_now=quote_now, now=now, policy=self._policy, instruments=self._instruments
+        )
 
     async def _halted(self, order: OrderRequest) -> str:
         """Why an order that was claimed before must not be sent now; a first claim sees to that itself."""
@@ -315,9 +337,9 @@ class OrderWriter:
         at = self._effects.now()
 
         async def ask_all() -> tuple[OrderReport, ...]:
-            kept = [await self._ledger.order(order.client_order_id) for order in sent]
-            open_still = [o for o in kept if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
-            open_still += [exit for o in kept if (exit := attached(o, None)) is not None]
+            records = [await self._ledger.order(order.client_order_id) for order in sent]
+            open_still = [o for o in records if not (o.state.terminal or o.submitted_at is None or _may_rest(o))]
+            open_still += [exit for o in records if (exit := attached(o, None)) is not None]
             settled: list[OrderReport] = []
             for pause_s in _LATE_PAUSES_S if late else _PAUSES_S:
                 if not open_still:
@@ -337,8 +359,8 @@ class OrderWriter:
                         open_still.append(exit)
             return tuple(settled)
 
-        asked = [order.client_order_id for order in sent]
-        return await self._booked("venue:follow", asked, perform=ask_all)
+        ids = [order.client_order_id for order in sent]
+        return await self._booked("venue:follow", ids, perform=ask_all)
 
     async def sync(self) -> tuple[OrderReport, ...]:
         """Ask the venue about every order of the run's earlier cycles that may still trade, and book what it says.
@@ -349,22 +371,47 @@ class OrderWriter:
         and the stop that the venue attached to what an order filled is asked about with that.
         """
         at = self._effects.now()
+        await self._withdraw_unsent(at)
+        return await self._booked("venue:reports", None, perform=partial(self._news, at=at))
 
-        async def ask() -> tuple[OrderReport, ...]:
-            news: list[OrderReport] = []
-            orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
-            for order in orders.values():
-                report = await self._ask(order, at=at)
-                if (after := order_after(order, report)) is order:
-                    continue
-                news.append(report)
-                exit = attached(after, None)
-                if exit is not None and exit.client_order_id not in orders:
-                    news.append(await self._ask(exit, at=at))
-            return tuple(news)
+    async def _news(self, *, at: datetime) -> tuple[OrderReport, ...]:
+        news: list[OrderReport] = []
+        orders = {order.client_order_id: order for order in await self._open() if order.submitted_at}
+        for order in orders.values():
+            report = await self._ask(order, at=at)
+            if (after := order_after(order, report)) is order:
+                continue
+            news.append(report)
+            exit = attached(after, None)
+            if exit is not None and exit.client_order_id not in orders:
+                news.append(await self._ask(exit, at=at))
+        return tuple(news)
+
+    async def settle(self) -> Settled:
+        """As `sync`, of a venue that funds and liquidates, with what it did so: one answer, booked in one commit.
+
+        Reports come first: what is liquidated in a bar was traded before, in this bar or an earlier one.
+        """
+        at = self._effects.now()
+
+        async def ask() -> Settled:
+            return Settled(reports=await self._news(at=at), events=await self._unbooked())
 
         await self._withdraw_unsent(at)
-        return await self._booked("venue:reports", None, perform=ask)
+        answer = await self._effects.answer("venue:settled", None, returns=_SETTLED, perform=ask)
+        settled = answer.value
+        await self._ledger.book_answer(settled.reports, events=settled.events, cycle=self._cycle, keep=answer.keep)
+        return settled
+
+    async def _unbooked(self) -> tuple[ExternalEvent, ...]:
+        """What the venue tells and the books lack: a tick that was cut short may have booked what it tells again."""
+        venue = self._venue
+        if not isinstance(venue, SettlingVenue):
+            return ()
+        events = await venue.settlements()
+        booked = await self._ledger.booked([event.id for event in events])
+        venue.confirm(booked)
+        return tuple(event for event in events if event.id not in booked)
 
     async def withdraw(self, order: OrderRequest, *, reason: str) -> None:
         """Withdraw what this cycle was allowed and did not claim."""
@@ -386,12 +433,12 @@ class OrderWriter:
 
         async def take_back() -> OrderReport:
             if only_ask:
-                asked = await word_on(order, self._venue, at=at)
-                return asked or stated(order.request, OrderState.UNKNOWN, reason="the venue did not answer", at=at)
+                report = await word_on(order, self._venue, at=at)
+                return report or stated(order.request, OrderState.UNKNOWN, reason="the venue did not answer", at=at)
             await self._ledger.require_lease()
             answer = self._venue.cancel(order.client_order_id, order.request.symbol)
             try:
-                return await self._told(answer, order.request, at=at)
+                return await self._report_of(answer, order.request, at=at)
             except NotFound:
                 return missing_report(order.request, proven=self._venue.resends, at=at)
 
@@ -403,10 +450,10 @@ class OrderWriter:
         return [o for o in working if o.run_id == self._run_id and o.cycle < self._cycle]
 
     async def _ask(self, order: OrderRecord, *, at: datetime) -> OrderReport:
-        found = await self._venue.find(order.client_order_id, order.request.symbol)
-        if found is None:
+        report = await self._venue.find(order.client_order_id, order.request.symbol)
+        if report is None:
             return missing_report(order.request, proven=self._venue.resends, at=at)
-        return worded(found, order.request, live=self._live is not None, at=at)
+        return worded(report, order.request, live=self._live is not None, at=at)
 
 
 def _may_rest(order: OrderRecord) -> bool:

@@ -24,9 +24,9 @@ from context_engine import BRIEF, BUDGET, NOON, an_item, items
 from context import ContextBook, ModelAnswer, ModelRequest, Pieces, Snapshot, Synthesis, blobs
 from context.manifest import listing
 from domain.digest import canonical
-from graphs.snapshots import verify_chain
+from graphs.archive.snapshots import verify_chain
 from memory import Archive, CycleRecord, Database, Ledger, RunHeader
-from memory.pruning import prune_snapshots
+from memory.archive.pruning import prune_snapshots
 
 RUN = "growth"
 ITEMS = 500

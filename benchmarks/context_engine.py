@@ -16,7 +16,7 @@ from decimal import Decimal
 import numpy as np
 
 from context import DEFAULT_LANES, Brief, ContextBook, ContextItem, ModelAnswer, ModelRequest, Pieces, Snapshot, blobs
-from context.packing import NOTHING, Compartment, Parcel, pack
+from context.packing.pack import NOTHING, Compartment, Parcel, pack
 from domain.digest import GENESIS, canonical
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)

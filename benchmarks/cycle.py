@@ -25,8 +25,8 @@ from pathlib import Path
 from context_engine import cpu_ms, ten_million_additions
 
 from graphs import Runner, RunOptions, build, policy_in_effect, prepare, replay_run, start
-from graphs.checkpoints import checkpointer
-from graphs.events import CycleEnded, CycleStarted, Event
+from graphs.runs.checkpoints import checkpointer
+from graphs.trading.events import CycleEnded, CycleStarted, Event
 from memory import Database
 
 CYCLES = 200

@@ -34,8 +34,8 @@ from domain.order import Fill, OrderReport, OrderRequest, OrderState
 from domain.statement import KeyRights, Statement, Trade, Transfer
 from domain.venue import Outcome
 from graphs import policy_in_effect
-from graphs.books import Books
-from graphs.evidence import Look, evidence
+from graphs.account.books import Books
+from graphs.account.survey import Look, evidence
 from memory import Admission, Database, Ledger
 from policy.account import Arming
 

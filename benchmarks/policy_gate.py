@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from domain.decision import Proposal
 from domain.digest import canonical
 from memory import Admission, Database, Ledger
-from memory.admissions import working_order
+from memory.ledger.gate_transaction import working_order
 from policy import Facts, Policy, PolicyEngine, TicketOffice, parse_policy
 from policy.value_at_risk import Stake, value_at_risk
 

@@ -9,13 +9,13 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from context.brief import Brief
-from context.composing import compose
+from context.compose import compose
 from context.entry import Age, Entry
 from context.hooks import Hooks, ItemEvicted, ItemUpserted, LaneRefreshed, Synthesized
 from context.item import ContextItem
 from context.lane import DEFAULT_LANES, LaneSettings
+from context.lane_index import Shelves
 from context.score import Scale
-from context.shelf import Shelves
 from context.synthesis import Synthesis
 from context.tokenizer import Tokenizer
 from domain.errors import UsageError
@@ -74,8 +74,8 @@ class ContextBook:
         return tuple(self._entries[item_id].item for item_id in sorted(self._entries))
 
     def get(self, item_id: str) -> ContextItem | None:
-        found = self._entries.get(item_id)
-        return found.item if found else None
+        entry = self._entries.get(item_id)
+        return entry.item if entry else None
 
     def upsert(self, item: ContextItem) -> None:
         """Add `item`, or merge it into the one with its id.
@@ -154,9 +154,9 @@ class ContextBook:
             heapify(self._oldest)
         while self._oldest:
             age = heappop(self._oldest)
-            found = self._entries.get(age[1])
-            if found is not None and found.age == age and self._may_go(found):
-                return self._forget(found.item.id)
+            oldest = self._entries.get(age[1])
+            if oldest is not None and oldest.age == age and self._may_go(oldest):
+                return self._forget(oldest.item.id)
         self._forget(newcomer)
         raise UsageError(
             f"the book is full: none of its {self.max_items} items may be evicted for {newcomer}",

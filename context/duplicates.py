@@ -21,7 +21,7 @@ Story = str
 """What a text says, by whom it can be believed, and about which symbols: equal in two tellings of one story."""
 
 SOURCES_COUNTED = 5
-DOUBT_LEFT = 0.8
+DOUBT_PER_SOURCE = 0.8
 """Each further source leaves four fifths of the doubt, for at most five sources: feeds copy each other."""
 
 _PART = re.compile(
@@ -43,7 +43,7 @@ _FILLER = frozenset(
 )
 """Words and signs that neither turn a sentence nor swap who does what to whom: no `by`, `to`, `from`, `may`, `not`."""
 
-_MEANT = frozenset("%‰?")
+_SIGNIFICANT = frozenset("%‰?")
 """Punctuation that counts like a word."""
 
 
@@ -57,15 +57,15 @@ def story(item: ContextItem) -> Story | None:
         return None
     text = _folded(_without(item.text, name=item.source))
     symbols = (tag for tag in item.tags if tag.startswith("symbol:"))
-    return " ".join((item.trust, *symbols, "says", *(tuple(_said(text)) or (text,))))
+    return " ".join((item.trust, *symbols, "says", *(tuple(_words(text)) or (text,))))
 
 
-def _said(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterator[str]:
     for part in _PART.findall(text):
         if part in _FILLER:
             continue
         if len(part) == 1 and not part.isalnum():
-            if part in _MEANT or unicodedata.category(part)[0] not in "PZC":
+            if part in _SIGNIFICANT or unicodedata.category(part)[0] not in "PZC":
                 yield part
         else:
             yield part if part[0].isdigit() else _stem(part)
@@ -100,4 +100,4 @@ def _stem(word: str) -> str:
 def raised(confidences: Sequence[float], *, sources: int) -> float:
     """The confidence of a story told by several `sources`: the surest telling, and less doubt for each more."""
     surest = max(confidences)
-    return 1 - (1 - surest) * DOUBT_LEFT ** (min(sources, SOURCES_COUNTED) - 1)
+    return 1 - (1 - surest) * DOUBT_PER_SOURCE ** (min(sources, SOURCES_COUNTED) - 1)

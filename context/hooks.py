@@ -10,7 +10,7 @@ from typing import Final
 from context.item import ContextItem
 from context.synthesis import LaneUsage, Synthesis
 
-FAILURES_KEPT: Final = 100
+MAX_FAILURES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Hooks:
 
     An event is told to those that listened when it happened: a listener that adds another adds it for the
     next one. A listener that raises changes nothing: the others are told all the same, and `failures` keeps the
-    last `FAILURES_KEPT` errors.
+    last `MAX_FAILURES` errors.
     """
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self._listeners = list(listeners)
-        self.failures: deque[Exception] = deque(maxlen=FAILURES_KEPT)
+        self.failures: deque[Exception] = deque(maxlen=MAX_FAILURES)
 
     def add(self, listener: Listener) -> None:
         self._listeners.append(listener)

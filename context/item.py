@@ -131,5 +131,5 @@ class ContextItem(Value):
         names = newer.model_fields_set - {"created_at"}
         if newer.available_at < self.available_at:
             names -= self.model_fields_set
-        said = {name: getattr(newer, name) for name in names}
-        return self.model_copy(update=said)
+        changes = {name: getattr(newer, name) for name in names}
+        return self.model_copy(update=changes)

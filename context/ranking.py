@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from context.duplicates import raised
 from context.entry import Entry, Order
-from context.shelf import HIDDEN, Place, Shelf, Shelves
+from context.lane_index import HIDDEN, Place, Shelf, Shelves
 from context.synthesis import Dropped
 
 _RETOLD = -1.0
@@ -72,10 +72,10 @@ def _fill(
     """Rank one lane. Returns the positions that its cap leaves out."""
 
     def ranked(positions: Iterable[int]) -> list[Ranked]:
-        found = [
+        ranks = [
             Ranked(shelf.entries[at], _points(scores[at]), tuple(others.get((number, at), ()))) for at in positions
         ]
-        return sorted(found, key=lambda one: one.key)
+        return sorted(ranks, key=lambda one: one.key)
 
     shelf = lane.shelf
     if scores and min(scores) == HIDDEN:
@@ -122,7 +122,7 @@ def _best(scores: Sequence[float], *, count: int) -> tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Candidate:
     """One visible telling, with its score at the raised confidence of its story."""
 
     entry: Entry
@@ -138,7 +138,7 @@ def _fold(shelves: Shelves, scores: list[list[float]], *, now_s: float) -> dict[
     muted only within its lane. Returns the others by the place of the one that stands.
     """
     others: dict[Place, list[Retold]] = {}
-    spread: list[list[_Told]] = []
+    spread: list[list[_Candidate]] = []
     for story in _stories(shelves, scores, now_s=now_s):
         first = story[0]
         leads = {one.place[0]: one for one in reversed(story)}
@@ -160,7 +160,7 @@ def _fold(shelves: Shelves, scores: list[list[float]], *, now_s: float) -> dict[
     return others
 
 
-def _stories(shelves: Shelves, scores: Sequence[Sequence[float]], *, now_s: float) -> Iterator[list[_Told]]:
+def _stories(shelves: Shelves, scores: Sequence[Sequence[float]], *, now_s: float) -> Iterator[list[_Candidate]]:
     """The visible tellings of each story that is told more than once, the one that should stand for it first."""
     for places in shelves.tellings.values():
         heard: dict[int | None, list[Place]] = defaultdict(list)
@@ -170,9 +170,9 @@ def _stories(shelves: Shelves, scores: Sequence[Sequence[float]], *, now_s: floa
                 heard[number if muted else None].append((number, at))
         for among in heard.values():
             among.sort(key=lambda place: _rank(shelves, scores, place))
-            told = [place for n, place in enumerate(among) if not n or not _entry(shelves, place).item.required]
-            if len(told) > 1:
-                yield _raised(shelves, told, now_s=now_s)
+            visible = [place for n, place in enumerate(among) if not n or not _entry(shelves, place).item.required]
+            if len(visible) > 1:
+                yield _raised(shelves, visible, now_s=now_s)
 
 
 def _rank(shelves: Shelves, scores: Sequence[Sequence[float]], place: Place) -> tuple[bool, bool, float, Order]:
@@ -181,23 +181,23 @@ def _rank(shelves: Shelves, scores: Sequence[Sequence[float]], place: Place) -> 
     return not entry.item.required, not shelves.shelves[number].lane.mandatory, -scores[number][at], entry.order
 
 
-def _raised(shelves: Shelves, places: Sequence[Place], *, now_s: float) -> list[_Told]:
+def _raised(shelves: Shelves, places: Sequence[Place], *, now_s: float) -> list[_Candidate]:
     items = [_entry(shelves, place).item for place in places]
     sure = raised([float(item.confidence) for item in items], sources=len({item.source for item in items}))
-    told = []
+    candidates = []
     for place in places:
         entry, scale = _entry(shelves, place), shelves.shelves[place[0]].scale
         standing = scale.standing(entry.item, confidence=sure)
-        told.append(_Told(entry, place, scale.score(standing, age_s=now_s - entry.available_s)))
-    return told
+        candidates.append(_Candidate(entry, place, scale.score(standing, age_s=now_s - entry.available_s)))
+    return candidates
 
 
-def _others(story: Sequence[_Told], first: _Told) -> list[Retold]:
+def _others(story: Sequence[_Candidate], first: _Candidate) -> list[Retold]:
     """All but `first`, none of which counts for more than it does."""
     return [Retold(one.entry, one.place[0], _points(min(one.score, first.score))) for one in story if one is not first]
 
 
-def _lanes(stories: Sequence[Sequence[_Told]]) -> set[int]:
+def _lanes(stories: Sequence[Sequence[_Candidate]]) -> set[int]:
     return {one.place[0] for story in stories for one in story}
 
 

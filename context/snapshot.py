@@ -109,12 +109,12 @@ class Snapshot(Value):
 
 def blobs(synthesis: Synthesis) -> dict[str, str]:
     """The bodies that a snapshot of `synthesis` rests on, by digest."""
-    _, found = _manifest(synthesis)
-    found |= {entry.digest: entry.body for entry in synthesis.entries}
+    _, bodies = _manifest(synthesis)
+    bodies |= {entry.digest: entry.body for entry in synthesis.entries}
     for shared in (synthesis.settings, synthesis.brief):
         body = canonical(shared)
-        found[sha256(body)] = body
-    return found
+        bodies[sha256(body)] = body
+    return bodies
 
 
 def resynthesize(snapshot: Snapshot, bodies: Mapping[str, str], *, tokenizer: Tokenizer) -> Synthesis:
@@ -152,11 +152,11 @@ def _items(bodies: Mapping[str, str], manifest_digest: str) -> Iterator[str]:
     waiting = [manifest_digest]
     while waiting:
         key = waiting.pop()
-        found = listing(_whole(bodies, key))
-        if found is None:
+        listed = listing(_whole(bodies, key))
+        if listed is None:
             raise Refused(f"the archived body of {key} is no list of items")
-        yield from found.items
-        waiting += found.lists
+        yield from listed.items
+        waiting += listed.lists
 
 
 def _whole(bodies: Mapping[str, str], key: str) -> str:

@@ -1,10 +1,10 @@
-"""Closed candles, quotes and headlines: what a market shows, each with the time it could be known."""
+"""Closed candles, quotes, funding rates and headlines: what a market shows, each with the time it could be known."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -59,6 +59,14 @@ class Candle:
     volume: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    """What a perpetual pays at one moment: a long this part of its notional to a short; negative, the other way."""
+
+    at: datetime
+    rate: Decimal
+
+
 class Quote(Value):
     """Best bid and ask with the venue's own time. Sizes in base currency, where the market shows them."""
 
@@ -83,3 +91,15 @@ class Headline(Value):
     symbols: tuple[Symbol, ...] = ()
     available_at: Instant
     trust: Literal["untrusted"] = "untrusted"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+_WEEK = timedelta(weeks=1)
+
+
+def last_close(at: datetime, timeframe: Timeframe) -> datetime:
+    """The newest moment, `at` included, at which a bar of this timeframe closes and the next one opens."""
+    length = timeframe.length
+    origin = EPOCH if length % _WEEK else _MONDAY
+    return origin + (at - origin) // length * length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -41,3 +42,7 @@ def _utc(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone")
     return at.astimezone(UTC)
+
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Waits for so many seconds; a test waits for none."""

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from domain.digest import digest
+from domain.money import ZERO
 from domain.order import ClientOrderId, OrderRequest, OrderType, Side, TimeInForce
 from domain.value import Digest, Instant, NonNegative, Positive, Share, Symbol, Value, absent
 
@@ -162,7 +163,10 @@ class Episode(Value):
     closed_at: Instant
     notional: NonNegative
     profit: Decimal
-    """Realised profit less the fees of both sides, in quote currency."""
+    """Realised profit less the fees of both sides, in quote currency; of a perpetual with what funding paid or took."""
     fees: Decimal
-    cause: Literal["stop", "target"] | None = Field(default=None, exclude_if=absent)
-    """Which price an order that the venue held met; `None` where the run sent the exit, whose proposal says why."""
+    funding: Decimal = Field(default=ZERO, exclude_if=absent)
+    """What of the profit is funding."""
+    cause: Literal["stop", "target", "liquidation"] | None = Field(default=None, exclude_if=absent)
+    """Which price an order that the venue held met, or that the venue liquidated it; `None` where the run sent the
+    exit, whose proposal says why."""

@@ -86,11 +86,11 @@ class Unrecorded:
     async def answer(
         self, name: str, request: object, *, returns: TypeAdapter[T], perform: Callable[[], Awaitable[T]]
     ) -> Answer[T]:
-        return Answer(through(await perform(), returns)[1], keep=_not_kept)
+        return Answer(through(await perform(), returns)[1], keep=_discard)
 
     def now(self) -> datetime:
         return self._clock.now()
 
 
-def _not_kept() -> None:
+def _discard() -> None:
     """Where nothing is recorded."""

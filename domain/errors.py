@@ -133,7 +133,7 @@ class DatabaseUnavailable(ServiceUnavailable):
 
 
 class LeaseLost(ServiceUnavailable):
-    """A lease that was not renewed in time, or that somebody else has taken since. See `memory.leases`."""
+    """A lease that was not renewed in time, or that somebody else has taken since. See `memory.store.leases`."""
 
 
 class OrderStateUnknown(ServiceUnavailable):

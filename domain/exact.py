@@ -58,14 +58,14 @@ def parts_of(kind: type[Any], value: object) -> tuple[dict[str, object], dict[st
         return {}, {"": f"it is {_of_type(value)}, not {kind.__name__}"}
     parts: dict[str, object] = {}
     faults: dict[str, str] = {}
-    declared, held = _declared[kind], _held(value)
-    if held is None or not declared.keys() >= held.keys():
+    declared, fields = _declared[kind], _fields_of(value)
+    if fields is None or not declared.keys() >= fields.keys():
         return {}, {"": f"it holds what no {kind.__name__} does"}
     for name, kinds in declared.items():
-        if name not in held:
+        if name not in fields:
             faults[name] = "is missing"
             continue
-        item = held[name]
+        item = fields[name]
         if id(type(item)) in kinds.plain:
             parts[name] = item
             continue
@@ -78,8 +78,8 @@ def parts_of(kind: type[Any], value: object) -> tuple[dict[str, object], dict[st
 
 def faults_in(error: ValidationError) -> dict[str, str]:
     """What did not validate, by the field's name. Values are not repeated."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return {str(one["loc"][0]) if one["loc"] else "": one["msg"] for one in found}
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    return {str(one["loc"][0]) if one["loc"] else "": one["msg"] for one in errors}
 
 
 def in_words(faults: Mapping[str, str]) -> str:
@@ -116,11 +116,11 @@ def _part(value: object, kinds: _Kinds) -> object:
     return parts
 
 
-def _held(value: object) -> dict[str, object] | None:
+def _fields_of(value: object) -> dict[str, object] | None:
     """What an object of a known class holds; `None` where that is not by name."""
     if isinstance(value, BaseModel):
-        held = object.__getattribute__(value, "__dict__")
-        return held if type(held) is dict and all(type(name) is str for name in held) else None
+        fields = object.__getattribute__(value, "__dict__")
+        return fields if type(fields) is dict and all(type(name) is str for name in fields) else None
     try:
         return {name: getattr(value, name) for name in _declared[type(value)]}
     except (AttributeError, TypeError):  # a field that was never set, or no dataclass

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from domain.money import ZERO
-from domain.value import Instant, NonNegative, Positive, Symbol, Value, absent
+from domain.value import Instant, NonNegative, Positive, Share, Symbol, Value, absent, unset
 
 InstrumentKind = Literal["spot", "swap", "option"]
 AssetClass = Literal["crypto", "equity", "fx", "commodity"]
@@ -19,6 +19,21 @@ class OptionTerms(Value):
     right: Literal["call", "put"]
     strike: Positive
     expires_at: Instant
+
+
+class MarginTier(Value):
+    """What a perpetual's position of a size takes, from `above` on up to the next tier's.
+
+    `above` is a notional in quote currency, or with `in_base` a quantity. The maintenance margin of a position is its
+    notional times `rate` less `deduction`, by the tier that it is in.
+    """
+
+    above: NonNegative
+    in_base: bool = Field(default=False, exclude_if=absent)
+    rate: Share
+    deduction: NonNegative = Field(default=ZERO, exclude_if=absent)
+    """In quote currency: what makes the margin go on without a jump, where the exchange has it so."""
+    max_leverage: Positive | None = Field(default=None, exclude_if=unset)
 
 
 class Instrument(Value):
@@ -49,8 +64,12 @@ class Instrument(Value):
     market_max_notional: Positive | None = Field(default=None, exclude_if=absent)
     market_without_minimum: bool = Field(default=False, exclude_if=absent)
     """Whether `min_notional` does not bind market orders."""
+    exits_without_minimum: bool = Field(default=False, exclude_if=absent)
+    """Whether `min_notional` does not bind orders that say reduce-only."""
     stop_max_quantity: Positive | None = Field(default=None, exclude_if=absent)
     stop_max_notional: Positive | None = Field(default=None, exclude_if=absent)
+    margin_tiers: tuple[MarginTier, ...] = Field(default=(), exclude_if=absent)
+    """Of a perpetual, the smallest first, where the exchange states them; empty where it states none."""
 
     @property
     def base(self) -> str:

@@ -221,6 +221,17 @@ class OrderReport(Value):
     """How much was ordered, as the venue shows it; `None` where it does not say."""
 
 
+PAST_LIMIT = "the market moved past the limit"
+"""In the reason of an order that had to fill at once, within its limit, and did not."""
+
+
+def past_limit(order: OrderRequest) -> str:
+    """Why an order that had to fill at once ended without a trade; empty for any other kind."""
+    if order.limit_price is None or order.time_in_force == "GTC":
+        return ""
+    return f"{order.time_in_force}: {PAST_LIMIT} {plain(order.limit_price)}"
+
+
 def contradiction(report: OrderReport, request: OrderRequest) -> str:
     """What of a venue's report can't be true of the order that was sent; empty where all of it may be.
 
@@ -235,11 +246,11 @@ def contradiction(report: OrderReport, request: OrderRequest) -> str:
         return f"the venue reports it as {report.state}, a state that no venue gives"
     if report.side not in (None, request.side):
         return f"the venue reports a {report.side}, and a {request.side} was sent"
-    shown, most = report.quantity, request.quantity
-    if shown is not None and request.attached_to is not None:
-        most = shown
-    elif shown is not None and (shown > most or (shown < most and not request.reduce_only)):
-        return f"the venue reports a quantity of {plain(shown)}, and {plain(most)} was sent"
+    quantity, most = report.quantity, request.quantity
+    if quantity is not None and request.attached_to is not None:
+        most = quantity
+    elif quantity is not None and (quantity > most or (quantity < most and not request.reduce_only)):
+        return f"the venue reports a quantity of {plain(quantity)}, and {plain(most)} was sent"
     if report.filled > most:
         return f"the venue reports {plain(report.filled)} filled, and {plain(most)} was sent"
     return _wrong_fills(report.fills, request, most=most)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from domain.money import EXACT, ZERO
 from domain.order import Fill
+from domain.statement import ExternalEvent
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value, absent
 
 _RELEASED = Context(prec=60)
@@ -37,6 +38,8 @@ class Position(Value):
     opened_at: Instant | None = None
     stop_price: Positive | None = None
     target_price: Positive | None = None
+    funding: Amount = Field(default=ZERO, exclude_if=absent)
+    """What of `realized` is funding: what a perpetual was paid, less what it paid."""
 
     @property
     def average_price(self) -> Decimal | None:
@@ -57,6 +60,15 @@ class Position(Value):
             paid = traded._moved(-fill.fee_base, price=fill.price, at=fill.at) if fill.fee_base else traded
             return paid.model_copy(update={"fees": self.fees + fill.fees})
 
+    def settled(self, event: ExternalEvent) -> Position:
+        """This position after a funding or a liquidation of its own."""
+        if event.trade is not None:
+            return self.after(event.trade)
+        with localcontext(EXACT):
+            return self.model_copy(
+                update={"realized": self.realized + event.cash, "funding": self.funding + event.cash}
+            )
+
     def adopting(self, quantity: Decimal, *, price: Decimal, at: datetime) -> Position:
         """This position with signed `quantity` more that was not bought but taken over at `price`, without a fee."""
         with localcontext(EXACT):
@@ -64,24 +76,24 @@ class Position(Value):
 
     def _moved(self, traded: Decimal, *, price: Decimal, at: datetime) -> Position:
         """By average cost: cost - realised changes by exactly traded * price, whichever way it goes."""
-        held, left = self.quantity, self.quantity + traded
-        if held * traded >= 0:
-            opened_at = self.opened_at if held else at
+        before, after = self.quantity, self.quantity + traded
+        if before * traded >= 0:
+            opened_at = self.opened_at if before else at
             return self.model_copy(
-                update={"quantity": left, "cost": self.cost + traded * price, "opened_at": opened_at}
+                update={"quantity": after, "cost": self.cost + traded * price, "opened_at": opened_at}
             )
-        if left * held > 0:
-            released = _RELEASED.divide(self.cost * -traded, held).quantize(_GRAIN, context=_RELEASED)
+        if after * before > 0:
+            released = _RELEASED.divide(self.cost * -traded, before).quantize(_GRAIN, context=_RELEASED)
             return self.model_copy(
                 update={
-                    "quantity": left,
+                    "quantity": after,
                     "cost": self.cost - released,
                     "realized": self.realized - traded * price - released,
                 }
             )
-        flat = {"stop_price": None, "target_price": None, "opened_at": at if left else None}
-        realized = self.realized + held * price - self.cost
-        return self.model_copy(update={"quantity": left, "cost": left * price, "realized": realized, **flat})
+        flat = {"stop_price": None, "target_price": None, "opened_at": at if after else None}
+        realized = self.realized + before * price - self.cost
+        return self.model_copy(update={"quantity": after, "cost": after * price, "realized": realized, **flat})
 
 
 class Portfolio(Value):
@@ -115,5 +127,5 @@ class Portfolio(Value):
         return all(symbol in self.marks for symbol in self.positions)
 
     def quantity(self, symbol: str) -> Decimal:
-        held = self.positions.get(symbol)
-        return held.quantity if held else ZERO
+        position = self.positions.get(symbol)
+        return position.quantity if position else ZERO

@@ -50,28 +50,39 @@ class OrderCaps:
 NO_CAPS: Final = OrderCaps()
 
 
-def size_limits(instrument: Instrument, *, type: OrderType) -> SizeLimits:
-    """What the venue states for orders of this type. A stop is a market order once it is triggered."""
+def size_limits(instrument: Instrument, *, type: OrderType, reduces: bool = False) -> SizeLimits:
+    """What the venue states for orders of this type. A stop is a market order once it is triggered.
+
+    One that `reduces` says reduce-only.
+    """
     one = instrument
+    min_notional = ZERO if one.exits_without_minimum and reduces else one.min_notional
     if type == "limit":
         return SizeLimits(
             min_quantity=one.min_quantity,
             max_quantity=one.max_quantity,
-            min_notional=one.min_notional,
+            min_notional=min_notional,
             max_notional=one.max_notional,
         )
     stop = type == "stop"
     return SizeLimits(
         min_quantity=max(one.min_quantity, one.market_min_quantity),
         max_quantity=_least(one.max_quantity, one.market_max_quantity, one.stop_max_quantity if stop else None),
-        min_notional=ZERO if one.market_without_minimum and not stop else one.min_notional,
+        min_notional=ZERO if one.market_without_minimum and not stop else min_notional,
         max_notional=_least(one.max_notional, one.market_max_notional, one.stop_max_notional if stop else None),
     )
 
 
-def too_small(quantity: Decimal, instrument: Instrument, *, type: OrderType, price: Decimal | None = None) -> str:
+def too_small(
+    quantity: Decimal,
+    instrument: Instrument,
+    *,
+    type: OrderType,
+    price: Decimal | None = None,
+    reduces: bool = False,
+) -> str:
     """Why the venue takes no order of so little, in words; empty where it does. Without a price no notional counts."""
-    limits = size_limits(instrument, type=type)
+    limits = size_limits(instrument, type=type, reduces=reduces)
     if quantity < instrument.lot_size:
         return f"the quantity {plain(quantity)} is below the lot {plain(instrument.lot_size)}"
     if quantity < limits.min_quantity:
@@ -97,9 +108,9 @@ def too_large(quantity: Decimal, instrument: Instrument, *, type: OrderType, pri
     return f"the notional {plain(notional)} is above the maximum {plain(limits.max_notional)}"
 
 
-def least(instrument: Instrument, *, type: OrderType, price: Decimal | None) -> Decimal:
+def least(instrument: Instrument, *, type: OrderType, price: Decimal | None, reduces: bool = False) -> Decimal:
     """The smallest quantity that the venue takes at this price, on the lot. Without a price no notional counts."""
-    limits = size_limits(instrument, type=type)
+    limits = size_limits(instrument, type=type, reduces=reduces)
     by_notional = ZERO if price is None else _UP.divide(limits.min_notional, price)
     return ceil_to(max(instrument.lot_size, limits.min_quantity, by_notional), instrument.lot_size)
 
@@ -107,9 +118,9 @@ def least(instrument: Instrument, *, type: OrderType, price: Decimal | None) -> 
 def least_entry(instrument: Instrument, *, side: Side, type: OrderType, price: Decimal, exit: Decimal) -> Decimal:
     """The smallest entry that the venue takes at `price` and that could be exited at `exit`: see `no_way_out`."""
     lowest = _DOWN.multiply(exit, 1 - MARGIN)
-    sellable = max(least(instrument, type=at_exit, price=lowest) for at_exit in _EXITS)
-    kept = after_fee(Decimal(1), instrument, side=side)
-    bought = ceil_to(_UP.divide(sellable, kept), instrument.lot_size) if kept else sellable
+    sellable = max(least(instrument, type=at_exit, price=lowest, reduces=True) for at_exit in _EXITS)
+    net = after_fee(Decimal(1), instrument, side=side)
+    bought = ceil_to(_UP.divide(sellable, net), instrument.lot_size) if net else sellable
     return max(bought, least(instrument, type=type, price=price))
 
 
@@ -128,14 +139,14 @@ def greatest(instrument: Instrument, *, type: OrderType, price: Decimal, caps: O
 def divided(
     quantity: Decimal, instrument: Instrument, *, type: OrderType, price: Decimal, caps: OrderCaps = NO_CAPS
 ) -> tuple[Decimal, ...]:
-    """In which quantities to trade `quantity` at once, so that none is above what one order may be for.
+    """In which quantities to exit `quantity` at once, so that none is above what one order may be for.
 
     Each is on the lot, none is below the minimum, and no two are alike where there is room for that: orders alike
     are taken for one sent twice. Together they are `quantity` on the lot, unless that takes more than `caps.orders`
     orders, or its last part would be below the minimum. None where nothing of it can be sent.
     """
     lot = instrument.lot_size
-    low = least(instrument, type=type, price=price)
+    low = least(instrument, type=type, price=price, reduces=True)
     whole, high = floor_to(quantity, lot), greatest(instrument, type=type, price=price, caps=caps)
     if whole < low or (high is not None and high < low):
         return ()
@@ -187,7 +198,7 @@ def no_way_out(quantity: Decimal, instrument: Instrument, *, price: Decimal) -> 
     """
     sellable, lowest = floor_to(quantity, instrument.lot_size), _DOWN.multiply(price, 1 - MARGIN)
     for type in _EXITS:
-        if why := too_small(sellable, instrument, type=type, price=lowest):
+        if why := too_small(sellable, instrument, type=type, price=lowest, reduces=True):
             return f"of {plain(quantity)} after the fee {plain(sellable)} can be sold, at {plain(lowest)}: {why}"
     return ""
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Literal
 
+from domain.digest import plain
 from domain.money import EXACT, ZERO
-from domain.order import Commission, OrderReport, Side
+from domain.order import Commission, Fill, OrderReport, Side
 from domain.value import Amount, Instant, Positive, Symbol, Value
 
 TransferKind = Literal["deposit", "withdrawal", "funding", "interest", "fee", "other"]
@@ -54,6 +55,7 @@ class Statement(Value):
     positions: Mapping[Symbol, Amount] = {}
     """Of swaps, signed; spot is in `balances`."""
     marks: Mapping[Symbol, Positive] = {}
+    """As far as the venue shows them at the moment."""
     open_orders: tuple[OrderReport, ...] = ()
     """Every order of this desk's symbols that may trade, also such as this desk did not send and without id."""
     strangers: int = 0
@@ -69,7 +71,7 @@ class KeyRights(Value):
     withdraw: bool | None
 
 
-EventKind = Literal["opening", "trade", "transfer", "funding", "adoption"]
+EventKind = Literal["opening", "trade", "transfer", "funding", "adoption", "liquidation"]
 
 
 class ExternalEvent(Value):
@@ -85,12 +87,74 @@ class ExternalEvent(Value):
     asset: str
     """A currency on spot (`BTC`), the symbol of a swap, or the account's own currency for what moves cash alone."""
     quantity: Amount = ZERO
-    """By how much what is held beside the desk's own changed."""
+    """By how much what is held beside the desk's own changed; of a liquidation what was traded of the desk's own."""
     cash: Amount = ZERO
     """By how much the account's cash changed. Of trades in swaps: by what the wallet did, profit and fees."""
     price: Positive | None = None
     at: Instant
     note: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the desk's own result, and nothing that was brought in: see `funding` and `liquidation`."""
+        return self.kind == "liquidation" or (self.kind == "funding" and is_swap(self.asset))
+
+    @property
+    def trade(self) -> Fill | None:
+        """Of a liquidation, the trade that it was, in the form of a fill of no order."""
+        if self.kind != "liquidation" or self.price is None or not self.quantity:
+            return None
+        return Fill(
+            trade_id=self.id,
+            client_order_id=self.kind,
+            symbol=self.asset,
+            side="buy" if self.quantity > 0 else "sell",
+            quantity=abs(self.quantity),
+            price=self.price,
+            fee=self.fee,
+            at=self.at,
+        )
+
+    @property
+    def fee(self) -> Decimal:
+        """Of a liquidation, all that it moved in cash besides the notional; else nothing."""
+        if self.kind != "liquidation" or self.price is None:
+            return ZERO
+        with localcontext(EXACT):
+            return -self.quantity * self.price - self.cash
+
+
+def funding(symbol: str, *, cash: Decimal, rate: Decimal, at: datetime) -> ExternalEvent:
+    """The event by which the desk's own position in a perpetual was paid `cash`, or paid where it is negative.
+
+    It is realised profit or loss of that position, as OKX and Bybit count it.
+    """
+    return ExternalEvent(
+        id=f"funding:{symbol}:{at.isoformat()}",
+        kind="funding",
+        asset=symbol,
+        cash=cash,
+        at=at,
+        note=f"rate {plain(rate)}",
+    )
+
+
+def liquidation(symbol: str, *, quantity: Decimal, price: Decimal, fee: Decimal, at: datetime) -> ExternalEvent:
+    """The event by which the desk's own position in a perpetual was closed by the venue: a trade of signed `quantity`
+    for which there was no order. Cash moves as by any trade, and so `fee` is what it moved besides the notional."""
+    with localcontext(EXACT):
+        cash = -quantity * price - fee
+    id = f"liquidation:{symbol}:{at.isoformat()}"
+    return ExternalEvent(
+        id=id,
+        kind="liquidation",
+        asset=symbol,
+        quantity=quantity,
+        cash=cash,
+        price=price,
+        at=at,
+        note=f"fee {plain(fee)}",
+    )
 
 
 def adoption(asset: str, *, quantity: Decimal, price: Decimal, id: str, at: datetime, note: str = "") -> ExternalEvent:
@@ -144,11 +208,11 @@ def differences(expected: Expected, statement: Statement, *, dust: Decimal = ZER
     position is flat, so it is allowed from the first close on. Before that, this too must agree exactly.
     """
     pairs = [(expected.balances, statement.balances), (expected.positions, statement.positions)]
-    found = [
+    compared = [
         Difference(asset=asset, ours=ours.get(asset, ZERO), theirs=theirs.get(asset, ZERO))
         for ours, theirs in pairs
         for asset in sorted(ours.keys() | theirs.keys())
     ]
     with localcontext(EXACT):
         allowed = {expected.rounded: dust}
-        return tuple(apart for apart in found if abs(apart.ours - apart.theirs) > allowed.get(apart.asset, ZERO))
+        return tuple(apart for apart in compared if abs(apart.ours - apart.theirs) > allowed.get(apart.asset, ZERO))

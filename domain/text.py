@@ -23,8 +23,8 @@ def reveal(text: str) -> str:
     return _uncommon.sub(_revealed, text)
 
 
-def _revealed(found: re.Match[str]) -> str:
-    c = found[0]
+def _revealed(match: re.Match[str]) -> str:
+    c = match[0]
     if not _hides(c):
         return c
     units = c.encode("utf-16-be", "surrogatepass")

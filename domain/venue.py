@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from domain.candle import Candle, Headline, Quote, Session, Timeframe
+from domain.candle import Candle, FundingRate, Headline, Quote, Session, Timeframe
 from domain.decision import Ticket
 from domain.errors import OrderStateUnknown, Refused
-from domain.instrument import Instrument
+from domain.instrument import Instrument, MarginTier
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
-from domain.statement import KeyRights, Statement, Trade, Transfer
+from domain.statement import ExternalEvent, KeyRights, Statement, Trade, Transfer
 
 Levels = tuple[Decimal | None, Decimal | None]
 """A price below and one above, each if there is one."""
@@ -94,6 +94,44 @@ class LiveMarket(Market, Protocol):
 
 
 @runtime_checkable
+class MakesQuotes(Protocol):
+    """A market that makes quotes out of bars where it has no real ones: see `venues.quote_from_bar`."""
+
+    def set_spread(self, spread_bps: Decimal) -> None:
+        """From now on the quotes that it makes are so wide, from bid to ask."""
+        ...
+
+
+@runtime_checkable
+class FundingSource(Protocol):
+    """A market that knows what its perpetuals pay."""
+
+    def funding_from(self, symbol: str) -> str:
+        """Where it has the rates of a perpetual from, as a file's name; empty where it has none."""
+        ...
+
+    def funding_span(self, symbol: str) -> tuple[datetime, datetime] | None:
+        """The first and the last of the rates that it has; `None` where it has those of any time."""
+        ...
+
+    async def funding(self, symbol: str, *, since: datetime, until: datetime) -> Sequence[FundingRate]:
+        """The rates with since < at <= until, oldest first. One that the market learns late is missing until it does.
+
+        Raises `SymbolUnknown`, and `VenueUnavailable` when they can't be read now.
+        """
+        ...
+
+
+@runtime_checkable
+class MarginSource(Protocol):
+    """A market that states what margin its perpetuals take."""
+
+    async def margin_tiers(self, symbol: str) -> tuple[MarginTier, ...]:
+        """Empty where it states none. Raises `VenueUnavailable`."""
+        ...
+
+
+@runtime_checkable
 class SessionSource(Protocol):
     """A market that tells in which session its symbols are: one of assets that don't trade around the clock."""
 
@@ -161,6 +199,19 @@ class Suspends(Protocol):
     @property
     def suspended(self) -> Mapping[str, str]:
         """By symbol, why it is not traded, in words; as last read."""
+        ...
+
+
+@runtime_checkable
+class SettlingVenue(Protocol):
+    """A venue that tells itself what moved the account besides orders: paper, which funds and liquidates."""
+
+    async def settlements(self) -> Sequence[ExternalEvent]:
+        """Funding and liquidations up to now, in the order in which they happened, but for those that are confirmed."""
+        ...
+
+    def confirm(self, event_ids: Collection[str]) -> None:
+        """These are booked, and need not be told again."""
         ...
 
 

@@ -33,7 +33,7 @@ async def main() -> None:
         print(f"rests on {', '.join(thesis.evidence)}")
 
         heading("What the model was shown, and what was left out")
-        seen = paper.seen(best.symbol)
+        seen = paper.context(best.symbol)
         show_prompt(seen)
         show_room(seen)
 

@@ -3,14 +3,14 @@
 Imports every floor below.
 """
 
-from graphs.opening import GRAPHS, playback, prepare, resume, start
-from graphs.options import RunOptions
-from graphs.paper import PaperDesk
-from graphs.profiles import policy_in_effect
-from graphs.replay import ReplayReport, replay_run
-from graphs.result import RunResult
-from graphs.runner import Runner, Stop
-from graphs.trading import build
+from graphs.archive.result import RunResult
+from graphs.runs.open import GRAPHS, playback, prepare, resume, start
+from graphs.runs.paper_desk import PaperDesk
+from graphs.runs.replay import ReplayReport, replay_run
+from graphs.runs.runner import Runner, Stop
+from graphs.session.options import RunOptions
+from graphs.session.profiles import policy_in_effect
+from graphs.trading.graph import build
 
 __all__ = [
     "GRAPHS",

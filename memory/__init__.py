@@ -3,18 +3,26 @@
 Imports `policy`, `context` and `domain`.
 """
 
-from memory.acts import Act, Acts
-from memory.admission import Admission
-from memory.admissions import Admissions, Standing
-from memory.approvals import Approval, Approvals
-from memory.archive import Archive
-from memory.controls import Control, Controls
-from memory.database import Database
-from memory.fault import Fault
-from memory.ledger import Ledger
-from memory.orders import OrderRecord
-from memory.records import ClosedCycle, CycleRecord, Figures, RunHeader, RunRecord, SnapshotRecord, Step, VerdictRecord
-from memory.tape import Recording, Tape
+from memory.archive.archive import Archive
+from memory.archive.tape import Recording, Tape
+from memory.ledger.gate_transaction import Admission, Admissions, Standing
+from memory.ledger.ledger import Ledger
+from memory.ledger.orders import OrderRecord
+from memory.operators.approvals import Approval, Approvals
+from memory.operators.audit_log import Act, Acts
+from memory.operators.controls import Control, Controls
+from memory.store.database import Database
+from memory.store.fault import Fault
+from memory.store.records import (
+    ClosedCycle,
+    CycleRecord,
+    Figures,
+    RunHeader,
+    RunRecord,
+    SnapshotRecord,
+    Step,
+    VerdictRecord,
+)
 
 __all__ = [
     "Act",

@@ -11,16 +11,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
-from memory.audit import account_faults
-from memory.database import Database, dropped
-from memory.eras import era_faults
-from memory.fault import Fault
-from memory.highwater import high_faults
-from memory.oversight import oversight_faults
-from memory.pruning import prune_faults
-from memory.raw import Raw, checked
-from memory.records import PRUNED, RunHeader
-from memory.schema import (
+from memory.archive.eras import era_faults
+from memory.archive.high_water import high_faults
+from memory.archive.pruning import prune_faults
+from memory.ledger.audit import account_faults
+from memory.operators.faults import oversight_faults
+from memory.store.blobs import in_parts, named_by
+from memory.store.database import Database, dropped
+from memory.store.fault import Fault
+from memory.store.raw_rows import Raw, checked
+from memory.store.records import PRUNED, RunHeader
+from memory.store.schema import (
     accounts,
     blobs,
     cycles,
@@ -37,13 +38,12 @@ from memory.schema import (
     tickets,
     verdicts,
 )
-from memory.seal import SEALED, Leaf, leaf_key, leaves_from, seal
-from memory.texts import in_parts, named_by
+from memory.store.seal import SEALED, Leaf, leaf_key, leaves_from, seal
 
 _WRITTEN = (orders, order_events, fills, external_events)
 """Tables of accounts whose rows say which run wrote them."""
 
-_KEPT = (accounts, tickets, positions, holdings)
+_STATE_TABLES = (accounts, tickets, positions, holdings)
 
 
 async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
@@ -54,16 +54,16 @@ async def verify(database: Database, run_id: str) -> tuple[Fault, ...]:
     """
     async with database.reading() as connection:
         try:
-            found = await _verify(connection, run_id)
+            faults = await _verify(connection, run_id)
         except DBAPIError as error:
             if dropped(error):
                 raise  # of what is written it says nothing
-            found = [Fault("database", "", f"cannot be read: {error.orig}")]
-    return tuple(dict.fromkeys(found))
+            faults = [Fault("database", "", f"cannot be read: {error.orig}")]
+    return tuple(dict.fromkeys(faults))
 
 
 @dataclass(slots=True)
-class _Found:
+class _RunRows:
     """What is there of a run, as far as seals are about it."""
 
     run: Raw | None = None
@@ -80,32 +80,32 @@ class _Found:
 async def _verify(connection: AsyncConnection, run_id: str) -> list[Fault]:
     broken = await _file_faults(connection)
     faults: list[Fault] = []
-    found = _Found()
+    rows = _RunRows()
     async for row in checked(connection, runs, where=runs.c.run_id == run_id, faults=faults):
-        found.run = row
+        rows.run = row
     for table in SEALED:
         async for row in checked(connection, table, where=table.c.run_id == run_id, faults=faults):
-            found.leaves.setdefault(row["cycle"], set()).add(_leaf(table, row))
-            found.texts.update(_rests_on(table, row))
+            rows.leaves.setdefault(row["cycle"], set()).add(_leaf(table, row))
+            rows.texts.update(_rests_on(table, row))
             if "account" in row:
-                found.of_accounts.append((table, row))
+                rows.of_accounts.append((table, row))
             if table is equity:
-                found.equity.append(row)
+                rows.equity.append(row)
             if table is snapshots:
-                found.contexts.append(row if row["body"] == PRUNED else {**row, "body": "kept"})
-    found.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
-    if found.run is None and not faults and not broken:
-        if not found.leaves and not found.closed:
+                rows.contexts.append(row if row["body"] == PRUNED else {**row, "body": "kept"})
+    rows.closed = [row async for row in checked(connection, cycles, where=cycles.c.run_id == run_id, faults=faults)]
+    if rows.run is None and not faults and not broken:
+        if not rows.leaves and not rows.closed:
             raise NotFound(f"there is no run {run_id!r}", remedy="agentctl runs list shows those there are")
         faults.append(Fault("runs", f"run_id={run_id}", "is missing"))
-    faults += _chain_faults(found)
-    faults += _high_faults(found)
-    if (header := _header(found.run)) is not None:
-        faults += await era_faults(connection, header, found.closed)
-    faults += await prune_faults(connection, run_id, found.contexts)
-    faults += await _text_faults(connection, found.texts)
-    names = await _accounts(connection, run_id, run=found.run)
-    faults += await _strays(connection, found.of_accounts, accounts_of_run=names)
+    faults += _chain_faults(rows)
+    faults += _high_faults(rows)
+    if (header := _header(rows.run)) is not None:
+        faults += await era_faults(connection, header, rows.closed)
+    faults += await prune_faults(connection, run_id, rows.contexts)
+    faults += await _text_faults(connection, rows.texts)
+    names = await _accounts(connection, run_id, run=rows.run)
+    faults += await _strays(connection, rows.of_accounts, accounts_of_run=names)
     for account in names:
         faults += await account_faults(connection, account)
     faults += await oversight_faults(connection)
@@ -135,28 +135,28 @@ def _rests_on(table: Table, row: Raw) -> Collection[str]:
     return []
 
 
-def _chain_faults(found: _Found) -> Iterator[Fault]:
+def _chain_faults(rows: _RunRows) -> Iterator[Fault]:
     """Cycles that don't follow each other or don't fit their seals, and rows that came or went."""
-    closed = {row["cycle"] for row in found.closed}
-    unsealed = sorted(number for number in found.leaves.keys() - closed if isinstance(number, int))
+    closed = {row["cycle"] for row in rows.closed}
+    unsealed = sorted(number for number in rows.leaves.keys() - closed if isinstance(number, int))
     last = max((number for number in closed if isinstance(number, int)), default=-1)
     yield from (Fault("cycles", f"cycle={number}", "is missing") for number in unsealed if number < last)
-    header = _header(found.run)
+    header = _header(rows.run)
     previous = None if header is None else header.config_digest
-    for row in found.closed:
+    for row in rows.closed:
         key = f"cycle={row['cycle']}"
         if previous is not None and row["previous"] != previous:
             yield Fault("cycles", key, "does not follow the seal before it")
         previous = str(row["seal"])
-        yield from _seal_faults(row, key=key, there=found.leaves.get(row["cycle"], set()))
-    if found.run is None:
+        yield from _seal_faults(row, key=key, there=rows.leaves.get(row["cycle"], set()))
+    if rows.run is None:
         return
-    count = found.run["cycles"]
-    lost = max(0, count - len(found.closed)) if isinstance(count, int) else 0
+    count = rows.run["cycles"]
+    lost = max(0, count - len(rows.closed)) if isinstance(count, int) else 0
     for cycle in [str(number) for number in unsealed[:lost]] or ([f"one of {count}"] if lost else []):
         yield Fault("cycles", f"cycle={cycle}", "is missing")
-    if found.run["seal"] != previous:
-        yield Fault("runs", f"run_id={found.run['run_id']}", "its seal is not that of its last cycle")
+    if rows.run["seal"] != previous:
+        yield Fault("runs", f"run_id={rows.run['run_id']}", "its seal is not that of its last cycle")
 
 
 def _header(run: Raw | None) -> RunHeader | None:
@@ -166,9 +166,9 @@ def _header(run: Raw | None) -> RunHeader | None:
         return None  # changed, and found so by its digest
 
 
-def _high_faults(found: _Found) -> Iterator[Fault]:
-    header = _header(found.run)
-    return iter(()) if header is None else high_faults(found.equity, start_cash=header.start_cash)
+def _high_faults(rows: _RunRows) -> Iterator[Fault]:
+    header = _header(rows.run)
+    return iter(()) if header is None else high_faults(rows.equity, start_cash=header.start_cash)
 
 
 def _seal_faults(row: Raw, *, key: str, there: set[Leaf]) -> Iterator[Fault]:
@@ -194,18 +194,18 @@ def _seal_faults(row: Raw, *, key: str, there: set[Leaf]) -> Iterator[Fault]:
 async def _text_faults(connection: AsyncConnection, digests: Collection[str]) -> list[Fault]:
     """Texts that are missing or changed, among `digests` and all that lists under them name."""
     faults: list[Fault] = []
-    seen: set[str] = set()
-    wanted = set(digests)
-    while wanted:
-        seen |= wanted
+    visited: set[str] = set()
+    pending = set(digests)
+    while pending:
+        visited |= pending
         named: set[str] = set()
-        for part in in_parts(wanted):
+        for part in in_parts(pending):
             there: set[object] = set()
             async for row in checked(connection, blobs, where=blobs.c.digest.in_(part), faults=faults):
                 there.add(row["digest"])
                 named.update(named_by(str(row["body"])))
             faults += [Fault("blobs", f"digest={key}", "is missing") for key in part if key not in there]
-        wanted = named - seen
+        pending = named - visited
     return faults
 
 
@@ -234,8 +234,8 @@ async def _strays(
 async def _accounts(connection: AsyncConnection, run_id: str, *, run: Raw | None) -> list[str]:
     """Every account that the run wrote, or should have: a paper run's account has its name."""
     wrote = [select(table.c.account).where(table.c.run_id == run_id) for table in _WRITTEN]
-    own = [select(table.c.account).where(table.c.account == run_id) for table in _KEPT]
-    found = set(await connection.scalars(union(*wrote, *own)))
+    own = [select(table.c.account).where(table.c.account == run_id) for table in _STATE_TABLES]
+    names = set(await connection.scalars(union(*wrote, *own)))
     if run is not None and '"mode":"paper"' in str(run["body"]):
-        found.add(run_id)
-    return sorted(found)
+        names.add(run_id)
+    return sorted(names)

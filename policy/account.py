@@ -166,14 +166,14 @@ class Consent(Value):
         """
         if code not in self.codes:
             return False
-        shown = [
+        approved = [
             (f.observed, f.limit, f.unit) for f in self.shown if f.code == code and f.outcome in ("review", "deny")
         ]
         if ruling.observed is None or ruling.limit is None:
-            return all(observed is None for observed, _, _ in shown)
+            return all(observed is None for observed, _, _ in approved)
         breach = abs(ruling.observed - ruling.limit)
         return any(
             breach <= abs(observed - limit) + abs(observed) * CONSENT_TOLERANCE
-            for observed, limit, unit in shown
+            for observed, limit, unit in approved
             if observed is not None and limit is not None and unit == ruling.unit
         )

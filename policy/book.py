@@ -33,13 +33,13 @@ class Book:
     def __init__(self, facts: Facts, *, policy: Policy) -> None:
         self.facts = facts
         self.policy = policy
-        self._kept: dict[Hashable, object] = {}
+        self._memo: dict[Hashable, object] = {}
 
-    def kept(self, key: Hashable, work: Callable[[], T]) -> T:
+    def memo(self, key: Hashable, work: Callable[[], T]) -> T:
         """What `work` returned the first time that it was asked for by `key`: for what costs more than a lookup."""
-        if key not in self._kept:
-            self._kept[key] = work()
-        return cast(T, self._kept[key])
+        if key not in self._memo:
+            self._memo[key] = work()
+        return cast(T, self._memo[key])
 
     @once
     def digest(self) -> str:
@@ -133,11 +133,11 @@ class Book:
             most.setdefault(order.symbol, ZERO)
             end[order.symbol] += signed
         for (symbol, side), quantity in self._leaving.items():
-            held = self.portfolio.quantity(symbol)
-            if side == "sell" and held > 0:
-                least[symbol] -= min(quantity, held) * self.mark(symbol)
-            elif side == "buy" and held < 0:
-                most[symbol] += min(quantity, -held) * self.mark(symbol)
+            position = self.portfolio.quantity(symbol)
+            if side == "sell" and position > 0:
+                least[symbol] -= min(quantity, position) * self.mark(symbol)
+            elif side == "buy" and position < 0:
+                most[symbol] += min(quantity, -position) * self.mark(symbol)
         return {symbol: (least[symbol], most[symbol]) for symbol in sorted(least)}
 
     @once
@@ -196,7 +196,7 @@ class Book:
                     sent[order.symbol].append(order)
             return dict(sent)
 
-        return self.kept(("sent within", window_s), lately)
+        return self.memo(("sent within", window_s), lately)
 
     def instrument(self, symbol: str) -> Instrument:
         instrument = self.facts.instruments.get(symbol)

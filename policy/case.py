@@ -41,7 +41,7 @@ class Case:
         self.book = book or Book(facts, policy=policy)
 
     @once
-    def told(self) -> dict[str, Finding]:
+    def cached_findings(self) -> dict[str, Finding]:
         """What was found, by code, of all orders on this picture that are alike to a check that is `alike_for_all`.
 
         Where people have let anything stand, it is for one order, and no two are alike.
@@ -49,7 +49,7 @@ class Case:
         if self.facts.consents:
             return {}
         kind = self.reducing, self.protects, len(self.proposal.releases)
-        return self.book.kept(("told", self.proposal.symbol, self.proposal.agent, *kind), dict[str, Finding])
+        return self.book.memo(("findings", self.proposal.symbol, self.proposal.agent, *kind), dict[str, Finding])
 
     @once
     def order(self) -> OrderRequest | None:
@@ -89,7 +89,7 @@ class Case:
         return self.book.equity
 
     @once
-    def held(self) -> Decimal:
+    def position(self) -> Decimal:
         """Signed quantity in the judged symbol."""
         return self.book.portfolio.quantity(self.proposal.symbol)
 
@@ -116,9 +116,9 @@ class Case:
         """Whether the order says reduce-only and, by the facts, can do nothing else. Doubt makes it an entry."""
         if not self.proposal.reduce_only or self.facts.portfolio is None:
             return False
-        held = self.facts.portfolio.quantity(self.proposal.symbol)
-        opposite = held < 0 if self.proposal.side == "buy" else held > 0
-        return opposite and self.proposal.quantity + self.queued <= abs(held)
+        position = self.facts.portfolio.quantity(self.proposal.symbol)
+        opposite = position < 0 if self.proposal.side == "buy" else position > 0
+        return opposite and self.proposal.quantity + self.queued <= abs(position)
 
     @once
     def protects(self) -> bool:

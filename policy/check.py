@@ -54,13 +54,13 @@ class Check:
         code, entry_only, only_for, rule = self.code, self.entry_only, self.only_for, self._rule(policy)
         alike_for_all = self.alike_for_all
 
-        def found(case: Case) -> Finding:
-            told: dict[str, Finding] = {}
+        def finding(case: Case) -> Finding:
+            findings: dict[str, Finding] = {}
             try:
                 if alike_for_all:
-                    told = case.told
-                    if code in told:
-                        return told[code]
+                    findings = case.cached_findings
+                    if code in findings:
+                        return findings[code]
                 if entry_only and case.reducing:
                     ruling = passed("passed by: the order only reduces")
                 elif only_for is not None and case.instrument.kind != only_for:
@@ -74,10 +74,10 @@ class Check:
                 ruling = unjudged(missing.message)
             except Exception as error:  # a check is one of the three boundaries: its failure is a refusal with a name
                 ruling = unjudged(f"the check failed with {type(error).__name__}")
-            told[code] = _in_words(code, ruling) if ruling.observed is None else found_by(code, ruling)
-            return told[code]
+            findings[code] = _in_words(code, ruling) if ruling.observed is None else found_by(code, ruling)
+            return findings[code]
 
-        return found
+        return finding
 
     def _rule(self, policy: Policy) -> Callable[[Case], Ruling]:
         if self.section is None:

@@ -22,16 +22,16 @@ class Change(Value):
     right_is: Direction
 
 
-def changes(left: Policy, right: Policy) -> tuple[Change, ...]:
+def changes(first: Policy, second: Policy) -> tuple[Change, ...]:
     """In the order of the sections; empty for policies that differ in name alone."""
     return tuple(
-        Change(path=pair.path, left=written(pair.left), right=written(pair.right), right_is=_direction(pair))
-        for pair in differing(left, right)
+        Change(path=pair.path, left=written(pair.first), right=written(pair.second), right_is=_direction(pair))
+        for pair in differing(first, second)
     )
 
 
 def _direction(pair: Pair) -> Direction:
-    match pair.left_refuses_less, pair.right_refuses_less:
+    match pair.first_refuses_less, pair.second_refuses_less:
         case True, True:
             return "mixed"
         case True, False:

@@ -12,7 +12,7 @@ from policy.book import Book
 from policy.case import Case
 from policy.check import Check
 from policy.checks import CHECKS
-from policy.checks.form import well_formed
+from policy.checks.order import well_formed
 from policy.exact import EXACT
 from policy.facts import Facts
 from policy.policy import Policy

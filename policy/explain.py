@@ -118,9 +118,9 @@ def _smallest(proposal: Proposal, facts: Facts, instrument: Instrument) -> Decim
     """The fewest lots that the venue would take at the order's price; of an entry into nothing, and at its exits."""
     quote = facts.quotes.get(proposal.symbol)
     price = proposal.limit_price or proposal.trigger_price or (quote.mid if quote else None)
-    held = facts.portfolio.quantity(proposal.symbol) if facts.portfolio else ZERO
-    if proposal.reduce_only or held or price is None:
-        return least(instrument, type=proposal.type, price=price)
+    position = facts.portfolio.quantity(proposal.symbol) if facts.portfolio else ZERO
+    if proposal.reduce_only or position or price is None:
+        return least(instrument, type=proposal.type, price=price, reduces=proposal.reduce_only)
     exits = [exit for exit in (proposal.stop_price, proposal.target_price, quote.mid if quote else None) if exit]
     exit = min([price, *exits])
     return least_entry(instrument, side=proposal.side, type=proposal.type, price=price, exit=exit)
@@ -132,5 +132,5 @@ def _sized(proposal: Proposal, quantity: Decimal) -> Proposal:
 
 def _refusing(proposal: Proposal, facts: Facts, engine: PolicyEngine) -> tuple[str, ...]:
     """The codes that refuse `proposal`, or ask a person; none when it is allowed."""
-    found = engine.evaluate(proposal, facts).findings
-    return tuple(finding.code for finding in found if finding.outcome in ("deny", "review"))
+    findings = engine.evaluate(proposal, facts).findings
+    return tuple(finding.code for finding in findings if finding.outcome in ("deny", "review"))

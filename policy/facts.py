@@ -54,6 +54,8 @@ class Facts(Value):
     sessions: Mapping[Symbol, Session] = {}
     """Where a symbol has sessions, which one it is in. Crypto is open unless it says otherwise."""
     quotes: Mapping[Symbol, Quote]
+    dated: frozenset[Symbol] = Field(default=frozenset(), exclude_if=absent)
+    """Symbols that showed no quote in this cycle, and whose quote is an older one: for exits only."""
     bars: Mapping[Symbol, Bars] = {}
     deltas: Mapping[Symbol, Amount] = {}
     """Of options, per unit of the underlying."""
@@ -103,8 +105,8 @@ class Facts(Value):
         """
         own = proposal.client_order_id
         working = tuple(order for order in self.working if order.client_order_id != own)
-        held = self.portfolio.positions if self.portfolio else {}
-        near = {proposal.symbol, *(order.symbol for order in working), *held}
+        positions = self.portfolio.positions if self.portfolio else {}
+        near = {proposal.symbol, *(order.symbol for order in working), *positions}
         return self.model_copy(
             update={
                 "universe": tuple(symbol for symbol in self.universe if symbol in near),
@@ -112,6 +114,7 @@ class Facts(Value):
                 "suspended": self.suspended & near,
                 "sessions": _only(self.sessions, near),
                 "quotes": _only(self.quotes, near),
+                "dated": self.dated & near,
                 "bars": _only(self.bars, near),
                 "deltas": _only(self.deltas, near),
                 "stops": _only(self.stops, {proposal.symbol}),
@@ -132,5 +135,5 @@ class Facts(Value):
         )
 
 
-def _only(found: Mapping[str, T], symbols: Set[str]) -> dict[str, T]:
-    return {symbol: value for symbol, value in found.items() if symbol in symbols}
+def _only(by_symbol: Mapping[str, T], symbols: Set[str]) -> dict[str, T]:
+    return {symbol: value for symbol, value in by_symbol.items() if symbol in symbols}

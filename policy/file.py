@@ -20,7 +20,7 @@ from policy.layers import EXTENDS, WITHOUT, Layer, Read, layers, merged, stated_
 from policy.limits.conduct import AgentName, Clock
 from policy.policy import Policy, PolicyName
 
-_SHOWN = 60
+_LONGEST_VALUE = 60
 """Characters of a wrong value that are shown."""
 
 _NO_PLACE = ("[key]", "literal[")
@@ -49,8 +49,8 @@ _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def _pattern(annotated: object) -> str:
-    (found,) = (p for meta in get_args(annotated)[1:] for p in _patterns(meta))
-    return found
+    (pattern,) = (p for meta in get_args(annotated)[1:] for p in _patterns(meta))
+    return pattern
 
 
 def _patterns(meta: object) -> list[str]:
@@ -88,27 +88,27 @@ def parse_file(
     `knows_zone` tells whether a time zone is known where the policy is to be used; without it none is doubted.
     Raises `PolicyFileError` with one line per problem, by file: where, what was expected, what was found.
     """
-    found = layers(text, source=source, read=read)
-    stated = merged(found)
+    stack = layers(text, source=source, read=read)
+    stated = merged(stack)
     policy: Policy | None = None
     try:
         policy = Policy.model_validate(stated)
     except ValidationError as error:
         for path, line in _lines(error.errors(include_url=False)):
-            stated_by(path, found).problems.append(line)
+            stated_by(path, stack).problems.append(line)
     zone = policy.day.time_zone if policy else _stated_zone(stated)
     if knows_zone is not None and zone is not None and not knows_zone(zone):
-        line = f"day.time_zone: expected a time zone known here such as America/New_York, not {_found(zone)}"
-        stated_by(("day", "time_zone"), found).problems.append(line)
-    if policy is None or any(layer.problems for layer in found):
-        raise PolicyFileError("\n".join(_said(found)))
-    return PolicyFile(policy=policy, extends=tuple(layer.source for layer in found[1:]))
+        line = f"day.time_zone: expected a time zone known here such as America/New_York, not {_as_written(zone)}"
+        stated_by(("day", "time_zone"), stack).problems.append(line)
+    if policy is None or any(layer.problems for layer in stack):
+        raise PolicyFileError("\n".join(_report(stack)))
+    return PolicyFile(policy=policy, extends=tuple(layer.source for layer in stack[1:]))
 
 
-def _said(found: Sequence[Layer]) -> Iterator[str]:
-    for layer in found:
+def _report(stack: Sequence[Layer]) -> Iterator[str]:
+    for layer in stack:
         if count := len(layer.problems):
-            extended = "" if layer is found[0] else f", which {found[0].source} extends,"
+            extended = "" if layer is stack[0] else f", which {stack[0].source} extends,"
             yield f"{layer.source}{extended} has {count} problem{'s' if count > 1 else ''}:"
             yield from (f"  {line}" for line in layer.problems)
 
@@ -157,11 +157,11 @@ def _lines(problems: Sequence[ErrorDetails]) -> list[tuple[tuple[str, ...], str]
     for problem in problems:
         path = tuple(part for each in problem["loc"] if not (part := str(each)).startswith(_NO_PLACE))
         places.setdefault(path, []).append(problem)
-    return [(path, _line(path, found)) for path, found in places.items()]
+    return [(path, _line(path, errors)) for path, errors in places.items()]
 
 
 def _line(path: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
-    where, problem = visible(".".join(path), limit=_SHOWN), problems[0]
+    where, problem = visible(".".join(path), limit=_LONGEST_VALUE), problems[0]
     if problem["type"] == "missing":
         return f"{where}: is missing"
     if problem["type"] == "extra_forbidden":
@@ -169,7 +169,7 @@ def _line(path: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
     expected = ", or ".join(dict.fromkeys(_expected(each) for each in problems))
-    return f"{where}: expected {expected}, not {_found(problem['input'])}"
+    return f"{where}: expected {expected}, not {_as_written(problem['input'])}"
 
 
 def _expected(problem: ErrorDetails) -> str:
@@ -185,14 +185,14 @@ def _expected(problem: ErrorDetails) -> str:
     return _EXPECTED.get(kind) or problem["msg"].removeprefix("Input should be ")
 
 
-def _found(value: object) -> str:
+def _as_written(value: object) -> str:
     """As it stands in the file, so that it can be found there; of a table or a list only that it is one."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
         return "a list"
-    shown = written(value) if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
-    return visible(shown, limit=_SHOWN)
+    text = written(value) if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    return visible(text, limit=_LONGEST_VALUE)
 
 
 def _nearest(path: Sequence[str]) -> str:
@@ -203,11 +203,11 @@ def _nearest(path: Sequence[str]) -> str:
 
 
 def _section(path: Sequence[str]) -> type[Value]:
-    found: type[Value] = Policy
+    section: type[Value] = Policy
     for name in path:
-        annotation = found.model_fields[name].annotation
-        found = next(kind for kind in (*get_args(annotation), annotation) if _is_section(kind))
-    return found
+        annotation = section.model_fields[name].annotation
+        section = next(kind for kind in (*get_args(annotation), annotation) if _is_section(kind))
+    return section
 
 
 def _is_section(kind: object) -> bool:

@@ -41,32 +41,32 @@ def layers(text: str, *, source: str, read: Read | None) -> tuple[Layer, ...]:
 
     Raises `PolicyFileError` where one is not TOML, extends what can't be read, itself, or too many.
     """
-    found: list[Layer] = []
+    stack: list[Layer] = []
     while True:
         stated = _loads(text, source=source)
-        if found:
+        if stack:
             stated.pop("name", None)  # a policy has a name of its own
         layer, base = _layer(stated, source=source)
-        found.append(layer)
+        stack.append(layer)
         if base is None:
-            return tuple(found)
+            return tuple(stack)
         if read is None:
             raise PolicyFileError(f"{source} extends {base!r}, and no file is read here")
         source, text = read(base, source)
-        chain = " -> ".join([*(each.source for each in found), source])
-        if source in {each.source for each in found}:
+        chain = " -> ".join([*(each.source for each in stack), source])
+        if source in {each.source for each in stack}:
             raise PolicyFileError(f"{source} extends itself: {chain}", remedy="Take one of these extends out")
-        if len(found) == MOST_FILES:
+        if len(stack) == MOST_FILES:
             raise PolicyFileError(f"more than {MOST_FILES} policy files extend each other: {chain}")
 
 
-def merged(found: Sequence[Layer]) -> dict[str, Any]:
+def merged(stack: Sequence[Layer]) -> dict[str, Any]:
     """What the files state together: each section's keys over those of the section below.
 
     What `without` names and nothing below states is added to the problems of its layer.
     """
     together: dict[str, Any] = {}
-    for layer in reversed(found):
+    for layer in reversed(stack):
         for path in layer.without:
             if not _removed(together, path):
                 layer.problems.append(f"{WITHOUT}: nothing below states {visible(path)}{_alike(path, together)}")
@@ -76,13 +76,13 @@ def merged(found: Sequence[Layer]) -> dict[str, Any]:
     return together
 
 
-def stated_by(path: Sequence[str], found: Sequence[Layer]) -> Layer:
+def stated_by(path: Sequence[str], stack: Sequence[Layer]) -> Layer:
     """The uppermost file that states `path`, or the nearest part of it; the first where none states any."""
     for end in range(len(path), 0, -1):
-        for layer in found:
+        for layer in stack:
             if _states(layer, path[:end]):
                 return layer
-    return found[0]
+    return stack[0]
 
 
 def _loads(text: str, *, source: str) -> dict[str, Any]:

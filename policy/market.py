@@ -10,7 +10,7 @@ from pydantic import Field
 
 from domain.money import ZERO
 from domain.order import Side
-from domain.value import NonNegative, Positive, Share, Value
+from domain.value import NonNegative, Positive, Share, Value, unset
 
 
 class Bars(Value):
@@ -23,6 +23,8 @@ class Bars(Value):
     last_close: Positive
     average_volume: NonNegative
     """Of a bar, in base currency."""
+    previous_close: Positive | None = Field(default=None, exclude_if=unset)
+    """Of the bar before the last: where the quote is made of the last close, only this tells of a jump."""
     returns_ppm: tuple[Annotated[int, Field(ge=-1_000_000, le=1_000_000_000)], ...]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.digest import digest
-from domain.value import Value
+from domain.value import Value, unset
 from policy.limits import account, conduct, market, order
 
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -36,6 +36,7 @@ class Policy(Value):
     depth: order.DepthLimits | None = None
     short: order.ShortLimits = order.ShortLimits()
     stop: order.StopLimits = order.StopLimits()
+    reward_risk: order.RewardRiskLimits | None = Field(default=None, exclude_if=unset)
     option: order.OptionLimits | None = None
 
     market_data: market.MarketDataLimits | None = None

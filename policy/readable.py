@@ -38,9 +38,9 @@ def readable(proposal: Proposal) -> tuple[Proposal, str]:
     except NotExact as error:
         why = error.message
     parts, _ = parts_of(Proposal, proposal)
-    kept = {name: parts[name] for name in _WHERE if name in parts and _fits(name, parts[name])}
+    usable = {name: parts[name] for name in _WHERE if name in parts and _fits(name, parts[name])}
     rationale = f"stands for a proposal that can't be read: {why}"
-    return Proposal.model_validate({**_STAND_IN, **kept, "rationale": rationale}), why
+    return Proposal.model_validate({**_STAND_IN, **usable, "rationale": rationale}), why
 
 
 def _fits(name: str, part: object) -> bool:

@@ -19,12 +19,12 @@ def moved(
     order: OrderRequest,
     *,
     judged: Quote,
-    seen: Quote,
+    quote_now: Quote,
     now: datetime,
     policy: Policy,
     instruments: Mapping[str, Instrument],
 ) -> str:
-    """Why `order`, let through on the quote `judged`, must not be sent on the quote `seen`; empty when it may.
+    """Why `order`, let through on the quote `judged`, must not be sent on the quote `quote_now`; empty when it may.
 
     The price that it would meet may not have moved against it by more than the drift that the policy
     allows an entry, or than the collar allows an exit: leaving must not wait for a calm market. Nor may
@@ -36,18 +36,18 @@ def moved(
     instrument = instruments.get(order.symbol)
     if instrument is None:
         return f"the instrument {order.symbol} is unknown"
-    if not 0 <= Decimal(str((now - seen.at).total_seconds())) <= policy.market_data.max_age_of(instrument):
-        return f"the quote is not fresh: it is from {seen.at.isoformat()}"
-    if seen.bid > seen.ask:
+    if not 0 <= Decimal(str((now - quote_now.at).total_seconds())) <= policy.market_data.max_age_of(instrument):
+        return f"the quote is not fresh: it is from {quote_now.at.isoformat()}"
+    if quote_now.bid > quote_now.ask:
         return "the quote is crossed"
-    if order.trigger_price is not None and met(order.trigger_price, side=order.side, quote=seen):
+    if order.trigger_price is not None and met(order.trigger_price, side=order.side, quote=quote_now):
         return f"the market has met its trigger {plain(order.trigger_price)}"
     exit_side: Side = order.side if order.type == "stop" else "sell" if order.side == "buy" else "buy"
-    if order.stop_price is not None and met(order.stop_price, side=exit_side, quote=seen):
+    if order.stop_price is not None and met(order.stop_price, side=exit_side, quote=quote_now):
         return f"the market has met its stop {plain(order.stop_price)}"
-    if order.target_price is not None and target_met(order.target_price, side=exit_side, quote=seen):
+    if order.target_price is not None and target_met(order.target_price, side=exit_side, quote=quote_now):
         return f"the market has met its target {plain(order.target_price)}"
-    against = seen.ask - judged.ask if order.side == "buy" else judged.bid - seen.bid
+    against = quote_now.ask - judged.ask if order.side == "buy" else judged.bid - quote_now.bid
     band_bps = policy.price_collar.band_bps
     if not order.reduce_only and policy.drift is not None and policy.drift.enabled:
         band_bps = min(band_bps, policy.drift.maximum_bps)

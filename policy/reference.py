@@ -111,18 +111,18 @@ def _section(name: str, kind: type[Section], profiles: Sequence[Policy]) -> str:
 def _settings(name: str, kind: type[Section], profiles: Sequence[Policy]) -> str:
     """What every profile sets in a section, with the direction that refuses more; no columns where none has it."""
     having = [profile for profile in profiles if getattr(profile, name) is not None]
-    shown, alone = (profiles, "") if having else ((), f"No shipped profile has a section [{name}].\n\n")
+    columns, alone = (profiles, "") if having else ((), f"No shipped profile has a section [{name}].\n\n")
     fields = sorted(kind.model_fields, key=lambda field: field in _USUAL)
     rows = [
         (
             f"`{name}.{field}`",
             _DIRECTIONS[direction] if (direction := tighter(kind, field)) is not None else "",
-            *(_value(getattr(profile, name), field) for profile in shown),
+            *(_value(getattr(profile, name), field) for profile in columns),
         )
         for field in fields
-        if field not in _USUAL or any(_worth_showing(getattr(profile, name), field) for profile in shown)
+        if field not in _USUAL or any(_worth_showing(getattr(profile, name), field) for profile in columns)
     ]
-    return alone + _table(("setting", "tighter", *(profile.name for profile in shown)), rows)
+    return alone + _table(("setting", "tighter", *(profile.name for profile in columns)), rows)
 
 
 def _worth_showing(section: Section | None, field: str) -> bool:

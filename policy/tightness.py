@@ -36,21 +36,21 @@ class Pair(NamedTuple):
     """
 
     path: str
-    left: object
-    right: object
-    left_refuses_less: bool
-    right_refuses_less: bool
+    first: object
+    second: object
+    first_refuses_less: bool
+    second_refuses_less: bool
 
 
 def tighter(section: type[Section], name: str) -> Tighter | None:
     """The direction of a setting; none for one that only says when or how things are counted."""
-    return next((found for found in section.model_fields[name].metadata if isinstance(found, Tighter)), None)
+    return next((each for each in section.model_fields[name].metadata if isinstance(each, Tighter)), None)
 
 
-def differing(left: Policy, right: Policy) -> Iterator[Pair]:
+def differing(first: Policy, second: Policy) -> Iterator[Pair]:
     """Every setting in which the policies differ, in the order of the sections. Names are not settings."""
     for name, kind in SECTIONS.items():
-        mine, other = getattr(left, name), getattr(right, name)
+        mine, other = getattr(first, name), getattr(second, name)
         if mine == other:
             continue
         if mine is None or other is None:
@@ -65,18 +65,18 @@ def loosened(policy: Policy, *, than: Policy) -> tuple[str, ...]:
 
     What has no direction, as where a day begins, counts: moving it may forgive a loss.
     """
-    pairs = (pair for pair in differing(than, policy) if pair.right_refuses_less)
-    return tuple(f"{pair.path}: {written(pair.right)}, not {written(pair.left)}" for pair in pairs)
+    pairs = (pair for pair in differing(than, policy) if pair.second_refuses_less)
+    return tuple(f"{pair.path}: {written(pair.second)}, not {written(pair.first)}" for pair in pairs)
 
 
-def _within(section: str, kind: type[Section], left: Section, right: Section) -> Iterator[Pair]:
+def _within(section: str, kind: type[Section], first: Section, second: Section) -> Iterator[Pair]:
     for name in kind.model_fields:
-        mine, other, direction = getattr(left, name), getattr(right, name), _direction(name, left, right)
+        mine, other, direction = getattr(first, name), getattr(second, name), _direction(name, first, second)
         path = f"{section}.{name}"
         if mine == other:
             continue
         if isinstance(mine, Mapping):
-            yield from _keys(path, _Table.of(left, name), _Table.of(right, name), direction)
+            yield from _keys(path, _Table.of(first, name), _Table.of(second, name), direction)
         else:
             yield Pair(path, mine, other, _less(mine, other, direction), _less(other, mine, direction))
 
@@ -116,13 +116,13 @@ class _Table(NamedTuple):
         return max(self.rule, *self.values.values()) if self.values else self.rule
 
 
-def _keys(path: str, left: _Table, right: _Table, direction: Tighter | None) -> Iterator[Pair]:
-    for key in sorted({*left.values, *right.values}):
-        mine, other = left.values.get(key), right.values.get(key)
+def _keys(path: str, first: _Table, second: _Table, direction: Tighter | None) -> Iterator[Pair]:
+    for key in sorted({*first.values, *second.values}):
+        mine, other = first.values.get(key), second.values.get(key)
         if mine != other:
-            left_less = _less(left.without_it(key), right.with_it(key), direction)
-            right_less = _less(right.without_it(key), left.with_it(key), direction)
-            yield Pair(f"{path}.{key}", mine, other, left_less, right_less)
+            first_less = _less(first.without_it(key), second.with_it(key), direction)
+            second_less = _less(second.without_it(key), first.with_it(key), direction)
+            yield Pair(f"{path}.{key}", mine, other, first_less, second_less)
 
 
 def _less(value: Any, than: Any, direction: Tighter | None) -> bool:

@@ -44,6 +44,6 @@ async def candles(params: CandlesParams, view: MarketView) -> Bars:
 
     Raises `SymbolUnknown` outside the universe.
     """
-    found = await view.candles(params.symbol, params.limit)
-    rows = tuple(Bar(c.closed_at, c.open, c.high, c.low, c.close, c.volume) for c in found)
+    bars = await view.candles(params.symbol, params.limit)
+    rows = tuple(Bar(c.closed_at, c.open, c.high, c.low, c.close, c.volume) for c in bars)
     return Bars(symbol=params.symbol, timeframe=str(view.timeframe), rows=rows)

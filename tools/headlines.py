@@ -55,8 +55,8 @@ async def headlines(params: HeadlinesParams, view: MarketView) -> News:
     """
     if params.symbol is not None:
         view.known(params.symbol)
-    found = await view.headlines(timedelta(seconds=params.lookback_s))
-    about = [line for line in found if not params.symbol or not line.symbols or params.symbol in line.symbols]
+    lines = await view.headlines(timedelta(seconds=params.lookback_s))
+    about = [line for line in lines if not params.symbol or not line.symbols or params.symbol in line.symbols]
     items = tuple(_scored(line) for line in reversed(about[-params.limit :]))
     mean = (sum((item.score for item in items), ZERO) / len(items)).quantize(_GRAIN) if items else None
     return News(symbol=params.symbol, items=items, mean=mean)

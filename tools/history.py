@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.errors import VenueUnavailable
-from domain.value import NonNegative, Positive, Symbol, Value
+from domain.value import NonNegative, Positive, Symbol, Value, unset
 from tools.tool import tool
 from tools.view import MarketView
 
@@ -29,13 +29,14 @@ class History(Value):
 
     symbol: Symbol
     last_close: Positive
+    previous_close: Positive | None = Field(default=None, exclude_if=unset)
     average_volume: NonNegative
     returns_ppm: tuple[int, ...]
 
 
 @tool(timeout_s=10, trust="venue")
 async def history(params: HistoryParams, view: MarketView) -> History:
-    """The last close, the average volume and at most `returns` changes of one symbol.
+    """The last two closes, the average volume and at most `returns` changes of one symbol.
 
     Raises `SymbolUnknown` outside the universe and `VenueUnavailable` before the first bar has closed.
     """
@@ -46,6 +47,7 @@ async def history(params: HistoryParams, view: MarketView) -> History:
     return History(
         symbol=params.symbol,
         last_close=bars[-1].close,
+        previous_close=bars[-2].close if len(bars) > 1 else None,
         average_volume=_ROUNDED.divide(volume, len(bars)).quantize(Decimal("1e-8"), context=_ROUNDED),
         returns_ppm=tuple(_change_ppm(before.close, after.close) for before, after in pairwise(bars)),
     )

@@ -16,7 +16,7 @@ from itertools import pairwise
 from domain.candle import Candle
 from domain.money import reading
 from domain.value import Amount, Instant, NonNegative, Positive, Symbol, Value
-from tools.errors import ToolFailed
+from tools.result import ToolFailed
 from tools.tool import tool
 from tools.view import MarketView
 
@@ -97,6 +97,16 @@ class Indicators(Value):
     volatility_48: NonNegative | None = None
 
 
+def load() -> None:
+    """Import what indicators are read with: a second that a run takes before its first cycle, and help never does."""
+    import pandas
+    import ta.momentum
+    import ta.trend
+    import ta.volatility
+
+    _ = (pandas, ta)
+
+
 @tool(timeout_s=10, trust="own")
 async def indicators(params: IndicatorsParams, view: MarketView) -> Indicators:
     """Momentum, trend, range and volatility of one symbol at its last closed bar.
@@ -128,7 +138,7 @@ def read(bars: Sequence[Candle], *, symbol: str, timeframe: str) -> Indicators:
 
 
 def _by_ta(bars: Sequence[Candle]) -> dict[str, Decimal | None]:
-    import pandas as pd  # a second of start-up: only where indicators are read
+    import pandas as pd
     from ta.momentum import RSIIndicator
     from ta.trend import MACD, ADXIndicator, EMAIndicator, SMAIndicator
     from ta.volatility import AverageTrueRange, BollingerBands
@@ -139,34 +149,34 @@ def _by_ta(bars: Sequence[Candle]) -> dict[str, Decimal | None]:
     # Ratios, which of nothing to divide, or of what is long over, would make a number all the same.
     told_closes = any(moves[-_PERIOD:]) and not _residue(moves, _WILDER, settled=SETTLED.rsi - 1)
     told_ranges = any(ranges[-_PERIOD:]) and not _residue(ranges, _WILDER, settled=SETTLED.atr - _PERIOD)
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     if count >= SETTLED.rsi and told_closes:
-        found["rsi_14"] = RSIIndicator(close, 14).rsi().iloc[-1]
+        values["rsi_14"] = RSIIndicator(close, 14).rsi().iloc[-1]
     if count >= SETTLED.atr and not _residue(ranges, _WILDER, settled=SETTLED.atr - _PERIOD):
-        found["atr_14"] = AverageTrueRange(high, low, close, 14).average_true_range().iloc[-1]
+        values["atr_14"] = AverageTrueRange(high, low, close, 14).average_true_range().iloc[-1]
     if count >= SETTLED.directional and told_ranges:
         adx = ADXIndicator(high, low, close, 14)
-        found["plus_di_14"], found["minus_di_14"] = adx.adx_pos().iloc[-1], adx.adx_neg().iloc[-1]
+        values["plus_di_14"], values["minus_di_14"] = adx.adx_pos().iloc[-1], adx.adx_neg().iloc[-1]
         if count >= SETTLED.adx:
-            found["adx_14"] = adx.adx().iloc[-1]
+            values["adx_14"] = adx.adx().iloc[-1]
     if count >= SETTLED.macd and not _residue(moves, _SLOW, settled=SETTLED.macd):
         macd = MACD(close, 26, 12, 9)
-        found["macd"] = _beside(macd.macd().iloc[-1], close.iloc[-1])
+        values["macd"] = _beside(macd.macd().iloc[-1], close.iloc[-1])
         if count >= SETTLED.macd_signal:
-            found["macd_signal"] = _beside(macd.macd_signal().iloc[-1], close.iloc[-1])
-            found["macd_histogram"] = _beside(macd.macd_diff().iloc[-1], close.iloc[-1])
+            values["macd_signal"] = _beside(macd.macd_signal().iloc[-1], close.iloc[-1])
+            values["macd_histogram"] = _beside(macd.macd_diff().iloc[-1], close.iloc[-1])
     if count >= SETTLED.bollinger:
         bands = BollingerBands(close, 20, 2)
-        found["bollinger_upper"] = bands.bollinger_hband().iloc[-1]
-        found["bollinger_middle"] = bands.bollinger_mavg().iloc[-1]
-        found["bollinger_lower"] = bands.bollinger_lband().iloc[-1]
+        values["bollinger_upper"] = bands.bollinger_hband().iloc[-1]
+        values["bollinger_middle"] = bands.bollinger_mavg().iloc[-1]
+        values["bollinger_lower"] = bands.bollinger_lband().iloc[-1]
     for window, settled in ((20, SETTLED.ema_20), (50, SETTLED.ema_50)):
         if count >= settled:
-            found[f"ema_{window}"] = EMAIndicator(close, window).ema_indicator().iloc[-1]
+            values[f"ema_{window}"] = EMAIndicator(close, window).ema_indicator().iloc[-1]
     for window in (50, 200):
         if count >= window:
-            found[f"sma_{window}"] = SMAIndicator(close, window).sma_indicator().iloc[-1]
-    return {name: reading(value) for name, value in found.items()}
+            values[f"sma_{window}"] = SMAIndicator(close, window).sma_indicator().iloc[-1]
+    return {name: reading(value) for name, value in values.items()}
 
 
 def _moves(bars: Sequence[Candle]) -> list[float]:

@@ -41,16 +41,16 @@ async def quote(params: QuoteParams, view: MarketView) -> QuoteReading:
     Raises `SymbolUnknown` outside the universe and `VenueUnavailable` when there is no quote yet. An
     old quote is given with its age and never as a new one.
     """
-    found = await view.quote(params.symbol)
-    age_s = Decimal(str((view.as_of - found.at).total_seconds()))
+    latest = await view.quote(params.symbol)
+    age_s = Decimal(str((view.as_of - latest.at).total_seconds()))
     return QuoteReading(
-        symbol=found.symbol,
-        bid=found.bid,
-        ask=found.ask,
-        mid=found.mid,
-        spread_bps=((found.ask - found.bid) / found.mid * BPS).quantize(_GRAIN),
-        at=found.at,
+        symbol=latest.symbol,
+        bid=latest.bid,
+        ask=latest.ask,
+        mid=latest.mid,
+        spread_bps=((latest.ask - latest.bid) / latest.mid * BPS).quantize(_GRAIN),
+        at=latest.at,
         age_s=age_s,
-        bid_size=found.bid_size,
-        ask_size=found.ask_size,
+        bid_size=latest.bid_size,
+        ask_size=latest.ask_size,
     )

@@ -9,7 +9,15 @@ from pydantic import model_validator
 from domain.errors import AgentctlError, ServiceUnavailable, SymbolUnknown
 from domain.text import visible
 from domain.value import Value
-from tools.errors import ToolRetry
+
+
+class ToolRetry(AgentctlError):
+    """The tool could not answer this time; the same or a corrected call may succeed."""
+
+
+class ToolFailed(AgentctlError):
+    """The tool cannot answer, and asking again will not change that."""
+
 
 R = TypeVar("R", bound=Value)
 

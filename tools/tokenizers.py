@@ -87,8 +87,8 @@ class Estimate:
         self._known: Callable[[str], int] = lru_cache(_KEPT_WORDS)(self._tokens)
 
     def count(self, text: str) -> int:
-        found = self._sum(text)
-        return found if text.isascii() else max(found, self._sum(unicodedata.normalize("NFKC", text)))
+        total = self._sum(text)
+        return total if text.isascii() else max(total, self._sum(unicodedata.normalize("NFKC", text)))
 
     def _sum(self, text: str) -> int:
         words = [word for word in _WORD.findall(text) if len(word.lstrip()) <= self._longest]
@@ -161,10 +161,10 @@ def _claude_legacy() -> tokenizers.Tokenizer:
 
 def _shipped_folder() -> Path | None:
     """Where LiteLLM keeps its vocabularies, found without importing it."""
-    found = importlib.util.find_spec("litellm")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(found.submodule_search_locations[0], "litellm_core_utils", "tokenizers")
+    return Path(spec.submodule_search_locations[0], "litellm_core_utils", "tokenizers")
 
 
 @contextmanager

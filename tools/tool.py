@@ -9,8 +9,8 @@ from typing import Generic, Literal, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
+from domain.rate import Rate
 from domain.value import Value
-from tools.bucket import Rate
 from tools.result import Failure, ToolResult
 from tools.view import MarketView
 

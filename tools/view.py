@@ -55,9 +55,9 @@ class MarketView:
         Symbols outside the universe are taken off a headline, and a headline about them only is left out.
         """
         since = self.as_of - lookback
-        found = await self.market.headlines(since=since, until=self.as_of)
-        seen = [self._within(line) for line in found if since < line.available_at <= self.as_of]
-        return sorted((line for line in seen if line), key=lambda line: (line.available_at, line.id))
+        lines = await self.market.headlines(since=since, until=self.as_of)
+        inside = [self._within(line) for line in lines if since < line.available_at <= self.as_of]
+        return sorted((line for line in inside if line), key=lambda line: (line.available_at, line.id))
 
     def _within(self, line: Headline) -> Headline | None:
         inside = tuple(symbol for symbol in line.symbols if symbol in self.universe)

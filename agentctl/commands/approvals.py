@@ -13,11 +13,11 @@ from agentctl.question import Question, open_question, order_in_words, standing,
 from agentctl.question_view import show_question
 from domain.errors import Refused
 from domain.text import visible
-from memory.acts import Acts, required
-from memory.approvals import Approval, Approvals
-from memory.archive import Archive
-from memory.database import Database
-from memory.records import RunRecord
+from memory.archive.archive import Archive
+from memory.operators.approvals import Approval, Approvals
+from memory.operators.audit_log import Acts, required
+from memory.store.database import Database
+from memory.store.records import RunRecord
 
 _ANSWERS = frozenset({"approve", "reject"})
 _LOOK_BACK = 1_000
@@ -30,8 +30,8 @@ def list_approvals(*, everything: bool, db: str | None, as_json: bool) -> None:
 
     async def work() -> list[Question]:
         async with reading(db) as database:
-            found = await _asked(database, everything=everything)
-            open_ones = [a for a in found if everything or standing(a, at=now) == "pending"]
+            requests = await _requests(database, everything=everything)
+            open_ones = [a for a in requests if everything or standing(a, at=now) == "pending"]
             return [await open_question(approval, database=database) for approval in open_ones]
 
     questions = wait(work())
@@ -71,16 +71,16 @@ def show_approval(id: str, *, db: str | None, as_json: bool) -> None:
 
 def answer(id: str, *, approve: bool, by: str | None, reason: str, db: str | None, as_json: bool) -> None:
     """Answer once. Raises `Refused` for what was answered or has expired, or is not what was asked about."""
-    now, who, said = datetime.now(UTC), named(by), required(reason, name="reason")
+    now, who, why = datetime.now(UTC), named(by), required(reason, name="reason")
 
     async def work() -> tuple[Question, list[Approval]]:
         async with reading(db) as database:
             approvals = Approvals(database)
-            asked = await open_question(await approvals.get(id), database=database)
-            _require_open(asked.approval, await Archive(database).run(asked.approval.run_id), at=now)
-            answered = await approvals.decide(asked.approval.id, approve=approve, by=who, reason=said, at=now)
+            question = await open_question(await approvals.get(id), database=database)
+            _require_open(question.approval, await Archive(database).run(question.approval.run_id), at=now)
+            answered = await approvals.decide(question.approval.id, approve=approve, by=who, reason=why, at=now)
             rest = [a for a in await approvals.pending() if a.run_id == answered.run_id and now < a.expires_at]
-            return asked.model_copy(update={"approval": answered}), rest
+            return question.model_copy(update={"approval": answered}), rest
 
     question, rest = wait(work())
     if as_json:
@@ -122,14 +122,14 @@ def _end(approval: Approval) -> str:
     return when(approval.expires_at)
 
 
-async def _asked(database: Database, *, everything: bool) -> Sequence[Approval]:
+async def _requests(database: Database, *, everything: bool) -> Sequence[Approval]:
     """The unanswered questions, and with `everything` those that were answered lately; the oldest first."""
     approvals = Approvals(database)
-    found = list(await approvals.pending())
+    requests = list(await approvals.pending())
     if everything:
         acts = await Acts(database).all(limit=_LOOK_BACK)
-        found += await approvals.of([json.loads(act.body)["approval"] for act in acts if act.kind in _ANSWERS])
-    return sorted(found, key=lambda approval: (approval.requested_at, approval.id))
+        requests += await approvals.of([json.loads(act.body)["approval"] for act in acts if act.kind in _ANSWERS])
+    return sorted(requests, key=lambda approval: (approval.requested_at, approval.id))
 
 
 def _document(question: Question, *, at: datetime) -> dict[str, object]:

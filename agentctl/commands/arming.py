@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from agentctl.archive import reading, wait
+from agentctl.certified import line_of
 from agentctl.output import print_json
 from agentctl.person import named
 from agentctl.question import when
@@ -12,10 +13,10 @@ from agentctl.settings import load
 from agentctl.whereto import describe, require_private
 from domain.candle import Timeframe
 from domain.errors import UsageError
-from memory.armings import Armings
-from memory.database import Database
+from memory.operators.armings import Armings
+from memory.store.database import Database
 from policy.account import Arming
-from tools.exchange_venue import destination_of
+from venues.exchange.account import destination_of
 
 
 def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | None, as_json: bool) -> None:
@@ -27,6 +28,7 @@ def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | 
     # A name that is mistyped arms nothing, and would be found out at the first refusal only.
     at = settings.at_exchange(exchange)
     where = destination_of(exchange, sandbox=at.sandbox, base_url=at.base_url)
+    certification = line_of(exchange, settings.data_dir)
     who, now = named(by), datetime.now(UTC)
     try:
         until = now + Timeframe(duration).length
@@ -39,12 +41,14 @@ def arm(exchange: str, *, duration: str, reason: str, by: str | None, db: str | 
 
     arming = wait(work())
     if as_json:
-        print_json({"exchange": exchange, **arming.model_dump(), "hosts": where.hosts, "sandbox": where.sandbox})
+        destination = {"hosts": where.hosts, "sandbox": where.sandbox, "certification": certification}
+        print_json({"exchange": exchange, **arming.model_dump(), **destination})
     else:
         print(f"{exchange} is armed by {arming.by} until {when(arming.until)}: runs with --live may enter there")
         print(
             f"by the settings of this folder they trade on {describe(where, exchange, moved=at.base_url is not None)}"
         )
+        print(certification)
         print(f"agentctl disarm {exchange} --reason TEXT ends it; what is held then can still be left")
 
 

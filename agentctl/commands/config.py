@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from agentctl.output import print_json, print_table
 from agentctl.settings import Settings, load
-from memory.address import Address
+from memory.store.url import Address
 
 
 def show_config(*, as_json: bool) -> None:
     settings = load()
-    shown = settings.model_dump(mode="json") | {"db": str(Address.parse(settings.database_url))}
+    document = settings.model_dump(mode="json") | {"db": str(Address.parse(settings.database_url))}
     if as_json:
-        return print_json(shown)
-    return print_table("settings in effect", ("setting", "value"), [(k, str(v)) for k, v in _flat(shown)])
+        return print_json(document)
+    return print_table("settings in effect", ("setting", "value"), [(k, str(v)) for k, v in _flat(document)])
 
 
 def show_schema() -> None:
@@ -20,10 +20,10 @@ def show_schema() -> None:
 
 
 def _flat(settings: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+    rows: list[tuple[str, object]] = []
     for name, value in settings.items():
         if isinstance(value, dict):
-            found += _flat(value, f"{prefix}{name}.")
+            rows += _flat(value, f"{prefix}{name}.")
         else:
-            found.append((prefix + name, "" if value is None else value))
-    return found
+            rows.append((prefix + name, "" if value is None else value))
+    return rows

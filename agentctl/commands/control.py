@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.commands.status import in_force, scope_in_words
 from agentctl.output import print_json, warn
 from agentctl.person import named
 from agentctl.question import when
-from agentctl.settings import Settings, load, load_to_halt
+from agentctl.settings import Settings, load, load_anyway
 from domain.errors import AgentctlError, NotFound, Refused, ServiceUnavailable, UsageError
 from domain.value import Value
-from graphs.brake import HALT_FILE, halts
-from memory.acts import EVERYWHERE, words
-from memory.address import Address
-from memory.controls import LEVEL_NAMES, Control, Controls, Level
-from memory.database import Database
-from memory.private import private_file, private_folder
+from graphs.session.trading_halt import HALT_FILE, halts
+from memory.operators.audit_log import EVERYWHERE, words
+from memory.operators.controls import LEVEL_NAMES, Control, Controls, Level
+from memory.store.database import Database
+from memory.store.private import private_file, private_folder
+from memory.store.url import Address
 
 _PATIENCE_S = 10
 """How long the database may take to keep a halt, before it is taken for out of reach."""
@@ -83,35 +83,37 @@ def halt(
     `UsageError` for a level that is not known, `Refused` where something stricter stands than the level that was
     named, and `NotFound` for an unknown run or where nothing ever ran.
     """
-    meant: Level = ("halt" if file else "reduce") if level is None else _level(level)
-    if file and meant != "halt":
+    target: Level = ("halt" if file else "reduce") if level is None else _level(level)
+    if file and target != "halt":
         raise UsageError(
-            f"--file stops all orders, including exits, so it can't be combined with --level {LEVEL_NAMES[meant]}",
+            f"--file stops all orders, including exits, so it can't be combined with --level {LEVEL_NAMES[target]}",
             remedy="Drop one of them",
         )
     who = named(by or None)
     order = _Order(
-        level=meant, by=who, reason=words(reason or "") or f"halted by {who}", run=run, tighten=level is None
+        level=target, by=who, reason=words(reason or "") or f"halted by {who}", run=run, tighten=level is None
     )
-    settings = load_to_halt(db=db)
+    settings = load_anyway(db=db, what="the halt")
     Address.parse(settings.database_url)
     try:
-        kept = wait(asyncio.wait_for(_kept(order, settings), _PATIENCE_S))
+        result = wait(asyncio.wait_for(_halt_in_database(order, settings), _PATIENCE_S))
     except Exception as error:  # the one command that must come through, whatever is wrong with the database
         return _without_database(error, order, settings, as_json=as_json)
-    if isinstance(kept, AgentctlError):
-        raise kept
+    if isinstance(result, AgentctlError):
+        raise result
     try:
         written = _write(settings, f"{order.reason} ({who})") if file else None
     except OSError as error:
-        raise ServiceUnavailable(f"{_unwritten(settings, error)}. In force in the database: {kept.describe}") from error
+        raise ServiceUnavailable(
+            f"{_unwritten(settings, error)}. In force in the database: {result.describe}"
+        ) from error
     if as_json:
-        return print_json(Halt(level=meant, control=kept, file=written))
-    print(f"{scope_in_words(kept.scope)}: {kept.describe}, since {when(kept.since) if kept.since else 'ever'}")
-    print(_MEANING[_level_of(kept)])
+        return print_json(Halt(level=target, control=result, file=written))
+    print(f"{scope_in_words(result.scope)}: {result.describe}, since {when(result.since) if result.since else 'ever'}")
+    print(_MEANING[_level_of(result)])
     if there := _standing(settings):
         print(f"The halt file {there} is there too: until it is deleted, no run of this folder sends anything.")
-    return print(f"Only a person lets it go on: agentctl unhalt{_run_option(kept.scope)} --reason TEXT")
+    return print(f"Only a person lets it go on: agentctl unhalt{_run_option(result.scope)} --reason TEXT")
 
 
 def unhalt(*, reason: str, run: str | None, by: str | None, db: str | None, as_json: bool) -> None:
@@ -146,7 +148,7 @@ def rearm(*, run: str, agent: str, symbol: str, reason: str, by: str | None, db:
 
     async def work() -> str:
         async with reading(db) as database:
-            account = (await run_meant(database, run)).header.run_id
+            account = (await find_run(database, run)).header.run_id
             await Controls(database).rearm(
                 account=account, agent=agent, symbol=symbol, by=who, reason=reason, at=datetime.now(UTC)
             )
@@ -182,7 +184,7 @@ def _level_of(control: Control) -> Level:
     return "flatten" if control.flatten else "reduce"
 
 
-async def _kept(order: _Order, settings: Settings) -> Control | AgentctlError:
+async def _halt_in_database(order: _Order, settings: Settings) -> Control | AgentctlError:
     """The halt as the database keeps it, or why it was asked wrongly. What this raises, the database failed by."""
     async with await Database.open(settings.database_url, create=False) as database:
         try:
@@ -250,7 +252,7 @@ def _unwritten(settings: Settings, error: OSError) -> str:
 
 
 async def _scope_of(database: Database, run: str | None) -> str:
-    return EVERYWHERE if run is None else (await run_meant(database, run)).header.run_id
+    return EVERYWHERE if run is None else (await find_run(database, run)).header.run_id
 
 
 def _run_option(scope: str) -> str:

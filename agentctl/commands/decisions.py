@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from agentctl.archive import LAST, reading, run_meant, wait
+from agentctl.archive import LAST, find_run, reading, wait
 from agentctl.masking import key_values, masked
 from agentctl.output import json_text, print_json, print_table
 from agentctl.settings import load
@@ -20,14 +20,14 @@ from domain.digest import jsonable, plain
 from domain.errors import NotFound, Refused, UsageError
 from domain.text import reveal
 from domain.value import Value
-from graphs.deciding import Decided, decisions_of, explained, last_of
-from graphs.profiles import policy_in_effect
-from memory.database import Database
-from memory.records import VerdictRecord
-from memory.verdicts import find_verdict
+from graphs.archive.verdicts import Decided, decisions_of, explained, last_of
+from graphs.session.profiles import policy_in_effect
+from memory.archive.verdicts import find_verdict
+from memory.store.database import Database
+from memory.store.records import VerdictRecord
 from policy import Facts, PolicyEngine, Verdict
 from policy.explain import Explanation, Spoken
-from tools.text_file import read_text
+from venues.files.text_file import read_text
 
 T = TypeVar("T", bound=Value)
 
@@ -43,30 +43,36 @@ def explain_verdict(verdict: str, *, run: str | None, db: str | None, as_json: b
 
     async def work() -> Explanation:
         async with reading(db) as database:
-            return await explained(await _meant(database, verdict, run), database=database)
+            return await explained(await _record_of(database, verdict, run), database=database)
 
-    told = wait(work())
+    explanation = wait(work())
     if as_json:
-        print_json({**dict(told), "refused_by": told.refused_by, "would_have_passed": told.would_have_passed})
+        print_json(
+            {
+                **dict(explanation),
+                "refused_by": explanation.refused_by,
+                "would_have_passed": explanation.would_have_passed,
+            }
+        )
     else:
-        _show(told)
+        _show(explanation)
 
 
-async def _meant(database: Database, verdict: str, run: str | None) -> VerdictRecord:
-    run_id = (await run_meant(database, run)).header.run_id if run or verdict == LAST else None
+async def _record_of(database: Database, verdict: str, run: str | None) -> VerdictRecord:
+    run_id = (await find_run(database, run)).header.run_id if run or verdict == LAST else None
     if verdict == LAST and run_id is not None:
         return await last_of(run_id, database=database)
     return await find_verdict(database, verdict, run_id=run_id)
 
 
-def _show(told: Explanation) -> None:
-    verdict = told.verdict
+def _show(explanation: Explanation) -> None:
+    verdict = explanation.verdict
     print(f"{verdict.outcome} {verdict.symbol} {verdict.client_order_id}, verdict {verdict.digest[:12]}")
     _finding_table(verdict)
-    for spoken in told.refused_by:
+    for spoken in explanation.refused_by:
         _rule(spoken)
-    print(reveal(told.would_have_passed))
-    if not told.still_so:
+    print(reveal(explanation.would_have_passed))
+    if not explanation.still_so:
         print("note: the checks of this version judge it otherwise than those that gave the verdict")
 
 
@@ -82,11 +88,11 @@ def _finding_table(verdict: Verdict) -> None:
 def _rule(spoken: Spoken) -> None:
     """What refused, in the words of its rule."""
     print(reveal(f"{spoken.finding.code}: {spoken.finding.message}"))
-    said = [" ".join(spoken.rule.split())] if spoken.rule else []
-    said += [f"source: {spoken.source}"] if spoken.source else []
-    said += [f"its limits stand in [{spoken.section}]"] if spoken.section else []
-    said += ["a person may let it stand for one order"] if spoken.waivable else []
-    for line in said:
+    lines = [" ".join(spoken.rule.split())] if spoken.rule else []
+    lines += [f"source: {spoken.source}"] if spoken.source else []
+    lines += [f"its limits stand in [{spoken.section}]"] if spoken.section else []
+    lines += ["a person may let it stand for one order"] if spoken.waivable else []
+    for line in lines:
         print(f"  {line}")
 
 
@@ -97,7 +103,7 @@ def show_log(run: str | None, *, masks: Sequence[str], db: str | None, as_json: 
 
     async def work() -> list[Decided]:
         async with reading(db) as database:
-            run_id = (await run_meant(database, run)).header.run_id
+            run_id = (await find_run(database, run)).header.run_id
             return [decided async for decided in decisions_of(run_id, database=database)]
 
     masked({}, pointers=pointers, secrets=())  # says what is wrong with a pointer before anything is printed

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from agentctl.archive import wait
+from agentctl.certified import line_of
 from agentctl.clashes import foreign_owners, require_own_packages
 from agentctl.commands.status import in_force, scope_in_words
 from agentctl.keys import keys_for, names
@@ -17,30 +18,23 @@ from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from agentctl.tracing import idle, switched_on
 from agentctl.vitals import vitals_in
-from agents.answers import answer_schema
 from agents.faults import KINDS
 from agents.models import open_model
 from agents.providers import KEYLESS, KEYS, provider_of
-from context import Brief, ContextBook
-from domain.digest import canonical, plain
-from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused
+from agents.pulse import pulse, spent_on
+from domain.digest import plain
+from domain.errors import AgentctlError, ModelUnavailable, NotFound, Refused, UsageError
 from domain.value import Value
-from graphs.brake import HALT_FILE, halts
-from graphs.profiles import policy_in_effect
-from memory.archive import Archive
-from memory.database import Database
+from graphs.session.profiles import policy_in_effect
+from graphs.session.trading_halt import HALT_FILE, halts
+from memory.archive.archive import Archive
+from memory.store.database import Database
 
 
 class Finding(Value):
     check: str
     ok: bool
     found: str
-
-
-class Pulse(Value):
-    """What a model is asked for, to see that it answers."""
-
-    alive: bool
 
 
 def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bool) -> None:
@@ -61,10 +55,14 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
         "tracing": _tracing,
     }
     if model is not None:
-        checks[f"{model}"] = lambda: wait(_asked(model))
+        checks[f"{model}"] = lambda: wait(_pulse_of(model))
     if venue is not None:
-        checks |= {f"{venue} keys": lambda: _exchange_keys(venue), f"{venue}": lambda: wait(_exchange(venue))}
-    findings = [_found(name, check) for name, check in checks.items()]
+        checks |= {
+            f"{venue} keys": lambda: _exchange_keys(venue),
+            f"{venue}": lambda: wait(_exchange(venue)),
+            f"{venue} certification": lambda: line_of(venue, load().data_dir),
+        }
+    findings = [_finding(name, check) for name, check in checks.items()]
     now = datetime.now(UTC)
     findings += [
         Finding(check="running", ok=each.well(now=now), found=each.in_words(now=now))
@@ -80,7 +78,15 @@ def examine(*, venue: str | None, model: str | None, db: str | None, as_json: bo
         sys.exit(Refused.exit_code)
 
 
-def _found(name: str, check: Callable[[], str]) -> Finding:
+def refuse_of_certification(*, certify: bool, others: Sequence[object]) -> None:
+    """Raises `UsageError` for `--certify` without an exchange or with a model, and for its options without it."""
+    if certify:
+        raise UsageError("--certify is of one exchange", remedy="Write --exchange okx --certify, without --model")
+    if any(option is not None for option in others):
+        raise UsageError("--symbol, --most, --real and --recording are of a certification", remedy="Add --certify")
+
+
+def _finding(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(check=name, ok=True, found=check())
     except AgentctlError as error:
@@ -122,13 +128,13 @@ def _halt_file() -> str:
 
 def _tracing() -> str:
     """Fails where the libraries below us send what a run knows elsewhere, unless the settings say that they may."""
-    found, waiting = switched_on(os.environ), idle(os.environ)
-    if found and not load().live.allow_tracing:
+    senders, waiting = switched_on(os.environ), idle(os.environ)
+    if senders and not load().live.allow_tracing:
         raise Refused(
-            f"{'; '.join(found)}. Live runs are refused", remedy="Unset it, or set allow_tracing = true under [live]"
+            f"{'; '.join(senders)}. Live runs are refused", remedy="Unset it, or set allow_tracing = true under [live]"
         )
     unused = f"; {', '.join(waiting)} set, which switches nothing on" if waiting else ""
-    return ("; ".join(found) + ", as [live] allow_tracing says" if found else "nothing is sent elsewhere") + unused
+    return ("; ".join(senders) + ", as [live] allow_tracing says" if senders else "nothing is sent elsewhere") + unused
 
 
 def _exchange_keys(exchange: str) -> str:
@@ -147,7 +153,7 @@ async def _exchange(exchange: str) -> str:
         if not keys_for(exchange, os.environ):
             return f"{where}: answers{skew_ms}; not asked about an account"
         rights, out_of_reach = await venue.rights(), await venue.out_of_reach()
-    said = {True: "may", False: "may not", None: "is not told whether it may"}
+    words = {True: "may", False: "may not", None: "is not told whether it may"}
     if rights.withdraw:
         raise Refused(f"the key of {rights.account} may withdraw", remedy="Make one that may only read and trade")
     if out_of_reach:
@@ -155,7 +161,7 @@ async def _exchange(exchange: str) -> str:
             f"there is no {venue.currency} to trade with, and {plain(out_of_reach)} in the funding account",
             remedy=f"Transfer it to the trading account at {exchange}",
         )
-    key = f"the key of {rights.account} {said[rights.trade]} trade, {said[rights.withdraw]} withdraw"
+    key = f"the key of {rights.account} {words[rights.trade]} trade, {words[rights.withdraw]} withdraw"
     return f"{where}: answers{skew_ms}; {key}"
 
 
@@ -169,24 +175,13 @@ def _ready(name: str) -> str:
     return f"{name}: {has}, not asked: agentctl doctor --model {name} does{price}"
 
 
-async def _asked(name: str) -> str:
+async def _pulse_of(name: str) -> str:
     """Ask a model one short question. Raises `ModelUnavailable` when it can't be asked."""
-    model = open_model(name, asking=True, prices=load().prices)
-    brief = Brief(
-        system="This is a test of the connection.",
-        instructions="Answer that you are alive.",
-        answer_schema=canonical(answer_schema(Pulse)),
-        subject="",
-    )
-    now = datetime.now(UTC)
-    prompt = ContextBook().synthesize(budget=1_000, tokenizer=model.tokenizer, as_of=now, brief=brief)
-    completion = await model.ask(prompt, Pulse)
-    tokens = completion.input_tokens + completion.output_tokens
-    cost = "a price that is unknown" if completion.cost_usd is None else f"{plain(completion.cost_usd)} USD"
+    completion = await pulse(open_model(name, asking=True, prices=load().prices), at=datetime.now(UTC))
     if completion.failure.partition(":")[0] in KINDS:
         raise ModelUnavailable(f"{name} can't be asked: {completion.failure}")
-    said = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
-    return f"{said}; {tokens} tokens at {cost}"
+    text = f"answers, but not as asked: {completion.failure}" if completion.failure else "answers as asked"
+    return f"{text}; {spent_on(completion)}"
 
 
 def _keys() -> str:

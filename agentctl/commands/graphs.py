@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agentctl.output import print_json, print_table
 from domain.errors import NotFound
-from graphs.opening import GRAPHS
-from graphs.trading import NODES, build
+from graphs.runs.open import GRAPHS
+from graphs.trading.graph import NODES, build
 
 _ABOUT = {"trading": "Signal, Research, Risk, the gate, Execution and Learning, one pass for each bar"}
 

@@ -6,26 +6,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from domain.errors import Refused
 from domain.text import visible
-from graphs.deciding import Comparison, compare_policies
-from graphs.profiles import PROFILES, policy_file, policy_in_effect, profile
+from graphs.archive.verdicts import Comparison, compare_policies
+from graphs.session.profiles import PROFILES, policy_file, policy_in_effect, profile
 from policy import CHECKS, Policy
 from policy.difference import Change, changes
 from policy.file import PolicyFile, toml
 from policy.reference import reference
 from policy.tightness import loosened
 
-_SHOWN = 40
-_VALUE_SHOWN = 200
+_MOST_ROWS = 40
+_VALUE_CHARS = 200
 
 
-def show_policy(asked: Path | None, *, as_json: bool) -> None:
+def show_policy(path: Path | None, *, as_json: bool) -> None:
     """Every setting in effect, as a policy file would state it."""
-    file = policy_file(asked or load().policy)
+    file = policy_file(path or load().policy)
     policy = file.policy
     if as_json:
         print_json({"digest": policy.digest, "extends": file.extends, "policy": policy})
@@ -34,49 +34,49 @@ def show_policy(asked: Path | None, *, as_json: bool) -> None:
         print(f"# digest {policy.digest}\n{extends}{toml(policy)}", end="")
 
 
-def check_policy(asked: Path, *, as_json: bool) -> None:
+def check_policy(path: Path, *, as_json: bool) -> None:
     """Every problem at once, which is exit code 2; else how the policy differs from the one in effect."""
-    file, usual = policy_file(asked), policy_in_effect(load().policy)
+    file, usual = policy_file(path), policy_in_effect(load().policy)
     policy = file.policy
-    found, looser = changes(usual, policy), loosened(policy, than=usual)
+    differences, looser = changes(usual, policy), loosened(policy, than=usual)
     if as_json:
         report = {"policy": policy.name, "digest": policy.digest, "extends": file.extends, "compared_to": usual.name}
-        return print_json({**report, "changes": found, "loosened": looser})
-    print(f"{asked} is a policy: {policy.name}, digest {policy.digest[:12]}{_extending(file)}")
-    if not found:
+        return print_json({**report, "changes": differences, "loosened": looser})
+    print(f"{path} is a policy: {policy.name}, digest {policy.digest[:12]}{_extending(file)}")
+    if not differences:
         print(f"it sets what {usual.name} does, which is in effect by default")
         return None
-    _change_table(found, usual, policy)
-    return print(f"{len(looser)} of {len(found)} settings that differ may refuse less than {usual.name} does")
+    _change_table(differences, usual, policy)
+    return print(f"{len(looser)} of {len(differences)} settings that differ may refuse less than {usual.name} does")
 
 
 def diff_policies(left: Path, right: Path, *, run: str | None, db: str | None, as_json: bool) -> None:
     """Exit code 3 when they differ in any setting."""
     files = policy_file(left), policy_file(right)
     one, other = (file.policy for file in files)
-    found = changes(one, other)
+    differences = changes(one, other)
     judged = None if run is None else wait(_compared(run, one, other, db))
     if as_json:
         named = dict(zip(("left", "right"), map(_named, files), strict=True))
-        print_json({**named, "changes": found, "judged": judged})
+        print_json({**named, "changes": differences, "judged": judged})
     else:
         for file in files:
             if file.extends:
                 print(f"{file.policy.name}{_extending(file)}")
-        if found:
-            _change_table(found, one, other)
+        if differences:
+            _change_table(differences, one, other)
         else:
             print(f"{one.name} and {other.name} set the same")
         if judged is not None:
             _judged_table(judged, one, other)
-    if found:
+    if differences:
         sys.exit(Refused.exit_code)
 
 
-async def _compared(run: str, left: Policy, right: Policy, db: str | None) -> Comparison:
+async def _compared(run: str, one: Policy, other: Policy, db: str | None) -> Comparison:
     async with reading(db) as database:
-        run_id = (await run_meant(database, run)).header.run_id
-        return await compare_policies(run_id, left, right, database=database)
+        run_id = (await find_run(database, run)).header.run_id
+        return await compare_policies(run_id, one, other, database=database)
 
 
 def _named(file: PolicyFile) -> dict[str, object]:
@@ -87,18 +87,18 @@ def _extending(file: PolicyFile) -> str:
     return f", extends {', '.join(file.extends)}" if file.extends else ""
 
 
-def _change_table(found: Sequence[Change], left: Policy, right: Policy) -> None:
+def _change_table(differences: Sequence[Change], one: Policy, other: Policy) -> None:
     rows = [
-        (each.path, visible(each.left, limit=_VALUE_SHOWN), visible(each.right, limit=_VALUE_SHOWN), each.right_is)
-        for each in found
+        (each.path, visible(each.left, limit=_VALUE_CHARS), visible(each.right, limit=_VALUE_CHARS), each.right_is)
+        for each in differences
     ]
-    columns = ("setting", left.name, right.name, f"{right.name} is")
+    columns = ("setting", one.name, other.name, f"{other.name} is")
     print_table("settings that differ", columns, rows)
 
 
-def _judged_table(judged: Comparison, left: Policy, right: Policy) -> None:
+def _judged_table(judged: Comparison, one: Policy, other: Policy) -> None:
     print(
-        f"of {judged.judged} proposals of {judged.run_id}, {left.name} allows {judged.left_allows} and {right.name} "
+        f"of {judged.judged} proposals of {judged.run_id}, {one.name} allows {judged.left_allows} and {other.name} "
         f"{judged.right_allows}; {len(judged.disagreements)} verdicts change"
     )
     rows = [
@@ -106,10 +106,10 @@ def _judged_table(judged: Comparison, left: Policy, right: Policy) -> None:
         for d in judged.disagreements
     ]
     if rows:
-        columns = ("cycle", "symbol", left.name, right.name, "because")
-        print_table("verdicts that change", columns, rows[:_SHOWN], right=("cycle",))
-        if len(rows) > _SHOWN:
-            print(f"{len(rows) - _SHOWN} more: --json shows all")
+        columns = ("cycle", "symbol", one.name, other.name, "because")
+        print_table("verdicts that change", columns, rows[:_MOST_ROWS], right=("cycle",))
+        if len(rows) > _MOST_ROWS:
+            print(f"{len(rows) - _MOST_ROWS} more: --json shows all")
 
 
 def show_policy_schema() -> None:

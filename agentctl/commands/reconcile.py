@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.money import trading
 from agentctl.output import print_json, print_table
 from agentctl.settings import load
 from domain.digest import plain
 from domain.errors import Refused, ServiceUnavailable
 from domain.value import Value
-from graphs.evidence import Evidence
-from graphs.live import require_same
-from graphs.reconciling import survey
-from graphs.session import RunSettings
-from memory.ledger import Ledger
+from graphs.account.survey import Evidence
+from graphs.runs.open_live import require_same
+from graphs.session.session import RunSettings
+from graphs.trading.reconciliation import survey
+from memory.ledger.ledger import Ledger
 
 _NUMBERS = ("filled", "quantity", "cash", "books", "venue", "venue has more")
 
@@ -38,7 +38,7 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
 
     async def work() -> Reconciliation:
         async with reading(db) as database:
-            header = (await run_meant(database, run)).header
+            header = (await find_run(database, run)).header
             ledger = Ledger(database, account=header.run_id, run_id=header.run_id)
             await ledger.check()
             if header.mode == "paper":
@@ -47,26 +47,26 @@ def reconcile(run: str | None, *, db: str | None, as_json: bool) -> None:
                 await require_same(header, at.desk)
                 instruments = RunSettings.model_validate_json(header.settings).instruments
                 now = datetime.now(UTC)
-                found = await survey(header, at.desk.venue, ledger, instruments=instruments, at=now)
-            result: Literal["proven", "differs", "unread"] = "unread" if found.unread else "proven"
-            if found.differences:
+                evidence = await survey(header, at.desk.venue, ledger, instruments=instruments, at=now)
+            result: Literal["proven", "differs", "unread"] = "unread" if evidence.unread else "proven"
+            if evidence.differences:
                 result = "differs"
-            return Reconciliation(run_id=header.run_id, account=header.account, result=result, evidence=found)
+            return Reconciliation(run_id=header.run_id, account=header.account, result=result, evidence=evidence)
 
-    found = wait(work())
+    reconciliation = wait(work())
     if as_json:
-        print_json(found)
+        print_json(reconciliation)
     else:
-        show(found)
-    if found.result != "proven":
-        sys.exit(Refused.exit_code if found.result == "differs" else ServiceUnavailable.exit_code)
+        show(reconciliation)
+    if reconciliation.result != "proven":
+        sys.exit(Refused.exit_code if reconciliation.result == "differs" else ServiceUnavailable.exit_code)
 
 
-def show(found: Reconciliation) -> None:
+def show(reconciliation: Reconciliation) -> None:
     """In tables, and in one last line."""
-    evidence = found.evidence
+    evidence = reconciliation.evidence
     if evidence is None:
-        print(f"{found.run_id} on paper: the books add up")
+        print(f"{reconciliation.run_id} on paper: the books add up")
         return
     _table(
         "orders that may trade, as the venue has them",
@@ -94,12 +94,12 @@ def show(found: Reconciliation) -> None:
         print(f"not told: {evidence.untold}")
     if evidence.strangers:
         print(f"{evidence.strangers} open orders there are not this desk's")
-    said = {
+    lines = {
         "proven": "proven: the books are what the venue says",
         "differs": "NOT PROVEN: nothing is entered until it is; what is held can be left",
         "unread": "NOT PROVEN: the venue did not tell all; try again",
     }
-    print(f"{found.run_id} on {found.account}: {said[found.result]}")
+    print(f"{reconciliation.run_id} on {reconciliation.account}: {lines[reconciliation.result]}")
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

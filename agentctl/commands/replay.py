@@ -9,18 +9,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
+from agentctl.archive import LAST, PARENT, find_run, reading, snapshot_id_of, wait
 from agentctl.changes import prompt_text
 from agentctl.output import print_json, print_table, steadily
 from domain.digest import plain
 from domain.errors import Refused
-from graphs.asking import ForkReport, ask_again
-from graphs.profiles import policy_in_effect
-from graphs.replay import ReplayReport, replay_run
-from graphs.snapshots import SnapshotReport, replay_snapshot
-from graphs.whatif import WhatIfReport, judge_again
+from graphs.archive.ask_again import ForkReport, ask_again
+from graphs.archive.snapshots import SnapshotReport, replay_snapshot
+from graphs.archive.what_if import WhatIfReport, judge_again
+from graphs.runs.replay import ReplayReport, replay_run
+from graphs.session.profiles import policy_in_effect
 
-_SHOWN = 40
+_MOST_ROWS = 40
 
 
 def exact(snapshot: str | None, *, run: str | None, db: str | None, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
     async def work() -> WhatIfReport:
         other = policy_in_effect(policy)
         async with reading(db) as database:
-            return await judge_again((await run_meant(database, run)).header.run_id, other, database=database)
+            return await judge_again((await find_run(database, run)).header.run_id, other, database=database)
 
     report = wait(work())
     if as_json:
@@ -71,9 +71,9 @@ def what_if(run: str, *, policy: Path, db: str | None, as_json: bool) -> None:
     )
     rows = [(str(c.cycle), c.symbol, c.was, c.would_be, "; ".join(c.because)) for c in report.changes]
     if rows:
-        print_table("verdicts that change", ("cycle", "symbol", "was", "would be", "because"), rows[:_SHOWN])
-        if len(rows) > _SHOWN:
-            print(f"{len(rows) - _SHOWN} more: --json shows all")
+        print_table("verdicts that change", ("cycle", "symbol", "was", "would be", "because"), rows[:_MOST_ROWS])
+        if len(rows) > _MOST_ROWS:
+            print(f"{len(rows) - _MOST_ROWS} more: --json shows all")
     return None
 
 
@@ -83,21 +83,23 @@ def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: 
 
     async def work() -> ForkReport:
         async with reading(db) as database:
-            meant = await snapshot_meant(database, snapshot)
-            return await ask_again(meant, model=model, prompt=words, database=database)
+            snapshot_id = await snapshot_id_of(database, snapshot)
+            return await ask_again(snapshot_id, model=model, prompt=words, database=database)
 
     report = wait(work())
     if as_json:
         return print_json(report)
-    shown = [(report.model, report.was, report.was_failure), (report.asked, report.now, report.now_failure)]
+    opinions = [(report.model, report.was, report.was_failure), (report.asked, report.now, report.now_failure)]
     rows = [
-        (name, said.stance, plain(said.conviction), said.rationale) if said else (name, "abstain", "0", failure)
-        for name, said, failure in shown
+        (name, opinion.stance, plain(opinion.conviction), opinion.rationale)
+        if opinion
+        else (name, "abstain", "0", failure)
+        for name, opinion, failure in opinions
     ]
-    prompt_said = (
+    prompt_note = (
         "the same bytes" if report.same_prompt else "the same evidence, packed for another prompt or tokenizer"
     )
-    print(f"{report.subject}, snapshot {report.snapshot[:12]}: {prompt_said}, {report.tokens} tokens")
+    print(f"{report.subject}, snapshot {report.snapshot[:12]}: {prompt_note}, {report.tokens} tokens")
     if prompt is not None and not report.reads_prompt:
         print(f"{report.asked} reads no prompt, only readings: --model NAME asks one that does")
     return print_table("opinions", ("model", "stance", "conviction", "rationale"), rows, right=("conviction",))
@@ -105,10 +107,10 @@ def fork_snapshot(snapshot: str, *, model: str | None, prompt: Path | None, db: 
 
 async def _snapshot(snapshot: str, db: str | None) -> SnapshotReport:
     async with reading(db) as database:
-        return await replay_snapshot(await snapshot_meant(database, snapshot), database=database)
+        return await replay_snapshot(await snapshot_id_of(database, snapshot), database=database)
 
 
 async def _run(run: str, db: str | None) -> ReplayReport:
     async with reading(db) as database:
-        run_id = run if run not in (LAST, PARENT) else (await run_meant(database, run)).header.run_id
+        run_id = run if run not in (LAST, PARENT) else (await find_run(database, run)).header.run_id
         return await replay_run(run_id, source=database, progress=steadily("replayed"))

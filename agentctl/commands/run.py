@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import secrets
+import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -17,42 +17,54 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from agentctl.archive import run_meant
-from agentctl.changes import Wanted, changed_in_words, differing, hint, planned
+from agentctl.archive import find_run, new_run_id
+from agentctl.changes import ChangeOptions, changed_in_words, differing, hint, planned
 from agentctl.clashes import require_own_packages
 from agentctl.commands.approvals import waiting_questions
 from agentctl.live import Screen, screen
 from agentctl.money import Trading, agree, reach, require_tradable, trading
 from agentctl.output import INTERRUPTED, print_json, steadily, warn
+from agentctl.paper import one_fee
 from agentctl.parting import Ended, parting, tell_failure
 from agentctl.person import named
 from agentctl.settings import Settings, load
 from agentctl.show import show_result
 from agentctl.tracing import require_untraced
-from agentctl.vitals import told, vitals_of
+from agentctl.vitals import publish_vitals, vitals_of
+from agents.faults import KINDS
+from agents.models import open_model
+from agents.pricing import Prices
+from agents.pulse import pulse, spent_on
 from domain.errors import Refused, ServiceUnavailable, UsageError
-from graphs.brake import HALT_FILE, Brake, halts
-from graphs.checkpoints import checkpointer
-from graphs.closing import OnExit
-from graphs.eras import NOTHING, Change, Changes
-from graphs.forking import fork
-from graphs.heartbeat import heartbeat
-from graphs.live import went_live
-from graphs.opening import OpenMarket, prepare, resume, start
-from graphs.options import RunOptions
-from graphs.profiles import policy_in_effect
-from graphs.reconciling import account_venue
-from graphs.retention import Retention
-from graphs.runner import Runner, Status, Stop
-from graphs.session import Session
-from graphs.spending import outlook
-from graphs.summary import summary
-from graphs.trading import build
-from memory.armings import Armings
-from memory.database import Database
-from memory.leases import held
-from memory.records import EndStatus, RunHeader, RunRecord
-from tools.market import open_market
+from domain.symbols import meant_symbol
+from domain.value import SYMBOL_FORM
+from graphs.archive.summary import summary
+from graphs.runs.checkpoints import checkpointer
+from graphs.runs.dead_man_switch import heartbeat
+from graphs.runs.fork import fork
+from graphs.runs.open import OpenMarket, prepare, resume, start
+from graphs.runs.open_live import require_decided, went_live
+from graphs.runs.retention import Retention
+from graphs.runs.runner import Runner, Status, Stop
+from graphs.session.ending import OnExit
+from graphs.session.eras import NOTHING, Change, Changes
+from graphs.session.model_costs import outlook
+from graphs.session.model_health import ModelHealth
+from graphs.session.options import RunOptions
+from graphs.session.perpetuals import outlook as perpetuals_outlook
+from graphs.session.profiles import policy_in_effect
+from graphs.session.session import RunSettings, Session
+from graphs.session.trading_halt import HALT_FILE, Brake, halts
+from graphs.trading.graph import build
+from graphs.trading.reconciliation import account_venue
+from memory.ledger.ledger import Ledger
+from memory.operators.armings import Armings
+from memory.store.database import Database
+from memory.store.leases import hold_lease
+from memory.store.records import EndStatus, RunHeader, RunRecord
+from tools.indicators import load as load_indicators
+from venues.costs import PaperCosts
+from venues.open import open_market
 
 WAITING = 6
 """The run waits for a person's word on an order, and goes on when it is resumed."""
@@ -62,7 +74,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunRequest:
     """The options as given; `None` is not given."""
 
     graph: str | None
@@ -70,11 +82,12 @@ class Asked:
     symbols: str | None
     timeframe: str | None
     cycles: int | None
-    wanted: Wanted
+    options: ChangeOptions
     by: str | None
     reason: str
     seed: int | None
     cash: str | None
+    fee_bps: str | None
     resume: str | None
     live: bool
     adopt: str | None
@@ -83,17 +96,19 @@ class Asked:
     as_json: bool
 
 
-def run_command(asked: Asked) -> None:
+def run_command(request: RunRequest) -> None:
     require_own_packages()
-    if asked.resume is not None:
-        _refuse_with_resume(asked)
-    elif asked.wanted.reload or asked.by is not None or asked.reason:
+    if request.resume is not None:
+        _refuse_with_resume(request)
+    elif request.options.reload or request.by is not None or request.reason:
         raise UsageError("--reload, --by and --reason are of a run that goes on", remedy="Say which: --resume RUN")
-    elif asked.live:
-        _refuse_with_live(asked)
-    elif asked.adopt is not None:
+    elif request.live:
+        _refuse_with_live(request)
+    elif request.adopt is not None:
         raise UsageError("--adopt is of live runs", remedy="A paper account holds nothing before it starts")
-    conclude(asyncio.run(_resume(asked, asked.resume) if asked.resume else _new(asked)), as_json=asked.as_json)
+    conclude(
+        asyncio.run(_resume(request, request.resume) if request.resume else _new(request)), as_json=request.as_json
+    )
 
 
 def fork_command(
@@ -110,15 +125,15 @@ def fork_command(
     require_own_packages()
     other = None if policy is None else policy_in_effect(policy)
     settings = load(db=db)
-    changes = Changes(model=model, policy=other, lanes=settings.lanes_given, prices=settings.prices or None)
+    changes = Changes(model=model, policy=other, lanes=settings.lanes_if_set, prices=settings.prices or None)
 
     async def work() -> Ended:
         async with await Database.open(settings.database_url, create=False) as database:
             now = datetime.now(UTC)
-            run_id = _new_id(now)
-            async with held(database, run_id):
+            run_id = new_run_id(now)
+            async with hold_lease(database, run_id):
                 child = await fork(
-                    (await run_meant(database, run)).header.run_id,
+                    (await find_run(database, run)).header.run_id,
                     from_cycle=from_cycle,
                     changes=changes,
                     run_id=run_id,
@@ -149,37 +164,44 @@ def conclude(ended: Ended, *, as_json: bool) -> None:
         sys.exit(Refused.exit_code)
 
 
-def _refuse_with_resume(asked: Asked) -> None:
-    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "adopt")
-    given = [f"--{name}" for name in fixed if getattr(asked, name) is not None]
-    if given:
+def _refuse_with_resume(request: RunRequest) -> None:
+    fixed = ("graph", "market", "symbols", "timeframe", "seed", "cash", "fee_bps", "adopt")
+    options = [_option(name) for name in fixed if getattr(request, name) is not None]
+    if options:
         raise UsageError(
-            f"{', '.join(given)} can't change in a run that goes on",
+            f"{', '.join(options)} can't change in a run that goes on",
             remedy="--cycles, --model, --policy, --prompt and --set can; or start a new run",
         )
 
 
-def _refuse_with_live(asked: Asked) -> None:
-    given = [f"--{name}" for name in ("seed", "cash") if getattr(asked, name) is not None]
-    if given:
-        raise UsageError(f"{', '.join(given)} is of paper", remedy="With --live the account is what it is")
+def _refuse_with_live(request: RunRequest) -> None:
+    options = [_option(name) for name in ("seed", "cash", "fee_bps") if getattr(request, name) is not None]
+    if options:
+        raise UsageError(
+            f"{', '.join(options)} is of paper", remedy="With --live the account, and what it costs, is what it is"
+        )
 
 
-async def _new(asked: Asked) -> Ended:
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+async def _new(request: RunRequest) -> Ended:
     settings = load(
-        market=asked.market,
-        symbols=_symbols(asked.symbols),
-        timeframe=asked.timeframe,
-        cycles=asked.cycles,
-        model=asked.wanted.model,
-        policy=asked.wanted.policy,
-        seed=asked.seed,
-        cash=_cash(asked.cash),
-        db=asked.db,
-        **asked.wanted.tree,
+        market=request.market,
+        symbols=_symbols(request.symbols),
+        timeframe=request.timeframe,
+        cycles=request.cycles,
+        model=request.options.model,
+        policy=request.options.policy,
+        seed=request.seed,
+        cash=_number("--cash", request.cash, example="100000"),
+        paper=one_fee(_number("--fee-bps", request.fee_bps, example="5")),
+        db=request.db,
+        **request.options.tree,
     )
     options = RunOptions(
-        graph=asked.graph or "trading",
+        graph=request.graph or "trading",
         market=settings.market,
         symbols=settings.symbols,
         timeframe=settings.timeframe,
@@ -191,75 +213,114 @@ async def _new(asked: Asked) -> Ended:
         desk=settings.desk,
         lanes=settings.lane_settings,
         prices=settings.prices,
+        costs=PaperCosts() if request.live else settings.paper.costs,
     )
     now = datetime.now(UTC)
-    if asked.live:
+    adopt = _adopted(request.adopt, options.symbols or ())
+    if request.live:
         require_tradable(options.market)
     async with AsyncExitStack() as stack:
-        at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=asked.live))
-        header, market, model = await prepare(options, run_id=_new_id(now), at=now, opener=at.opener)
+        at = await stack.enter_async_context(_trading(options.market, options.symbols, settings, live=request.live))
+        health = await _first_question(options.model, options.prices) if at.desk is not None else ModelHealth()
+        if health.dead:
+            raise health.error(options.model)
+        run_id = new_run_id(now)
+        header, market, model = await prepare(options, run_id=run_id, at=now, opener=at.opener, live=request.live)
         database = await stack.enter_async_context(await Database.open(settings.database_url))
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
         if at.desk is not None:
-            adopt = _symbols(asked.adopt) or ()
             header = await went_live(header, at.desk, database=database, adopt=adopt, at=now, take=lease.take)
-            agree(header, await Armings(database).in_force(header.exchange, at=now), where=at.where)
+            armed = await Armings(database).in_force(header.exchange, at=now)
+            agree(header, armed, where=at.where, certification=at.certification)
         await lease.regain()  # a person may have read for long, and the loop stood still meanwhile
         session = await start(header, market, model, database=database, desk=at.desk)
-        return await _drive(session, settings, cycles=header.planned_cycles, on_exit=asked.on_exit)
+        session.health = health
+        return await _drive(session, settings, cycles=header.planned_cycles, on_exit=request.on_exit)
 
 
-async def _resume(asked: Asked, run_id: str) -> Ended:
-    settings = load(db=asked.db)
+async def _resume(request: RunRequest, run_id: str) -> Ended:
+    settings = load(db=request.db)
     async with await Database.open(settings.database_url, create=False) as database, AsyncExitStack() as stack:
-        meant = await run_meant(database, run_id)
-        header = meant.header
-        lease = await stack.enter_async_context(held(database, header.run_id, tell=warn))
-        cycles = _bound(asked.cycles, meant)
-        if asked.live != (header.mode == "live"):
+        record = await find_run(database, run_id)
+        header = record.header
+        require_decided(header)
+        lease = await stack.enter_async_context(hold_lease(database, header.run_id, tell=warn))
+        cycles = _bound(request.cycles, record)
+        if request.live != (header.mode == "live"):
             raise UsageError(
                 f"{header.run_id} trades {'with money' if header.mode == 'live' else 'on paper'}",
                 remedy=f"Say --live {'too' if header.mode == 'live' else 'of live runs only'}",
             )
-        change = _change(asked, header, settings)
-        at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=asked.live))
+        change = _change(request, header, settings)
+        at = await stack.enter_async_context(_trading(header.market, header.symbols, settings, live=request.live))
+        renewed, health = planned(header, change), ModelHealth()
+        if at.desk is not None and (cycles is None or record.cycles < cycles):
+            health = await _first_question_again(renewed, database)
         if at.desk is not None:
             await lease.take(header.account)
             armed = await Armings(database).in_force(header.exchange, at=datetime.now(UTC))
-            renewed = planned(header, change)
-            agree(renewed, armed, where=at.where, changes=changed_in_words(header, renewed))
+            changes = changed_in_words(header, renewed)
+            agree(renewed, armed, where=at.where, certification=at.certification, changes=changes)
         await lease.regain()  # as in `_new`
         session = await resume(
             header.run_id, database=database, cycles=cycles, opener=at.opener, desk=at.desk, change=change
         )
+        session.health = health
         changed = changed_in_words(header, session.header)
-        if not changed and (change is not None or asked.by is not None or asked.reason):
+        if not changed and (change is not None or request.by is not None or request.reason):
             warn("note: no setting of the run changes, so that nothing of a change is recorded")
         for line in changed:
             warn(f"from cycle {session.header.last_era.from_cycle} on: {line}")
-        return await _drive(session, settings, cycles=cycles, on_exit=asked.on_exit)
+        return await _drive(session, settings, cycles=cycles, on_exit=request.on_exit)
 
 
-def _bound(asked: int | None, record: RunRecord) -> int | None:
+async def _first_question(model: str, prices: Prices) -> ModelHealth:
+    """How the model of a live run is, before an exchange is asked for anything: a run that can decide nothing is not
+    begun. It costs one short question; a model that costs nothing is not asked.
+    """
+    health, opened = ModelHealth(), open_model(model, asking=True, prices=prices)
+    if not opened.paid:
+        return health
+    completion = await pulse(opened, at=datetime.now(UTC))
+    health.begin(completion.failure, now=datetime.now(UTC))
+    if completion.failure.partition(":")[0] not in KINDS:
+        warn(f"{model} answers; asked one short question: {spent_on(completion)}")
+    elif not health.dead:
+        warn(f"note: {model} did not answer a first question: {completion.failure}. It is asked again in the cycles")
+    return health
+
+
+async def _first_question_again(header: RunHeader, database: Database) -> ModelHealth:
+    """As before a new run; while the account may hold something, a run goes on without its model, to exit."""
+    era = header.last_era
+    health = await _first_question(era.model, RunSettings.model_validate_json(era.settings).prices)
+    if health.dead:
+        if not await Ledger(database, account=header.run_id, run_id=header.run_id).exposed():
+            raise health.error(era.model)
+        warn(health.alert(era.model))
+    return health
+
+
+def _bound(cycles: int | None, record: RunRecord) -> int | None:
     """After how many cycles a run that goes on ends; `None` for no end. Raises `UsageError` for fewer than it has."""
     planned = record.header.planned_cycles
-    if asked is None:
+    if cycles is None:
         return None if planned is None else max(planned, record.cycles)
-    if 0 < asked < record.cycles:
+    if 0 < cycles < record.cycles:
         raise UsageError(
-            f"--cycles {asked}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
+            f"--cycles {cycles}: {record.header.run_id} has closed {record.cycles} already", remedy="Give more"
         )
-    return asked or None
+    return cycles or None
 
 
-def _change(asked: Asked, header: RunHeader, settings: Settings) -> Change | None:
+def _change(request: RunRequest, header: RunHeader, settings: Settings) -> Change | None:
     """What the options change in a run that goes on; where they don't, say in what agentctl.toml differs from it."""
-    changes = asked.wanted.changes(header.last_era, settings)
-    if not asked.wanted.reload and (found := differing(settings, header.last_era)):
-        warn(hint(found))
+    changes = request.options.changes(header.last_era, settings)
+    if not request.options.reload and (differences := differing(settings, header.last_era)):
+        warn(hint(differences))
     if changes == NOTHING:
         return None
-    return Change(changes=changes, by=named(asked.by), at=datetime.now(UTC), reason=asked.reason)
+    return Change(changes=changes, by=named(request.by), at=datetime.now(UTC), reason=request.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +330,7 @@ class _OnPaper:
     opener: OpenMarket
     desk: None = None
     where: str = ""
+    certification: str = ""
 
 
 def _on_paper(settings: Settings) -> OpenMarket:
@@ -293,7 +355,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
     halt_file = settings.data_dir / HALT_FILE
     session.brake = Brake(halt_file)
     run_id = session.header.run_id
-    foretold = outlook(session)
+    foretold = (*outlook(session), *perpetuals_outlook(session))
     for each in foretold:
         warn(each)
     keep = settings.archive.keep_cycles
@@ -304,10 +366,14 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 sleep = session.plumbing.sleep
                 await beside.enter_async_context(
                     heartbeat(
-                        venue, timeout_s=timeout_s, sleep=sleep, tell=watching.say, held=session.ledger.require_time
+                        venue,
+                        timeout_s=timeout_s,
+                        sleep=sleep,
+                        tell=watching.say,
+                        ensure_lease=session.ledger.require_time,
                     )
                 )
-            await beside.enter_async_context(told(settings.data_dir, partial(vitals_of, session)))
+            await beside.enter_async_context(publish_vitals(settings.data_dir, partial(vitals_of, session)))
             runner = Runner(
                 session,
                 build(checkpointer=saver),
@@ -316,21 +382,22 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
                 retention=Retention(keep_cycles=keep) if keep else None,
             )
             status: Status | Literal["failed"] = "failed"
+            load_indicators()
             gc.freeze()  # a walk through all that was imported would be a pause of a tenth of a second before an order
             working = asyncio.create_task(runner.run(cycles=cycles))
             _heed_signals(stop, session, watching, working)
             try:
                 status = await working
             except asyncio.CancelledError:
-                if not stop.asked:
+                if not stop.requested:
                     raise
                 status = "interrupted"
             finally:
-                kept: EndStatus = "interrupted" if status == "waiting" else status
+                end_status: EndStatus = "interrupted" if status == "waiting" else status
                 if status == "failed":
                     await tell_failure(session)
                 with suppress(ServiceUnavailable) if status == "failed" else nullcontext():
-                    await session.archive.end_run(run_id, kept, at=datetime.now(UTC))
+                    await session.archive.end_run(run_id, end_status, at=datetime.now(UTC))
     result = await summary(
         await session.archive.run(run_id),
         database=session.database,
@@ -345,6 +412,7 @@ async def _drive(session: Session, settings: Settings, *, cycles: int | None, on
         on_exit=on_exit,
         halted_throughout=runner.halted_throughout,
         tried_to_close=runner.tried_to_close,
+        nothing_left=runner.depleted,
         halt_file=halt_file.absolute() if halts(halt_file) else None,
     )
 
@@ -358,8 +426,8 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
     """
     loop = asyncio.get_running_loop()
 
-    def asked() -> None:
-        if stop.asked:
+    def interrupt() -> None:
+        if stop.requested:
             working.cancel()
         elif not working.done():
             session.closing = stop.on_exit == "flatten"
@@ -374,28 +442,38 @@ def _heed_signals(stop: Stop, session: Session, watching: Screen, working: async
 
     for each in _STOPS:
         if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # under nohup the run goes on
-            loop.add_signal_handler(each, asked)
+            loop.add_signal_handler(each, interrupt)
     loop.add_signal_handler(signal.SIGUSR1, pulled)
 
 
-def _symbols(text: str | None) -> tuple[str, ...] | None:
+def _symbols(text: str | None, *, option: str = "--symbols") -> tuple[str, ...] | None:
     if text is None:
         return None
     symbols = tuple(part.strip() for part in text.split(",") if part.strip())
     if not symbols:
-        raise UsageError("--symbols names none", remedy="Write --symbols BTC/USDT,ETH/USDT")
+        raise UsageError(f"{option} names none", remedy=f"Write {option} BTC/USDT,ETH/USDT")
     return symbols
 
 
-def _cash(text: str | None) -> Decimal | None:
+def _adopted(text: str | None, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols of --adopt. Raises `UsageError` naming each that is none, or not among those of the run."""
+    adopted = _symbols(text, option="--adopt") or ()
+    wrong = [
+        f"{symbol!r} is no symbol{meant_symbol(symbol, there=symbols)}"
+        if re.fullmatch(SYMBOL_FORM, symbol) is None
+        else f"{symbol} is not among --symbols{meant_symbol(symbol, there=symbols)}"
+        for symbol in adopted
+        if symbol not in symbols
+    ]
+    if wrong:
+        raise UsageError(f"--adopt: {', '.join(wrong)}", remedy="It takes symbols of the run, as --adopt BTC/USDT")
+    return adopted
+
+
+def _number(option: str, text: str | None, *, example: str) -> Decimal | None:
     if text is None:
         return None
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise UsageError(f"--cash {text!r} is not a number", remedy="Write --cash 100000") from None
-
-
-def _new_id(now: datetime) -> str:
-    """Sorts by time, is short enough to type, and is never given twice."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        raise UsageError(f"{option} {text!r} is not a number", remedy=f"Write {option} {example}") from None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.output import print_json, print_table
 from agentctl.show import show_result
-from graphs.result import RunResult
-from graphs.summary import summary
-from graphs.timing import recorded_timings
-from memory.archive import Archive
-from memory.records import RunRecord
+from graphs.archive.result import RunResult
+from graphs.archive.summary import summary
+from graphs.runs.timing import recorded_timings
+from memory.archive.archive import Archive
+from memory.store.records import RunRecord
 
 
 def list_runs(*, limit: int, db: str | None, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def _line(run: RunRecord) -> dict[str, object]:
 def show_run(run: str, *, db: str | None, as_json: bool) -> None:
     async def work() -> RunResult:
         async with reading(db) as database:
-            record = await run_meant(database, run)
+            record = await find_run(database, run)
             timings = await recorded_timings(Archive(database), record.header.run_id)
             return await summary(record, database=database, timings=timings)
 

@@ -6,39 +6,39 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from agentctl.archive import LAST, PARENT, reading, run_meant, snapshot_meant, wait
+from agentctl.archive import LAST, PARENT, find_run, reading, snapshot_id_of, wait
 from agentctl.output import print_json, print_table, warn
 from agentctl.person import named
 from agentctl.snapshot_view import snapshot_page, tables
 from domain.errors import NotFound, Refused
 from domain.text import reveal
-from graphs.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
-from memory.archive import Archive
-from memory.database import Database
-from memory.leases import held
-from memory.pruning import Pruned, prune_snapshots
-from memory.records import SnapshotRecord
+from graphs.archive.snapshots import ChainReport, Replayed, open_snapshot, verify_chain
+from memory.archive.archive import Archive
+from memory.archive.pruning import Pruned, prune_snapshots
+from memory.store.database import Database
+from memory.store.leases import hold_lease
+from memory.store.records import SnapshotRecord
 
 
 def list_snapshots(run: str | None, *, limit: int, db: str | None, as_json: bool) -> None:
     async def work() -> tuple[tuple[SnapshotRecord, ...], int]:
         async with reading(db) as database:
-            run_id = (await run_meant(database, run)).header.run_id if run else None
+            run_id = (await find_run(database, run)).header.run_id if run else None
             archive = Archive(database)
             return await archive.snapshots(run_id, limit=limit), await archive.snapshot_count(run_id)
 
-    found, count = wait(work())
+    snapshots, count = wait(work())
     if as_json:
         return print_json(
             [
                 {"id": s.id, "run_id": s.run_id, "cycle": s.cycle, "subject": s.subject, "pruned": s.pruned}
-                for s in found
+                for s in snapshots
             ]
         )
-    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject, "pruned" if s.pruned else "kept") for s in found]
+    rows = [(s.id[:12], s.run_id, str(s.cycle), s.subject, "pruned" if s.pruned else "kept") for s in snapshots]
     print_table("snapshots", ("snapshot", "run", "cycle", "subject", "context"), rows, right=("cycle",))
-    if count > len(found):
-        print(f"{count - len(found):,} more: --limit shows them")
+    if count > len(snapshots):
+        print(f"{count - len(snapshots):,} more: --limit shows them")
     return None
 
 
@@ -47,16 +47,16 @@ def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
 
     async def work() -> Replayed:
         async with reading(db) as database:
-            return await open_snapshot(await snapshot_meant(database, snapshot), database=database)
+            return await open_snapshot(await snapshot_id_of(database, snapshot), database=database)
 
-    seen = wait(work())
+    replayed = wait(work())
     if form == "json":
         print_json(
             {
-                "id": seen.record.id,
-                "run_id": seen.record.run_id,
-                "snapshot": seen.snapshot,
-                "lanes": seen.synthesis.lanes,
+                "id": replayed.record.id,
+                "run_id": replayed.record.run_id,
+                "snapshot": replayed.snapshot,
+                "lanes": replayed.synthesis.lanes,
                 "selected": [
                     {
                         "item": s.item.id,
@@ -66,30 +66,33 @@ def show_snapshot(snapshot: str, *, form: str, db: str | None) -> None:
                         "trust": s.item.trust,
                         "shortened": s.shortened,
                     }
-                    for s in seen.synthesis.selected
+                    for s in replayed.synthesis.selected
                 ],
-                "messages": seen.synthesis.messages,
-                "dropped": seen.synthesis.dropped,
+                "messages": replayed.synthesis.messages,
+                "dropped": replayed.synthesis.dropped,
             }
         )
     elif form == "html":
-        print(snapshot_page(seen), end="")
+        print(snapshot_page(replayed), end="")
     else:
-        _show(seen)
+        _show(replayed)
 
 
-def _show(seen: Replayed) -> None:
-    kept, made = seen.snapshot, seen.synthesis
-    print(f"snapshot {seen.record.id}")
-    print(f"run {seen.record.run_id}, cycle {kept.cycle}, {kept.subject}, as of {kept.as_of:%Y-%m-%d %H:%M} UTC")
-    print(f"{kept.tokens} of {kept.budget} tokens by {kept.tokenizer}, asked of {kept.request.model}\n")
-    for title, columns, rows, right in tables(seen):
+def _show(replayed: Replayed) -> None:
+    snapshot, made = replayed.snapshot, replayed.synthesis
+    print(f"snapshot {replayed.record.id}")
+    print(
+        f"run {replayed.record.run_id}, cycle {snapshot.cycle}, {snapshot.subject}, "
+        f"as of {snapshot.as_of:%Y-%m-%d %H:%M} UTC"
+    )
+    print(f"{snapshot.tokens} of {snapshot.budget} tokens by {snapshot.tokenizer}, asked of {snapshot.request.model}\n")
+    for title, columns, rows, right in tables(replayed):
         if rows:
             print_table(title, columns, rows, right=right)
     for message in made.messages:
         print(f"--- {message.role}\n{reveal(message.content)}")
-    print(f"--- answer\n{reveal(kept.answer.body or kept.answer.failure)}")
-    for note in kept.answer.notes:
+    print(f"--- answer\n{reveal(snapshot.answer.body or snapshot.answer.failure)}")
+    for note in snapshot.answer.notes:
         print(f"note: {note}")
 
 
@@ -118,8 +121,8 @@ def prune(run: str, *, keep: int, db: str | None, as_json: bool) -> None:
 
     async def work() -> Pruned:
         async with reading(db) as database:
-            record = await run_meant(database, run)
-            async with held(database, record.header.run_id, tell=warn):
+            record = await find_run(database, run)
+            async with hold_lease(database, record.header.run_id, tell=warn):
                 before = max(0, record.cycles - keep)
                 now = datetime.now(UTC)
                 return await prune_snapshots(
@@ -139,7 +142,7 @@ async def _runs(database: Database, run: str | None) -> tuple[str, ...]:
     if run is None:
         return await archive.run_ids()
     if run in (LAST, PARENT):
-        return ((await run_meant(database, run)).header.run_id,)
+        return ((await find_run(database, run)).header.run_id,)
     with suppress(NotFound):  # the run's own row may be what is gone
         run = await archive.run_id(run)
     return (run,)

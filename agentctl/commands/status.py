@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agentctl.archive import reading, run_meant, wait
+from agentctl.archive import find_run, reading, wait
 from agentctl.output import print_json, print_table
 from agentctl.question import standing, when
-from agentctl.settings import load
+from agentctl.settings import load_anyway
 from domain.text import visible
 from domain.value import Value
-from graphs.brake import HALT_FILE, Brake, braked
-from memory.acts import EVERYWHERE, Act, Acts
-from memory.approvals import Approval, Approvals
-from memory.controls import Control, Controls, LatchRecord
-from memory.database import Database
-from memory.leases import LeaseRecord, leases_in_force
+from graphs.session.trading_halt import HALT_FILE, Brake, braked
+from memory.operators.approvals import Approval, Approvals
+from memory.operators.audit_log import EVERYWHERE, Act, Acts
+from memory.operators.controls import Control, Controls, LatchRecord
+from memory.store.database import Database
+from memory.store.leases import LeaseRecord, leases_in_force
 
-_ACTS_SHOWN = 10
+_MOST_ACTS = 10
 _ACTS_READ = 10_000
 """Acts among which the accounts are looked for that anything was done to."""
 _RESTRICTING = frozenset({"halt", "flattened"})
@@ -43,18 +43,19 @@ class Status(Value):
 
 def status(*, run: str | None, db: str | None, as_json: bool) -> None:
     """Print what is in force for a run, or for all of them."""
-    file = (load(db=db).data_dir / HALT_FILE).absolute()
+    settings = load_anyway(db=db, what="the status")
+    file = (settings.data_dir / HALT_FILE).absolute()
 
     async def work() -> Status:
-        async with reading(db) as database:
-            account = None if run is None else (await run_meant(database, run)).header.run_id
+        async with reading(db, settings=settings) as database:
+            account = None if run is None else (await find_run(database, run)).header.run_id
             return await _status(database, account=account, file=file)
 
-    found = wait(work())
+    report = wait(work())
     if as_json:
-        print_json(found)
+        print_json(report)
     else:
-        _show(found)
+        _show(report)
 
 
 async def in_force(database: Database) -> tuple[Control, ...]:
@@ -85,17 +86,17 @@ async def _status(database: Database, *, account: str | None, file: Path) -> Sta
         latches=tuple([latch for each in sorted(accounts) for latch in await controls.latches(each)]),
         approvals=tuple(a for a in pending if standing(a, at=now) == "pending"),
         leases=await leases_in_force(database),
-        acts=tuple(a for a in acts if account is None or a.scope in (account, EVERYWHERE))[:_ACTS_SHOWN],
+        acts=tuple(a for a in acts if account is None or a.scope in (account, EVERYWHERE))[:_MOST_ACTS],
     )
 
 
-def _show(found: Status) -> None:
-    trading = found.trading
-    active = "active, but for what is in force below" if found.in_force else "active"
-    said = active if trading.state == "active" else visible(trading.describe)
-    print(f"{scope_in_words(found.scope)}: {said}")
-    if found.halt_file:
-        print(f"the halt file {found.halt_file} is there: it halts every run of this folder until it is deleted")
+def _show(report: Status) -> None:
+    trading = report.trading
+    active = "active, but for what is in force below" if report.in_force else "active"
+    text = active if trading.state == "active" else visible(trading.describe)
+    print(f"{scope_in_words(report.scope)}: {text}")
+    if report.halt_file:
+        print(f"the halt file {report.halt_file} is there: it halts every run of this folder until it is deleted")
     rows: Sequence[Sequence[str]] = [
         (
             c.scope,
@@ -104,18 +105,18 @@ def _show(found: Status) -> None:
             c.by,
             c.reason,
         )
-        for c in found.in_force
+        for c in report.in_force
     ]
     _table("in force", ("scope", "state", "since", "by", "reason"), rows)
-    rows = [(each.scope, each.in_words, when(each.expires_at), str(each.token)) for each in found.leases]
+    rows = [(each.scope, each.in_words, when(each.expires_at), str(each.token)) for each in report.leases]
     _table("run or traded now", ("run or account", "by", "unless renewed until", "token"), rows)
-    rows = [(each.account, each.agent, each.symbol, each.code, when(each.since)) for each in found.latches]
+    rows = [(each.account, each.agent, each.symbol, each.code, when(each.since)) for each in report.latches]
     _table("stopped until agentctl rearm", ("run", "agent", "symbol", "by check", "since, market time"), rows)
-    rows = [(a.id, a.run_id, str(a.cycle), ", ".join(a.codes), when(a.expires_at)) for a in found.approvals]
+    rows = [(a.id, a.run_id, str(a.cycle), ", ".join(a.codes), when(a.expires_at)) for a in report.approvals]
     _table(
         "waiting for a person: agentctl approvals show ID", ("approval", "run", "cycle", "asked by", "expires"), rows
     )
-    rows = [(str(act.n), when(act.at), act.kind, act.scope, act.by, act.reason) for act in found.acts]
+    rows = [(str(act.n), when(act.at), act.kind, act.scope, act.by, act.reason) for act in report.acts]
     _table("the last acts", ("n", "at", "act", "scope", "by", "reason"), rows)
 
 

@@ -22,7 +22,7 @@ class MarketDataLimits(Section):
     )
     """Ages for kinds of instruments and asset classes that have one of their own; the smaller of two counts."""
     max_jump_bps: Annotated[Positive, Tighter.LOWER]
-    """For entries: how far the middle of the market may lie from the last close, either way."""
+    """For entries: how far the middle of the market may lie from the last two closes, either way."""
 
     def max_age_of(self, instrument: Instrument) -> Decimal:
         """The age that binds this instrument, in seconds: the smallest of those for its kind and asset class."""

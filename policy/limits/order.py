@@ -39,6 +39,8 @@ class OrderTypeLimits(Section):
     types: Annotated[frozenset[OrderType], Tighter.FEWER]
     """A `stop` is taken only where it reduces a position, and waits."""
     times_in_force: Annotated[frozenset[TimeInForce], Tighter.FEWER]
+    market_entries: Annotated[Switch, Tighter.FALSE] = Field(default=False, exclude_if=absent)
+    """Whether an entry may be a market order. It fills at any price: no size and no risk is certain before."""
 
 
 class QuantityLimits(Graded):
@@ -112,6 +114,15 @@ class StopLimits(Section):
     """Whether an entry must name its stop."""
 
     required: Annotated[Switch, Tighter.TRUE] = True
+
+
+class RewardRiskLimits(Soft):
+    """What an entry must stand to gain for what it risks, once costs are counted."""
+
+    minimum: Annotated[NonNegative, Tighter.HIGHER]
+    """Reward at the target, as a multiple of the risk at the stop, both after costs."""
+    slippage_bps: Annotated[NonNegative, _ALL_BPS, Tighter.HIGHER]
+    """Counted each way among the costs: what a market order is expected to fill beyond the touch."""
 
 
 class OptionLimits(Graded):

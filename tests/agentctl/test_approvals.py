@@ -20,10 +20,10 @@ from builders.policy import a_proposal, a_stop
 from builders.processes import Ended
 from builders.processes import agentctl as in_a_process
 from domain.order import OrderRequest
-from memory.approvals import Approvals, approval_row
-from memory.database import Database
-from memory.rows import put
-from memory.schema import approvals
+from memory.operators.approvals import Approvals, approval_row
+from memory.store.database import Database
+from memory.store.rows import put
+from memory.store.schema import approvals
 
 URL = "sqlite:///.agentctl/agentctl.db"
 WAITING = 6

@@ -16,7 +16,7 @@ from agentctl.cli import main
 from agentctl.live import Lines, brake_line
 from agentctl.output import stderr_console
 from builders.processes import Agentctl, agentctl
-from graphs.brake import Brake
+from graphs.session.trading_halt import Brake
 
 BUSY = 'seed = 2\nsymbols = ["ETH/USDT"]\n[desk.risk]\nreenter_after_bars = 0\n'
 """An entry in cycle 0, its exit in cycle 3 and another entry in cycle 4."""

@@ -13,7 +13,7 @@ from agentctl.cli import main
 from builders.old_archives import put_back
 from builders.runs import NOW, REVIEWED, a_policy, archive, busy, drive
 from graphs import prepare, resume, start
-from graphs.eras import this_version
+from graphs.session.eras import this_version
 from memory import Approvals
 
 USAGE, REFUSED, NOT_FOUND = 2, 3, 4

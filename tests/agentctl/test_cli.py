@@ -14,7 +14,7 @@ import pytest
 from agentctl.cli import main
 from agentctl.snapshot_view import bar
 from memory import Database
-from memory.leases import held
+from memory.store.leases import hold_lease
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +231,36 @@ def test_what_is_wrong_with_the_settings_is_said_at_once(
     assert "a-z" not in err.lower()
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("AGENTCTL_MODLE", "AGENTCTL_MODEL"),
+        ("agentctl_polcy", "AGENTCTL_POLICY"),
+        ("AGENTCTL_CYCLE", "AGENTCTL_CYCLES"),
+        ("AGENTCTL_SECRET_FILE", "AGENTCTL_SECRETS_FILE"),
+        ("AGENTCTL_DESK_RISK_STOP_ATR", "AGENTCTL_DESK__RISK__STOP_ATR"),
+        ("AGENTCTL_DESKS__RISK__STOP_ATR", "AGENTCTL_DESK__RISK__STOP_ATR"),
+        ("AGENTCTL_ARCHIVE_KEEP_CYCLES", "AGENTCTL_ARCHIVE__KEEP_CYCLES"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_as_a_mistyped_key_is_and_the_value_is_not_repeated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv(variable, "s3cret")
+    assert agentctl("config", "show") == USAGE
+    assert said(capsys)[1] == f"error: {variable} is no setting. Did you mean {meant}? Rename it, or unset it\n"
+
+
+def test_a_variable_that_may_be_somebody_elses_is_named_and_test_switches_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTCTL_HOME_OF_MINE", "s3cret")
+    for known in ("AGENTCTL_EVERY_POINT", "AGENTCTL_TEST_POSTGRES", "AGENTCTL_SECRETS_FILE"):
+        monkeypatch.setenv(known, "1")
+    assert agentctl("config", "show", "--json") == 0
+    assert said(capsys)[1] == "note: AGENTCTL_HOME_OF_MINE is no setting, and changes nothing\n"
+
+
 @pytest.mark.parametrize("raw", [b"\xef\xbb\xbfseed = 11\r\n[desk.risk]\r\n", b"seed = 11\r\n"])
 def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], raw: bytes
@@ -251,14 +281,71 @@ def test_settings_in_another_encoding_are_named(folder: Path, capsys: pytest.Cap
     [
         ("run --timeframe 9999w", "timeframe '9999w' is longer than 4w"),
         ("run --timeframe 5m\u202e", "is not a number with m, h, d or w"),
-        ("run --policy /dev/zero", "the policy file /dev/zero can't be read: it is larger than 100,000 bytes"),
-        ("policy eval --proposal /dev/zero --facts /dev/zero", "/dev/zero can't be read: it is larger than"),
+        ("run --policy /dev/zero", "the policy file /dev/zero can't be read: it is a device, and no file"),
+        ("policy eval --proposal /dev/zero --facts /dev/zero", "/dev/zero can't be read: it is a device, and no file"),
         ("run --symbols BTCUSDT,ETH-USDT", "did you mean ETH/USDT?"),
     ],
 )
 def test_what_no_run_can_use_is_refused_at_once(capsys: pytest.CaptureFixture[str], argv: str, problem: str) -> None:
     assert agentctl(*argv.split()) == USAGE
     assert problem in said(capsys)[1]
+
+
+READERS = {
+    "--policy": "run --policy PATH",
+    "a policy that another extends": "run --policy extends.toml",
+    "policy check": "policy check PATH",
+    "policy diff": "policy diff standard PATH",
+    "--proposal": "policy eval --proposal PATH --facts PATH",
+    "--prompt": "run --prompt PATH",
+    "replay --prompt": "replay last --prompt PATH",
+    "--market": "run --market file:PATH",
+    "settings": "config show",
+    "market.toml": "run --market file:candles",
+    "headlines": "run --market file:candles",
+    "secrets": "run --live --market okx --symbols BTC/USDT",
+}
+"""Each way in which a file of a person's is read."""
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device", "a link to nothing"])
+@pytest.mark.parametrize("way", READERS)
+def test_what_is_no_file_is_named_at_once_and_nothing_waits_for_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: str, kind: str
+) -> None:
+    candles = folder / "candles"
+    candles.mkdir()
+    (candles / "BTC-USDT_5m.csv").write_text("timestamp_ms,open,high,low,close,volume\n1735700400000,1,1,1,1,1\n")
+    places = {
+        "--market": folder / "ETH-USDT_5m.csv",
+        "settings": folder / "agentctl.toml",
+        "market.toml": candles / "market.toml",
+        "headlines": candles / "headlines.jsonl",
+    }
+    path = places.get(way, folder / "thing.toml")
+    (folder / "extends.toml").write_text(f'extends = "{path.name}"\n')
+    if way == "secrets":
+        monkeypatch.setenv("AGENTCTL_SECRETS_FILE", str(path))
+    if way == "replay --prompt":
+        assert agentctl("run", "--cycles", "3", "--json") == 0
+        said(capsys)
+    match kind:
+        case "a named pipe":
+            os.mkfifo(path)
+        case "a folder":
+            path.mkdir()
+        case "a device":
+            path.symlink_to("/dev/zero")
+        case "a link to nothing":
+            path.symlink_to(folder / "nowhere")
+    code = agentctl(*READERS[way].replace("PATH", str(path)).split())
+    out, err = said(capsys)
+    if (way, kind) == ("--market", "a folder"):
+        assert (code, "has no candle files" in err) == (USAGE, True)
+    elif kind == "a link to nothing":
+        assert (code in (USAGE, NOT_FOUND), out, str(path.name) in err) == (True, "", True)
+    else:
+        assert (code, out, f"it is {kind}, and no file" in err, path.name in err) == (USAGE, "", True, True)
 
 
 def test_all_unknown_symbols_are_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,7 +405,7 @@ def test_a_run_that_another_process_has_is_left_alone(folder: Path, capsys: pyte
     run_id = json.loads(said(capsys)[0])["run_id"]
     with asyncio.Runner() as elsewhere:
         database = elsewhere.run(Database.open(f"sqlite:///{folder}/.agentctl/agentctl.db"))
-        holding = held(database, run_id)
+        holding = hold_lease(database, run_id)
         elsewhere.run(holding.__aenter__())
         assert agentctl("run", "--resume", run_id, "--cycles", "3") == USAGE
         assert f"another process is running {run_id}: process {os.getpid()} on " in said(capsys)[1]

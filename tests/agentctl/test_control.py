@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
-from memory.controls import LatchRecord, latch
-from memory.database import Database
+from memory.operators.controls import LatchRecord, latch
+from memory.store.database import Database
 
 UNREACHABLE = "postgresql://127.0.0.1:1/none"
 BUSY = """seed = 2
@@ -404,6 +404,29 @@ def test_a_mistake_in_the_settings_does_not_stand_in_the_way_of_a_halt(
     assert "For the halt only data_dir and db are read" in capsys.readouterr().err
     settings.write_text(BUSY)
     assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "reducing"
+
+
+@pytest.mark.parametrize("mistake", ["cycels = 5\n", "this is no TOML\n", "seed = -1\n"])
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["status"], "the status"),
+        (["positions"], "the positions"),
+        (["orders"], "the orders"),
+        (["orders", "--working"], "the orders"),
+    ],
+)
+def test_a_mistake_in_the_settings_hides_nothing_of_what_a_run_does(
+    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], mistake: str, argv: list[str], what: str
+) -> None:
+    before = json_of(capsys, *argv)
+    (folder / "agentctl.toml").write_text(mistake + BUSY.replace("seed = 2\n", ""))
+    capsys.readouterr()
+    assert agentctl(*argv, "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == before
+    assert err.startswith("warning: ")
+    assert f"For {what} only data_dir and db are read from the settings\n" in err
 
 
 def test_a_run_that_was_halted_throughout_ends_with_3_and_says_so(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import graphs.trading
+import graphs.trading.graph
 from agentctl.cli import main
 from agentctl.output import INTERRUPTED
 from agentctl.parting import Ended, parting, tell_failure
@@ -21,9 +21,9 @@ from builders.sessions import NOW
 from domain.digest import plain
 from domain.order import OrderState
 from graphs import RunResult, prepare, start
-from graphs.closing import OnExit
-from graphs.cycle import Cycle
-from graphs.state import CycleState
+from graphs.session.ending import OnExit
+from graphs.trading.cycle import Cycle
+from graphs.trading.state import CycleState
 from memory import Database
 
 REFUSED = 3
@@ -112,14 +112,14 @@ def test_what_is_asked_wrongly_is_refused(capsys: pytest.CaptureFixture[str], ar
 def test_a_run_that_fails_names_what_it_leaves_open_and_how_it_goes_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, _ = graphs.trading.NODES["learning"]
+    real, _ = graphs.trading.graph.NODES["learning"]
 
     async def learning(state: CycleState, cycle: Cycle) -> CycleState:
         if cycle.number == 2:
             raise RuntimeError("the disk is full")
         return await real(state, cycle)
 
-    monkeypatch.setitem(graphs.trading.NODES, "learning", (learning, None))
+    monkeypatch.setitem(graphs.trading.graph.NODES, "learning", (learning, None))
     code, out, err = run(capsys, "--cycles", "5")
     lines = err.splitlines()
     at = lines.index("open positions:")
@@ -150,8 +150,42 @@ async def test_with_its_database_lost_a_run_says_what_it_last_knew(
     assert lines[2].startswith("  ETH/USDT: long ")
     assert lines[3:] == [
         WATCHES,
+        "orders are named as they were at the end of its last cycle; what was sent after that may be out too",
         "fix the cause, then: agentctl run --live --resume r1",
     ]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_run_that_fails_names_every_order_that_may_still_fill(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    header, market, model = await prepare(timed(), run_id="r1", at=NOW)
+    async with await Database.in_memory() as database:
+        session = await start(header, market, model, database=database)
+        await drive(session, cycles=2)
+        (bought, *_) = await session.ledger.orders()
+        out = bought.model_copy(update={"state": OrderState.WORKING, "filled": Decimal(0), "fills": ()})
+        doubtful = out.model_copy(update={"state": OrderState.UNKNOWN})
+        session.header = header.model_copy(update={"market": "okx", "mode": "live"})
+
+        async def working(**asked: Any) -> Any:
+            if lost:
+                raise ConnectionResetError("the database is gone")
+            return (out, doubtful)
+
+        session.out = (out,)
+        monkeypatch.setattr(session.ledger, "orders", working)
+        capsys.readouterr()
+        await tell_failure(session)
+    lines = capsys.readouterr().err.splitlines()
+    rest = f"buy {plain(bought.request.quantity)} ETH/USDT"
+    words = [
+        f"may still fill, and nobody watches it now: {rest} ({state}), order {bought.client_order_id}"
+        for state in (["working"] if lost else ["working", "unknown"])
+    ]
+    assert [line for line in lines if line.startswith(("may still", "to "))] == [*words, *HOW]
+    assert ("orders are named as they were at the end of its last cycle" in " ".join(lines)) is lost
+    assert lines[-1] == "fix the cause, then: agentctl run --live --resume r1"
 
 
 async def a_result(**over: Any) -> RunResult:
@@ -202,6 +236,14 @@ async def test_the_last_lines_say_what_nobody_watches_and_what_to_type(
     assert list(parting(Ended(result=result.model_copy(update={"decisions": ()}), on_exit=on_exit))) == lines
 
 
+GO_ON = "go on, until stopped, with: agentctl run --live --resume r1 --cycles 0"
+HOW = [
+    "to see what is out: agentctl orders --run r1 --working",
+    "to cancel entries: agentctl halt --run r1, then agentctl run --live --resume r1 --cycles 0; or cancel them at the "
+    "exchange",
+]
+
+
 @pytest.mark.parametrize(
     ("over", "named"),
     [
@@ -218,10 +260,20 @@ async def test_an_order_that_may_still_fill_is_named_where_nobody_watches_it(ove
     order = order.model_copy(update={"state": OrderState(over["state"])})
     lines = list(parting(Ended(result=result.model_copy(update={"orders": (order,)}))))
     rest = plain(order.quantity - order.filled)
-    line = f"may still fill, and nobody watches it now: buy {rest} ETH/USDT ({over['state']})"
-    assert lines == [line, "go on, until stopped, with: agentctl run --live --resume r1 --cycles 0"] * named
+    line = f"may still fill, and nobody watches it now: buy {rest} ETH/USDT ({over['state']}), order "
+    assert lines == [line + order.client_order_id, *HOW, GO_ON] * named
     on_paper = result.model_copy(update={"orders": (order,), "mode": "paper"})
     assert list(parting(Ended(result=on_paper))) == []
+
+
+async def test_a_run_with_nothing_left_says_so_and_offers_no_way_on() -> None:
+    result = await a_result(status="finished", mode="paper", open_positions=())
+    poor = result.equity.model_copy(update={"end": Decimal("0.004")})
+    ended = Ended(result=result.model_copy(update={"equity": poor}), nothing_left=True)
+    assert list(parting(ended)) == [
+        "the account was liquidated and has 0.00 left, less than the least order takes: the run ended after "
+        f"{result.cycles} cycles. Start another: agentctl run"
+    ]
 
 
 @pytest.mark.parametrize("tried", [False, True])

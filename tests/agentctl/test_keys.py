@@ -9,7 +9,7 @@ import pytest
 
 from agentctl.keys import SECRETS_FILE, keys_for, names, required_keys
 from domain.errors import UsageError
-from tools.exchange_venue import ExchangeKeys
+from venues.exchange.account import ExchangeKeys
 
 KEY, SECRET, PASSWORD = "k-1f3a", "s-77b2", "p-09cd"
 WHOLE = f'[okx]\napi_key = "{KEY}"\nsecret = "{SECRET}"\npassword = "{PASSWORD}"\n'

@@ -8,11 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from agentctl.live import Dashboard, Lines, gate_line
+from agentctl.live import Dashboard, Lines, cycle_of, gate_line
+from builders.memory import a_fill, a_proposal
 from builders.policy import a_stop, an_exit, judge
-from builders.sessions import a_session
-from graphs.brake import Brake
-from graphs.events import CycleStarted, GateSpoke, MarketSaid
+from builders.sessions import NOW, a_session
+from graphs.session.trading_halt import Brake
+from graphs.trading.events import CycleEnded, CycleStarted, GateSpoke, MarketSaid
 
 SAID = MarketSaid("waiting for the bar that closes at 12:05 UTC, in 4 min 32 s")
 
@@ -35,6 +36,23 @@ def test_a_stop_that_is_placed_is_no_exit_in_words() -> None:
     stop, exit = a_stop(), an_exit()
     assert f", protect {stop.symbol}: {stop.side} " in gate_line(GateSpoke(0, stop, judge(stop)))
     assert f", leave {exit.symbol}: {exit.side} " in gate_line(GateSpoke(0, exit, judge(exit)))
+
+
+async def test_a_cycle_has_one_number_wherever_it_is_shown() -> None:
+    """That of `runs show`, `snapshots show` and `replay --from`; how many are done is said beside it."""
+    console = Console(file=io.StringIO(), width=160)
+    async with a_session() as session:
+        lines, dashboard = Lines(console, brake=Brake(), cycles=60), Dashboard(session, cycles=60)
+        books = await session.ledger.portfolio(marks={}, as_of=NOW)
+        fill = a_fill(a_proposal())
+        for screen in (lines, dashboard):
+            screen.hear(CycleStarted(5, NOW))
+            screen.hear(GateSpoke(5, an_exit(), judge(an_exit())))
+            screen.hear(CycleEnded(5, NOW, (), (fill,), books, 1.0))
+    log = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.partition(":")[0] for line in log.splitlines()] == ["cycle 5", "cycle 5", "cycle 5 (6 of 60)"]
+    assert "   cycle 5 (6 of 60)   " in shown(dashboard)
+    assert cycle_of(60, 60) == "cycle 60", "one that closes what is held comes after the last"
 
 
 async def test_on_a_terminal_it_stands_until_the_next_cycle() -> None:

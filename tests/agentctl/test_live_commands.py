@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
+import respx
 
+from builders.models import an_answer, an_error
 from builders.money import SYMBOLS, Desk, a_desk, a_second_exchange
 from builders.processes import Agentctl
 
@@ -86,6 +89,13 @@ def test_doctor_says_where_the_money_is_while_there_is_none_to_trade_with(desk: 
         ([*LIVE, "--cash", "5"], 2, "--cash is of paper"),
         (["run", "--adopt", "BTC/USDT"], 2, "--adopt is of live runs"),
         ([*LIVE[:4], "--symbols", "BTC/USDT,ETH/BTC"], 2, "one account can't trade against BTC, USDT"),
+        (
+            [*LIVE, "--adopt", "BTCUSDT,ETH/USTD"],
+            2,
+            "--adopt: 'BTCUSDT' is no symbol; did you mean BTC/USDT?, ETH/USTD",
+        ),
+        ([*LIVE, "--adopt", "SOL/USDT"], 2, "--adopt: SOL/USDT is not among --symbols"),
+        ([*LIVE, "--adopt", " , "], 2, "--adopt names none. Write --adopt BTC/USDT,ETH/USDT"),
         (["arm", "okx", "--for", "8d", "--reason", "x"], 2, "7 days at most"),
         (["arm", "sim", "--for", "8h", "--reason", "x"], 2, "sim is no exchange"),
         (["disarm", "okx", "--reason", "x"], 4, "there is no database"),
@@ -95,6 +105,68 @@ def test_what_is_asked_wrongly_is_said_in_one_line(desk: Desk, argv: list[str], 
     ended, out, err = desk(*argv)
     assert (ended, out, len(err.splitlines())) == (code, "", 1)
     assert said in err
+
+
+MODEL = "openai/gpt-5-mini"
+ASKED = "https://api.openai.com/v1/chat/completions"
+NO_KEY = an_error(401, "Incorrect API key provided")
+
+
+def a_model(request: httpx.Request) -> httpx.Response:
+    """Alive, and of the opinion that everything is to be bought."""
+    if "test of the connection" in request.content.decode():
+        return an_answer('{"alive": true}')
+    symbol = next(symbol for symbol in SYMBOLS if f"quote:{symbol}" in request.content.decode())
+    cited = [f"quote:{symbol}", f"indicators:{symbol}"]
+    opinion = {"stance": "buy", "conviction": 0.9, "horizon": "swing", "evidence": cited, "rationale": "up"}
+    return an_answer(json.dumps(opinion))
+
+
+def test_a_model_that_cannot_be_asked_ends_a_live_run_before_anything_else(desk: Desk) -> None:
+    desk.monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+    assert desk(*ARM)[0] == 0
+    with respx.mock() as wire:
+        route = wire.post(ASKED).mock(return_value=NO_KEY)
+        code, out, err = desk(*LIVE, "--model", MODEL)
+    assert (code, out, route.call_count) == (5, "", 1)
+    assert err == f"error: {MODEL} can't be asked: auth: Incorrect API key provided. Check its key\n"
+    assert list(desk.double.journal) == [], "the exchange was asked nothing"
+    assert desk("runs", "list", "--json")[1].strip() == "[]"
+
+
+def test_a_model_that_is_busy_at_the_start_ends_no_live_run(desk: Desk) -> None:
+    desk.monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+    desk(*ARM)
+    busy = [an_error(429, "Request too large for a minute", **{"x-should-retry": "false"})]
+    with respx.mock() as wire:
+        wire.post(ASKED).mock(side_effect=lambda request: busy.pop() if busy else a_model(request))
+        code, _, err = desk(*LIVE, "--model", MODEL)
+    assert (code, "did not answer a first question: too_large: " in err) == (0, True)
+
+
+def test_a_run_that_holds_something_goes_on_without_its_model_and_one_that_holds_nothing_ends(desk: Desk) -> None:
+    desk.monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+    desk(*ARM)
+    eager = ["--set", "signal.threshold=0", "--set", "risk.min_conviction=0.1"]
+    with respx.mock() as wire:
+        wire.post(ASKED).mock(side_effect=a_model)
+        code, out, err = desk(*LIVE, "--model", MODEL, *eager, "--json")
+    assert (code, f"{MODEL} answers; asked one short question: 120 tokens at " in err) == (0, True)
+    held = json.loads(out)["open_positions"]
+    assert held
+    with respx.mock() as wire:
+        route = wire.post(ASKED).mock(return_value=NO_KEY)
+        code, out, err = desk("run", "--live", "--resume", "last", "--cycles", "2", "--json")
+        assert (code, route.call_count) == (0, 1), "asked once, and not in the cycle"
+        assert f"ALERT: {MODEL} can't be asked: auth: Incorrect API key provided. Reduce-only: no new positions" in err
+        assert [position["symbol"] for position in json.loads(out)["open_positions"]] == [p["symbol"] for p in held]
+        assert desk("replay", "--run", "last")[0] == 0
+        desk("halt", "--level", "flatten", "--reason", "the end")
+        assert desk("run", "--live", "--resume", "last", "--cycles", "4", "--json")[0] == 5, "until all is sold"
+        route.reset()
+        code, _, err = desk("run", "--live", "--resume", "last", "--cycles", "9")
+        assert (code, route.call_count) == (5, 1)
+    assert "error: openai/gpt-5-mini can't be asked: auth" in err
 
 
 def test_without_a_key_the_variables_are_named(desk: Desk) -> None:
@@ -149,7 +221,7 @@ def test_a_live_run_goes_on_until_it_is_stopped_and_then_says_who_watches_what(d
     assert ended.code == 130
     assert f"orders go to {host} on this machine, which exchanges.okx.base_url puts in place of okx's own" in ended.err
     assert f"go on with: agentctl run --live --resume {run_id}\n" in ended.err
-    assert "cycle 1: equity" in ended.err
+    assert "cycle 0: equity" in ended.err
     assert [line.split()[2] for line in ended.out.splitlines() if line.startswith("still open: ")] == [
         f"{symbol}:" for symbol in held
     ]

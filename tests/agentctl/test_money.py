@@ -15,9 +15,9 @@ from builders.memory import START, a_header, an_event
 from builders.runs import busy
 from domain.errors import UsageError
 from graphs import prepare
-from graphs.eras import Change, Changes
-from graphs.profiles import profile
-from memory.records import Before, EarlierLoss
+from graphs.session.eras import Change, Changes
+from graphs.session.profiles import profile
+from memory.store.records import Before, EarlierLoss
 from policy.account import Arming
 
 HEADER = a_header(

@@ -16,7 +16,7 @@ from agentctl.masking import MASK, masked
 from builders.policy import a_proposal, some_facts
 from domain.digest import canonical
 from domain.errors import UsageError
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import parse_policy
 
 USAGE, REFUSED, NOT_FOUND = 2, 3, 4

@@ -18,9 +18,9 @@ from agentctl.commands.reconcile import Reconciliation, show
 from builders.live import LiveStage, a_live_stage
 from builders.runs import archive
 from domain.statement import Difference
-from graphs.evidence import Evidence
-from tools.exchange_double.faults import ServerError
-from tools.exchange_double.wire import Operation
+from exchange_double.faults import ServerError
+from exchange_double.wire import Operation
+from graphs.account.survey import Evidence
 
 pytestmark = pytest.mark.slow
 """Each makes a run with money first; the look itself is tested in `tests/graphs/test_evidence.py`."""

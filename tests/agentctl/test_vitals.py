@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
-from agentctl.vitals import Vitals, told, vitals_in
+from agentctl.vitals import Vitals, publish_vitals, vitals_in
 from builders.patience import until
-from tools.exchange_stream_health import ShardHealth, ShardState, StreamHealth
-from tools.exchange_venue.health import Health
+from venues.exchange.account.health import Health
+from venues.exchange.stream_health import ShardHealth, ShardState, StreamHealth
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -111,14 +111,14 @@ def test_what_is_live_at_once_is_not_said_to_connect() -> None:
 
 
 async def test_it_is_told_while_a_run_goes_on_and_then_gone(tmp_path: Path) -> None:
-    async with told(tmp_path, lambda: vitals(venue=venue(), streams=(streams(),))):
+    async with publish_vitals(tmp_path, lambda: vitals(venue=venue(), streams=(streams(),))):
         await until(lambda: list(vitals_in(tmp_path)))
         assert list(vitals_in(tmp_path)) == [vitals(venue=venue(), streams=(streams(),))]
     assert list(vitals_in(tmp_path)) == []
 
 
 async def test_a_run_on_no_exchange_tells_nothing(tmp_path: Path) -> None:
-    async with told(tmp_path, lambda: None):
+    async with publish_vitals(tmp_path, lambda: None):
         await asyncio.sleep(0)
         assert list(vitals_in(tmp_path)) == []
 

@@ -26,8 +26,8 @@ from domain.candle import Quote
 from domain.errors import SymbolUnknown, TicketRefused
 from domain.order import OrderReport, OrderRequest, OrderState
 from memory import Database, Tape
-from memory.schema import tape as tape_rows
-from memory.tape import Recording
+from memory.archive.tape import Recording
+from memory.store.schema import tape as tape_rows
 
 BTC, ETH, SOL = SYMBOLS = "BTC/USDT", "ETH/USDT", "SOL/USDT"
 
@@ -223,7 +223,7 @@ async def test_each_is_looked_at_in_the_same_moment_before_any_is_claimed(databa
     look = office.venue.quote
 
     async def quote(symbol: str) -> Quote:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await waiting.wait()
         assert await states(office, approved) == [OrderState.APPROVED] * 3
         return await look(symbol)

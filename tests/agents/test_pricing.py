@@ -49,7 +49,7 @@ def test_the_dearest_tier_is_the_price() -> None:
 )
 def test_a_price_that_no_list_has_is_unknown_and_can_be_set(name: str) -> None:
     assert price_of(name, environ={}) is None
-    assert price_of(name, given=SET, environ={}) == SET
+    assert price_of(name, price=SET, environ={}) == SET
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_price_that_no_list_has_is_unknown_and_can_be_set(name: str) -> None:
 )
 def test_a_server_of_ones_own_costs_nothing(name: str) -> None:
     assert price_of(name, environ={}) == FREE
-    assert price_of(name, given=SET, environ={}) == SET
+    assert price_of(name, price=SET, environ={}) == SET
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_what_tokens_cost() -> None:
 
 def test_an_unknown_provider_has_no_price() -> None:
     with pytest.raises(UsageError):
-        price_of("gpt-5-mini", given=SET, environ={})
+        price_of("gpt-5-mini", price=SET, environ={})

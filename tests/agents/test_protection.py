@@ -16,7 +16,7 @@ from agents.duty import Duty
 from agents.parts import in_parts
 from agents.protection import (
     NO_PLAN,
-    NOT_HELD,
+    NO_STOP_AT_VENUE,
     Guard,
     bare,
     cover,
@@ -36,7 +36,7 @@ from domain.money import ZERO, on_grid
 from domain.order import OrderState
 from domain.portfolio import Position
 from domain.sizing import OrderCaps
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from tools.bars import Bar, Bars
 
 TRAILING = risk_settings(trailing=True, max_hold_bars=1_000)
@@ -166,9 +166,15 @@ async def test_a_kept_position_gets_its_stop_where_the_venue_holds_them(
 
 async def test_why_no_stop_is_asked_for_is_said() -> None:
     elsewhere = {"venue_stops": frozenset({SWAP})}
-    assert await guarded(a_position(), **elsewhere) == Guard(why=NOT_HELD)
+    assert await guarded(a_position(), **elsewhere) == Guard(why=NO_STOP_AT_VENUE)
     assert await guarded(a_position(stop_price=None)) == Guard(why=NO_PLAN)
     assert await guarded(a_position(), seen=None) == Guard(why="there is no quote to judge its stop by")
+
+
+async def test_a_stop_is_placed_by_an_older_quote_where_none_came_and_says_so() -> None:
+    older = a_price(bid="100", ask="100").model_copy(update={"age_s": Decimal(600)})
+    stop = asked(await guarded(a_position(), dated={BTC: older}))
+    assert stop.rationale.endswith("; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since")
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal, localcontext
-from fractions import Fraction
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agents.duty import Duty
-from agents.risk import Plan, RiskAgent, exits, riskiest, size
+from agents.risk import Plan, RiskAgent, riskiest
 from agents.settings import RiskSettings
 from builders.desks import (
     SWAP,
@@ -89,76 +88,6 @@ async def declined(*told: Value, symbol: str = BTC, **over: Any) -> str:
     return dict(found.declined).get(symbol, "")
 
 
-# Size
-
-
-@given(
-    equity=decimals(-6, 12) | st.sampled_from([Decimal(0), Decimal(-5)]),
-    price=prices,
-    distance=decimals(-12, 8),
-    conviction=shares,
-    instrument=instruments,
-    given_settings=settings,
-)
-@example(
-    equity=Decimal(10_000),
-    price=Decimal(1),
-    distance=Decimal(3),
-    conviction=Decimal(1),
-    instrument=Instrument(symbol=BTC, kind="spot", tick_size=Decimal(1), lot_size=Decimal("1e-40")),
-    given_settings=RiskSettings(),
-)
-def test_a_size_risks_no_more_and_holds_no_more_than_it_may(
-    equity: Decimal,
-    price: Decimal,
-    distance: Decimal,
-    conviction: Decimal,
-    instrument: Instrument,
-    given_settings: RiskSettings,
-) -> None:
-    found = size(
-        equity=equity,
-        price=price,
-        distance=distance,
-        conviction=conviction,
-        instrument=instrument,
-        settings=given_settings,
-    )
-    assert found >= 0
-    assert on_grid(found, instrument.lot_size)
-    # fractions, since a check that rounds could not see a size that was rounded up
-    owned = max(Fraction(equity), Fraction(0))
-    assert Fraction(found) * Fraction(distance) <= owned * Fraction(given_settings.risk_per_trade)
-    assert Fraction(found) * Fraction(price) <= owned * Fraction(given_settings.max_position) * Fraction(conviction)
-
-
-def test_a_size_does_not_depend_on_the_callers_decimal_context() -> None:
-    def sized() -> Decimal:
-        return size(
-            equity=Decimal("9876.54321"),
-            price=Decimal("123.456789"),
-            distance=Decimal("1.23456789"),
-            conviction=Decimal("0.77"),
-            instrument=an_instrument(lot_size="0.00000001"),
-            settings=RiskSettings(),
-        )
-
-    expected = sized()
-    with localcontext(prec=3):
-        assert sized() == expected
-
-
-@given(prices, decimals(-12, 8), instruments, settings, st.sampled_from(["buy", "sell"]))
-def test_exits_lie_on_the_grid_and_no_further_than_asked(
-    price: Decimal, distance: Decimal, instrument: Instrument, given_settings: RiskSettings, side: Side
-) -> None:
-    stop, target = exits(side, price, distance, instrument=instrument, settings=given_settings)
-    assert on_grid(stop, instrument.tick_size)
-    assert on_grid(target, instrument.tick_size)
-    risked = price - stop if side == "buy" else stop - price
-    assert risked <= distance
-
-
 # Entries
 
 
@@ -206,16 +135,23 @@ async def test_any_entry_keeps_its_limits_and_its_exits_lie_around_the_market(
             assert 0 < proposal.stop_price < seen.bid <= seen.ask < proposal.target_price
         else:
             assert 0 < proposal.target_price < seen.bid <= seen.ask < proposal.stop_price
-        assert proposal.quantity * entry <= 10_000 * given_settings.max_position
-        lost = proposal.quantity * abs(entry - proposal.stop_price)
+        assert (proposal.type, proposal.time_in_force) == ("limit", "IOC")
+        assert proposal.limit_price is not None
+        assert on_grid(proposal.limit_price, instrument.tick_size)
+        assert abs(proposal.limit_price - entry) * 10_000 <= entry * given_settings.entry_bound_bps
+        worst = proposal.limit_price if side == "buy" else seen.ask
+        assert proposal.quantity * worst <= 10_000 * given_settings.max_position
+        lost = proposal.quantity * abs(proposal.limit_price - proposal.stop_price)
         assert lost <= 10_000 * given_settings.risk_per_trade
 
 
 async def test_an_entry_in_numbers() -> None:
-    # equity 10,000: 50 at risk over 2 average true ranges is 25; 10 % at a conviction of 0.8 is 800, 7.96 at the ask
+    # A round trip costs the spread of 1 and 2 bps each way, 1.0402: thrice that is more than 2 average true ranges.
+    # Equity 10,000: 50 at risk over 3.5 is 14.29; 10 % at a conviction of 0.8 is 800, 7.94 at the ask and 25 bps.
     found = await one(theses=[a_thesis()])
-    assert (found.side, found.type, found.quantity) == ("buy", "market", Decimal("7.75"))
-    assert (found.stop_price, found.target_price) == (Decimal("98.5"), Decimal("103.5"))
+    assert (found.side, found.type, found.quantity) == ("buy", "limit", Decimal("7.75"))
+    assert (found.limit_price, found.time_in_force) == (Decimal("100.5"), "IOC")
+    assert (found.stop_price, found.target_price) == (Decimal("97"), Decimal("106.5"))
     assert (found.conviction, found.rationale) == (Decimal("0.8"), "it trends")
 
 
@@ -253,19 +189,24 @@ async def test_an_entry_in_numbers() -> None:
         ),
         (
             (a_price(), readings(atr_14="0")),
-            {"theses": [a_thesis()], "settings": risk_settings(min_stop="0")},
+            {"theses": [a_thesis()], "settings": risk_settings(min_stop="0", stop_costs="0")},
             "the market does not move: no distance to put a stop at",
         ),
         ((a_price(), readings(atr_14="60")), {"theses": [a_thesis()]}, "the exits would lie below zero"),
         (
             (a_price(), readings(atr_14="0.1")),
-            {"theses": [a_thesis()]},
-            "the spread and the tick leave no room for the exits",
+            {"theses": [a_thesis()], "settings": risk_settings(stop_costs="0.9")},
+            "reward 0.45 % after costs against risk 2.02 %: 0.22 is below 1",
+        ),
+        (
+            (a_price(), readings(atr_14="0.1")),
+            {"theses": [a_thesis()], "settings": risk_settings(stop_costs="0.1", target_atr="40")},
+            "the spread, the tick and the bound leave no room for the exits",
         ),
         (
             (),
             {"theses": [a_thesis()], "instruments": {BTC: an_instrument(min_notional="800")}},
-            "too small to trade: the notional 775 is below the minimum 800",
+            "too small to trade: the notional 778.875 is below the minimum 800",
         ),
     ],
 )
@@ -280,7 +221,8 @@ async def test_a_short_is_entered_on_a_swap_and_its_exits_are_the_other_way_roun
     signals = {SWAP: supporting("sell")}
     found = await one(*told, theses=[a_thesis(SWAP, stance="sell")], settings=SHORTS, venue_signals=signals)
     assert (found.side, found.reduce_only) == ("sell", False)
-    assert (found.stop_price, found.target_price) == (Decimal("101.5"), Decimal("96.5"))
+    assert (found.type, found.limit_price) == ("limit", Decimal("99.5"))
+    assert (found.stop_price, found.target_price) == (Decimal("103"), Decimal("93.5"))
 
 
 async def test_a_market_at_a_hundred_millionth_is_sized_like_any_other() -> None:
@@ -292,7 +234,7 @@ async def test_a_market_at_a_hundred_millionth_is_sized_like_any_other() -> None
         instruments={BTC: tiny},
     )
     assert found.stop_price == Decimal("9.801e-9")
-    assert found.quantity == Decimal(79_992_000_000)
+    assert found.quantity == Decimal(79_792_519_000)
 
 
 @pytest.mark.parametrize(("bars", "rests"), [(11, True), (12, False)])
@@ -454,6 +396,22 @@ async def test_a_position_without_a_quote_is_kept_and_says_so() -> None:
     assert await declined(a_price(ETH), portfolio=an_account(a_position())) == "no quote to judge the position by"
 
 
+OLDER = {BTC: a_price(bid="89", ask="90").model_copy(update={"age_s": Decimal(600)})}
+"""What BTC showed ten minutes ago, and nothing since."""
+
+
+async def test_an_exit_goes_by_an_older_quote_where_none_came_and_says_so() -> None:
+    left = await one(a_price(ETH), portfolio=an_account(a_position()), dated=OLDER)
+    assert (left.symbol, left.cause, left.reference_price) == (BTC, "stop", Decimal("89.5"))
+    assert left.rationale == "stop; judged by a quote of 2025-01-01 00:00:00 UTC, 600 s old: none came since"
+    assert (await one(a_price(), portfolio=an_account(a_position(stop_price="99.5")), dated={})).rationale == "stop"
+
+
+async def test_an_older_quote_serves_no_entry() -> None:
+    words = await declined(readings(), theses=[a_thesis()], dated=OLDER)
+    assert words == "no quote or no average true range to size by"
+
+
 async def test_nothing_is_entered_or_exited_in_a_suspended_symbol_and_the_others_are() -> None:
     gone = {BTC: "BTC/USDT is not listed on okx"}
     crashed = (a_price(bid="80", ask="81"), a_price(ETH, bid="80", ask="81"))
@@ -564,18 +522,25 @@ async def test_a_position_below_the_minimum_is_kept_and_says_so() -> None:
 
 
 async def test_an_entry_that_could_not_be_exited_again_is_declined_with_the_numbers() -> None:
-    """775 are bought, and at the stop and its margin they would be worth less than an exit must be."""
+    """778.875 are bought, and at the stop and its margin they would be worth less than an exit must be."""
     priced = {BTC: an_instrument(min_notional="755")}
     assert await declined(theses=[a_thesis()], instruments=priced) == (
-        "too small to exit again: of 7.75 after the fee 7.75 can be sold, at 96.53: "
-        "the notional 748.1075 is below the minimum 755"
+        "too small to exit again: of 7.75 after the fee 7.75 can be sold, at 95.06: "
+        "the notional 736.715 is below the minimum 755"
     )
 
 
 async def test_an_entry_is_no_larger_than_the_venue_takes() -> None:
-    for sizes in ({"market_max_quantity": "3.1"}, {"max_quantity": "3.1"}, {"market_max_notional": "320"}):
+    for sizes in ({"max_quantity": "3.1"}, {"max_notional": "320"}):
         found = await one(theses=[a_thesis()], instruments={BTC: an_instrument(**sizes)})
         assert found.quantity == 3
+
+
+async def test_what_binds_market_orders_alone_binds_no_entry() -> None:
+    """It is a limit order. What is entered so is exited in several orders."""
+    sizes = {"market_max_quantity": "3.1", "market_max_notional": "320"}
+    found = await one(theses=[a_thesis()], instruments={BTC: an_instrument(**sizes)})
+    assert found.quantity == Decimal("7.75")
 
 
 EXIT_NOW = a_price(bid="80", ask="81")

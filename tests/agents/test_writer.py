@@ -33,9 +33,9 @@ from domain.digest import plain
 from domain.errors import TicketRefused, VenueUnavailable
 from domain.order import OrderReport, OrderRequest, OrderState
 from memory import Database, Ledger, Tape
-from memory.controls import Level
-from memory.schema import tape as tape_rows
-from memory.tape import Recording
+from memory.archive.tape import Recording
+from memory.operators.controls import Level
+from memory.store.schema import tape as tape_rows
 
 
 @pytest.fixture
@@ -550,6 +550,45 @@ async def test_an_exit_does_not_ask_whether_the_desk_is_armed(database: Database
     office.arming = None
     report = await (await office.writer(3)).send(order, ticket, judged=JUDGED)
     assert (report.state, office.calls, office.looks) == (OrderState.WORKING, ["submit"], 1)
+
+
+QUOTELESS = [("down", "the venue is down"), ("hung", "none within 0.01 s"), ("refused", "the venue is refused")]
+
+
+@pytest.mark.parametrize(("quotes", "words"), QUOTELESS)
+@pytest.mark.parametrize("live", [False, True])
+async def test_an_entry_is_withdrawn_when_the_venue_shows_no_price_in_time(
+    database: Database, quotes: Any, words: str, live: bool
+) -> None:
+    office = await Office.open(database, live=live)
+    order, ticket = await office.approve()
+    office.venue.quotes = quotes
+    await withdrawn(office, order, ticket, because=f"no quote: {words}")
+
+
+@pytest.mark.parametrize(("quotes", "words"), QUOTELESS)
+async def test_an_exit_goes_out_by_the_quote_that_it_was_judged_on_when_no_newer_one_comes(
+    database: Database, quotes: Any, words: str
+) -> None:
+    office = await Office.open(database, live=True)
+    await office.bought()
+    order, ticket = await office.approve(cycle=3, as_of=at(10), side="sell", reduce_only=True)
+    office.venue.quotes = quotes
+    report = await (await office.writer(3)).send(order, ticket, judged=JUDGED)
+    if quotes == "refused":
+        assert (report.state, report.reason) == (OrderState.CANCELLED, f"not sent: no quote: {words}")
+    else:
+        assert (report.state, office.calls) == (OrderState.WORKING, ["submit"])
+
+
+async def test_an_exit_without_a_newer_quote_is_held_to_the_age_that_a_quote_may_have(database: Database) -> None:
+    office = await Office.open(database, live=True)
+    await office.bought()
+    order, ticket = await office.approve(cycle=3, as_of=at(10), side="sell", reduce_only=True)
+    office.venue.quotes = "down"
+    old = JUDGED.model_copy(update={"at": at(10) - timedelta(seconds=901)})
+    report = await (await office.writer(3)).send(order, ticket, judged=old)
+    assert report.reason == f"not sent: the quote is not fresh: it is from {old.at.isoformat()}"
 
 
 async def test_a_live_quote_may_be_of_a_moment_after_the_send_began(database: Database) -> None:

@@ -12,8 +12,8 @@ from builders.office import BTC, Office
 from domain.errors import LeaseLost
 from domain.order import OrderState
 from memory import Database
-from memory.leases import Holder, Lease, held
-from memory.schema import leases
+from memory.store.leases import Holder, Lease, hold_lease
+from memory.store.schema import leases
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def passes(database: Database) -> None:
 
 
 async def test_an_order_is_neither_claimed_nor_sent(database: Database) -> None:
-    async with held(database, "r1") as lease:
+    async with hold_lease(database, "r1") as lease:
         office = await Office.open(database)
         order, ticket = await office.approve()
         await passes(database)
@@ -41,7 +41,7 @@ async def test_an_order_is_neither_claimed_nor_sent(database: Database) -> None:
 
 
 async def test_a_stop_stays_where_it_is(database: Database) -> None:
-    async with held(database, "r1") as lease:
+    async with hold_lease(database, "r1") as lease:
         office = await Office.open(database)
         order, ticket = await office.approve(type="limit", limit_price="90")
         await office.send(order, ticket)
@@ -63,7 +63,7 @@ class Paused(Lease):
 
 
 async def test_what_was_claimed_is_not_sent_when_the_lease_may_have_run_out_since(database: Database) -> None:
-    async with held(database, "r1") as lease:
+    async with hold_lease(database, "r1") as lease:
         office = await Office.open(database)
         order, ticket = await office.approve(symbol=BTC)
         paused = Paused(database, Holder.here(), ttl_s=600, tell=lambda text: None)

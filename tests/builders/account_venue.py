@@ -63,6 +63,8 @@ class ScriptedAccount:
     hidden: set[str] = field(default_factory=set)
     """Client order ids that it does not know."""
     marks: dict[str, Decimal] = field(default_factory=dict)
+    unmarked: set[str] = field(default_factory=set)
+    """Symbols of which a statement has no mark."""
     key: KeyRights = field(default_factory=lambda: KeyRights(account="7", trade=True, withdraw=False))
     dead_man: bool = True
     untold: str | None = None
@@ -260,7 +262,7 @@ class ScriptedAccount:
             at=self.at,
             balances={currency: amount for currency, amount in self.wallet.items() if amount},
             positions={symbol: position.quantity for symbol, position in self.swaps.items() if position.quantity},
-            marks={symbol: self.marks.get(symbol, Decimal(100)) for symbol in self.instruments_},
+            marks={s: self.marks.get(s, Decimal(100)) for s in self.instruments_ if s not in self.unmarked},
             open_orders=tuple(await self.open_orders()),
         )
 

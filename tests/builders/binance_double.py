@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from tools.exchange_double.double import ExchangeDouble
-from tools.exchange_double.served import ServedDouble
-from tools.exchange_double.wire import Answer, Credentials, Request
+from exchange_double.double import ExchangeDouble
+from exchange_double.served import ServedDouble
+from exchange_double.wire import Answer, Credentials, Request
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from domain.clock import TickClock
-from tools.exchange_double.bybit import LISTINGS, BybitWire
-from tools.exchange_double.double import ExchangeDouble
-from tools.exchange_double.served import START, ServedDouble
-from tools.exchange_double.wire import Credentials, Request, Wire
+from exchange_double.bybit import LISTINGS, BybitWire
+from exchange_double.double import ExchangeDouble
+from exchange_double.served import START, ServedDouble
+from exchange_double.wire import Credentials, Request, Wire
 
 if TYPE_CHECKING:
     import ccxt.async_support as ccxt

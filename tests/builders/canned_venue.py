@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from builders.live_venue import KEYS, Present, fits
-from tools.exchange_venue import ExchangeVenue
+from venues.exchange.account import ExchangeVenue
 
 SHARED = Path(__file__).parents[2].parent / "shared/data"
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)

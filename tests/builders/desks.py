@@ -26,7 +26,7 @@ from domain.effects import Unrecorded
 from domain.order import OrderState
 from domain.portfolio import Portfolio, Position
 from domain.value import Value
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
 from policy.market import VenueSignal
 from tools.bars import Bars, candles
 from tools.headlines import News, ScoredHeadline, headlines

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain.candle import Timeframe
+from domain.candle import Timeframe, last_close
 from domain.clock import Clock
-from tools.bar_grid import last_close
-from tools.exchange_client import ExchangeClient
-from tools.exchange_double.candles import Bar
-from tools.exchange_double.served import ServedDouble, binance_double, bybit_double, okx_double
-from tools.exchange_market import ExchangeMarket
+from exchange_double.candles import Bar
+from exchange_double.faults import Timeout
+from exchange_double.served import ServedDouble, binance_double, bybit_double, okx_double
+from exchange_double.wire import Operation, Request
+from venues.exchange.client import ExchangeClient
+from venues.exchange.market import ExchangeMarket
 
 START = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
 """Half a minute after a bar of any length up to an hour has closed."""
@@ -75,6 +76,27 @@ def bar_at(opened_at: datetime, *, length: timedelta, base: Decimal, unit: Decim
 
 
 @dataclass
+class Hung:
+    """A bystander of OKX's: no request for the order book of `symbol` is answered, as long as it is set."""
+
+    double: ServedDouble
+    symbol: str = ""
+    requests: int = 0
+    """How many were not."""
+
+    def arrived(self, request: Request) -> bool:
+        path, _, query = request.target.partition("?")
+        wanted = f"instId={self.symbol.replace('/', '-')}"
+        if self.symbol and path.endswith("/market/books") and wanted in query.split("&"):
+            self.requests += 1
+            self.double.faults.add(Timeout(accepted=False), on=Operation.BOOK)
+        return True
+
+    def answered(self, request: Request) -> None:
+        """Nothing more."""
+
+
+@dataclass
 class Stage:
     """The double, the wall, and how to open a market on them."""
 
@@ -84,6 +106,8 @@ class Stage:
     symbols: tuple[str, ...]
     timeframe: Timeframe
     bases: dict[str, Decimal]
+    patience_s: float = 30.0
+    """With a symbol that hangs. Long, for a machine that is busy is no fault."""
 
     def show(self, *, before: int = 1_000, after: int = 400, without: Collection[datetime] = ()) -> None:
         """The bars that the exchange has from here on; of those that lie ahead it shows each once it has opened."""
@@ -118,6 +142,7 @@ class Stage:
 
     def market(self, client: ExchangeClient | None = None, **over: Any) -> ExchangeMarket:
         given = {"symbols": self.symbols, "timeframe": self.timeframe, "wall": self.wall, "sleep": self.wall.sleep}
+        given |= {"patience_s": self.patience_s}
         return ExchangeMarket(client or self.client(), **(given | over))
 
     def opener(

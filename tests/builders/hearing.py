@@ -11,9 +11,9 @@ from typing import Any
 from builders.exchanges import Stage
 from domain.candle import Quote
 from domain.venue import Levels
-from tools.exchange_bars import Bars
-from tools.exchange_market import ExchangeMarket
-from tools.exchange_stream_health import StreamHealth
+from venues.exchange.bars import Bars
+from venues.exchange.market import ExchangeMarket
+from venues.exchange.stream_health import StreamHealth
 
 
 @dataclass

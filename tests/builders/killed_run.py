@@ -27,7 +27,7 @@ from agents.settings import DeskSettings, RiskSettings
 from builders.runs import NOW, drive, options
 from graphs import prepare, start
 from memory import Database
-from memory.schema import fills, orders
+from memory.store.schema import fills, orders
 
 ASKED = options(cycles=14, seed=10, desk=DeskSettings(risk=RiskSettings(reenter_after_bars=0)))
 

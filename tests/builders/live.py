@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from agents.settings import DeskSettings, ReadingSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.hearing import Alarm
 from builders.runs import a_policy, drive, options
@@ -23,21 +23,21 @@ from domain.errors import LedgerBroken
 from domain.money import floor_to
 from domain.order import OrderState
 from domain.portfolio import Portfolio
+from exchange_double.served import ServedDouble
+from exchange_double.stops import StopStatus
+from exchange_double.wire import Operation
 from graphs import RunResult, prepare, resume, start
-from graphs.events import CycleEnded, Event, Listener, silent
-from graphs.evidence import Evidence
-from graphs.live import LiveDesk, went_live
-from graphs.opening import OpenMarket
-from graphs.reconciling import survey
-from graphs.session import RunSettings, Session
+from graphs.account.survey import Evidence
+from graphs.runs.open import OpenMarket
+from graphs.runs.open_live import LiveDesk, went_live
+from graphs.session.session import RunSettings, Session
+from graphs.trading.events import CycleEnded, Event, Listener, silent
+from graphs.trading.reconciliation import survey
 from memory import Archive, Database, Ledger
-from memory.armings import Armings
-from tools.exchange_double.served import ServedDouble
-from tools.exchange_double.stops import StopStatus
-from tools.exchange_double.wire import Operation
-from tools.exchange_market import ExchangeMarket
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
-from tools.plumbing import Plumbing
+from memory.operators.armings import Armings
+from tools.resilience import Plumbing
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
+from venues.exchange.market import ExchangeMarket
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 
@@ -57,6 +57,9 @@ EAGER = DeskSettings(
 THIN = a_policy(depth={"share_of_touch": 1_000})
 """The packaged policy for a book that shows less than the desk enters, so that orders fill in part."""
 
+UNHURRIED = ReadingSettings(cycle_s=600, read_s=600)
+"""A machine that is busy is no fault."""
+
 CYCLES = 5
 _PATIENT_MS = 20_000
 """Of real time, after which an answer that does not come is given up: long, for a machine that is busy is no fault."""
@@ -71,6 +74,7 @@ class LiveStage:
     exchange: str = "okx"
     agents: DeskSettings = EAGER
     patience_s: float = 30.0
+    reading: ReadingSettings = UNHURRIED
     alarm: Alarm | None = None
     """What calls for looks between bars."""
     calm: timedelta = timedelta(minutes=2)
@@ -108,7 +112,8 @@ class LiveStage:
 
     async def begin(self, database: Database, desk: LiveDesk, *, adopt: Sequence[str] = (), **over: Any) -> Session:
         """A new live run, armed for a day by Ada."""
-        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": self.agents}
+        agents = self.agents.model_copy(update={"reading": self.reading})
+        given = {"market": self.exchange, "symbols": self.symbols, "cycles": CYCLES, "desk": agents}
         given |= {"policy": THIN} | over
         now = self.stage.wall.now()
         header, market, model = await prepare(options(**given), run_id="r1", at=now, opener=self.market_of(desk))

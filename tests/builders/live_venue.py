@@ -16,12 +16,12 @@ from builders.exchanges import FAST, bar_at
 from domain.clearance import Check, Cleared, cleared
 from domain.decision import Ticket
 from domain.order import OrderRequest
-from tools.exchange_double.listing import LISTINGS, Listing
-from tools.exchange_double.okx import OkxWire
-from tools.exchange_double.served import START, ServedDouble
-from tools.exchange_double.server import Server
-from tools.exchange_double.wire import Wire
-from tools.exchange_venue import ExchangeKeys, ExchangeVenue
+from exchange_double.listing import LISTINGS, Listing
+from exchange_double.okx import OkxWire
+from exchange_double.served import START, ServedDouble
+from exchange_double.server import Server
+from exchange_double.wire import Wire
+from venues.exchange.account import ExchangeKeys, ExchangeVenue
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 KEYS = ExchangeKeys(api_key="double-key", secret="double-secret", password="double-passphrase")
@@ -105,7 +105,7 @@ def _wire_of(exchange: str) -> tuple[Wire, Sequence[Listing]]:
     """The dialect and what is listed. Skips the test where the double does not speak it."""
     if exchange == "okx":
         return OkxWire(), LISTINGS
-    spoken = pytest.importorskip(f"tools.exchange_double.{exchange}", reason=f"the double does not speak {exchange}")
+    spoken = pytest.importorskip(f"exchange_double.{exchange}", reason=f"the double does not speak {exchange}")
     wire: Wire = getattr(spoken, f"{exchange.capitalize()}Wire")()
     return wire, spoken.LISTINGS
 

@@ -16,9 +16,9 @@ from domain.decision import Ticket
 from domain.errors import TicketRefused
 from domain.order import OrderRequest
 from domain.venue import Market
-from tools.costs import FeeSchedule, PaperCosts
-from tools.paper import PaperVenue
-from tools.recorded import FileMarket
+from venues.costs import FeeSchedule, PaperCosts
+from venues.files.market import FileMarket
+from venues.paper.venue import PaperVenue
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)

@@ -27,7 +27,7 @@ from memory import (
     RunHeader,
     Tape,
 )
-from memory.approvals import approval_id
+from memory.operators.approvals import approval_id
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

@@ -15,9 +15,9 @@ import pytest
 from agentctl.cli import main
 from builders.exchanges import Stage
 from domain.candle import Timeframe
-from graphs.wall import WallClock
-from tools.exchange_double.served import ServedDouble, okx_double
-from tools.exchange_double.wire import Credentials
+from exchange_double.served import ServedDouble, okx_double
+from exchange_double.wire import Credentials
+from graphs.session.clocks import WallClock
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
@@ -64,7 +64,9 @@ def a_desk(
         for name, value in (("KEY", credentials.key), ("SECRET", credentials.secret)):
             monkeypatch.setenv(f"OKX_API_{name}", value)
         monkeypatch.setenv("OKX_API_PASSWORD", credentials.passphrase)
-        (folder / "agentctl.toml").write_text(f'[exchanges.okx]\nbase_url = "{double.url}"\n{settings}')
+        # A machine that is busy is no fault.
+        unhurried = '[desk.reading]\ncycle_s = "600"\nread_s = "60"\n'
+        (folder / "agentctl.toml").write_text(f'[exchanges.okx]\nbase_url = "{double.url}"\n{unhurried}{settings}')
         monkeypatch.chdir(folder)
         monkeypatch.setattr("sys.stdin", io.StringIO())
         yield Desk(double, folder, monkeypatch, capsys)

@@ -23,9 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from builders.exchanges import START, Stage, Theirs
 from builders.live import BTC, LiveStage
 from domain.candle import Timeframe
+from exchange_double.served import okx_double
+from exchange_double.wire import Request
 from memory import Database
-from tools.exchange_double.served import okx_double
-from tools.exchange_double.wire import Request
 
 Where = Literal["before a commit", "after a commit", "request lost", "answer lost"]
 

@@ -20,13 +20,13 @@ from domain.errors import OrderStateUnknown, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import policy_in_effect
-from graphs.brake import Brake
+from graphs.session.trading_halt import Brake
 from memory import Controls, Database, Ledger, Tape
-from memory.controls import Level
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
+from memory.operators.controls import Level
 from policy.account import Arming
-from tools.paper import PaperVenue
-from tools.recorded import FileMarket
+from venues.files.market import FileMarket
+from venues.paper.venue import PaperVenue
 
 BTC = "BTC/USDT"
 JUDGED = Quote(symbol=BTC, bid=Decimal("99.98"), ask=Decimal("100.02"), at=at(5))
@@ -105,6 +105,7 @@ class Office:
             policy=policy_in_effect(None),
             instruments=self.instruments,
             brake=lambda: self.brake.reason,
+            quote_s=0.01,
             live=Live(armed=self.armed, sleep=self.sleep, batch=self.batch) if self.live else None,
         )
 

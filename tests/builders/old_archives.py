@@ -12,10 +12,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, column, insert, table
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from memory.address import Address
-from memory.inline import connect
-from memory.migrate import SCRIPTS
-from memory.schema import VERSION_TABLE
+from memory.store.migrate import SCRIPTS
+from memory.store.schema import VERSION_TABLE
+from memory.store.sqlite_inline import connect
+from memory.store.url import Address
 
 ARCHIVES = Path(__file__).parents[1] / "graphs" / "archives"
 

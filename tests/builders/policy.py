@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 POLICY = Policy.model_validate(
     {
         "name": "test",
-        "order_type": {"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC"]},
+        "order_type": {"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC"], "market_entries": True},
         "pricing": {"market_slippage_bps": 0},
         "max_quantity": {"share_of_bar_volume": "0.1"},
         "max_notional": {"share_of_equity": "0.1"},
@@ -32,6 +32,7 @@ POLICY = Policy.model_validate(
         "drift": {"maximum_bps": 100},
         "spread": {"maximum_bps": 300},
         "depth": {"share_of_touch": "0.5"},
+        "reward_risk": {"minimum": 1, "slippage_bps": 0},
         "market_data": {"max_age_s": 900, "max_jump_bps": 1_000},
         "reconciliation": {"max_age_s": 600},
         "clock": {"max_skew_ms": 1_000},
@@ -57,11 +58,15 @@ POLICY = Policy.model_validate(
         "agent_budget": {"usd": 5, "tokens": 100_000, "tool_calls": 1_000, "refusals_in_a_row": 10},
     }
 )
-"""Limits in round numbers, and no slippage, so that tests can count along."""
+"""Limits in round numbers, and no slippage, so that tests can count along. Entries may be market orders."""
 
 
 def a_proposal(**over: Any) -> Proposal:
-    """A limit buy of 5 at 100 with a stop at 95: a notional of 500, a risk of 25. An exit is by an operator's order."""
+    """A limit buy of 5 at 100 with a stop at 95 and a target at 115: a notional of 500, a risk of 25.
+
+    A sale has its target as far below; one with a target of its own, or with none, keeps that. An exit is by an
+    operator's order.
+    """
     given = {
         "cause": "flatten" if over.get("reduce_only") else None,
         "cycle": 1,
@@ -73,6 +78,7 @@ def a_proposal(**over: Any) -> Proposal:
         "quantity": "5",
         "limit_price": "100",
         "stop_price": "95",
+        "target_price": "85" if over.get("side") == "sell" else "115",
         "reference_price": "100",
         "conviction": "0.8",
         "snapshot": "5" * 64,
@@ -87,6 +93,7 @@ def an_exit(**over: Any) -> Proposal:
         "type": "market",
         "limit_price": None,
         "stop_price": None,
+        "target_price": None,
         "snapshot": None,
         "reduce_only": True,
     }

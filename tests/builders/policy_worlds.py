@@ -49,17 +49,19 @@ def _ago(*seconds: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def proposals(draw: st.DrawFn) -> Proposal:
-    kind = draw(st.sampled_from(["limit", "limit", "market", "stop"]))
+    kind, side = draw(st.sampled_from(["limit", "limit", "market", "stop"])), draw(sides)
+    gaining = Decimal(115) if side == "buy" else Decimal(85)
     return a_proposal(
         symbol=draw(symbols),
         agent=draw(st.sampled_from(("risk", "risk", "risk", "learning"))),
-        side=draw(sides),
+        side=side,
         type=kind,
         quantity=draw(quantities),
         limit_price=draw(prices) if kind == "limit" else None,
         time_in_force=draw(st.sampled_from(["GTC", "IOC", "FOK"])),
         reduce_only=draw(st.booleans()),
         stop_price=draw(st.none() | prices),
+        target_price=draw(st.sampled_from([gaining, gaining, gaining, None]) | prices),
         reference_price=draw(st.none() | prices),
         conviction=draw(shares),
         snapshot=draw(snapshots),
@@ -262,7 +264,11 @@ def consents(draw: st.DrawFn, proposal: Proposal, codes: tuple[str, ...]) -> Con
 GENEROUS: Mapping[str, Mapping[str, object]] = {
     "review": {"overrides": True},
     "symbol": {},
-    "order_type": {"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC", "FOK"]},
+    "order_type": {
+        "types": ["market", "limit", "stop"],
+        "times_in_force": ["GTC", "IOC", "FOK"],
+        "market_entries": True,
+    },
     "pricing": {"market_slippage_bps": 0},
     "max_quantity": {"share_of_bar_volume": 10, "per_symbol": {BTC: 80}},
     "max_notional": {"share_of_equity": 1, "absolute": 10_000},
@@ -272,6 +278,7 @@ GENEROUS: Mapping[str, Mapping[str, object]] = {
     "depth": {"share_of_touch": 100},
     "short": {"allow": True},
     "stop": {"required": False},
+    "reward_risk": {"minimum": 0, "slippage_bps": 0},
     "option": {"minimum_days": 0, "minimum_delta": 0, "maximum_delta": 1, "share_of_equity": 1, "long_only": False},
     "market_data": {"max_age_s": 900, "max_jump_bps": 10_000},
     "session": {"extended_hours": True},
@@ -311,6 +318,7 @@ _RUNGS: Mapping[str, tuple[object, ...]] = {
     "on_breach": ("review", "deny"),
     "enabled": (True, False),
     "market_slippage_bps": (0, 20, 200),
+    "slippage_bps": (0, 20, 200),
     "maximum_bps": _BPS,
     "band_bps": (50, 500, 2_000),
     "stop_band_bps": (50, 500, 2_000),
@@ -359,6 +367,7 @@ _RUNGS: Mapping[str, tuple[object, ...]] = {
     "sizes_fall_from": (0, "0.5", 1),
 }
 _RUNGS_OF: Mapping[str, tuple[object, ...]] = {
+    "reward_risk.minimum": (0, 1, 2, 3),
     "symbol.allow": (None, [], [BTC], [ETH], [BTC, ETH, SWAP]),
     "max_quantity.per_symbol": ({}, {BTC: 1}, {BTC: 3}, {BTC: 3, ETH: 1}),
     "escalation.alert_at": ("0.25", "0.5"),

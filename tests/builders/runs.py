@@ -13,11 +13,11 @@ from typing import Any
 from agents.settings import DeskSettings, RiskSettings
 from domain.clock import Clock
 from graphs import Runner, RunOptions, RunResult, Stop, build, policy_in_effect, prepare, resume, start
-from graphs.events import Listener, silent
-from graphs.summary import summary
-from graphs.trading import TradingGraph
+from graphs.archive.summary import summary
+from graphs.trading.events import Listener, silent
+from graphs.trading.graph import TradingGraph
 from memory import Database
-from memory.records import EndStatus
+from memory.store.records import EndStatus
 from policy import Policy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,9 +28,13 @@ def options(**over: Any) -> RunOptions:
 
 
 def busy(**over: Any) -> RunOptions:
-    """Six cycles on one symbol: an entry (cycle 0), the exit that the venue makes of it (3) and another entry (3)."""
-    eager = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
-    return options(**{"cycles": 6, "seed": 42, "symbols": ("ETH/USDT",), "desk": eager} | over)
+    """Six cycles on one symbol, and in them an entry (cycle 0), its exit at its target (3) and another entry (4).
+
+    Of bars that move so far that stop and target have room for their costs within two of them.
+    """
+    risk = RiskSettings(reenter_after_bars=0, stop_atr=Decimal(1), target_atr=Decimal(2))
+    given = {"cycles": 6, "seed": 42, "symbols": ("ETH/USDT",), "timeframe": "1h", "desk": DeskSettings(risk=risk)}
+    return options(**given | over)
 
 
 def timed(**over: Any) -> RunOptions:

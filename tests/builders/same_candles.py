@@ -15,15 +15,14 @@ from decimal import Decimal
 from itertools import pairwise
 
 from builders.exchanges import START, Stage, Theirs, Wall
-from domain.candle import Candle, Quote, Timeframe
+from domain.candle import Candle, Quote, Timeframe, last_close
 from domain.instrument import Instrument
 from domain.money import ceil_to, floor_to
-from tools.bar_grid import last_close
-from tools.costs import FeeSchedule, PaperCosts
-from tools.exchange_double.candles import Bar
-from tools.exchange_double.listing import Listing
-from tools.exchange_double.served import okx_double
-from tools.recorded import FileMarket
+from exchange_double.candles import Bar
+from exchange_double.listing import Listing
+from exchange_double.served import okx_double
+from venues.costs import FeeSchedule, PaperCosts
+from venues.files.market import FileMarket
 
 SYMBOL = "BTC/USDT:USDT"
 TICK = Decimal("0.00001")

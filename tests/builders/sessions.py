@@ -20,19 +20,20 @@ from domain.clock import TickClock
 from domain.decision import Proposal
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
+from domain.money import floor_to
 from domain.venue import Market
 from graphs import build, prepare, start
-from graphs.cycle import Cycle
-from graphs.events import Event
-from graphs.live import LiveDesk, went_live
-from graphs.session import Session
-from graphs.state import CycleState
-from graphs.trading import tick
-from graphs.wall import RunningClock
+from graphs.runs.open_live import LiveDesk, went_live
+from graphs.session.clocks import RunningClock
+from graphs.session.session import Session
+from graphs.trading.cycle import Cycle
+from graphs.trading.events import Event
+from graphs.trading.graph import tick
+from graphs.trading.state import CycleState
 from memory import Database
-from memory.armings import Armings
+from memory.operators.armings import Armings
 from policy import TicketOffice
-from tools.plumbing import Plumbing
+from tools.resilience import Plumbing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BTC, ETH = "BTC/USDT", "ETH/USDT"
@@ -145,9 +146,17 @@ async def passed(cycle: Cycle) -> tuple[CycleState, list[Event]]:
 
 
 async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **over: Any) -> Proposal:
-    """A buy of a share of the starting cash, with a stop two per cent away, on a decision that nobody looks up."""
+    """A buy of a share of the starting cash at most 10 bps beyond the ask, with a stop two per cent away and a target
+    five, on a decision that nobody looks up.
+    """
     seen = await cycle.session.market.quote(symbol, as_of=cycle.as_of)
     instrument = cycle.session.settings.instruments[symbol]
+    limit, stop, target = (
+        floor_to(price, instrument.tick_size)
+        for price in (seen.ask * Decimal("1.001"), seen.bid * Decimal("0.98"), seen.ask * Decimal("1.05"))
+    )
+    exit = over.get("reduce_only", False)
+    entry = {} if exit else {"type": "limit", "limit_price": limit, "time_in_force": "IOC", "target_price": target}
     lots = cycle.session.header.start_cash * Decimal(share) / seen.ask // instrument.lot_size
     given = {
         "cycle": cycle.number,
@@ -157,13 +166,13 @@ async def an_entry(cycle: Cycle, symbol: str = BTC, *, share: str = "0.05", **ov
         "side": "buy",
         "type": "market",
         "quantity": lots * instrument.lot_size,
-        "stop_price": (seen.bid * Decimal("0.98") // instrument.tick_size) * instrument.tick_size,
+        "stop_price": stop,
         "conviction": Decimal("0.8"),
         "reference_price": seen.mid,
         "snapshot": "5" * 64,
         "cause": "flatten" if over.get("reduce_only") else None,
     }
-    return Proposal.model_validate(given | over)
+    return Proposal.model_validate(given | entry | over)
 
 
 @asynccontextmanager

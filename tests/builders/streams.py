@@ -12,13 +12,12 @@ from typing import Any
 
 from builders.exchanges import DOUBLES, FAST, START, bar_at
 from builders.patience import until
-from domain.candle import Timeframe
-from tools.bar_grid import last_close
-from tools.exchange_client import ExchangeClient
-from tools.exchange_double.served import ServedDouble
-from tools.exchange_stream import ExchangeStream
-from tools.exchange_stream_changes import Change
-from tools.exchange_stream_limits import StreamLimits
+from domain.candle import Timeframe, last_close
+from exchange_double.served import ServedDouble
+from venues.exchange.client import ExchangeClient
+from venues.exchange.streams.changes import Change
+from venues.exchange.streams.limits import StreamLimits
+from venues.exchange.streams.stream import ExchangeStream
 
 MINUTE = Timeframe("1m")
 

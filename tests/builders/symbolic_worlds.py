@@ -67,6 +67,7 @@ class Numbers:
     limit_price: Symbolic | None
     stop_price: Symbolic | None
     trigger_price: Symbolic | None
+    target_price: Symbolic
 
 
 class Unaided(Case):
@@ -98,6 +99,8 @@ class World:
         self.cap = self._positive("absolute cap")
         self.slippage_bps = self._natural("slippage")
         self.domain.append(self.slippage_bps.term <= 10_000)
+        self.least_reward = self._natural("least reward to risk")
+        self.allowance_bps = self._natural("allowance for slippage")
         self.strengths = tuple((side, self._part(f"strength {n}")) for n, side in enumerate(("buy", *SIDES)))
         """Of what venue data says of the judged symbol."""
         self.orders = (shape.judged, *shape.working)
@@ -167,6 +170,32 @@ class World:
         most = z3.Or([loss <= (numbers.quantity * entry).term for entry in entries])
         return loss, most if buys else z3.BoolVal(True)
 
+    def round_trips(self, exit: Symbolic, name: str) -> list[tuple[Symbolic, z3.BoolRef]]:
+        """What one unit of the judged entry gains when it is exited at `exit`, each with when it comes to that.
+
+        It is filled at the touch, or at its limit where that is better. It pays any part of what either fee and the
+        allowance for slippage come to, each way at its own price, and of the spread.
+        """
+        limit, buys = self.numbers[0].limit_price, self.shape.judged.side == "buy"
+        touch = self.ask[JUDGED] if buys else self.bid[JUDGED]
+        cases: list[tuple[Symbolic, z3.BoolRef]] = [(touch, z3.BoolVal(True))]
+        if limit is not None:
+            better = limit.term < touch.term if buys else limit.term > touch.term
+            cases = [(touch, z3.Not(better)), (limit, better)]
+        found = []
+        for n, (entry, so) in enumerate(cases):
+            paid, ways = self.paths.any(f"paid to {name} {n}"), entry + exit
+            mosts = [
+                ways * (fee + self.allowance_bps / 10_000) + self.ask[JUDGED] - self.bid[JUDGED]
+                for fee in (self.maker[JUDGED], self.taker[JUDGED])
+            ]
+            # Products whose signs tell the solver which fee is the larger, and that what is paid is within it.
+            _ = self.least_reward * (ways * (self.maker[JUDGED] - self.taker[JUDGED]))
+            _ = [self.least_reward * (most - paid) for most in mosts]
+            gained = (exit - entry if buys else entry - exit) - paid
+            found.append((gained, z3.And(so, z3.Or([paid.term <= most.term for most in mosts]))))
+        return found
+
     def lost_held(self, symbol: str) -> tuple[z3.ArithRef, z3.BoolRef]:
         """What the position in `symbol` loses from its mark price to its stop; nothing when that is met already."""
         loss, held, mark = z3.Real(f"lost {symbol}"), self.held[symbol], self.mark[symbol]
@@ -198,6 +227,7 @@ class World:
             limit_price=self._positive(f"limit {n}") if order.priced else None,
             stop_price=self._positive(f"stop {n}") if order.stopped else None,
             trigger_price=self._positive(f"trigger {n}") if order.waits else None,
+            target_price=self._positive(f"target {n}"),
         )
 
     def _proposal(self) -> Proposal:
@@ -210,6 +240,7 @@ class World:
             quantity=numbers.quantity,
             limit_price=numbers.limit_price,
             stop_price=numbers.stop_price,
+            target_price=numbers.target_price,
             trigger_price=numbers.trigger_price,
             time_in_force="GTC",
             reduce_only=judged.exit,
@@ -271,6 +302,9 @@ class World:
             pricing=order.PricingLimits.model_construct(market_slippage_bps=self.slippage_bps),
             max_notional=order.NotionalLimits.model_construct(share_of_equity=share, absolute=self.cap),
             short=order.ShortLimits(allow=self.shape.shorts),
+            reward_risk=order.RewardRiskLimits.model_construct(
+                minimum=self.least_reward, slippage_bps=self.allowance_bps
+            ),
             position=account.PositionLimits.model_construct(share_of_equity=share),
             exposure=account.ExposureLimits.model_construct(gross_share_of_equity=share),
             net_exposure=account.NetExposureLimits.model_construct(share_of_equity=share),

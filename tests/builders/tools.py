@@ -13,7 +13,8 @@ from domain.clock import TickClock
 from domain.effects import Effects, Unrecorded
 from domain.errors import VenueUnavailable
 from domain.instrument import Instrument
-from tools.plumbing import Plumbing
+from tools.cycle_reads import CycleReads
+from tools.resilience import Plumbing
 from tools.tool import Tool
 from tools.toolbox import Toolbox
 from tools.view import MarketView
@@ -114,6 +115,7 @@ def a_toolbox(
     clock: TickClock | None = None,
     effects: Effects | None = None,
     plumbing: Plumbing | None = None,
+    reads: CycleReads | None = None,
 ) -> Toolbox:
     clock = clock or TickClock(START)
     return Toolbox(
@@ -121,4 +123,5 @@ def a_toolbox(
         view=view or a_view(),
         effects=effects or Unrecorded(clock),
         plumbing=plumbing or Plumbing(clock, sleep=Naps()),
+        reads=reads,
     )

@@ -24,11 +24,11 @@ from builders.live import a_live_stage
 from builders.runs import NOW, REVIEWED, a_policy, again, busy, drive, run
 from domain.candle import Candle, Timeframe
 from graphs import policy_in_effect, resume
-from graphs.eras import Changes
-from graphs.forking import fork
+from graphs.runs.fork import fork
+from graphs.session.eras import Changes
 from memory import Approvals, Database
 from policy import Policy
-from tools.sim import SimMarket
+from venues.sim.market import SimMarket
 
 LIVE, SPOT, APPROVED, REFUSED, FORK, PERPETUAL = "r1", "spot", "approved", "refused", "fork", "perpetual"
 KINDS = (LIVE, SPOT, APPROVED, REFUSED, FORK, PERPETUAL)
@@ -53,7 +53,7 @@ async def written(database: Database) -> None:
     await _approved(database)
     await run(database, busy(policy=a_tight_policy()), run_id=REFUSED)
     await _forked(database)
-    await run(database, busy(market="file:candles", symbols=(SWAP,), cycles=24), run_id=PERPETUAL)
+    await run(database, busy(market="file:candles", symbols=(SWAP,), timeframe="5m", cycles=24), run_id=PERPETUAL)
 
 
 async def _approved(database: Database) -> None:

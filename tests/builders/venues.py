@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeVar, assert_never
 
 from domain.candle import Candle, Quote
 from domain.decision import Ticket
-from domain.errors import OrderStateUnknown, Refused, TicketRefused, VenueUnavailable
+from domain.errors import OrderStateUnknown, Refused, TicketRefused, VenueRefused, VenueUnavailable
 from domain.instrument import Instrument
 from domain.order import OrderReport, OrderRequest
 from domain.portfolio import Portfolio
@@ -58,6 +59,8 @@ class MoodyVenue:
         """When the orders were sent that it was asked about, as far as it was told."""
         self.shows: Quote | None = None
         """In place of every quote."""
+        self.quotes: Literal["well", "down", "refused", "hung"] = "well"
+        """What becomes of a question for a quote."""
 
     @property
     def resends(self) -> bool:
@@ -70,6 +73,10 @@ class MoodyVenue:
         return await self._venue.candles(symbol, limit=limit, until=until)
 
     async def quote(self, symbol: str) -> Quote:
+        if self.quotes == "hung":
+            await asyncio.Future()
+        if self.quotes != "well":
+            raise (VenueUnavailable if self.quotes == "down" else VenueRefused)(f"the venue is {self.quotes}")
         return self.shows or await self._venue.quote(symbol)
 
     async def time(self) -> datetime | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builders.context import BRIEF, NOON, OPTIONAL, TEXTS, an_item, item_lists
 from builders.work import calls
 from context import ContextBook, ContextItem, Lane, LaneSettings, Pieces, Synthesis, Utf8Bytes, Weights, prompt
-from context.packing import NOTHING, Compartment, Parcel, pack
+from context.packing.pack import NOTHING, Compartment, Parcel, pack
 from context.tokenizer import Tokenizer
 from domain.errors import BudgetTooSmall
 from tools.tokenizers import tokenizer_for

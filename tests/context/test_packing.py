@@ -4,7 +4,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from context.packing import NOTHING, Compartment, Parcel, pack
+from context.packing.pack import NOTHING, Compartment, Parcel, pack
 
 CHOICES = st.tuples(st.integers(1, 40), st.integers(1, 1_000))
 PARCELS = st.tuples(CHOICES, st.booleans()).map(

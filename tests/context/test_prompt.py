@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from builders.context import BRIEF, NOON, a_constraint, a_headline, an_item
 from context import Brief, ContextBook, Pieces
+from context.entry import shortened
 from context.prompt import count, line, opening, render, system
-from context.shortening import shortened
 from context.tokenizer import Utf8Bytes
 
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from agentctl.policy_schema import policy_schema
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Policy
 from policy.limits import Tighter
 from policy.reference import reference

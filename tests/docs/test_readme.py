@@ -12,7 +12,7 @@ import pytest
 
 from agentctl.cli import main
 from builders.markets import OHLCV, recorded
-from tools.market_file import read_market_file
+from venues.files.market_file import read_market_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from builders.patience import soon
 from builders.streams import DoubleClock, a_stream_stage
-from tools.exchange_stream import ExchangeStream
-from tools.exchange_stream_limits import StreamLimits
+from venues.exchange.streams.limits import StreamLimits
+from venues.exchange.streams.stream import ExchangeStream
 
 PAGE = (Path(__file__).parents[2] / "docs/streams.md").read_text("utf-8")
 

@@ -19,6 +19,7 @@ from domain.sizing import (
     divided,
     greatest,
     least,
+    least_entry,
     no_way_out,
     size_limits,
     too_large,
@@ -149,6 +150,22 @@ def test_each_type_has_its_own_limits() -> None:
         "market": (2, 50, 0, 700),
         "stop": (2, 20, 5, 300),
     }
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_where_the_least_notional_does_not_bind_exits_it_binds_entries_alone(type: OrderType) -> None:
+    one = an_instrument(min_notional="5", lot_size="0.001", min_quantity="0.002", exits_without_minimum=True)
+    price = Decimal(1_000)
+    assert size_limits(one, type=type).min_notional == 5
+    assert size_limits(one, type=type, reduces=True).min_notional == 0
+    assert too_small(Decimal("0.004"), one, type=type, price=price) == "the notional 4 is below the minimum 5"
+    assert too_small(Decimal("0.004"), one, type=type, price=price, reduces=True) == ""
+    assert too_small(Decimal("0.001"), one, type=type, price=price, reduces=True)  # its quantity still counts
+    assert least(one, type=type, price=price) == Decimal("0.005")
+    assert least(one, type=type, price=price, reduces=True) == Decimal("0.002")
+    assert divided(Decimal("0.004"), one, type=type, price=price) == (Decimal("0.004"),)
+    assert no_way_out(Decimal("0.004"), one, price=price) == ""
+    assert least_entry(one, side="buy", type=type, price=price, exit=Decimal(900)) == Decimal("0.005")
 
 
 def test_the_reason_has_the_numbers() -> None:

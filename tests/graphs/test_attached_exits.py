@@ -14,12 +14,12 @@ from builders.live import BTC, Guarded, a_live_stage, faults_of_books, stops_wai
 from builders.mortal import Mortal, Point, a_mortal_desk
 from builders.runs import archive, drive
 from domain.order import OrderState
-from graphs.events import CycleEnded, Event
-from graphs.replay import replay_run
+from exchange_double.faults import FillsLate, OrderHidden, PartialThenCancel
+from exchange_double.wire import Operation
+from graphs.runs.replay import replay_run
+from graphs.trading.events import CycleEnded, Event
 from memory import Archive, Database, Ledger
-from memory.orders import OrderRecord
-from tools.exchange_double.faults import FillsLate, OrderHidden, PartialThenCancel
-from tools.exchange_double.wire import Operation
+from memory.ledger.orders import OrderRecord
 
 SWAP = "BTC/USDT:USDT"
 HOLDS = DeskSettings(

@@ -15,8 +15,8 @@ from builders.live import BTC, a_live_stage, faults_of_books
 from builders.runs import a_policy, archive, drive, options
 from domain.order import OrderState
 from graphs import prepare, start
-from graphs.events import CycleEnded, Event
-from graphs.replay import replay_run
+from graphs.runs.replay import replay_run
+from graphs.trading.events import CycleEnded, Event
 from memory import Archive, Database, Ledger
 
 HOLDS = DeskSettings(

@@ -19,7 +19,7 @@ from domain.clock import TickClock
 from domain.decision import Opinion
 from domain.effects import Unrecorded
 from domain.errors import ReplayDiverged
-from graphs.budget import Budget, Reservation
+from graphs.trading.budget import Budget, Reservation
 from policy.limits.conduct import BudgetLimits
 
 T = TypeVar("T", bound=BaseModel)

@@ -15,13 +15,13 @@ from builders.memory import a_header
 from builders.runs import archive, drive, options, timed
 from builders.sessions import NOW, MuteMarket
 from graphs import RunResult, Stop, prepare, resume, start
-from graphs.closing import OpenPosition, unwatched
-from graphs.events import CycleEnded, Event, NodeEnded
-from graphs.replay import replay_run
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.ending import OpenPosition, unwatched
+from graphs.session.session import Session
+from graphs.trading.events import CycleEnded, Event, NodeEnded
 from memory import Controls, Database
-from memory.controls import Level
-from memory.records import RunHeader
+from memory.operators.controls import Level
+from memory.store.records import RunHeader
 
 MOST = 6
 """Cycles in which positions are closed."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphs.days import day_start, week_start
+from graphs.session.trading_day import day_start, week_start
 from policy.limits.conduct import DayLimits
 
 UTC_DAY = DayLimits()

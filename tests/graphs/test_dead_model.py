@@ -14,8 +14,8 @@ from builders.live import BTC, a_live_stage
 from builders.models import an_answer, an_error
 from builders.runs import archive
 from domain.errors import ModelUnavailable
-from graphs.events import Event, MarketSaid
-from graphs.replay import replay_run
+from graphs.runs.replay import replay_run
+from graphs.trading.events import Event, MarketSaid
 from memory import Archive, Ledger
 
 PATIENT = DeskSettings(

@@ -21,9 +21,9 @@ from domain.money import ZERO
 from domain.order import CONTRADICTION, OrderRequest, OrderState, Side
 from domain.portfolio import Position
 from domain.statement import Difference, ExternalEvent, Statement, Trade, adoption
-from graphs.books import Books
-from graphs.evidence import Evidence, Look, account_in_words, doubt_in_words, evidence
-from memory.orders import OrderRecord, order_after
+from graphs.account.books import Books
+from graphs.account.survey import Evidence, Look, account_in_words, doubt_in_words, evidence
+from memory.ledger.orders import OrderRecord, order_after
 
 CASH = Decimal(10_000)
 
@@ -44,7 +44,7 @@ class Bookkeeper:
         venue.wallet["USDT"] = CASH
         return cls(venue, the_books(venue.instruments_))
 
-    # `graphs.evidence.Known`
+    # `graphs.account.survey.Known`
 
     async def orders(self, *, working_only: bool = False) -> tuple[OrderRecord, ...]:
         return tuple(order for order in self.orders_.values() if order.state.working or not working_only)
@@ -442,6 +442,16 @@ async def test_a_withdrawal_of_what_the_desk_bought_closes_its_position_at_the_m
     assert (await desk.booked_look()).proven
     assert desk.held() == (Decimal(1), ZERO)
     assert desk.books.positions[SPOT].realized == 120
+    await settled(desk)
+
+
+async def test_a_withdrawal_while_no_mark_is_shown_closes_the_position_at_what_was_paid() -> None:
+    desk = await a_bought()
+    desk.venue.unmarked.add(SPOT)
+    desk.venue.deposit("-4", "BTC", kind="withdrawal")
+    assert (await desk.booked_look()).proven
+    assert desk.held() == (Decimal(1), ZERO)
+    assert desk.books.positions[SPOT].realized == 0
     await settled(desk)
 
 

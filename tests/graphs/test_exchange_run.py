@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.settings import DeskSettings, RiskSettings, SignalSettings
+from agents.settings import DeskSettings, ReadingSettings, RiskSettings, SignalSettings
 from builders.exchanges import START, Stage, a_stage
 from builders.live import THIN
 from builders.policy import finding
@@ -19,13 +19,13 @@ from builders.processes import agentctl
 from builders.runs import NOW, a_policy, archive, drive, options
 from domain.errors import VenueUnavailable
 from domain.order import OrderState
+from exchange_double.faults import Maintenance
 from graphs import RunResult, Stop, prepare, resume, start
-from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
-from graphs.replay import replay_run
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.trading.events import CycleEnded, Event, MarketSaid, NodeEnded
 from memory import Archive, Database, Ledger
 from policy import Verdict
-from tools.exchange_double.faults import Maintenance
 
 DESK = DeskSettings(
     signal=SignalSettings(threshold="0.1"), risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2")
@@ -130,7 +130,7 @@ async def test_a_stop_ends_the_wait_for_the_next_bar_at_once(stage: Stage) -> No
 
 async def test_a_run_that_is_cancelled_while_it_waits_is_cancelled() -> None:
     stop = Stop()
-    waiting = asyncio.ensure_future(stop.unless_asked(asyncio.Event().wait()))  # type: ignore[arg-type]
+    waiting = asyncio.ensure_future(stop.unless_stopped(asyncio.Event().wait()))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     stop.ask()
     waiting.cancel()
@@ -173,6 +173,36 @@ async def test_a_cycle_that_was_cut_short_goes_on_at_its_own_moment(stage: Stage
     second = START + timedelta(minutes=4, seconds=32)
     assert moments == [START, second, second + timedelta(hours=2)]
     assert (result.equity.reconciled, report.identical) == (True, True)
+
+
+async def test_a_cycle_that_goes_on_reads_what_its_tick_brought_before_its_time_counts(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """A market that was just opened reads hundreds of bars first: no part of the time that a cycle has."""
+    hurried = DESK.model_copy(update={"reading": ReadingSettings(cycle_s="0.001", read_s="0.001")})
+    stop, heard = Stop(), list[Event]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, NodeEnded) and (event.cycle, event.node) == (1, "tick"):
+            stop.ask()
+
+    async with archive(tmp_path) as database:
+        cut = await drive(await begun(stage, database, desk=hurried), cycles=2, listen=listen, stop=stop)
+        session = await resume("r1", database=database, cycles=2, opener=stage.opener)
+        await drive(session, cycles=2, listen=heard.append)
+    assert (cut.status, cut.cycles) == ("interrupted", 1)
+    (second,) = [event for event in heard if isinstance(event, CycleEnded)]
+    reasons = [reason for decision in second.decisions for reason in decision.reasons]
+    assert [reason for reason in reasons if "no answer" in reason] == []
+
+
+async def test_a_process_that_goes_on_knows_the_last_quotes(stage: Stage, tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        first = await begun(stage, database)
+        await drive(first, cycles=2)
+        again = await resume("r1", database=database, cycles=3, opener=stage.opener)
+        assert again.quotes == first.quotes
+        assert again.quotes.keys() == {"BTC/USDT", "ETH/USDT"}
 
 
 async def test_while_an_exchange_is_down_nothing_is_decided_and_then_the_run_goes_on(stage: Stage) -> None:

@@ -24,15 +24,15 @@ from builders.sessions import a_session as new_session
 from domain.clock import TickClock
 from domain.decision import Proposal
 from domain.order import OrderState
-from graphs.brake import HALT_FILE, Brake
-from graphs.cycle import Cycle
-from graphs.gate import gate
-from graphs.session import Session
+from graphs.session.session import Session
+from graphs.session.trading_halt import HALT_FILE, Brake
+from graphs.trading.cycle import Cycle
+from graphs.trading.gate import gate
 from memory import Acts
-from memory.approvals import approval_id
-from memory.archive import Archive
-from memory.controls import Level
-from memory.schema import tickets, verdicts
+from memory.archive.archive import Archive
+from memory.operators.approvals import approval_id
+from memory.operators.controls import Level
+from memory.store.schema import tickets, verdicts
 from policy import Policy, Verdict
 
 BARE = {"corroboration": {"enabled": False, "minimum_sources": 1}}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from builders.tools import START
-from graphs.health import ModelHealth, Questions
+from graphs.session.model_health import ModelHealth, Questions
 
 
 def asked(*failures: str) -> Questions:
@@ -35,6 +35,20 @@ def test_one_that_answered_before_is_dead_when_it_stays_silent(kind: str, cycles
         health.close_cycle(asked(f"{kind}: no"), now=START)
         health.close_cycle(asked(), now=START)  # a cycle without a question says nothing
         assert bool(health.dead) is (number == cycles)
+
+
+@pytest.mark.parametrize("kind", ["auth", "quota", "not_found", "no_server", "bad_request"])
+def test_one_that_does_not_answer_before_the_first_cycle_is_dead(kind: str) -> None:
+    health = ModelHealth()
+    health.begin(f"{kind}: no", now=START)
+    assert health.dead == f"{kind}: no"
+
+
+@pytest.mark.parametrize("failure", ["", "unreadable: x", "timeout: x", "rate_limit: x", "unavailable: x"])
+def test_one_that_is_busy_before_the_first_cycle_is_not(failure: str) -> None:
+    health = ModelHealth()
+    health.begin(failure, now=START)
+    assert health.dead == ""
 
 
 @pytest.mark.parametrize("answer", ["", "unreadable: x", "refusal: x", "length: x", "empty: x", "blocked: x"])

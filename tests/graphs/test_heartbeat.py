@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from builders.account_venue import ScriptedAccount
-from graphs.heartbeat import heartbeat
+from graphs.runs.dead_man_switch import heartbeat
 
 
 @dataclass

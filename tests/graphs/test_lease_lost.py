@@ -16,10 +16,10 @@ from builders.live import BTC, CYCLES
 from builders.mortal import Bystander, Mortal, a_mortal_desk
 from builders.servers import EMPTY, tell
 from domain.errors import UsageError
+from exchange_double.wire import Operation, Request
 from memory import Database
-from memory.leases import Holder, Lease, held
-from memory.schema import leases
-from tools.exchange_double.wire import Operation, Request
+from memory.store.leases import Holder, Lease, hold_lease
+from memory.store.schema import leases
 
 ACCOUNT = "okx:7"
 TTL_S = 600.0
@@ -56,7 +56,7 @@ class Overtaker(Bystander):
 
 
 async def worked(mortal: Mortal, database: Database) -> None:
-    async with held(database, "r1", ttl_s=TTL_S) as lease:
+    async with hold_lease(database, "r1", ttl_s=TTL_S) as lease:
         await lease.take(ACCOUNT)
         await mortal.live.run(database, cycles=CYCLES)
 

@@ -22,10 +22,10 @@ from domain.order import OrderRequest
 from domain.statement import KeyRights, Statement
 from domain.venue import Outcome
 from graphs import prepare
-from graphs.live import account_of, require_same, went_live
+from graphs.runs.open_live import account_of, require_same, went_live
 from memory import Archive, Database, Ledger
-from memory.armings import Armings
-from memory.records import RunHeader
+from memory.operators.armings import Armings
+from memory.store.records import RunHeader
 
 
 @pytest.fixture

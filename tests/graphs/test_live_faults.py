@@ -12,10 +12,7 @@ import pytest
 
 from builders.live import BTC, ETH, Guarded, LiveStage, a_live_stage, faults_of_books, unproven_ends
 from builders.runs import drive
-from graphs.events import Event, MarketSaid
-from memory import Database
-from memory.controls import Level
-from tools.exchange_double.faults import (
+from exchange_double.faults import (
     EVERY_CONTRADICTION,
     EVERY_FAULT,
     BalanceLag,
@@ -31,7 +28,10 @@ from tools.exchange_double.faults import (
     PartialThenCancel,
     Timeout,
 )
-from tools.exchange_double.wire import Operation, Request
+from exchange_double.wire import Operation, Request
+from graphs.trading.events import Event, MarketSaid
+from memory import Database
+from memory.operators.controls import Level
 
 BUSY = (
     Operation.PLACE,

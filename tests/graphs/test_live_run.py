@@ -13,10 +13,11 @@ from builders.live import BTC, CYCLES, ETH, a_live_stage, batches_of, faults_of_
 from builders.memory import a_cycle, a_header, some_figures
 from builders.runs import archive, drive
 from domain.order import OrderState
-from graphs.events import silent
-from graphs.live import account_of
-from graphs.replay import replay_run
+from graphs.runs.open_live import account_of
+from graphs.runs.replay import replay_run
+from graphs.trading.events import silent
 from memory import Archive, Database, Ledger
+from memory.operators.armings import Armings
 
 
 async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ async def test_a_live_run_trades_and_ends_with_the_exchanges_own_books(tmp_path:
     assert wrong == []
     assert (result.status, result.mode, result.cycles) == ("finished", "live", CYCLES)
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
-    assert {order.request.type for order in orders} == {"market", "stop"}
+    assert {order.request.type for order in orders} == {"limit", "market", "stop"}
 
 
 async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Path) -> None:
@@ -37,6 +38,21 @@ async def test_a_live_run_replays_to_the_byte_without_the_exchange(tmp_path: Pat
             await live.run(database)
         report = await replay_run("r1", source=database, progress=lambda done, planned: None)
     assert (report.identical, report.first_difference, report.cycles) == (True, None, CYCLES)
+
+
+async def test_what_is_held_is_protected_and_closed_when_nobody_arms_the_exchange_any_more(tmp_path: Path) -> None:
+    async with archive(tmp_path) as database:
+        with a_live_stage() as live:
+            await live.run(database, cycles=1)
+            await Armings(database).disarm("okx", by="Ada", reason="enough", at=live.stage.wall.now())
+            await live.run(database)
+            orders = await Ledger(database, account="r1", run_id="r1").orders()
+        verdicts = await Archive(database).verdicts("r1")
+    assert [(v.outcome, v.proposal.cause) for v in verdicts if v.outcome != "allow"] == []
+    assert [order.state for order in orders if order.request.side == "sell" and order.request.type == "market"] == [
+        OrderState.FILLED
+    ]
+    assert sum(order.request.side == "buy" for order in orders) == 1, "and nothing is entered"
 
 
 async def test_a_new_run_on_a_day_that_an_earlier_one_lost_halts_itself(tmp_path: Path) -> None:
@@ -103,7 +119,7 @@ async def test_it_does_so_at_each_exchange_on_spot_and_on_perpetuals(exchange: s
     assert wrong == []
     assert result.status == "finished"
     assert sum(order.state is OrderState.FILLED for order in orders) >= 2
-    assert {order.request.type for order in orders} == {"market", "stop"}
+    assert {order.request.type for order in orders} == {"limit", "market", "stop"}
 
 
 PERPETUALS = (f"{BTC}:USDT", f"{ETH}:USDT")

@@ -19,10 +19,10 @@ from builders.runs import NOW, busy, drive, run
 from builders.servers import EMPTY, tell
 from domain.errors import DatabaseUnavailable, LeaseLost
 from graphs import RunResult, prepare, start
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Database
-from memory.leases import held
-from tools.plumbing import Plumbing
+from memory.store.leases import hold_lease
+from tools.resilience import Plumbing
 
 TERMINATED = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -62,7 +62,7 @@ async def torn(url: str, server: URL | None, *, at: int = -1, after: bool = Fals
         database.server, database.torn_at, database.after = server, -1, after
         asked = busy()
         header, market, model = await prepare(asked, run_id="r1", at=NOW)
-        async with held(database, "r1"):
+        async with hold_lease(database, "r1"):
             session = await start(header, market, model, database=database)
             database.commits, database.torn_at = 0, at
             return await drive(session, cycles=asked.cycles), database.commits
@@ -111,7 +111,7 @@ async def test_a_server_that_lets_nobody_in_is_waited_for(postgres: URL, tmp_pat
     try:
         async with await Database.open(postgres.render_as_string(hide_password=False)) as database:
             header, market, model = await prepare(asked, run_id="r1", at=NOW)
-            async with held(database, "r1", ttl_s=600):
+            async with hold_lease(database, "r1", ttl_s=600):
                 session = await start(header, market, model, database=database)
                 session.plumbing = Plumbing(session.clock, sleep=sleep)
                 if pauses is None:
@@ -135,7 +135,7 @@ async def test_a_lease_that_ran_out_with_nobody_after_it_is_taken_again(tmp_path
         whole = await run(database, asked)
     async with await Database.open(f"sqlite:///{tmp_path / 'slept.db'}") as database:
         header, market, model = await prepare(asked, run_id="r1", at=NOW)
-        async with held(database, "r1") as lease:
+        async with hold_lease(database, "r1") as lease:
             session = await start(header, market, model, database=database)
             engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'slept.db'}")
             moments = [(0, "risk"), (3, "gate"), (4, "tick")]
@@ -160,11 +160,11 @@ async def test_a_run_that_somebody_else_has_taken_ends_and_leaves_its_archive_al
     asked, url = busy(), f"sqlite:///{tmp_path / 'a.db'}"
     async with await Database.open(url) as database, await Database.open(url) as other:
         header, market, model = await prepare(asked, run_id="r1", at=NOW)
-        async with held(database, "r1"):
+        async with hold_lease(database, "r1"):
             session = await start(header, market, model, database=database)
             async with other.beside() as connection:
                 await connection.execute(text("UPDATE leases SET expires_at_ms = 1"))
-            async with held(other, "r1"):
+            async with hold_lease(other, "r1"):
                 with pytest.raises(LeaseLost, match="r1 was taken over by process"):
                     await drive(session, cycles=asked.cycles)
         async with other.reading() as connection:

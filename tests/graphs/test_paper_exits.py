@@ -8,6 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
+from graphs.replay import replay_run
+from memory.orders import OrderRecord
+from memory.records import CycleRecord
+from tools.bar_grid import last_close
+from tools.recorded import FileMarket
+
 from agents.reports import stated
 from agents.settings import DeskSettings, RiskSettings
 from builders.runs import NOW, archive, busy, drive, options, run, timed
@@ -15,15 +22,9 @@ from domain.candle import Candle, Timeframe
 from domain.decision import Ticket
 from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import RunResult, prepare, resume, start
-from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
-from graphs.replay import replay_run
 from graphs.session import Session
 from memory import Archive, Database, Ledger
-from memory.orders import OrderRecord
-from memory.records import CycleRecord
 from memory.verify import verify
-from tools.bar_grid import last_close
-from tools.recorded import FileMarket
 
 LENGTH = Timeframe("5m").length
 

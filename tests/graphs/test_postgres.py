@@ -15,9 +15,9 @@ from agents.settings import DeskSettings, RiskSettings
 from builders.runs import archive, go_on, options, run
 from builders.servers import EMPTY, tell
 from graphs import RunResult, Stop, replay_run
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Database
-from memory.leases import held
+from memory.store.leases import hold_lease
 
 ASKED = options(cycles=12, seed=8, desk=DeskSettings(risk=RiskSettings(reenter_after_bars=0)))
 
@@ -112,7 +112,7 @@ def test_a_run_that_a_process_of_another_machine_has_is_left_alone(
     run_id = json.loads(capsys.readouterr().out)["run_id"]
     with asyncio.Runner() as elsewhere:
         database = elsewhere.run(Database.open(server))
-        holding = held(database, run_id)
+        holding = hold_lease(database, run_id)
         elsewhere.run(holding.__aenter__())
         assert ask("run", "--resume", run_id, "--cycles", "3") == 2
         assert capsys.readouterr().err.startswith(f"error: another process is running {run_id}")

@@ -21,19 +21,19 @@ from builders.runs import archive, drive
 from domain.decision import Proposal, Ticket
 from domain.money import floor_to
 from domain.order import OrderReport, OrderRequest, OrderState
+from exchange_double.faults import ExitRefused
+from exchange_double.wire import Operation
 from graphs import Stop
-from graphs.brake import Brake
-from graphs.events import CycleEnded, Event, MarketSaid, NodeStarted
-from graphs.protection import refused_in_a_row
-from graphs.replay import replay_run
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.session.trading_halt import Brake
+from graphs.trading.events import CycleEnded, Event, MarketSaid, NodeStarted
+from graphs.trading.protection import refused_in_a_row
 from memory import Archive, Database, Ledger
-from memory.controls import Level
-from memory.orders import OrderRecord
+from memory.ledger.orders import OrderRecord
+from memory.operators.controls import Level
 from policy import Facts, PolicyEngine
 from policy.tickets import GateResult
-from tools.exchange_double.faults import ExitRefused
-from tools.exchange_double.wire import Operation
 
 SHORTS = DeskSettings(
     signal=SignalSettings(threshold="0.1"),
@@ -98,7 +98,7 @@ async def test_a_stop_is_at_the_exchange_in_the_cycle_in_which_its_position_was_
     assert wrong == []
     assert last is not None
     assert last.record.unprotected == ()
-    assert (entry.request.type, stop.request.type, stop.state) == ("market", "stop", OrderState.WORKING)
+    assert (entry.request.type, stop.request.type, stop.state) == ("limit", "stop", OrderState.WORKING)
     assert waiting == stop.request.quantity
     assert seconds_bare(held.positions[symbol], orders, until=last.record.as_of + timedelta(minutes=1)) < 5
 
@@ -169,7 +169,7 @@ async def test_the_kill_switch_leaves_stops_at_the_exchange_and_places_the_one_t
             waiting = stops_waiting(live)
     assert wrong == []
     assert list(waiting) == [BTC]
-    assert [order.request.type for order in orders] == ["market", "stop"]
+    assert [order.request.type for order in orders] == ["limit", "stop"]
 
 
 async def test_of_a_position_that_was_filled_when_nobody_looked_the_stop_is_placed_before_anything_else() -> None:
@@ -231,7 +231,7 @@ async def test_a_run_that_is_asked_to_stop_while_an_exit_is_refused_ends_with_th
             async with live.opened() as desk:
                 result = await drive(await live.begin(database, desk), cycles=6, listen=hear, stop=stop)
             orders = await sent(database)
-    exits = [order.state for order in orders if order.request.type == "market"][1:]
+    exits = [order.state for order in orders if order.request.type == "market"]
     assert (result.status, exits) == ("interrupted", [OrderState.REJECTED])
     assert list(stops_waiting(live)) == [BTC]
 

@@ -16,9 +16,9 @@ from builders.processes import NO_NETWORK, agentctl
 from builders.runs import archive, options, run
 from domain.errors import MarketDataError, UsageError
 from graphs import RunResult
-from graphs.wall import WallClock
+from graphs.session.clocks import WallClock
 from memory import Archive, Database, Ledger
-from tools.market import open_market
+from venues.open import open_market
 
 EPISODES = {
     "calm-2024-10-1m": {},
@@ -49,13 +49,15 @@ async def judged(folder: Path, episode: str, *, cycles: int) -> RunResult:
 
 
 async def worth(database: Database, result: RunResult) -> Decimal:
-    """Equity from nothing but the starting cash, the fills and the last prices."""
+    """Equity from nothing but the starting cash, the fills, the funding and the last prices."""
     last = await Archive(database).last_cycle(result.run_id)
     assert last is not None
     market = open_market(result.market, symbols=result.symbols, timeframe=None, seed=0, wall=WallClock())
     value = result.equity.start
     held: dict[str, Decimal] = {}
-    for fill in await Ledger(database, account=result.run_id, run_id=result.run_id).fills():
+    ledger = Ledger(database, account=result.run_id, run_id=result.run_id)
+    value += sum((event.cash for event in await ledger.external()), Decimal(0))
+    for fill in await ledger.fills():
         value -= fill.signed_quantity * fill.price + fill.fee
         held[fill.symbol] = held.get(fill.symbol, Decimal(0)) + fill.signed_quantity
     for symbol, quantity in held.items():

@@ -17,10 +17,10 @@ from domain.decision import Proposal
 from domain.errors import OrderStateUnknown
 from domain.money import ZERO
 from domain.order import OrderReport, OrderState
-from graphs.evidence import Evidence
-from graphs.session import Session
-from graphs.state import CycleState
-from graphs.trading import execution, judge, tick
+from graphs.account.survey import Evidence
+from graphs.session.session import Session
+from graphs.trading.graph import execution, judge, tick
+from graphs.trading.state import CycleState
 
 TICK = timedelta(minutes=5)
 OPENED = datetime(2025, 1, 1, 16, 30, tzinfo=UTC)

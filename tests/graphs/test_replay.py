@@ -15,18 +15,16 @@ import pytest
 from sqlalchemy import Table
 
 from agentctl.cli import main
-from agents.settings import DeskSettings, RiskSettings
 from builders.memory import oversee
 from builders.processes import NO_NETWORK, agentctl
-from builders.runs import archive, options, run
+from builders.runs import archive, busy, run
 from graphs import RunResult, Stop
-from graphs.events import Event, NodeEnded
+from graphs.trading.events import Event, NodeEnded
 from memory import Ledger
-from memory.schema import external_events, holdings, leases, metadata
+from memory.store.schema import external_events, holdings, leases, metadata
 
 CYCLES = 8
-DESK = DeskSettings(risk=RiskSettings(reenter_after_bars=0))
-ASKED = options(cycles=CYCLES, seed=8, symbols=("ETH/USDT",), desk=DESK)
+ASKED = busy(cycles=CYCLES)
 """Few cycles that leave a row in every table: a trade that was closed, and the next."""
 
 TABLES = [table for table in metadata.tables.values() if table not in (external_events, holdings, leases)]

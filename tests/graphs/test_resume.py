@@ -10,11 +10,11 @@ from builders.power_cuts import MortalDatabase, PowerCut, mortal
 from builders.runs import NOW, REVIEWED, a_policy, again, archive, busy, drive, go_on, run
 from domain.clock import TickClock
 from graphs import RunOptions, RunResult, prepare, resume, start
-from graphs.replay import replay_run
-from graphs.runner import Stop
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.runs.runner import Stop
+from graphs.session.session import Session
 from memory import Approvals, Archive, Database
-from memory.approvals import Approval
+from memory.operators.approvals import Approval
 
 ASKED = busy()
 CYCLES = ASKED.cycles

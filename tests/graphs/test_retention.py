@@ -9,10 +9,10 @@ import pytest
 
 from builders.runs import NOW, archive, busy
 from graphs import Runner, Stop, build, prepare, replay_run, resume, start
-from graphs.events import CycleEnded, CycleStarted, Event
-from graphs.retention import Retention
-from graphs.session import Session
-from graphs.snapshots import verify_chain
+from graphs.archive.snapshots import verify_chain
+from graphs.runs.retention import Retention
+from graphs.session.session import Session
+from graphs.trading.events import CycleEnded, CycleStarted, Event
 from memory import Database
 
 ASKED = busy()

@@ -12,13 +12,13 @@ from builders.runs import NOW, REVIEWED, a_policy, again, archive, busy, drive, 
 from builders.sessions import MovedMarket, WideMarket
 from domain.clock import TickClock
 from graphs import RunResult, resume
-from graphs.eras import Changes
-from graphs.forking import fork
-from graphs.replay import replay_run
-from graphs.whatif import judge_again
+from graphs.archive.what_if import judge_again
+from graphs.runs.fork import fork
+from graphs.runs.replay import replay_run
+from graphs.session.eras import Changes
 from memory import Approvals, Archive, Controls, Database
-from memory.approvals import Approval
-from memory.records import VerdictRecord
+from memory.operators.approvals import Approval
+from memory.store.records import VerdictRecord
 from policy import Verdict
 
 ASKED = busy(policy=a_policy(**REVIEWED))

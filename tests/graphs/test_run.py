@@ -7,9 +7,9 @@ from pathlib import Path
 
 from builders.markets import recorded
 from builders.runs import archive, options, run
-from graphs.events import CycleEnded, Event, GateSpoke, NodeEnded
-from graphs.runner import Stop
-from memory.archive import Archive
+from graphs.runs.runner import Stop
+from graphs.trading.events import CycleEnded, Event, GateSpoke, NodeEnded
+from memory.archive.archive import Archive
 
 
 async def test_every_cycle_decides_on_every_symbol(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from builders.live import THIN, LiveStage, faults_of_books
 from builders.runs import drive, options
 from builders.same_candles import COSTS, SYMBOL, SameMarket, a_played_stage, candles
 from graphs import prepare, start
-from graphs.deciding import decisions_of
+from graphs.archive.verdicts import decisions_of
 from memory import Database, Ledger
 
 DESK = DeskSettings(

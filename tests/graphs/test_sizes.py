@@ -12,7 +12,7 @@ from builders.account_venue import ScriptedAccount
 from builders.policy import an_instrument
 from builders.runs import NOW, a_policy
 from builders.sessions import BTC, ETH, a_cycle, a_live_session, passed
-from graphs.decisions import decisions
+from graphs.trading.decisions import decisions
 from memory import Controls
 
 OPENED = datetime(2025, 1, 1, 16, 30, tzinfo=UTC)

@@ -23,9 +23,9 @@ from context import Synthesis
 from context.tokenizer import Pieces, Tokenizer
 from domain.decision import Opinion, Stance
 from graphs import RunResult, prepare, start
-from graphs.deciding import decisions_of
-from graphs.gate import gate
-from graphs.replay import replay_run
+from graphs.archive.verdicts import decisions_of
+from graphs.runs.replay import replay_run
+from graphs.trading.gate import gate
 from memory import Archive, Database
 from policy import Verdict
 

@@ -14,8 +14,8 @@ from builders.runs import NOW, archive, drive, options
 from domain.decision import Decision
 from domain.errors import SymbolUnknown, UsageError
 from graphs import prepare, resume, start
-from graphs.events import CycleEnded, Event, MarketSaid
-from graphs.replay import replay_run
+from graphs.runs.replay import replay_run
+from graphs.trading.events import CycleEnded, Event, MarketSaid
 from memory import Controls, Database, Ledger
 
 HOLDS = DeskSettings(

@@ -20,9 +20,9 @@ from builders.runs import a_policy, options
 from builders.sessions import BTC, ETH, NOW, a_cycle, a_session, passed
 from context import Synthesis
 from context.tokenizer import Tokenizer
-from graphs.events import Event, NodeEnded, NodeStarted
-from graphs.state import NodeFailure
-from graphs.trading import after_execution, after_gate, after_gate_again, after_review, after_risk, after_signal
+from graphs.trading.events import Event, NodeEnded, NodeStarted
+from graphs.trading.graph import after_execution, after_gate, after_gate_again, after_review, after_risk, after_signal
+from graphs.trading.state import NodeFailure
 from policy import Policy
 
 T = TypeVar("T", bound=BaseModel)

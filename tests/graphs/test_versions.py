@@ -18,9 +18,9 @@ from builders.power_cuts import PowerCut, mortal
 from builders.runs import NOW, archive, busy, drive
 from domain.order import OrderState
 from graphs import prepare, resume, start
-from graphs.eras import Changes, era_lines, this_version
-from graphs.forking import fork
-from graphs.replay import ReplayReport, replay_run
+from graphs.runs.fork import fork
+from graphs.runs.replay import ReplayReport, replay_run
+from graphs.session.eras import Changes, era_lines, this_version
 from memory import Archive, Database, Ledger
 from memory.verify import verify
 
@@ -108,7 +108,7 @@ async def test_a_run_that_an_older_version_decided_otherwise_says_so_and_verifie
     async with archive(tmp_path) as database:
         header, market, model = await prepare(asked, run_id="r1", at=NOW)
         session = await start(header.model_copy(update={"version": "0.0.9"}), market, model, database=database)
-        desk = asked.desk.model_copy(update={"risk": asked.desk.risk.model_copy(update={"stop_atr": Decimal(1)})})
+        desk = asked.desk.model_copy(update={"risk": asked.desk.risk.model_copy(update={"stop_atr": Decimal(3)})})
         session.settings = session.settings.model_copy(update={"desk": desk})
         await drive(session, cycles=asked.cycles)
         assert await verify(database, "r1") == ()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.account_venue import START, ScriptedAccount
-from graphs.wall import RunningClock
+from graphs.session.clocks import RunningClock
 
 SECOND = timedelta(seconds=1)
 

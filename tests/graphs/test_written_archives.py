@@ -13,12 +13,12 @@ from builders.old_archives import ARCHIVES, put_back
 from builders.varied_runs import FORK, FORKED_AT, KINDS, LIVE, PERPETUAL, REFUSED, SPOT, a_tight_policy
 from domain.order import OrderState
 from graphs import RunResult, policy_in_effect
-from graphs.diff import diff_runs
-from graphs.eras import this_version
-from graphs.replay import replay_run
-from graphs.summary import summary
-from graphs.timing import Stopwatch
-from graphs.whatif import judge_again
+from graphs.archive.diff import diff_runs
+from graphs.archive.summary import summary
+from graphs.archive.what_if import judge_again
+from graphs.runs.replay import replay_run
+from graphs.runs.timing import Stopwatch
+from graphs.session.eras import this_version
 from memory import Archive, Database
 from memory.verify import verify
 

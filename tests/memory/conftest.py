@@ -11,7 +11,7 @@ from sqlalchemy import URL, make_url
 
 from builders.servers import EMPTY, tell
 from memory import Database
-from memory.schema import metadata
+from memory.store.schema import metadata
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

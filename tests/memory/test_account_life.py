@@ -26,7 +26,7 @@ from domain.money import EXACT
 from domain.order import Fill, OrderReport, OrderState
 from domain.statement import ExternalEvent, adoption, differences, is_swap
 from memory import Database, Ledger
-from memory.schema import accounts, external_events, fills, holdings, order_events, orders, positions
+from memory.store.schema import accounts, external_events, fills, holdings, order_events, orders, positions
 
 T = TypeVar("T")
 START = Decimal(100_000)

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from builders.memory import START, Watch, a_cycle, a_header, at, some_figures
 from domain.decision import Episode
 from memory import Archive, Database, Ledger, Tape
-from memory.activity import Spent
-from memory.schema import equity
+from memory.ledger.activity import Spent
+from memory.store.schema import equity
 from memory.verify import verify
 from policy.account import EquityMarks
 

@@ -30,8 +30,8 @@ from domain.effects import Effects
 from domain.errors import LedgerBroken, Refused, ServiceUnavailable, TicketRefused
 from domain.order import OrderState
 from memory import Admission, Archive, Controls, Database, Ledger, Standing, Tape
-from memory.admissions import EXPIRED
-from memory.schema import blobs, order_events, tape, verdicts
+from memory.ledger.gate_transaction import EXPIRED
+from memory.store.schema import blobs, order_events, tape, verdicts
 from policy.account import Latch, SentOrder
 
 STANDING = TypeAdapter(Standing)

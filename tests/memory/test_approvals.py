@@ -11,8 +11,8 @@ from sqlalchemy import update
 from builders.memory import a_proposal, a_question, an_admission, at
 from domain.errors import NotFound, Refused, UsageError
 from memory import Acts, Approval, Approvals, Database, Ledger
-from memory.approvals import approval_id
-from memory.schema import approvals
+from memory.operators.approvals import approval_id
+from memory.store.schema import approvals
 
 
 async def asked(database: Database, *questions: Approval) -> Approvals:

@@ -12,8 +12,8 @@ from builders.memory import START, a_cycle, a_header, a_small_run, at, some_figu
 from domain.digest import digest, sha256
 from domain.errors import NotCanonical, NotFound, Refused, UsageError
 from memory import Archive, Database
-from memory.pruning import prune_snapshots
-from memory.schema import cycles, runs
+from memory.archive.pruning import prune_snapshots
+from memory.store.schema import cycles, runs
 
 
 async def test_a_run_is_found_again_as_it_was_begun(database: Database) -> None:

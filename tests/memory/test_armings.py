@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select, update
 from builders.memory import at
 from domain.errors import Refused, UsageError
 from memory import Acts, Database
-from memory.armings import LONGEST, Armings
-from memory.schema import acts, with_digest
+from memory.operators.armings import LONGEST, Armings
+from memory.store.schema import acts, with_digest
 from policy.account import Arming
 
 

@@ -12,10 +12,10 @@ from builders.memory import a_fill, a_proposal, a_report, admit, an_admission, a
 from domain.errors import LedgerBroken
 from domain.order import CONTRADICTION, Fill, OrderReport, OrderState
 from memory import Database, Ledger
-from memory.audit import account_faults
-from memory.orders import OrderRecord
-from memory.schema import order_events, orders, row_digest
-from memory.standing_at import order_then
+from memory.ledger.audit import account_faults
+from memory.ledger.orders import OrderRecord
+from memory.ledger.state_at import order_then
+from memory.store.schema import order_events, orders, row_digest
 
 ENTRY = a_proposal(attached=True)
 """Buys 2, with a stop at 90 and a target at 120."""

@@ -11,9 +11,9 @@ from builders.memory import a_small_run, admit, an_admission, at, claim
 from domain.digest import GENESIS
 from domain.errors import LedgerBroken, NotFound, Refused, TicketRefused, UsageError
 from memory import Acts, Controls, Database, Ledger
-from memory.controls import Control, Level
-from memory.oversight import oversight_faults
-from memory.schema import acts, controls, latches, with_digest
+from memory.operators.controls import Control, Level
+from memory.operators.faults import oversight_faults
+from memory.store.schema import acts, controls, latches, with_digest
 from policy.account import Latch, Rearmed
 
 LEVELS: tuple[Level, ...] = ("reduce", "flatten", "halt")

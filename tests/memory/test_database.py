@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import DatabaseVersionError, NotFound, Refused, ServiceUnavailable, UsageError
 from memory import Database
-from memory.migrate import SCRIPTS
-from memory.schema import REVISION, VERSION_TABLE, blobs, metadata, steps
+from memory.store.migrate import SCRIPTS
+from memory.store.schema import REVISION, VERSION_TABLE, blobs, metadata, steps
 
 
 def a_step(**over: object) -> dict[str, object]:

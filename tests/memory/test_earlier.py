@@ -11,8 +11,8 @@ from builders.memory import a_cycle, a_header, at, some_figures
 from domain.decision import Episode
 from domain.money import ZERO
 from memory import Archive, Database, Ledger
-from memory.earlier import done_before, earlier_losses
-from memory.records import Before, EarlierLoss, RunHeader
+from memory.ledger.prior_runs import done_before, earlier_losses
+from memory.store.records import Before, EarlierLoss, RunHeader
 
 DAY = 24 * 60
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from builders.memory import a_fill, a_proposal, at
 from domain.order import Fill
 from domain.portfolio import Position
-from memory.episodes import closed_trades
+from memory.ledger.episodes import closed_trades
 
 
 def filled(side: str, quantity: str, price: str, *, fee: str = "1", fee_base: str = "0", minute: int = 0) -> Fill:

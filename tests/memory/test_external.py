@@ -16,8 +16,8 @@ from domain.instrument import Instrument
 from domain.order import Commission, OrderState
 from domain.statement import Expected, ExternalEvent, adoption
 from memory import Archive, Database, Fault, Ledger
-from memory.audit import account_faults
-from memory.schema import accounts, cycles, external_events, fills, holdings, with_digest
+from memory.ledger.audit import account_faults
+from memory.store.schema import accounts, cycles, external_events, fills, holdings, with_digest
 from memory.verify import verify
 
 SWAP = "BTC/USDT:USDT"

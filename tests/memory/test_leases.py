@@ -20,8 +20,8 @@ from builders.servers import tell
 from domain.errors import LeaseLost, UsageError
 from domain.order import OrderState
 from memory import Database, Ledger
-from memory.leases import Lease, LeaseRecord, held, lease_of, leases_in_force
-from memory.schema import blobs, leases
+from memory.store.leases import Lease, LeaseRecord, hold_lease, lease_of, leases_in_force
+from memory.store.schema import blobs, leases
 
 RUN, ACCOUNT = "r1", "okx:7"
 TESTS = Path(__file__).parents[1]
@@ -74,14 +74,14 @@ def lease(database: Database) -> Lease:
 
 
 async def test_a_second_process_is_turned_away_and_told_who_has_it(url: str, database: Database) -> None:
-    async with held(database, RUN), another(url) as other:
+    async with hold_lease(database, RUN), another(url) as other:
         record = await told(other, RUN)
         with pytest.raises(UsageError) as error:
-            async with held(other, RUN):
+            async with hold_lease(other, RUN):
                 pytest.fail("both have it")
         assert f"another process is running {RUN}: {record.in_words}" in str(error.value)
         assert f"{record.expires_at:%H:%M:%S} UTC" in str(error.value)
-        async with held(other, "r2"):
+        async with hold_lease(other, "r2"):
             assert [each.scope for each in await leases_in_force(other)] == [RUN, "r2"]
     assert await leases_in_force(database) == ()
 
@@ -89,10 +89,10 @@ async def test_a_second_process_is_turned_away_and_told_who_has_it(url: str, dat
 async def test_each_holder_has_a_higher_number_than_the_one_before(url: str, database: Database) -> None:
     tokens = []
     for _ in range(3):
-        async with held(database, RUN) as mine:
+        async with hold_lease(database, RUN) as mine:
             tokens.append(mine.tokens[RUN])
             with pytest.raises(ZeroDivisionError):
-                async with another(url) as other, held(other, "r2"):
+                async with another(url) as other, hold_lease(other, "r2"):
                     1 / 0  # noqa: B018
     assert tokens == [1, 2, 3]
     assert (await told(database, "r2")).token == 3
@@ -102,7 +102,7 @@ async def test_of_many_that_come_at_once_one_gets_it(url: str, database: Databas
     async def attempt() -> bool:
         async with another(url) as other:
             try:
-                async with held(other, RUN):
+                async with hold_lease(other, RUN):
                     got.set()
                     await gone.wait()
                     return True
@@ -121,7 +121,7 @@ async def test_of_many_that_come_at_once_one_gets_it(url: str, database: Databas
 async def test_a_process_of_another_machine_is_waited_for_and_had_when_it_does_not_come(
     url: str, database: Database
 ) -> None:
-    async with held(database, RUN, ttl_s=600):
+    async with hold_lease(database, RUN, ttl_s=600):
         await elsewhere(url, RUN)
         said = Said()
         async with another(url) as other:
@@ -134,7 +134,7 @@ async def test_a_process_of_another_machine_is_waited_for_and_had_when_it_does_n
 
 
 async def test_one_that_goes_on_while_it_is_waited_for_keeps_it(url: str, database: Database) -> None:
-    async with held(database, RUN, ttl_s=600):
+    async with hold_lease(database, RUN, ttl_s=600):
         await elsewhere(url, RUN)
         said = Said()
         async with another(url) as other:
@@ -158,7 +158,7 @@ class Said:
 
 
 async def _taken(database: Database, said: Said) -> int:
-    async with held(database, RUN, tell=said) as mine:
+    async with hold_lease(database, RUN, tell=said) as mine:
         return mine.tokens[RUN]
 
 
@@ -166,9 +166,9 @@ def test_what_a_killed_process_of_this_machine_had_is_had_at_once(url: str) -> N
     code = f"""
 import asyncio
 from memory import Database
-from memory.leases import held
+from memory.store.leases import hold_lease
 async def main():
-    async with await Database.open({url!r}) as database, held(database, "r1", ttl_s=600):
+    async with await Database.open({url!r}) as database, hold_lease(database, "r1", ttl_s=600):
         print("held", flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
@@ -184,7 +184,7 @@ asyncio.run(main())
 
 
 async def number_of_one_more(url: str) -> int:
-    async with another(url) as database, held(database, RUN) as mine:
+    async with another(url) as database, hold_lease(database, RUN) as mine:
         return mine.tokens[RUN]
 
 
@@ -192,7 +192,7 @@ async def number_of_one_more(url: str) -> int:
 
 
 async def test_what_has_run_out_is_not_written_under_and_can_be_taken_again(url: str, database: Database) -> None:
-    async with held(database, RUN) as mine:
+    async with hold_lease(database, RUN) as mine:
         await passes(url, RUN)
         database.note(blobs, {"digest": "x", "body": "x"})
         with pytest.raises(LeaseLost, match="ran out"):
@@ -205,9 +205,9 @@ async def test_what_has_run_out_is_not_written_under_and_can_be_taken_again(url:
 
 
 async def test_what_somebody_had_in_between_is_neither_written_nor_taken_again(url: str, database: Database) -> None:
-    async with held(database, RUN) as mine, another(url) as other:
+    async with hold_lease(database, RUN) as mine, another(url) as other:
         await passes(url, RUN)
-        async with held(other, RUN):
+        async with hold_lease(other, RUN):
             for _ in range(2):
                 database.note(blobs, {"digest": "x", "body": "x"})
                 with pytest.raises(LeaseLost, match="r1 was taken over by process"):
@@ -223,8 +223,8 @@ async def test_what_somebody_had_in_between_is_neither_written_nor_taken_again(u
 
 async def test_letting_go_of_what_was_lost_takes_nothing_from_its_holder(url: str, database: Database) -> None:
     async with another(url) as other:
-        holding = held(other, RUN)
-        async with held(database, RUN):
+        holding = hold_lease(other, RUN)
+        async with hold_lease(database, RUN):
             await passes(url, RUN)
             await holding.__aenter__()
             database.note(blobs, {"digest": "x", "body": "x"})
@@ -236,8 +236,8 @@ async def test_letting_go_of_what_was_lost_takes_nothing_from_its_holder(url: st
 
 async def test_what_is_noted_by_one_that_lost_it_is_never_written(url: str, database: Database) -> None:
     async with another(url) as other:
-        holding = held(other, RUN)
-        mine = held(database, RUN)
+        holding = hold_lease(other, RUN)
+        mine = hold_lease(database, RUN)
         await mine.__aenter__()
         await passes(url, RUN)
         await holding.__aenter__()
@@ -250,10 +250,10 @@ async def test_what_is_noted_by_one_that_lost_it_is_never_written(url: str, data
 
 
 async def test_without_the_account_a_run_writes_and_does_not_send(url: str, database: Database) -> None:
-    async with held(database, RUN) as mine, another(url) as other:
+    async with hold_lease(database, RUN) as mine, another(url) as other:
         await mine.take(ACCOUNT)
         await passes(url, ACCOUNT)
-        async with held(other, "r2") as theirs:
+        async with hold_lease(other, "r2") as theirs:
             await theirs.take(ACCOUNT)
             async with database.transaction():
                 pass
@@ -265,7 +265,7 @@ async def test_without_the_account_a_run_writes_and_does_not_send(url: str, data
 
 
 async def test_each_transaction_makes_it_run_longer(url: str, database: Database) -> None:
-    async with held(database, RUN) as mine:
+    async with hold_lease(database, RUN) as mine:
         await mine.take(ACCOUNT)
         before = await told(database, RUN), await told(database, ACCOUNT)
         await asyncio.sleep(0.01)
@@ -276,7 +276,7 @@ async def test_each_transaction_makes_it_run_longer(url: str, database: Database
 
 
 async def test_it_is_kept_while_nothing_is_written(url: str, database: Database) -> None:
-    async with held(database, RUN, ttl_s=3):
+    async with hold_lease(database, RUN, ttl_s=3):
         before = await told(database, RUN)
         for _ in range(200):
             await asyncio.sleep(0.05)
@@ -288,7 +288,7 @@ async def test_it_is_kept_while_nothing_is_written(url: str, database: Database)
 
 
 async def test_a_renewal_takes_along_nothing_that_waits_for_its_own_commit(database: Database) -> None:
-    async with held(database, RUN) as mine:
+    async with hold_lease(database, RUN) as mine:
         database.note(blobs, {"digest": "x", "body": "x"})
         await mine.renew()
         assert await texts(database) == set()
@@ -296,7 +296,7 @@ async def test_a_renewal_takes_along_nothing_that_waits_for_its_own_commit(datab
 
 
 async def test_a_wait_ends_when_the_lease_is_found_to_be_lost(url: str, database: Database) -> None:
-    async with held(database, RUN, ttl_s=0.3) as mine:
+    async with hold_lease(database, RUN, ttl_s=0.3) as mine:
         assert await mine.unless_lost(asyncio.sleep(0, "a tick")) == "a tick"
         await passes(url, RUN)
         with pytest.raises(LeaseLost):
@@ -305,9 +305,9 @@ async def test_a_wait_ends_when_the_lease_is_found_to_be_lost(url: str, database
 
 
 async def test_by_our_own_clock_it_has_run_out_before_anybody_else_may_have_it(database: Database) -> None:
-    async with held(database, RUN, ttl_s=600) as mine:
+    async with hold_lease(database, RUN, ttl_s=600) as mine:
         mine.require()
-    async with held(database, RUN, ttl_s=0.0) as mine:
+    async with hold_lease(database, RUN, ttl_s=0.0) as mine:
         with pytest.raises(LeaseLost):
             mine.require()
         database.forget()
@@ -319,7 +319,7 @@ async def test_by_our_own_clock_it_has_run_out_before_anybody_else_may_have_it(d
 async def test_nothing_is_allowed_and_nothing_claimed_under_a_lease_that_was_lost(url: str, database: Database) -> None:
     ledger, admission = Ledger(database, account=RUN, run_id=RUN), an_admission(a_proposal())
     assert admission.ticket is not None
-    async with held(database, RUN):
+    async with hold_lease(database, RUN):
         await ledger.open(currency="USDT", start_cash=Decimal(10_000))
         await admit(ledger, admission, cycle=1, at=at(5))
         await passes(url, RUN)
@@ -336,10 +336,10 @@ async def test_nothing_is_allowed_and_nothing_claimed_under_a_lease_that_was_los
 async def test_a_terminated_backend_takes_no_lease_along(postgres: URL) -> None:
     """As an advisory lock goes with the connection that has it."""
     url = postgres.render_as_string(hide_password=False)
-    async with await Database.open(url) as database, another(url) as other, held(database, "r9"):
+    async with await Database.open(url) as database, another(url) as other, hold_lease(database, "r9"):
         await tell(postgres, TERMINATED)
         with pytest.raises(UsageError, match="another process is running r9"):
-            async with held(other, "r9"):
+            async with hold_lease(other, "r9"):
                 pytest.fail("both have it")
         await lease(database).renew()
 
@@ -347,7 +347,7 @@ async def test_a_terminated_backend_takes_no_lease_along(postgres: URL) -> None:
 async def test_a_server_frees_the_row_of_a_process_that_stands_still_in_its_transaction(postgres: URL) -> None:
     url = postgres.render_as_string(hide_password=False)
     async with await Database.open(url) as database, another(url) as other:
-        holding = held(database, "r10", ttl_s=2)
+        holding = hold_lease(database, "r10", ttl_s=2)
         await holding.__aenter__()
         still = database.transaction()
         await still.__aenter__()  # and nothing more comes of it
@@ -361,7 +361,7 @@ async def test_a_server_frees_the_row_of_a_process_that_stands_still_in_its_tran
 async def elsewhere_is_allowed_to_wait(database: Database) -> None:
     while True:
         try:
-            async with held(database, "r10"):
+            async with hold_lease(database, "r10"):
                 return
         except UsageError:
             await asyncio.sleep(0.05)

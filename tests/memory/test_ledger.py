@@ -35,7 +35,7 @@ from domain.order import OrderReport, OrderState
 from domain.portfolio import Position
 from domain.statement import ExternalEvent
 from memory import Admission, Database, Ledger, Tape
-from memory.schema import accounts, fills, order_events, verdicts
+from memory.store.schema import accounts, fills, order_events, verdicts
 
 
 async def a_ledger(database: Database, *, start_cash: str = "10000") -> Ledger:

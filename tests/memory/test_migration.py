@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from builders.memory import a_cycle, a_proposal, at, trade
 from domain.digest import digest
 from memory import Acts, Archive, Controls, Database, Ledger
-from memory.address import Address
-from memory.inline import connect
-from memory.migrate import SCRIPTS
-from memory.schema import cycles, equity, fills, metadata, orders, verdicts
-from memory.seal import leaves_from, leaves_text
+from memory.store.migrate import SCRIPTS
+from memory.store.schema import cycles, equity, fills, metadata, orders, verdicts
+from memory.store.seal import leaves_from, leaves_text
+from memory.store.sqlite_inline import connect
+from memory.store.url import Address
 from memory.verify import verify
 
 OLD = Path(__file__).parent / "archives" / "r0001.json"

@@ -19,8 +19,8 @@ from domain.decision import Proposal, Ticket
 from domain.errors import NotFound, Refused, TicketRefused
 from domain.order import OrderState
 from memory import Acts, Controls, Database, Ledger
-from memory.controls import Level
-from memory.schema import tickets
+from memory.operators.controls import Level
+from memory.store.schema import tickets
 
 T = TypeVar("T")
 CAP = Decimal(10)

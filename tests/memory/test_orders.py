@@ -12,8 +12,8 @@ from sqlalchemy import select
 from builders.memory import a_fill, a_proposal, a_report, admit, an_admission, at, claim
 from domain.order import Fill, OrderReport, OrderState
 from memory import Database, Ledger, OrderRecord
-from memory.orders import order_after
-from memory.schema import order_events
+from memory.ledger.orders import order_after
+from memory.store.schema import order_events
 
 PROPOSAL = a_proposal()
 ENDS = [OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED]

@@ -12,7 +12,7 @@ import pytest
 
 from agentctl.cli import main
 from memory import Database
-from memory.private import private_file, private_folder
+from memory.store.private import private_file, private_folder
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277], ids=oct)

@@ -15,8 +15,8 @@ from domain.candle import Quote
 from domain.effects import Effects
 from domain.errors import Refused, ReplayDiverged
 from memory import Database, Recording, Tape
-from memory.schema import tape
-from memory.tape import MOMENT
+from memory.archive.tape import MOMENT
+from memory.store.schema import tape
 
 QUOTE = TypeAdapter(Quote)
 WORDS = TypeAdapter(str)

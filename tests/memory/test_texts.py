@@ -13,9 +13,9 @@ from builders.memory import START, a_cycle, a_header
 from context.manifest import manifest
 from domain.digest import digest, sha256
 from memory import Archive, Database
-from memory.pruning import prune_snapshots
-from memory.schema import blobs, snapshots
-from memory.texts import named_under, texts_under
+from memory.archive.pruning import prune_snapshots
+from memory.store.blobs import named_under, texts_under
+from memory.store.schema import blobs, snapshots
 from memory.verify import verify
 
 ITEMS = 60

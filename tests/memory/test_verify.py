@@ -12,9 +12,9 @@ from sqlalchemy.types import TypeDecorator
 from builders.memory import START, a_cycle, a_header, a_small_run
 from domain.errors import NotFound
 from memory import Archive, Database, Fault
-from memory.compare import compare
-from memory.pruning import prune_snapshots
-from memory.schema import acts, leases, metadata, snapshots, steps, with_digest
+from memory.archive.compare import compare
+from memory.archive.pruning import prune_snapshots
+from memory.store.schema import acts, leases, metadata, snapshots, steps, with_digest
 from memory.verify import verify
 
 TABLES = [table for table in metadata.tables.values() if table is not leases]

@@ -57,7 +57,12 @@ class Reach:
         if not self._seconds:  # the process that only hands out the tests
             return
         data = self._coverage.get_data()
-        lines = {file: data.contexts_by_lineno(file) for file in self._files if file in data.measured_files()}
+        here = Path.cwd()
+        lines = {
+            Path(file).relative_to(here).as_posix(): data.contexts_by_lineno(file)
+            for file in self._files
+            if file in data.measured_files()
+        }
         self._out.write_text(json.dumps({"lines": lines, "seconds": self._seconds, "failed": sorted(self._failed)}))
 
 

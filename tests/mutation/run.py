@@ -1,6 +1,6 @@
 """Mutation testing: of all of `policy/`, or with `--sample N` of a few mutants of every room.
 
-Works on a copy of the tree. The whole run fails when a mutant survives that `docs/mutants.md` doesn't argue
+Works on a copy of the tree. The whole run fails when a mutant survives that `tests/mutation/mutants.md` doesn't argue
 equivalent, and when one that it argues about is noticed after all, or is gone. A sampled run reports.
 """
 
@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-LIST = REPOSITORY / "docs" / "mutants.md"
+LIST = Path(__file__).parent / "mutants.md"
 ROOMS = ("agentctl", "agents", "context", "domain", "graphs", "memory", "policy", "tools")
 _ENTRY = re.compile(
     r"^### `(?P<path>[^`]+)`(?: · `(?P<where>[^`]+)`)?\n+```diff\n(?P<diff>.*?)\n```\n+(?P<why>\S.*?)$", re.M | re.S
@@ -34,6 +34,10 @@ _NEXT = ("test_policy_file.py", "test_tightness.py", "test_checks.py")
 """Quick, and notice most of the rest."""
 
 
+_NICE = 10
+"""Others use the machine too. What is nicer already stays so."""
+
+
 def argued() -> set[tuple[str, str, str]]:
     """The names of the mutants that the list argues equivalent."""
     text = LIST.read_text() if LIST.exists() else ""
@@ -42,7 +46,7 @@ def argued() -> set[tuple[str, str, str]]:
 
 def main() -> int:
     given = _arguments()
-    os.nice(10)
+    os.nice(max(0, _NICE - os.nice(0)))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     start = time.monotonic()
     sys.path.insert(0, str(REPOSITORY / "tests"))
@@ -69,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     sampled.add_argument("--seed", type=int, default=0, help="what the sample is drawn from")
     sampled.add_argument("--limit", type=int, default=120, metavar="SECONDS", help="for one mutant")
     sampled.add_argument("--minutes", type=int, default=120, help="after which no mutant is begun")
+    sampled.add_argument("--keep", type=Path, metavar="FOLDER", help="where to go on after an interruption")
     sampled.add_argument("--json", action="store_true", help="each trial, on stdout; progress goes to stderr")
     given = parser.parse_args()
     if given.sample is not None and given.sample < 1:
@@ -80,7 +85,7 @@ def _arguments() -> argparse.Namespace:
 
 def _sampled(folder: Path, given: argparse.Namespace, start: float) -> int:
     from mutation.choice import sample
-    from mutation.sampled import as_json, copy_of, measure, report, try_all
+    from mutation.sampled import Measuring, as_json, copy_of, report, try_all
 
     def tell(text: str) -> None:
         print(f"{time.monotonic() - start:5.0f} s  {text}", file=sys.stderr, flush=True)
@@ -92,11 +97,19 @@ def _sampled(folder: Path, given: argparse.Namespace, start: float) -> int:
         trees.append(copy_of(REPOSITORY, folder / str(number)))
     mutants = sample(trees[0], rooms=rooms, count=given.sample, seed=given.seed, argued=argued())
     tell(f"{len(mutants)} mutants of {', '.join(rooms)}, seed {given.seed}")
-    measured = measure(trees[0], rooms=rooms, mutants=mutants, workers=given.workers, tell=tell)
+    until = start + 60 * given.minutes
+    measured = Measuring(
+        root=trees[0],
+        rooms=rooms,
+        mutants=mutants,
+        workers=given.workers,
+        until=until,
+        kept=given.keep or folder / "measured",
+        tell=tell,
+    ).run()
     for name in sorted(measured.failed):
         tell(f"fails without a mutant, and is left out: {name}")
     outcomes = []
-    until = start + 60 * given.minutes
     for outcome in try_all(trees, mutants, measured, limit_s=given.limit, until=until, tell=tell):
         outcomes.append(outcome)
         tell(f"{len(outcomes)}/{len(mutants)} {outcome}")

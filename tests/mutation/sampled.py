@@ -8,6 +8,7 @@ those of its own room first.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mutation.mutants import Mutant
 
@@ -57,6 +59,15 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
 
+    def add(self, part: Mapping[str, Any]) -> None:
+        """What one process has measured."""
+        self.seconds |= part["seconds"]
+        self.failed |= set(part["failed"])
+        for file, lines in part["lines"].items():
+            known = self.lines.setdefault(file, {})
+            for number, tests in lines.items():
+                known.setdefault(int(number), set()).update(tests)
+
     def tests_of(self, mutant: Mutant, texts: Mapping[str, str]) -> dict[str, float]:
         """The tests to try in their order, each with its seconds.
 
@@ -89,29 +100,62 @@ def copy_of(repository: Path, folder: Path) -> Path:
     return root
 
 
-def measure(root: Path, *, rooms: Sequence[str], mutants: Sequence[Mutant], workers: int, tell: Tell) -> Measured:
-    """Run the tests of `rooms` once. Raises `SystemExit` when they can't be run."""
-    measured = Measured()
-    files = sorted({str(root / mutant.path) for mutant in mutants})
-    for room in rooms:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """How the tests of rooms are run once without a mutant. What is measured of a room is kept in `kept`, and taken
+    from there where neither the tree nor the sample has changed since."""
+
+    root: Path
+    rooms: Sequence[str]
+    mutants: Sequence[Mutant]
+    workers: int
+    until: float
+    kept: Path
+    tell: Tell
+
+    def run(self) -> Measured:
+        """Raises `SystemExit` when the tests can't be run, or not by `until`."""
+        measured, key = Measured(), self._key()
+        for room in self.rooms:
+            file = self.kept / f"{room}-{key}.json"
+            if not file.exists():
+                parts = self._room(room)
+                self.kept.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(parts))
+            for part in json.loads(file.read_text()):
+                measured.add(part)
+        return measured
+
+    def _room(self, room: str) -> list[object]:
         start = time.monotonic()
+        self.tell(f"{room}: its tests run without a mutant")
+        files = json.dumps(sorted({str(self.root / mutant.path) for mutant in self.mutants}))
         with tempfile.TemporaryDirectory(prefix="reach-") as folder:
-            environment = _environment(root) | {"MUTATION_FILES": json.dumps(files), "MUTATION_OUT": folder}
-            command = [*_PYTEST, "-n", str(workers), "--dist", "worksteal", f"tests/{room}"]
-            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+            try:
+                done = subprocess.run(
+                    [*_PYTEST, "-n", str(self.workers), "--dist", "worksteal", f"tests/{room}"],
+                    cwd=self.root,
+                    env=_environment(self.root) | {"MUTATION_FILES": files, "MUTATION_OUT": folder},
+                    capture_output=True,
+                    text=True,
+                    timeout=max(1, self.until - start),
+                    start_new_session=True,
+                )
+            except subprocess.TimeoutExpired:
+                raise SystemExit(f"the time was up before the tests of {room} had run: give more --minutes") from None
             parts = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
         if not parts:
             raise SystemExit(f"the tests of {room} could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        for part in parts:
-            measured.seconds |= part["seconds"]
-            measured.failed |= set(part["failed"])
-            for file, lines in part["lines"].items():
-                known = measured.lines.setdefault(Path(file).relative_to(root).as_posix(), {})
-                for number, tests in lines.items():
-                    known.setdefault(int(number), set()).update(tests)
         count = sum(len(part["seconds"]) for part in parts)
-        tell(f"{room}: {count} tests without a mutant in {time.monotonic() - start:.0f} s")
-    return measured
+        self.tell(f"{room}: {count} tests in {time.monotonic() - start:.0f} s")
+        return parts
+
+    def _key(self) -> str:
+        """Of the sample, and of all that is tested and tests."""
+        found = hashlib.sha256(" ".join(sorted({mutant.path for mutant in self.mutants})).encode())
+        for file in sorted(self.root.rglob("*.py")):
+            found.update(file.read_bytes())
+        return found.hexdigest()[:16]
 
 
 def try_all(

@@ -35,7 +35,7 @@ from builders.policy import (
 from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
 from policy.account import EquityMarks
 from policy.escalation import escalation, size_factor
@@ -685,6 +685,23 @@ def test_what_an_exit_says_must_be_so_where_that_can_be_seen(
 )
 def test_a_short_is_bought_back_where_the_ask_meets_its_plan(cause: str, plan: dict[str, object], outcome: str) -> None:
     assert finding(judge(an_exit(side="buy", cause=cause), holding("-5", **plan)), "SUPPORT").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("quantity", "limit", "target", "outcome"),
+    [
+        ("5", "110", "110", "pass"),
+        ("5", "109.5", "110", "deny"),
+        ("5", "98", "99.5", "pass"),  # the bid is better than its limit
+        ("-5", "90", "90", "pass"),
+        ("-5", "90.5", "90", "deny"),
+        ("-5", "102", "100.5", "pass"),
+    ],
+)
+def test_an_exit_may_wait_at_its_target(quantity: str, limit: str, target: str, outcome: str) -> None:
+    side = "buy" if quantity[0] == "-" else "sell"
+    leave = an_exit(side=side, type="limit", limit_price=limit, cause="target")
+    assert finding(judge(leave, holding(quantity, target_price=target)), "SUPPORT").outcome == outcome
 
 
 @pytest.mark.parametrize("cause", CAUSES)

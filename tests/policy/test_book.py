@@ -205,7 +205,12 @@ def test_at_a_threshold_of_nothing_what_does_not_correlate_is_one_bet() -> None:
 def test_a_quote_may_not_be_ahead_when_an_order_is_sent(ahead_us: int, stands: bool) -> None:
     seen = a_quote(at=NOW + timedelta(microseconds=ahead_us))
     word = moved(
-        a_proposal().order(), judged=a_quote(), seen=seen, now=NOW, policy=POLICY, instruments={BTC: an_instrument()}
+        a_proposal().order(),
+        judged=a_quote(),
+        quote_now=seen,
+        now=NOW,
+        policy=POLICY,
+        instruments={BTC: an_instrument()},
     )
     assert (word == "") == stands
 
@@ -216,7 +221,7 @@ def test_an_order_is_sent_into_a_market_whose_sides_meet() -> None:
         moved(
             a_proposal().order(),
             judged=a_quote(),
-            seen=locked,
+            quote_now=locked,
             now=NOW,
             policy=POLICY,
             instruments={BTC: an_instrument()},

@@ -17,6 +17,7 @@ from builders.policy import (
     a_portfolio,
     a_proposal,
     a_quote,
+    a_stop,
     an_exit,
     an_instrument,
     finding,
@@ -91,6 +92,18 @@ def test_an_order_of_a_size_that_the_venue_does_not_take_is_refused_before_it_is
     at_market = {"limit_price": None} if over else {}
     found = finding(judge(a_proposal(quantity="5", **over, **at_market), facts), "WELL_FORMED")
     assert (found.outcome, found.message) == ("deny" if message else "pass", message or "well-formed")
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+def test_an_exit_may_be_worth_less_than_the_least_where_the_venue_says_so(exempt: bool) -> None:
+    facts = some_facts(held=LONG, instruments={BTC: an_instrument(min_notional="501", exits_without_minimum=exempt)})
+    assert grade("WELL_FORMED", an_exit(), facts) == ("pass" if exempt else "deny")
+    assert grade("WELL_FORMED", a_stop(), facts) == ("pass" if exempt else "deny")
+    assert grade("WELL_FORMED", a_proposal(), facts) == "deny"
+    # Of 510 a stop at 95 leaves 484.5.
+    assert grade("EXIT_SIZE", a_proposal(quantity="5.25"), facts.model_copy(update={"portfolio": a_portfolio()})) == (
+        "pass" if exempt else "deny"
+    )
 
 
 def test_every_fault_of_form_is_named() -> None:
@@ -257,6 +270,24 @@ def test_a_quote_must_be_fresh_and_uncrossed(quote: dict[str, object], outcome: 
     facts = some_facts(quotes={BTC: a_quote(**quote)}, held=LONG)
     assert grade("MARKET_DATA", facts=facts) == outcome
     assert grade("MARKET_DATA", an_exit(), facts) == outcome
+
+
+def test_a_quote_of_an_earlier_cycle_serves_exits_and_no_entry() -> None:
+    older = a_quote(at=NOW - timedelta(seconds=600))
+    facts = some_facts(quotes={BTC: older, ETH: a_quote(ETH)}, dated=[BTC], held=LONG)
+    assert (judge(an_exit(), facts).outcome, grade("MARKET_DATA", an_exit(), facts)) == ("allow", "pass")
+    found = [f for f in judge(facts=facts).findings if f.code == "MARKET_DATA"]
+    assert [(f.outcome, f.message) for f in found] == [
+        ("deny", "no quote of BTC/USDT came in this cycle, and an older one serves exits only")
+    ]
+    assert grade("MARKET_DATA", a_proposal(symbol=ETH), facts) == "deny", "what is held can't be priced"
+    flat = some_facts(quotes={BTC: older, ETH: a_quote(ETH)}, dated=[BTC])
+    assert grade("MARKET_DATA", a_proposal(symbol=ETH), flat.about(a_proposal(symbol=ETH))) == "pass"
+
+
+def test_an_exit_by_an_older_quote_has_the_age_that_every_quote_may_have() -> None:
+    older = {BTC: a_quote(at=NOW - timedelta(seconds=901))}
+    assert grade("MARKET_DATA", an_exit(), some_facts(quotes=older, dated=[BTC], held=LONG)) == "deny"
 
 
 def test_without_a_quote_nothing_is_allowed() -> None:

@@ -59,6 +59,7 @@ def test_all_refusals_are_listed_and_not_the_first_alone() -> None:
     verdict = judge(a_proposal(conviction="0", stop_price=None, quantity="1"), facts)
     assert [reason.split(":")[0] for reason in verdict.reasons] == [
         "CONVICTION",
+        "REWARD_RISK",
         "STOP_REQUIRED",
         "SYMBOL",
         "TRADING_STATE",

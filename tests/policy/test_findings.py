@@ -61,6 +61,8 @@ def judged(code: str, proposal: Any = None, policy: Policy | None = None, **worl
         ("RECONCILIATION", {"reconciled_at": NOW - timedelta(seconds=601)}, ("deny", "601", "600", "s")),
         ("MARKET_DATA", {"quotes": {BTC: a_quote(at=NOW - timedelta(seconds=901))}}, ("deny", "901", "900", "s")),
         ("MARKET_DATA", {"bars": {BTC: some_bars(last_close="125")}}, ("deny", "25", "12.5", "USDT")),
+        ("REWARD_RISK", {"quotes": {BTC: a_quote(bid="95", ask="101")}}, ("deny", "9", "11", "USDT a BTC")),
+        ("REWARD_RISK", {}, ("pass", "13", "7", "USDT a BTC")),
         (
             "AGENT_BUDGET",
             {"usage": {"usd": "0", "tokens": 0, "tool_calls": 0, "refusals_in_a_row": 11}},

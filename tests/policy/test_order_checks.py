@@ -31,6 +31,7 @@ from domain.decision import Proposal
 from domain.instrument import OptionTerms
 from domain.order import OrderState
 from domain.portfolio import Position
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy
 from policy.case import Case
 
@@ -90,7 +91,7 @@ def test_the_numbers_of_binance_spot() -> None:
     binance = an_instrument(lot_size="0.00001", tick_size="0.01", min_notional="5", taker_fee="0.001")
     quote = a_quote(bid="59990", ask="60000")
     facts = some_facts(instruments={BTC: binance}, quotes={BTC: quote})
-    entry = a_proposal(quantity="0.00009", type="market", limit_price=None, stop_price="58800")
+    entry = a_proposal(quantity="0.00009", limit_price="60000", stop_price="58800", target_price="63000")
     found = finding(judge(entry, facts), "EXIT_SIZE")
     assert found.message == (
         "what is bought could not be exited: of 0.00008991 after the fee 0.00008 can be sold, at 57624: "
@@ -227,6 +228,129 @@ def test_the_stop_of_an_exit_does_not_hold_it_back() -> None:
     assert grade("PRICE_COLLAR", an_exit(stop_price="10")) == "deny"
 
 
+# REWARD_RISK
+
+COSTLY = {BTC: an_instrument(taker_fee="0.01"), SWAP: an_instrument(SWAP, taker_fee="0.01")}
+"""One per cent each way."""
+
+
+@pytest.mark.parametrize(
+    ("over", "outcome"),
+    [
+        # Bought at the limit of 100, with a spread of 2: 7 are at risk, 9 away is a reward of 7.
+        ({"target_price": "109"}, "pass"),
+        ({"target_price": "108.5"}, "deny"),
+        # At the market's 101, or with a limit beyond it: 8 at risk, 10 away a reward of 8.
+        ({"type": "market", "limit_price": None, "target_price": "111"}, "pass"),
+        ({"type": "market", "limit_price": None, "target_price": "110.5"}, "deny"),
+        ({"limit_price": "103", "target_price": "111"}, "pass"),
+        ({"limit_price": "103", "target_price": "110.5"}, "deny"),
+        # A short at the bid of 99, or at its limit above: 8 at risk from 99 to 105, 10 away a reward of 8.
+        ({"symbol": SWAP, "side": "sell", "limit_price": "98", "stop_price": "105", "target_price": "89"}, "pass"),
+        ({"symbol": SWAP, "side": "sell", "limit_price": "98", "stop_price": "105", "target_price": "89.5"}, "deny"),
+        ({"symbol": SWAP, "side": "sell", "limit_price": "100", "stop_price": "105", "target_price": "91"}, "pass"),
+        ({"symbol": SWAP, "side": "sell", "limit_price": "100", "stop_price": "105", "target_price": "91.5"}, "deny"),
+    ],
+)
+def test_an_entry_must_gain_what_it_risks_once_the_spread_is_paid(over: dict[str, object], outcome: str) -> None:
+    assert grade("REWARD_RISK", a_proposal(**over)) == outcome
+
+
+@pytest.mark.parametrize(("target", "outcome"), [("113.5", "pass"), ("113", "deny")])
+def test_the_fee_is_counted_both_ways_each_at_its_own_price(target: str, outcome: str) -> None:
+    """In at 100 and out at 95 costs 1.95 and the spread of 2: 8.95 are at risk. Out at 113 a reward of 8.87 is left."""
+    facts = some_facts(instruments=COSTLY)
+    assert grade("REWARD_RISK", a_proposal(target_price=target), facts) == outcome
+
+
+@pytest.mark.parametrize(("slippage_bps", "outcome"), [(0, "pass"), (5, "deny")])
+def test_the_policys_allowance_for_slippage_is_counted_both_ways(slippage_bps: int, outcome: str) -> None:
+    policy = a_policy(reward_risk={"minimum": 1, "slippage_bps": slippage_bps})
+    assert grade("REWARD_RISK", a_proposal(target_price="109"), policy=policy) == outcome
+
+
+@pytest.mark.parametrize(("minimum", "outcome"), [("0", "pass"), ("1.85", "pass"), ("1.86", "deny")])
+def test_the_floor_is_the_policys(minimum: str, outcome: str) -> None:
+    """A reward of 13 against a risk of 7."""
+    assert grade("REWARD_RISK", policy=a_policy(reward_risk={"minimum": minimum, "slippage_bps": 0})) == outcome
+
+
+def test_a_reward_that_does_not_cover_the_risk_is_refused_with_its_numbers() -> None:
+    found = finding(judge(a_proposal(target_price="105")), "REWARD_RISK")
+    assert (found.observed, found.limit, found.unit) == (3, 7, "USDT a BTC")
+    assert found.message == "after costs the reward is 3 USDT a BTC, which is less than 1 times the risk of 7"
+
+
+def test_a_market_that_ran_away_since_the_decision_took_the_reward_along() -> None:
+    entry = a_proposal(limit_price="103", target_price="111")
+    assert grade("REWARD_RISK", entry) == "pass"
+    assert grade("REWARD_RISK", entry, some_facts(quotes={BTC: a_quote(bid="100", ask="102")})) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"target_price": None}, "the entry names no target_price, so nobody knows what it could gain"),
+        (
+            {"symbol": SWAP, "side": "sell", "stop_price": None},
+            "a short position without a stop can lose any amount",
+        ),
+    ],
+)
+def test_a_reward_or_a_risk_that_nobody_knows_is_refused(over: dict[str, object], message: str) -> None:
+    found = finding(judge(a_proposal(**over)), "REWARD_RISK")
+    assert (found.outcome, found.unknown, found.message) == ("deny", True, message)
+
+
+def test_without_a_stop_a_buy_risks_all_of_its_price() -> None:
+    found = finding(judge(a_proposal(stop_price=None)), "REWARD_RISK")
+    assert (found.outcome, found.observed, found.limit) == ("deny", 13, 102)
+
+
+def test_a_person_may_let_a_small_reward_stand_and_an_exit_needs_none() -> None:
+    entry = a_proposal(target_price="105")
+    assert grade("REWARD_RISK", entry, some_facts(consents=[consent_to(entry, "REWARD_RISK")])) == "warn"
+    assert grade("REWARD_RISK", an_exit(), some_facts(held=LONG)) == "pass"
+
+
+# ORDER_TYPE, of entries at the market
+
+
+BOUNDED = a_policy(order_type={"types": ["market", "limit", "stop"], "times_in_force": ["GTC", "IOC"]})
+AT_MARKET = {"type": "market", "limit_price": None}
+
+
+@pytest.mark.parametrize(
+    ("proposal", "outcome"),
+    [
+        (a_proposal(**AT_MARKET), "deny"),
+        (a_proposal(**AT_MARKET, side="sell", symbol=SWAP, stop_price="105"), "deny"),
+        (an_exit(quantity="5.25"), "deny"),  # more than is held: by the facts it is no exit
+        (a_proposal(), "pass"),
+        (a_proposal(time_in_force="IOC"), "pass"),
+        (an_exit(), "pass"),
+    ],
+)
+def test_an_order_that_may_add_to_a_position_says_how_far_its_price_may_go(proposal: Proposal, outcome: str) -> None:
+    assert grade("ORDER_TYPE", proposal, some_facts(held=LONG), BOUNDED) == outcome
+    assert grade("ORDER_TYPE", proposal, some_facts(held=LONG)) == "pass"  # a policy that allows market entries
+
+
+def test_whoever_proposes_a_market_entry_reads_what_to_propose() -> None:
+    found = finding(judge(a_proposal(**AT_MARKET), policy=BOUNDED), "ORDER_TYPE")
+    assert found.message == (
+        "a market order that may add to a position can fill at any price: propose a limit order, IOC, whose "
+        "limit_price is the furthest that it may fill at"
+    )
+    assert grade("ORDER_TYPE", a_proposal(time_in_force="IOC"), policy=BOUNDED) == "pass"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_no_shipped_profile_takes_an_entry_without_a_bound(name: str) -> None:
+    assert grade("ORDER_TYPE", a_proposal(**AT_MARKET), policy=profile(name)) == "deny"
+    assert grade("ORDER_TYPE", an_exit(), some_facts(held=LONG), profile(name)) == "pass"
+
+
 # MARKET_DATA
 
 
@@ -243,6 +367,23 @@ def test_a_jump_of_exactly_the_limit_is_no_jump_and_a_little_more_is() -> None:
     policy = a_policy(market_data={"max_age_s": 900, "max_jump_bps": 2_500})
     for close, outcome in (("80", "pass"), ("79.99", "deny")):
         assert grade("MARKET_DATA", facts=some_facts(bars={BTC: some_bars(last_close=close)}), policy=policy) == outcome
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome"), [(None, "pass"), ("110", "pass"), ("111.5", "deny"), ("91", "pass"), ("90", "deny")]
+)
+def test_an_entry_is_refused_when_the_bar_that_made_the_quote_jumped(before: str | None, outcome: str) -> None:
+    """The last close is the quote itself, as it always is on recorded candles."""
+    facts = some_facts(bars={BTC: some_bars(last_close="100", previous_close=before)}, held=LONG)
+    assert grade("MARKET_DATA", facts=facts) == outcome
+    assert grade("MARKET_DATA", an_exit(), facts) == "pass"
+
+
+def test_a_jump_within_the_last_bar_is_named_with_its_numbers() -> None:
+    facts = some_facts(bars={BTC: some_bars(previous_close="80")})
+    found = finding(judge(facts=facts), "MARKET_DATA")
+    assert found.message == "the market is 20 from the close before the last, and 8 is allowed"
+    assert (found.observed, found.limit, found.unit) == (20, 8, "USDT")
 
 
 def test_without_bars_nobody_knows_whether_the_market_jumped() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from builders.policy import BTC, a_proposal, a_quote, judge, some_bars, some_facts
-from graphs.profiles import DEFAULT_PROFILE, PROFILES, profile
+from graphs.session.profiles import DEFAULT_PROFILE, PROFILES, profile
 from policy import Policy
 from policy.market import Bars
 from policy.tightness import loosened

@@ -8,7 +8,8 @@ quotient". Two tests hold that replacement, and the arithmetic on symbols, again
 
 **What is claimed.** Not what the code computes, but what it is for. Each claim is written here from the raw numbers
 alone: any part of every working order and of the judged one fills, at any price up to its worst; then exposure,
-net, margin, cash, losses at the stops are within the limit. Of an order that is a matter of opinion: that venue data
+net, margin, cash, losses at the stops are within the limit. Of an entry's reward: that it covers its risk whatever of
+the counted costs is paid. Of an order that is a matter of opinion: that venue data
 says more for it than against it. See each claim.
 
 **Within which shape.** One account with a position of either sign or of nothing in the judged symbol, in another, in
@@ -68,7 +69,7 @@ from policy.limits.account import (
     PositionLimits,
     TradeRiskLimits,
 )
-from policy.limits.order import NotionalLimits, OrderTypeLimits, ShortLimits
+from policy.limits.order import NotionalLimits, OrderTypeLimits, RewardRiskLimits, ShortLimits
 from policy.ruling import Ruling, deny, passed, within
 from policy.trigger import met
 from policy.used import loss_from
@@ -232,6 +233,19 @@ def notional_kept(world: World) -> z3.BoolRef:
     return z3.Implies(possible, kept)
 
 
+def reward_kept(world: World) -> z3.BoolRef:
+    """Whatever it pays of the costs that were counted, each time: what it gains at its target is at least so many times
+    what it loses at its stop. Without a stop a buy loses all of its price, which is a stop at nothing.
+    """
+    numbers = world.numbers[0]
+    stop = world.cash.of(0) if numbers.stop_price is None else numbers.stop_price
+    kept = []
+    for gained, gains in world.round_trips(numbers.target_price, "the target"):
+        for at_stop, loses in world.round_trips(stop, "the stop"):
+            kept.append(z3.Implies(z3.And(gains, loses), gained.term >= (world.least_reward * -at_stop).term))
+    return z3.And(kept)
+
+
 def traded(world: World) -> tuple[z3.ArithRef, z3.BoolRef]:
     """What the judged order and all working ones on its side of its symbol trade: any part."""
     amount, side = z3.Real("traded"), world.shape.judged.side
@@ -285,6 +299,7 @@ CLAIMS: Mapping[str, Claim] = {
     "ORDER_TYPE": stop_waits,
     "POSITION": position_kept,
     "REDUCE_ONLY": only_reduced,
+    "REWARD_RISK": reward_kept,
     "RISK_PER_TRADE": trade_risk_kept,
     "SHORT": not_short,
     "SUPPORT": outweighed,
@@ -317,7 +332,8 @@ LOOKING_BACK = ("DAILY_LOSS", "WEEKLY_LOSS", "DRAWDOWN")
 ONE_ORDER = ("MAX_NOTIONAL", "RISK_PER_TRADE")
 ONE_SIDE = ("ORDER_TYPE", "REDUCE_ONLY", "SHORT")
 OF_OPINION = ("SUPPORT",)
-PORTFOLIO = tuple(code for code in CLAIMS if code not in (*LOOKING_BACK, *ONE_ORDER, *ONE_SIDE, *OF_OPINION))
+OF_COSTS = ("REWARD_RISK",)
+PORTFOLIO = tuple(code for code in CLAIMS if code not in (*LOOKING_BACK, *ONE_ORDER, *ONE_SIDE, *OF_OPINION, *OF_COSTS))
 EVERY = bool(os.environ.get("AGENTCTL_EVERY_POINT"))
 HELD = ((), (JUDGED,), (OTHER,))
 """But for both."""
@@ -384,6 +400,11 @@ def test_no_entry_and_no_exit_by_thesis_is_let_through_that_venue_data_does_not_
         assert_proven(code, shapes((*ENTRIES, *EXITS, *STOPS_OUT), held=held))
 
 
+@pytest.mark.parametrize("code", OF_COSTS)
+def test_no_entry_is_let_through_whose_reward_is_less_than_its_part_of_the_risk_once_all_is_paid(code: str) -> None:
+    assert_proven(code, shapes((*ENTRIES, *NO_STOP), held=()))
+
+
 @pytest.mark.parametrize("code", PORTFOLIO)
 @pytest.mark.parametrize("found", [one_working, two_working])
 def test_whatever_fills_after_an_entry_the_limit_is_kept(code: str, found: Callable[[str], Iterator[Shape]]) -> None:
@@ -426,7 +447,7 @@ def with_sides_netted(case: Case, limits: PositionLimits) -> Ruling:
 def at_its_own_limit(case: Case, limits: PositionLimits) -> Ruling:
     """Values a sale at what it asks for, which may be less than the market."""
     price = case.proposal.limit_price or case.quote.ask
-    worth = case.held * case.book.mark(JUDGED) - case.proposal.quantity * price
+    worth = case.position * case.book.mark(JUDGED) - case.proposal.quantity * price
     return within(abs(worth), limits.share_of_equity * case.equity, unit="", warn_at=limits.warn_at)
 
 
@@ -489,12 +510,12 @@ def without_drawdown(case: Case, limits: NotionalLimits) -> Ruling:
 
 
 def without_working_exits(case: Case) -> Ruling:
-    opposite = case.held < 0 if case.proposal.side == "buy" else case.held > 0
-    return passed("") if opposite and case.proposal.quantity <= abs(case.held) else deny("")
+    opposite = case.position < 0 if case.proposal.side == "buy" else case.position > 0
+    return passed("") if opposite and case.proposal.quantity <= abs(case.position) else deny("")
 
 
 def without_working_sales(case: Case, limits: ShortLimits) -> Ruling:
-    return passed("") if case.proposal.quantity <= case.held else deny("")
+    return passed("") if case.proposal.quantity <= case.position else deny("")
 
 
 def whatever_the_market(case: Case, limits: OrderTypeLimits) -> Ruling:
@@ -518,6 +539,13 @@ def where_it_says_reduce_only(case: Case, limits: OrderTypeLimits) -> Ruling:
     return passed("") if waits else deny("")
 
 
+def before_costs(case: Case, limits: RewardRiskLimits) -> Ruling:
+    entry, stop, target = case.quote.ask, case.proposal.stop_price, case.proposal.target_price
+    assert stop is not None
+    assert target is not None
+    return passed("") if target - entry >= limits.minimum * (entry - stop) else deny("")
+
+
 BROKEN = [
     ("POSITION", without_working_orders, Shape(BUY, (BUY,))),
     ("POSITION", with_sides_netted, Shape(BUY, (SELL,))),
@@ -529,6 +557,7 @@ BROKEN = [
     ("DAILY_LOSS", up_to_its_limit, Shape(BUY)),
     ("OPEN_RISK", without_the_judged_order, Shape(BUY, held=())),
     ("LEVERAGE", without_a_swap_that_is_new, Shape(BUY, held=(), swaps=(JUDGED,))),
+    ("REWARD_RISK", before_costs, Shape(MARKET_BUY, held=())),
     ("RISK_PER_TRADE", from_the_mark, Shape(MARKET_BUY)),
     ("MAX_NOTIONAL", by_the_larger_cap, Shape(BUY, held=())),
     ("MAX_NOTIONAL", without_drawdown, Shape(BUY, held=())),

@@ -33,7 +33,7 @@ from builders.policy_worlds import (
 from domain.decision import Cause, Proposal
 from domain.digest import canonical
 from domain.order import OrderState
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Policy, PolicyEngine
 from policy.account import Arming, Consent, SentOrder
 from policy.check import Check
@@ -106,7 +106,8 @@ def _matter_of_opinion(proposal: Proposal, world: Facts) -> bool:
     stop, target = position.stop_price, position.target_price
     so = {
         "stop": stop is not None and sign * (price - stop) <= 0,
-        "target": target is not None and sign * (price - target) >= 0,
+        "target": target is not None
+        and any(sign * (at - target) >= 0 for at in (price, proposal.limit_price or price)),
         "time": position.opened_at is not None,
         "flatten": True,
         "halve": True,
@@ -281,9 +282,9 @@ def test_nothing_is_allowed_when_halted_stale_or_unknown(proposal: Proposal, wor
         proposal.symbol in world.suspended,
         world.sessions.get(proposal.symbol) in ("closed", "maintenance"),
         world.clock_skew_ms is not None and abs(world.clock_skew_ms) > 1_000,
-        world.mode == "live" and (world.armed is None or world.armed.until <= NOW),
     )
     doubts_of_entries = (
+        world.mode == "live" and (world.armed is None or world.armed.until <= NOW),
         world.trading_state == "reducing",
         world.clock_skew_ms is None,
         None in (marks.day_start, marks.week_start, marks.high),

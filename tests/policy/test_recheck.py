@@ -20,7 +20,7 @@ INSTRUMENTS = {BTC: an_instrument()}
 def word(proposal: object = None, *, policy: Policy = POLICY, **seen: object) -> str:
     order = (proposal or a_proposal()).order()  # type: ignore[attr-defined]
     return moved(
-        order, judged=JUDGED, seen=a_quote(**{"at": NOW, **seen}), now=NOW, policy=policy, instruments=INSTRUMENTS
+        order, judged=JUDGED, quote_now=a_quote(**{"at": NOW, **seen}), now=NOW, policy=policy, instruments=INSTRUMENTS
     )
 
 
@@ -75,7 +75,7 @@ def test_the_age_that_binds_is_the_one_that_the_gate_holds_to(crypto_s: int, gen
 
 def test_an_order_in_an_unknown_instrument_is_not_sent() -> None:
     order = a_proposal().order()
-    said = moved(order, judged=JUDGED, seen=a_quote(at=NOW), now=NOW, policy=POLICY, instruments={})
+    said = moved(order, judged=JUDGED, quote_now=a_quote(at=NOW), now=NOW, policy=POLICY, instruments={})
     assert said == "the instrument BTC/USDT is unknown"
 
 

@@ -25,7 +25,7 @@ from builders.policy import (
 )
 from domain.decision import Proposal
 from domain.order import OrderState
-from graphs.profiles import PROFILES, profile
+from graphs.session.profiles import PROFILES, profile
 from policy import CHECKS, Facts, Finding, Policy, WorkingOrder
 from policy.account import SentOrder
 from policy.book import Book

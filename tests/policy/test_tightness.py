@@ -46,6 +46,17 @@ STEPS = {"alert_at": "0.7", "halve_at": "0.9", "flatten_at": 1}
         (("symbol", {"allow": [BTC]}), ("symbol", {"allow": None}), "symbol.allow"),
         (("symbol", {"deny": [BTC]}), ("symbol", {"deny": []}), "symbol.deny"),
         (("short", {"allow": False}), ("short", {"allow": True}), "short.allow"),
+        (
+            ("reward_risk", {"minimum": "1", "slippage_bps": 2}),
+            ("reward_risk", {"minimum": "0.9", "slippage_bps": 2}),
+            "reward_risk.minimum",
+        ),
+        (
+            ("reward_risk", {"minimum": "1", "slippage_bps": 2}),
+            ("reward_risk", {"minimum": "1", "slippage_bps": 1}),
+            "reward_risk.slippage_bps",
+        ),
+        (("order_type", {"market_entries": False}), ("order_type", {"market_entries": True}), "order_type.market"),
         (("stop", {"required": True}), ("stop", {"required": False}), "stop.required"),
         (("exposure", {"on_breach": "deny"}), ("exposure", {"on_breach": "review"}), "exposure.on_breach"),
         (("drift", {"on_breach": "review"}), ("drift", {"on_breach": "warn"}), "drift.on_breach"),

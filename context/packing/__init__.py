@@ -1,0 +1,1 @@
+"""Choosing what fits a budget: greedy, exact, and what each token is worth."""

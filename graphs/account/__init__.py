@@ -1,0 +1,1 @@
+"""What a live account holds, read and held against the ledger."""

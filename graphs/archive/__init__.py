@@ -1,0 +1,1 @@
+"""Reading runs that were recorded: results, differences, and what would have been decided otherwise."""

@@ -1,0 +1,1 @@
+"""Beginning, driving, resuming, forking and replaying runs."""

@@ -1,0 +1,1 @@
+"""The trading graph: its nodes, the state between them, and what each cycle keeps."""

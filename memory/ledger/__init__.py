@@ -1,0 +1,1 @@
+"""The record of money: orders, fills, positions, balances."""

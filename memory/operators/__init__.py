@@ -1,0 +1,1 @@
+"""What operators did: halts, approvals, authorizations, and the log of it."""

@@ -1,6 +1,0 @@
-"""Binance's dialect of the exchange double: spot and USDⓈ-M perpetuals."""
-
-from tools.exchange_double.binance.listings import LISTINGS
-from tools.exchange_double.binance.wire import BinanceWire
-
-__all__ = ["LISTINGS", "BinanceWire"]

@@ -1,6 +1,0 @@
-"""Bybit's dialect of the exchange double."""
-
-from tools.exchange_double.bybit.listings import LISTINGS, listable
-from tools.exchange_double.bybit.wire import BybitWire
-
-__all__ = ["LISTINGS", "BybitWire", "listable"]

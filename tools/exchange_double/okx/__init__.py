@@ -1,5 +1,0 @@
-"""OKX's dialect of the exchange double."""
-
-from tools.exchange_double.okx.wire import OkxWire
-
-__all__ = ["OkxWire"]

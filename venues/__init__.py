@@ -1,0 +1,1 @@
+"""Markets and places to trade. Imports `domain` only."""

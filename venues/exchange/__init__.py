@@ -1,0 +1,1 @@
+"""Markets and accounts of real exchanges, by ccxt."""

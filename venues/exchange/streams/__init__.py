@@ -1,0 +1,1 @@
+"""What exchanges send by themselves, by WebSocket."""

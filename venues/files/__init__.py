@@ -1,0 +1,1 @@
+"""Markets from recorded candles and headlines."""

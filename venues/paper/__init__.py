@@ -1,0 +1,1 @@
+"""The paper venue: an account on a market that is only watched."""

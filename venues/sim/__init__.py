@@ -1,0 +1,1 @@
+"""A simulated market, the same for one seed everywhere."""
