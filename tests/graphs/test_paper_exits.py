@@ -8,23 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from graphs.events import CycleEnded, Event, MarketSaid, NodeEnded
-from graphs.replay import replay_run
-from memory.orders import OrderRecord
-from memory.records import CycleRecord
-from tools.bar_grid import last_close
-from tools.recorded import FileMarket
-
 from agents.reports import stated
 from agents.settings import DeskSettings, RiskSettings
 from builders.runs import NOW, archive, busy, drive, options, run, timed
-from domain.candle import Candle, Timeframe
+from domain.candle import Candle, Timeframe, last_close
 from domain.decision import Ticket
 from domain.order import OrderReport, OrderRequest, OrderState
 from graphs import RunResult, prepare, resume, start
-from graphs.session import Session
+from graphs.runs.replay import replay_run
+from graphs.session.session import Session
+from graphs.trading.events import CycleEnded, Event, MarketSaid, NodeEnded
 from memory import Archive, Database, Ledger
+from memory.ledger.orders import OrderRecord
+from memory.store.records import CycleRecord
 from memory.verify import verify
+from venues.files.market import FileMarket
 
 LENGTH = Timeframe("5m").length
 
@@ -187,9 +185,6 @@ async def test_a_run_that_was_begun_without_stops_at_the_venue_goes_on_watching_
         result = await drive(await resume("r1", database=database, cycles=6), cycles=6)
         orders = await orders_of(database)
         await whole(database)
-    assert [(order.request.type, order.request.side) for order in orders] == [
-        ("market", "buy"),
-        ("market", "sell"),
-        ("market", "buy"),
-    ]
+    assert [order.request.side for order in orders] == ["buy", "sell", "buy"]
+    assert not any(order.request.protects or order.request.stop_price for order in orders)
     assert [position.guarded for position in result.open_positions] == [False]
