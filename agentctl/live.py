@@ -76,7 +76,7 @@ class Lines:
                 self.say(visible(event.text))
             case CycleEnded():
                 for fill in event.fills:
-                    self.say(fill_line(event.cycle, fill))
+                    self.say(fill_line(event, fill))
                 if (event.cycle + 1) % self._every == 0:
                     self.say(f"{cycle_of(event.cycle, self._cycles)}: equity {money(event)}")
 
@@ -132,9 +132,7 @@ class Dashboard:
             case CycleEnded():
                 self._equity = money(event)
                 for fill in event.fills:
-                    self._last.append(
-                        Text(fill_line(event.cycle, fill), style="cyan", overflow="ellipsis", no_wrap=True)
-                    )
+                    self._last.append(Text(fill_line(event, fill), style="cyan", overflow="ellipsis", no_wrap=True))
 
     def say(self, text: str) -> None:
         self._last.append(Text(text, style="bold"))
@@ -193,8 +191,9 @@ def cycle_of(cycle: int, cycles: int | None) -> str:
     return f"cycle {cycle}" + (f" ({cycle + 1} of {cycles})" if cycles is not None and cycle < cycles else "")
 
 
-def fill_line(cycle: int, fill: Fill) -> str:
-    return f"cycle {cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}"
+def fill_line(ended: CycleEnded, fill: Fill) -> str:
+    why = f" ({ended.met[fill.trade_id]})" if fill.trade_id in ended.met else ""
+    return f"cycle {ended.cycle}: filled {fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}{why}"
 
 
 def liquidation_line(liquidated: Liquidated) -> str:

@@ -355,6 +355,7 @@ class Runner:
         session.tape.end_cycle()
         self._outages = 0
         fills = await session.ledger.fills(cycle=cycle.number)
+        met = await session.ledger.met(fills)
         session.remember(state["episodes"])
         cycle.session.step = cycle.step
         cycle.session.last_at = cycle.as_of
@@ -367,7 +368,7 @@ class Runner:
         self.depleted = depleted(books, session.settings, marks=cycle.marks) and await self._was_liquidated()
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         self.stopwatch.cycle(elapsed_ms, nodes_ms)
-        self._listen(CycleEnded(cycle.number, cycle.as_of, made, fills, books, elapsed_ms))
+        self._listen(CycleEnded(cycle.number, cycle.as_of, made, fills, books, elapsed_ms, met))
         return seal
 
     async def _was_liquidated(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from domain.decision import Decision, Proposal
 from domain.order import Fill
@@ -53,6 +54,8 @@ class CycleEnded:
     fills: tuple[Fill, ...]
     portfolio: Portfolio
     elapsed_ms: float
+    met: Mapping[str, Literal["stop", "target"]] = field(default_factory=dict)
+    """By trade id, which price was met where an order filled that the venue held."""
 
 
 @dataclass(frozen=True, slots=True)

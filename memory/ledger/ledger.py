@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -326,6 +326,15 @@ class Ledger:
             query = query.where(fills.c.run_id == self._run_id, fills.c.cycle == cycle)
         async with self._database.reading() as connection:
             return tuple(fill_from(row) for row in await _in_order(connection, query))
+
+    async def met(self, fills: Sequence[Fill]) -> Mapping[str, Literal["stop", "target"]]:
+        """By trade id, which price was met, of those of `fills` that are of stops which the venue held."""
+        if not fills:
+            return {}
+        async with self._database.reading() as connection:
+            orders = await read_orders(connection, self._account, ids={fill.client_order_id for fill in fills})
+        requests = {fill.trade_id: (orders[fill.client_order_id].request, fill.price) for fill in fills}
+        return {key: request.leg(price) for key, (request, price) in requests.items() if request.protects}
 
     async def orders_as_of(self, *, before: int) -> tuple[OrderRecord, ...]:
         """Every order that the venue took, as it stood when cycle `before` began. See `memory.ledger.paper_restore`."""

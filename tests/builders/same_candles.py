@@ -51,11 +51,11 @@ LENGTH = timedelta(minutes=5)
 Shock = tuple[str, str, str, str]
 """Open, high, low and close of a bar, each as a multiple of the close before it."""
 SHOCKS: Sequence[Shock] = (
-    ("0.88", "0.8805", "0.8795", "0.88"),  # a gap: stopped out at the open
-    ("1", "1.001", "0.98", "1.0005"),  # down and back: stopped out at the stop
-    ("1", "1.02", "0.9995", "1.001"),  # up and back: the target
-    ("1.12", "1.121", "1.1195", "1.12"),  # a gap the other way: the target, at the open
-    ("1", "1.03", "0.97", "1.001"),  # both: the stop
+    ("1", "1.09", "0.94", "1.001"),  # both: the stop
+    ("1.12", "1.121", "1.1195", "1.12"),  # a gap: the target, at the open
+    ("1", "1.09", "0.9995", "1.001"),  # up and back: the target
+    ("1", "1.001", "0.96", "1.0005"),  # down and back: stopped out at the stop
+    ("0.88", "0.8805", "0.8795", "0.88"),  # a gap the other way: stopped out at the open
 )
 """A gap is larger than the policy lets be entered into: at an exchange the exit is known a bar sooner than on paper."""
 

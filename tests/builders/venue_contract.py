@@ -14,7 +14,7 @@ from builders.markets import a_ticket, an_order
 from domain.errors import NotFound, Refused, SymbolUnknown, TicketRefused
 from domain.money import floor_to
 from domain.order import OrderState
-from domain.venue import BatchVenue, Venue
+from domain.venue import AccountVenue, BatchVenue, Venue
 
 
 class Stage(Protocol):
@@ -183,3 +183,40 @@ class VenueContract:
         order = an_order("sell", await _affordable(stage), symbol=stage.symbol, reduce_only=True)
         assert (await stage.venue.submit(order, a_ticket(order))).state is OrderState.REJECTED
         assert (await stage.venue.portfolio()).quantity(stage.symbol) == 0
+
+    async def test_an_entry_brings_its_exits_where_the_venue_attaches_them(self, stage):
+        if isinstance(stage.venue, AccountVenue) and not stage.venue.attaches_stops(stage.symbol):
+            pytest.skip("it attaches none under an id of ours")
+        instrument = (await stage.venue.instruments())[stage.symbol]
+        far = {
+            "stop_price": Decimal(await _far_below(stage)),
+            "target_price": floor_to((await stage.venue.quote(stage.symbol)).ask * 2, instrument.tick_size),
+        }
+        entry = an_order(quantity=await _affordable(stage), symbol=stage.symbol).model_copy(update=far)
+        assert await stage.venue.find(entry.exit_id, stage.symbol) is None
+        await stage.venue.submit(entry, a_ticket(entry))
+        await stage.advance(3)
+        exit = await stage.venue.find(entry.exit_id, stage.symbol)
+        assert exit is not None
+        held = (await stage.venue.portfolio()).quantity(stage.symbol)
+        assert (exit.state, exit.filled) == (OrderState.WORKING, 0)
+        assert floor_to(held, instrument.lot_size) == exit.quantity
+        assert [o.client_order_id for o in await stage.venue.open_orders()] == [entry.exit_id]
+        assert (await stage.venue.cancel(entry.exit_id, stage.symbol)).state is OrderState.CANCELLED
+        assert await stage.venue.open_orders() == []
+
+    async def test_a_stop_waits_where_the_venue_holds_them(self, stage):
+        if isinstance(stage.venue, AccountVenue) and not stage.venue.holds_stops(stage.symbol):
+            pytest.skip("it holds none")
+        instrument = (await stage.venue.instruments())[stage.symbol]
+        entry = an_order(quantity=await _affordable(stage), symbol=stage.symbol)
+        await stage.venue.submit(entry, a_ticket(entry))
+        await stage.advance(3)
+        held = floor_to((await stage.venue.portfolio()).quantity(stage.symbol), instrument.lot_size)
+        waits = {"type": "stop", "trigger_price": Decimal(await _far_below(stage))}
+        stop = an_order("sell", str(held), symbol=stage.symbol, id="order2", reduce_only=True)
+        stop = stop.model_copy(update=waits)
+        assert (await stage.venue.submit(stop, a_ticket(stop))).state is OrderState.WORKING
+        await stage.advance()
+        assert (await stage.venue.find("order2", stage.symbol)).state is OrderState.WORKING
+        assert (await stage.venue.cancel("order2", stage.symbol)).state is OrderState.CANCELLED

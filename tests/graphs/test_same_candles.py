@@ -19,7 +19,8 @@ DESK = DeskSettings(
     risk=RiskSettings(reenter_after_bars=0, min_conviction="0.2", max_hold_bars=1_000),
 )
 """Enters whenever it can, and leaves at its stop and its target alone."""
-CYCLES = 50
+CYCLES = 44
+"""Until before the next funding, which the exchange double settles when a test says so."""
 CENT = Decimal("0.01")
 
 

@@ -150,16 +150,16 @@ async def test_as_of_an_earlier_cycle_it_is_as_large_as_it_was(database: Databas
     ledger = await sent(database)
     await ledger.record_all([filled("0.5"), said()], cycle=1)
     await ledger.record_all([filled("0.5", "1.5"), said(quantity=Decimal(2))], cycle=2)
-    entry, exit = await ledger.told(before=2)
+    entry, exit = await ledger.orders_as_of(before=2)
     assert (entry.filled, exit.request.quantity, exit.state) == (Decimal("0.5"), Decimal("0.5"), OrderState.WORKING)
-    assert [order.request.quantity for order in await ledger.told(before=3)] == [2, 2]
+    assert [order.request.quantity for order in await ledger.orders_as_of(before=3)] == [2, 2]
 
 
 async def test_as_of_the_cycle_before_its_entry_was_filled_it_is_not_there(database: Database) -> None:
     ledger = await sent(database)
     await ledger.record(a_report(ENTRY), cycle=1)
     await ledger.record_all([filled("2"), said()], cycle=2)
-    (entry,) = await ledger.told(before=2)
+    (entry,) = await ledger.orders_as_of(before=2)
     assert (entry.client_order_id, entry.state, entry.filled) == (ENTRY.client_order_id, OrderState.WORKING, 0)
 
 

@@ -90,3 +90,30 @@ def test_a_stop_is_not_sent_once_the_market_has_met_it(bid: str, said: str) -> N
 @pytest.mark.parametrize(("ask", "said"), [("104.5", ""), ("105", "the market has met its trigger 105")])
 def test_a_stop_that_buys_back_is_not_sent_once_the_market_has_met_it(ask: str, said: str) -> None:
     assert word(a_stop(side="buy", trigger_price="105"), bid="99", ask=ask) == said
+
+
+@pytest.mark.parametrize(
+    ("over", "seen", "why"),
+    [
+        ({}, {"bid": "95.5"}, ""),
+        ({}, {"bid": "95"}, "the market has met its stop 95"),
+        (
+            {"side": "sell", "stop_price": "105", "target_price": "90"},
+            {"ask": "105"},
+            "the market has met its stop 105",
+        ),
+        ({"target_price": "100.5"}, {"bid": "100.5"}, "the market has met its target 100.5"),
+    ],
+)
+def test_an_entry_is_not_sent_where_the_market_has_met_the_exits_that_it_brings(
+    over: dict[str, object], seen: dict[str, object], why: str
+) -> None:
+    entry = a_proposal(**({"attached": True, "target_price": "110"} | over))
+    assert word(entry, **seen) == why
+    watched = entry.model_copy(update={"attached": False})
+    assert "met" not in word(watched, **seen), "what the run watches itself is its own to see"
+
+
+def test_a_stop_is_not_sent_where_the_market_has_met_its_target() -> None:
+    assert word(a_stop(target_price="103"), bid="102", ask="104") == ""
+    assert word(a_stop(target_price="103"), bid="103", ask="104") == "the market has met its target 103"

@@ -413,3 +413,61 @@ def test_orders_and_what_was_sent_keep_the_trigger_and_digests_of_before() -> No
     assert some_facts().after(a_stop()).working[-1].trigger_price == 95
     for value in (working(), SentOrder.of(a_proposal(), at=NOW)):
         assert "trigger_price" not in value.model_dump()
+
+
+# Exits that the venue attaches to an entry, and targets of stops
+
+
+def an_attached(**over: object) -> Proposal:
+    """Buys 5 at 100, and has a stop at 95 and a target at 110 attached."""
+    return a_proposal(**({"attached": True, "target_price": "110"} | over))
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"stop_price": Decimal("94.75")}, "the stop price 94.75 is no multiple of the tick 0.5"),
+        ({"target_price": Decimal("110.25")}, "the target price 110.25 is no multiple of the tick 0.5"),
+        ({"stop_price": None}, "an entry that has its exits attached needs a stop price"),
+        ({"reduce_only": True}, "only an entry has its exits attached"),
+    ],
+)
+def test_what_is_attached_is_a_stop_on_the_tick_of_an_entry(over: dict[str, object], message: str) -> None:
+    assert well_formed(an_attached()) == ("pass", "well-formed")
+    assert well_formed(an_attached().model_copy(update=over)) == ("deny", message)
+    watched = {"attached": False, "target_price": Decimal("110.25"), "stop_price": Decimal("94.75")}
+    assert well_formed(an_attached().model_copy(update=watched))[0] == "pass", "no venue sees them"
+
+
+def test_the_target_of_a_stop_is_on_the_tick() -> None:
+    assert well_formed(a_stop(target_price="110.5")) == ("pass", "well-formed")
+    off = "the target price 110.25 is no multiple of the tick 0.5"
+    assert well_formed(a_stop(target_price="110.25")) == ("deny", off)
+
+
+@pytest.mark.parametrize(("target", "outcome"), [("99.5", "pass"), ("99", "deny"), ("95.5", "deny")])
+def test_the_target_of_a_stop_waits_on_the_gaining_side(target: str, outcome: str) -> None:
+    said = found("ORDER_TYPE", a_stop(target_price=target))
+    why = f"the target {target} is not above the bid of 99: the stop would fire at once"
+    assert (said.outcome, said.message) == (outcome, why if outcome == "deny" else "waits on the losing side")
+
+
+@pytest.mark.parametrize(("target", "outcome"), [("100.5", "pass"), ("101", "deny")])
+def test_the_target_of_a_short_positions_stop_waits_below_the_ask(target: str, outcome: str) -> None:
+    said = found("ORDER_TYPE", a_short_stop(target_price=target), some_facts(held=SHORT))
+    assert said.outcome == outcome
+
+
+def test_a_policy_that_does_not_list_stops_takes_none_with_an_entry() -> None:
+    without = a_policy(order_type={"types": ["limit", "market"], "times_in_force": ["GTC"]})
+    said = found("ORDER_TYPE", an_attached(), some_facts(), policy=without)
+    assert (said.outcome, said.message) == ("deny", "stop orders are not among limit, market")
+    assert found("ORDER_TYPE", a_proposal(), some_facts(), policy=without).outcome == "pass"
+
+
+def test_the_verdict_and_the_ticket_are_for_the_exits_too() -> None:
+    plain, attached = a_proposal(target_price="110"), an_attached()
+    assert plain.order().stop_price is None
+    assert attached.order().digest != plain.order().digest
+    moved = an_attached(stop_price="94")
+    assert moved.order().digest != attached.order().digest
