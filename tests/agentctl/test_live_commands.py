@@ -243,9 +243,11 @@ def test_a_live_run_closes_its_positions_at_the_exchange_where_that_is_asked_for
 def test_arming_says_where_it_is_for(desk: Desk) -> None:
     code, out, _ = desk(*ARM)
     assert (code, "by the settings of this folder they trade on 127.0.0.1:" in out) == (0, True)
-    with (desk.folder / "agentctl.toml").open("a") as settings:
-        settings.write("sandbox = true\n")
-    armed = json.loads(desk(*ARM, "--json")[1])
+    settings = desk.folder / "agentctl.toml"
+    settings.write_text(settings.read_text().replace("[exchanges.okx]\n", "[exchanges.okx]\nsandbox = true\n"))
+    code, out, err = desk(*ARM, "--json")
+    assert code == 0, err
+    armed = json.loads(out)
     assert (armed["sandbox"], armed["hosts"]) == (True, [desk.double.url.removeprefix("http://")])
 
 
