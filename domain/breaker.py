@@ -1,4 +1,4 @@
-"""A circuit breaker: a tool that keeps failing is left alone, then tried by one call at a time."""
+"""A circuit breaker: a source that keeps failing is left alone, then tried by one call at a time."""
 
 from __future__ import annotations
 

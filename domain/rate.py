@@ -1,4 +1,4 @@
-"""A token bucket: how often a tool may be called. Calls queue by reservation, so nothing polls."""
+"""A token bucket: how often a source may be called. Calls queue by reservation, so nothing polls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Position: exposure in one symbol."""
+"""Checks of the account: exposure, leverage, cash and risk, and whether its books are what the venue says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order rate: how many orders may be sent in a while."""
+"""Checks of conduct: how often and how surely agents act, what they may spend, and who lets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daily loss: what the day may cost before entries stop."""
+"""Checks of losses: what a day, a week and a drawdown may cost before entries stop, and the rest after one."""
 
 from __future__ import annotations
 

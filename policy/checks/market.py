@@ -1,4 +1,4 @@
-"""Market data: whether the quote can be traded on."""
+"""Checks of the market: whether its data can be traded on, when it trades, and whether it speaks for the order."""
 
 from __future__ import annotations
 

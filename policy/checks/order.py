@@ -1,4 +1,4 @@
-"""Form: whether the fields make an order that this instrument can have at all."""
+"""Checks of the order itself: its form, its size and prices, its exits, and whether it could be left again."""
 
 from __future__ import annotations
 
