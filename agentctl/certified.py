@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from domain.errors import UsageError
 from memory.store.private import private_file, private_folder
 from venues.exchange.account.known import Certified, certification_line
+from venues.files.text_file import read_text
 
 _FILE = "certified.json"
 _RECORDINGS = "certifications"
@@ -23,10 +24,10 @@ def certified_in(data_dir: Path) -> Sequence[Certified]:
     """Those of a data folder. Raises `UsageError` for a file that can't be understood."""
     path = data_dir / _FILE
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {error}", remedy="Mend it, or delete it") from None
     try:
         return _CERTIFIED.validate_json(text)
