@@ -13,19 +13,11 @@ from typing import Any
 import pytest
 
 from agentctl.cli import main
+from builders.runs import TIMED
 from memory.operators.controls import LatchRecord, latch
 from memory.store.database import Database
 
 UNREACHABLE = "postgresql://127.0.0.1:1/none"
-BUSY = """seed = 2
-symbols = ["ETH/USDT"]
-[desk.risk]
-reenter_after_bars = 0
-max_hold_bars = 3
-stop_atr = 6
-target_atr = 9
-"""
-"""An entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("AGENTCTL_DB", "AGENTCTL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "agentctl.toml").write_text(BUSY)
+    (tmp_path / "agentctl.toml").write_text(TIMED)
     return tmp_path
 
 
@@ -398,11 +390,11 @@ def test_a_mistake_in_the_settings_does_not_stand_in_the_way_of_a_halt(
     folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], mistake: str
 ) -> None:
     settings = folder / "agentctl.toml"
-    settings.write_text(mistake + BUSY)
+    settings.write_text(mistake + TIMED)
     capsys.readouterr()
     assert agentctl("halt") == 0
     assert "For the halt only data_dir and db are read" in capsys.readouterr().err
-    settings.write_text(BUSY)
+    settings.write_text(TIMED)
     assert json_of(capsys, "status", "--run", run_id)["trading"]["state"] == "reducing"
 
 
@@ -420,7 +412,7 @@ def test_a_mistake_in_the_settings_hides_nothing_of_what_a_run_does(
     folder: Path, run_id: str, capsys: pytest.CaptureFixture[str], mistake: str, argv: list[str], what: str
 ) -> None:
     before = json_of(capsys, *argv)
-    (folder / "agentctl.toml").write_text(mistake + BUSY.replace("seed = 2\n", ""))
+    (folder / "agentctl.toml").write_text(mistake + TIMED.replace("seed = 2\n", ""))
     capsys.readouterr()
     assert agentctl(*argv, "--json") == 0
     out, err = capsys.readouterr()

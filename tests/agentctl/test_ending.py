@@ -16,7 +16,7 @@ from agentctl.cli import main
 from agentctl.output import INTERRUPTED
 from agentctl.parting import Ended, parting, tell_failure
 from builders.processes import Agentctl, agentctl
-from builders.runs import drive, timed
+from builders.runs import TIMED, drive, timed
 from builders.sessions import NOW
 from domain.digest import plain
 from domain.order import OrderState
@@ -28,16 +28,6 @@ from memory import Database
 
 REFUSED = 3
 
-BUSY = """seed = 2
-symbols = ["ETH/USDT"]
-[desk.risk]
-reenter_after_bars = 0
-max_hold_bars = 3
-stop_atr = 6
-target_atr = 9
-"""
-"""An entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
-
 
 WATCHES = "nobody watches now: time limits and theses"
 """Stop and target are at the venue."""
@@ -48,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("AGENTCTL_DB", "AGENTCTL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "agentctl.toml").write_text(BUSY)
+    (tmp_path / "agentctl.toml").write_text(TIMED)
     return tmp_path
 
 

@@ -43,6 +43,17 @@ def timed(**over: Any) -> RunOptions:
     return busy(**{"seed": 2, "desk": DeskSettings(risk=risk)} | over)
 
 
+TIMED = """seed = 2
+symbols = ["ETH/USDT"]
+[desk.risk]
+reenter_after_bars = 0
+max_hold_bars = 3
+stop_atr = 6
+target_atr = 9
+"""
+"""An agentctl.toml: an entry in cycle 0, its exit by time in cycle 3 and another entry in cycle 4."""
+
+
 async def run(
     database: Database,
     asked: RunOptions,
